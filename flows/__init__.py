@@ -1,0 +1,1 @@
+"""Flows order the work: one file per Prefect flow, each a sentence."""

@@ -1,0 +1,1 @@
+"""The gateway: the command line, the HTTP server and the embedded stack."""

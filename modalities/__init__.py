@@ -1,0 +1,1 @@
+"""Modalities do it: one file per thing models do, and the contract they share."""

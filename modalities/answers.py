@@ -1,0 +1,105 @@
+"""Answers: ask a question once. Recipes that the bucket knows are read; only the others run, in batches."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from modalities.errors import ModalityError
+from modalities.operator import Operator, Progress, Request, Result, ResultT, no_progress
+from modalities.pool import OperatorPool
+from storage.artifacts import ArtifactStore
+from storage.recipes import Recipe, RecipeBook, RecipeRecord
+
+Answer = Result | ModalityError
+_LOOKUPS_AT_ONCE = 4
+
+
+class Answers:
+    """The questions and answers of one project."""
+
+    def __init__(self, pool: OperatorPool, store: ArtifactStore, recipes: RecipeBook) -> None:
+        self._pool = pool
+        self._store = store
+        self._recipes = recipes
+
+    def find(self, request: Request[ResultT]) -> ResultT | None:
+        """The answer, if somebody has it already. Loads no model."""
+        record = self._recipes.find(self._pool.recipe(request).key)
+        return request.result_type().model_validate(record.result) if record else None
+
+    def find_all(self, requests: Sequence[Request[Any]]) -> list[Result | None]:
+        """`find` for many, a few at a time."""
+        with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as threads:
+            return list(threads.map(self.find, requests))
+
+    def recipe(self, request: Request[Any]) -> Recipe:
+        """The recipe under which the answer is, or will be, kept."""
+        return self._pool.recipe(request)
+
+    def run(self, request: Request[ResultT], progress: Progress = no_progress) -> ResultT:
+        """The answer. Raises the ModalityError of a request that cannot be answered."""
+        answer = self.run_all([request], progress)[0]
+        if isinstance(answer, ModalityError):
+            raise answer
+        return answer  # pyright: ignore[reportReturnType]
+
+    def run_all(self, requests: Sequence[Request[Any]], progress: Progress = no_progress) -> list[Answer]:
+        """One answer per request, in order, with the error in the place of one that failed.
+
+        Equal requests run once. Each batch is recorded as soon as it is done, so that what follows it can die.
+        """
+        answers: dict[Request[Any], Answer] = {
+            request: found
+            for request, found in zip(requests, self.find_all(requests), strict=True)
+            if found is not None
+        }
+        missing = [request for request in dict.fromkeys(requests) if request not in answers]
+        done = 0
+        for model, asked in _by_model(missing).items():
+            with self._pool.operator(model) as operator:
+                for batch in _batches(asked, operator.batch_size):
+                    share = _share(progress, done, len(batch), len(missing))
+                    answers.update(zip(batch, self._run_batch(operator, batch, share), strict=True))
+                    done += len(batch)
+        progress(1.0)
+        return [answers[request] for request in requests]
+
+    def _run_batch(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> list[Answer]:
+        started = time.perf_counter()
+        results = operator(batch, self._store, progress)
+        seconds = round((time.perf_counter() - started) / len(batch), 4)
+        with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as threads:
+            return list(threads.map(partial(self._keep, seconds=seconds), batch, results))
+
+    def _keep(self, request: Request[Any], result: Answer, *, seconds: float) -> Answer:
+        if isinstance(result, ModalityError):
+            return result
+        record = self._recipes.add(
+            RecipeRecord(
+                recipe=self._pool.recipe(request),
+                result=result.model_dump(mode="json"),
+                outputs=tuple(artifact.sha256 for artifact in result.artifacts()),
+                seconds=seconds,
+            )
+        )
+        return request.result_type().model_validate(record.result)
+
+
+def _by_model(requests: Sequence[Request[Any]]) -> dict[str, list[Request[Any]]]:
+    groups: defaultdict[str, list[Request[Any]]] = defaultdict(list)
+    for request in requests:
+        groups[request.model].append(request)
+    return groups
+
+
+def _batches(requests: list[Request[Any]], size: int) -> Iterator[list[Request[Any]]]:
+    for start in range(0, len(requests), size):
+        yield requests[start : start + size]
+
+
+def _share(progress: Progress, done: int, size: int, total: int) -> Callable[[float], None]:
+    """Progress of one batch as progress of the whole."""
+    return lambda fraction: progress((done + fraction * size) / total)

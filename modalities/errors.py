@@ -1,0 +1,43 @@
+"""What can go wrong with models and media. Each message is one sentence for a person."""
+
+
+class ModalityError(Exception):
+    """Any failure of a modality; `retryable` says whether the same request can succeed later."""
+
+    retryable = False
+
+
+class UnknownModel(ModalityError):
+    """No model of this name, or none for this purpose, is in the catalogue."""
+
+
+class InvalidCatalogue(ModalityError):
+    """configs/models.yaml says something that cannot be meant."""
+
+
+class ModelUnavailable(ModalityError):
+    """The weights are not where the catalogue says, or are not what it says."""
+
+
+class LicenceNotAcknowledged(ModalityError):
+    """The model's licence forbids commercial use and nobody has acknowledged that in the configuration."""
+
+
+class UnsupportedLanguagePair(ModalityError):
+    """No configured model translates from this language to that."""
+
+
+class UnsupportedMedia(ModalityError):
+    """The bytes are of a type that Triptych does not take."""
+
+
+class UnreadableMedia(ModalityError):
+    """The bytes claim to be a picture, a sound or a text, and cannot be read as one."""
+
+
+class InvalidRequest(ModalityError):
+    """The model cannot do what the request asks."""
+
+
+class NotEnoughMemory(ModalityError):
+    """The model does not fit into the memory of this machine."""

@@ -1,0 +1,1 @@
+"""Storage keeps it: the bucket, artifacts, records, recipes and the search index."""

@@ -1,0 +1,91 @@
+"""Records: what a project knows of each artifact. Create-only, one JSON object per artifact."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.artifacts import Artifact, Sha256, checked_project
+from storage.bucket import Bucket
+from storage.errors import ArtifactNotFound, ObjectNotFound
+
+Kind = Literal["image", "speech", "text", "data"]
+KINDS_BY_TYPE: dict[str, Kind] = {"image": "image", "audio": "speech", "video": "speech", "text": "text"}
+
+
+class ArtifactRecord(BaseModel):
+    """Where an artifact came from and what it is called. `producer` is the recipe that made it, if one did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    artifact: Artifact
+    project: str
+    name: str
+    parents: tuple[Sha256, ...] = ()
+    producer: str | None = None
+    labels: tuple[str, ...] = ()
+    properties: dict[str, Any] = Field(default_factory=dict)
+    state: Literal["stored"] = "stored"
+    created: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.artifact.media_type)
+
+
+class Records:
+    """The artifact records of one project."""
+
+    def __init__(self, bucket: Bucket, project: str) -> None:
+        self._bucket = bucket
+        self.project = checked_project(project)
+
+    def add(self, record: ArtifactRecord) -> tuple[ArtifactRecord, bool]:
+        """Keep a record unless one is there. Returns the one that stands, and whether it is this one."""
+        created = self._bucket.create(
+            self._key(record.artifact.sha256),
+            record.model_dump_json().encode(),
+            media_type="application/json",
+        )
+        return (record, True) if created else (self.get(record.artifact.sha256), False)
+
+    def get(self, sha256: str) -> ArtifactRecord:
+        """The record of an artifact. Raises ArtifactNotFound."""
+        try:
+            return ArtifactRecord.model_validate_json(self._bucket.get(self._key(sha256)))
+        except ObjectNotFound as error:
+            raise ArtifactNotFound(f"Project {self.project} has no artifact {sha256}.") from error
+
+    def find(self, sha256: str) -> ArtifactRecord | None:
+        try:
+            return self.get(sha256)
+        except ArtifactNotFound:
+            return None
+
+    def resolve(self, prefix: str) -> ArtifactRecord:
+        """The record whose id begins with `prefix` (8 characters or more). Raises ArtifactNotFound."""
+        is_prefix = len(prefix) >= 8 and set(prefix) <= set("0123456789abcdef")
+        found = list(self._bucket.objects(self._key(prefix, suffix=""))) if is_prefix else []
+        if len(found) != 1:
+            reason = "has no artifact" if not found else f"has {len(found)} artifacts that begin with"
+            raise ArtifactNotFound(f"Project {self.project} {reason} {prefix}.")
+        return ArtifactRecord.model_validate_json(self._bucket.get(found[0].key))
+
+    def all(self) -> Iterator[ArtifactRecord]:
+        """Every record of the project, in the order of their ids."""
+        for found in self._bucket.objects(f"{self.project}/artifacts/"):
+            yield ArtifactRecord.model_validate_json(self._bucket.get(found.key))
+
+    def _key(self, sha256: str, suffix: str = ".json") -> str:
+        return f"{self.project}/artifacts/{sha256}{suffix}"
+
+
+def kind_of(media_type: str) -> Kind:
+    """The kind a person looks for: image, speech (audio and video) or text; everything else is data."""
+    return KINDS_BY_TYPE.get(media_type.split("/", 1)[0], "data")
+
+
+def projects(bucket: Bucket) -> list[str]:
+    """The projects that have at least one record."""
+    return [name for name in bucket.folders() if any(True for _ in bucket.objects(f"{name}/artifacts/"))]

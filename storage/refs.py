@@ -1,0 +1,54 @@
+"""References: the few mutable things of a project (aliases, collections), changed by compare-and-swap."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from storage.artifacts import checked_project
+from storage.bucket import Bucket
+from storage.errors import Conflict, InvalidName, ObjectNotFound
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_ATTEMPTS = 8
+
+
+class Refs:
+    """Named JSON values of one project."""
+
+    def __init__(self, bucket: Bucket, project: str) -> None:
+        self._bucket = bucket
+        self.project = checked_project(project)
+
+    def get(self, name: str) -> Any | None:
+        """The value, or None when the reference was never set."""
+        value, _ = self._read(name)
+        return value
+
+    def update(self, name: str, change: Callable[[Any | None], Any]) -> Any:
+        """Replace the value by `change(value)`, again from the start whenever somebody else was faster."""
+        for _ in range(_ATTEMPTS):
+            value, etag = self._read(name)
+            changed = change(value)
+            data = json.dumps(changed, ensure_ascii=False).encode()
+            try:
+                if etag is not None:
+                    self._bucket.replace(self._key(name), data, etag=etag)
+                    return changed
+                if self._bucket.create(self._key(name), data, media_type="application/json"):
+                    return changed
+            except Conflict:
+                continue
+        raise Conflict(f"Too many others change the reference {name}: try again.")
+
+    def _read(self, name: str) -> tuple[Any | None, str | None]:
+        try:
+            data, etag = self._bucket.read_versioned(self._key(name))
+        except ObjectNotFound:
+            return None, None
+        return json.loads(data), etag
+
+    def _key(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise InvalidName(f"{name!r} cannot name a reference: use a-z, 0-9, '.', '_' and '-'.")
+        return f"{self.project}/refs/{name}.json"

@@ -1,0 +1,1 @@
+"""Workers: the Prefect work-pool type whose processes keep models loaded between runs."""

@@ -27,6 +27,9 @@ _PIECE_SECONDS = 600
 _SEARCH_SECONDS = 30
 """How far back from the end of a piece the quietest place is looked for."""
 _WINDOW_SECONDS = 0.4
+# Playlists, which fetch addresses and open other files, are formats too: only those named are opened.
+_FORMATS = "wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,ogg,mov,matroska,avi,mpeg,mpegts,asf,flv"
+_ONLY = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _LARGEST_RATIO = 1000
 """torchaudio's kernel has as many rows as the reduced target rate: odd rates go through PyAV's resampler first."""
 
@@ -51,7 +54,7 @@ def open_sound(path: Path) -> Generator[tuple["InputContainer", "AudioStream"]]:
     from av.error import FFmpegError
 
     try:
-        container = av.open(str(path), mode="r", metadata_errors="ignore")
+        container = av.open(str(path), mode="r", metadata_errors="ignore", options=_ONLY)
     except (FFmpegError, ValueError, OSError) as error:
         raise UnreadableMedia(
             "The recording cannot be opened: it is not in a format that FFmpeg knows, or broken."
@@ -85,6 +88,26 @@ def duration_seconds(container: "InputContainer", stream: "AudioStream") -> floa
     if stream.duration is not None and stream.time_base is not None:
         return max(float(stream.duration * stream.time_base), 0.0)
     return max(container.duration / 1_000_000, 0.0) if container.duration is not None else None
+
+
+def measured_seconds(path: Path, limit: float) -> float:
+    """The length by the times of the packets, not by the header's word; stops reading past `limit`."""
+    from av.error import FFmpegError
+
+    first, last = None, 0.0
+    with open_sound(path) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                if packet.pts is None:
+                    continue
+                start = float(packet.pts * packet.time_base)
+                first = start if first is None else first
+                last = max(last, start + float((packet.duration or 0) * packet.time_base) - first)
+                if last > limit:
+                    break
+        except FFmpegError:  # cut off: what came before counts
+            pass
+        return last or duration_seconds(container, stream) or 0.0
 
 
 def decoded_frames(container: "InputContainer", stream: "AudioStream") -> Iterator["AudioFrame"]:

@@ -170,8 +170,10 @@ def _cut(frames: Iterator[tuple[Samples, float | None]], rate: int) -> Iterator[
         if held >= _PIECE_SECONDS * rate:
             together = np.concatenate(kept)
             end = quietest(together, rate)
+            kept, held = [together[end:].copy()], held - end
             yield together[:end], begin if is_first else None
-            kept, held, is_first = [together[end:]], held - end, False
+            del together
+            is_first = False
     if held:
         yield np.concatenate(kept), begin if is_first else None
 

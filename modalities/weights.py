@@ -62,7 +62,7 @@ class WeightsLocator:
                 revision=source.revision,
                 cache_dir=self._cache / "hub",
                 allow_patterns=list(source.files) or None,
-                ignore_patterns=["*.bin", "*.pt", "*.ckpt", *(f"*{ending}" for ending in _NEVER)],
+                ignore_patterns=[*_pickled(source.files), *(f"*{ending}" for ending in _NEVER)],
             )
         except (LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
             raise ModelUnavailable(
@@ -129,6 +129,11 @@ def _package_folder(name: str, package: str) -> Path:
         raise ModelUnavailable(f"The package {package} does not carry exactly one folder for {name}.")
     top, file = next(iter(tops.items()))
     return Path(str(file.locate())).parents[len(file.parts) - 2] if file.parts[0] == top else Path(top)
+
+
+def _pickled(wanted: Iterable[str]) -> list[str]:
+    """What a hub folder should not bring. CTranslate2's model.bin is no pickle: an entry that names it gets it."""
+    return ["*.pt", "*.ckpt"] if "model.bin" in wanted else ["*.pt", "*.ckpt", "*.bin"]
 
 
 def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:

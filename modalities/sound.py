@@ -1,7 +1,6 @@
 """Sound: from any file that PyAV decodes to pieces of 16 kHz mono samples, cut where it is quiet.
 
-A piece is at most ten minutes, so that an hour, or six, needs no more memory than ten minutes: about 115 MB at 48 kHz
-while it is resampled, 38 MB after.
+A piece is at most five minutes, so that six hours need no more memory than five minutes do.
 """
 
 from collections.abc import Generator, Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 SAMPLE_RATE = 16_000
-_PIECE_SECONDS = 600
+_PIECE_SECONDS = 300
 _SEARCH_SECONDS = 30
 """How far back from the end of a piece the quietest place is looked for."""
 _WINDOW_SECONDS = 0.4
@@ -158,7 +157,7 @@ def _mono(container: "InputContainer", stream: "AudioStream", rate: int) -> Iter
 
 
 def _cut(frames: Iterator[tuple[Samples, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:
-    """Pieces of at most ten minutes; the first one with the second at which it begins."""
+    """Pieces of at most five minutes; the first one with the second at which it begins."""
     kept: list[Samples] = []
     held = 0
     begin: float | None = None

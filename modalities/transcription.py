@@ -1,6 +1,6 @@
 """Transcription: what was said in a recording, in which language, and when, word by word."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,13 +9,13 @@ from modalities.devices import choose_device
 from modalities.errors import InvalidRequest, ModalityError, ModelUnavailable
 from modalities.joined_weights import model_folder
 from modalities.operator import ModelSpec, Progress, Request, Result, Weights
+from modalities.seeded_decoder import SeededDecoder
 from modalities.sound import SAMPLE_RATE, Piece, read_pieces
 from storage.artifacts import Artifact, ArtifactStore
 
 UNDETERMINED = "und"
 """BCP 47 for a recording in which nobody speaks."""
 _SHORTEST_SECONDS = 0.02
-_SEED = 20_260_101
 # Whisper's names for languages where they are not those of BCP 47.
 _TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh", "iw": "he"}
 _FROM_WHISPER = {"jw": "jv"}
@@ -93,7 +93,7 @@ class Whisper:
 
     version: ClassVar[str] = "1"
 
-    def __init__(self, model: Any, decoder: "_SeededDecoder", options: WhisperOptions) -> None:
+    def __init__(self, model: Any, decoder: SeededDecoder, options: WhisperOptions) -> None:
         self.batch_size = 1  # an answer is kept as soon as its recording is done
         self._model = model
         self._decoder = decoder
@@ -121,7 +121,7 @@ class Whisper:
                 str(folder), device=device, compute_type=compute, intra_threads=options.threads, inter_threads=1
             )
 
-        decoder = _SeededDecoder(model.model, build)
+        decoder = SeededDecoder(model.model, build)
         model.model = decoder
         return cls(model, decoder, options)
 
@@ -197,34 +197,6 @@ class Whisper:
                 "give a BCP 47 tag such as de or pt-BR, or none to have it detected."
             )
         return code
-
-
-class _SeededDecoder:
-    """A CTranslate2 model that draws the same random numbers for every recording.
-
-    CTranslate2 seeds its generator when a worker thread first samples, and never again: a model that has sampled is
-    therefore built anew before the next recording (half a second for whisper-base; most recordings never sample).
-    """
-
-    def __init__(self, model: Any, build: Callable[[], Any]) -> None:
-        self._model = model
-        self._build = build
-        self._sampled = False
-
-    def restart(self) -> None:
-        if self._sampled:
-            self._model, self._sampled = self._build(), False
-
-    def generate(self, *arguments: Any, **options: Any) -> Any:
-        if options.get("sampling_temperature", 0) > 0 and not self._sampled:
-            import ctranslate2
-
-            ctranslate2.set_random_seed(_SEED)
-            self._sampled = True
-        return self._model.generate(*arguments, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
 
 
 def read_segments(store: ArtifactStore, transcript: Transcript) -> tuple[Segment, ...]:

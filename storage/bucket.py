@@ -55,9 +55,10 @@ class StoredObject:
 class Bucket:
     """Bytes under keys in one bucket of an S3-compatible server."""
 
-    def __init__(self, client: Minio, name: str) -> None:
+    def __init__(self, client: Minio, name: str, endpoint: str) -> None:
         self._client = client
         self.name = name
+        self.endpoint = endpoint
 
     @classmethod
     def connect(
@@ -77,7 +78,7 @@ class Bucket:
             region=region,
             http_client=http,
         )
-        return cls(client, name)
+        return cls(client, name, endpoint)
 
     def ensure(self) -> None:
         """Create the bucket when it is missing."""
@@ -96,8 +97,7 @@ class Bucket:
         with _translated(key):
             response = self._client.get_object(bucket_name=self.name, object_name=key)
         try:
-            with _translated(key):
-                yield response
+            yield response
         finally:
             response.close()
             response.release_conn()

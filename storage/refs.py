@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from storage.artifacts import checked_project
 from storage.bucket import Bucket
@@ -30,23 +31,29 @@ class Refs:
         for _ in range(_ATTEMPTS):
             value, etag = self._read(name)
             changed = change(value)
-            data = json.dumps(changed, ensure_ascii=False).encode()
-            try:
-                if etag is not None:
-                    self._bucket.replace(self._key(name), data, etag=etag)
-                    return changed
-                if self._bucket.create(self._key(name), data, media_type="application/json"):
-                    return changed
-            except Conflict:
-                continue
+            if self._write(name, changed, etag):
+                return changed
         raise Conflict(f"Too many others change the reference {name}: try again.")
+
+    def _write(self, name: str, value: Any, etag: str | None) -> bool:
+        # The id tells our write from an equal one of somebody else.
+        data = json.dumps({"value": value, "write": str(uuid4())}, ensure_ascii=False).encode()
+        key = self._key(name)
+        try:
+            if etag is None:
+                return self._bucket.create(key, data, media_type="application/json")
+            self._bucket.replace(key, data, etag=etag)
+        except Conflict:
+            # A retried request can lose against itself.
+            return self._bucket.get(key) == data
+        return True
 
     def _read(self, name: str) -> tuple[Any | None, str | None]:
         try:
             data, etag = self._bucket.read_versioned(self._key(name))
         except ObjectNotFound:
             return None, None
-        return json.loads(data), etag
+        return json.loads(data)["value"], etag
 
     def _key(self, name: str) -> str:
         if not _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""What the modality tests share: a real S3 server, its store, and the models of the catalogue."""
+"""What the tests share: a real S3 server, stores on it, and the models of the catalogue."""
 
 import os
 import secrets
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
 from storage.errors import StorageError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 _SERVICES = ("s3", "master", "volume", "filer")
 _PORTS = (*(f"{name}.port" for name in _SERVICES), "admin.port", *(f"{name}.port.grpc" for name in _SERVICES))
@@ -31,8 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def modality_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArtifactStore]:
-    """A project's blobs on a SeaweedFS server that lives as long as the session."""
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """A bucket on a SeaweedFS server that lives as long as the session."""
     folder = tmp_path_factory.mktemp("weed")
     folder.chmod(0o700)
     key, secret = secrets.token_hex(8), secrets.token_hex(16)
@@ -67,10 +68,34 @@ def modality_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifac
             region="us-east-1",
         )
         _wait_for(bucket)
-        yield ArtifactStore(bucket, "modalities")
+        yield bucket
     finally:
-        server.terminate()
+        server.kill()  # a polite end waits for idle connections
         server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(bucket: Bucket) -> str:
+    """host:port of the S3 server."""
+    return bucket.endpoint
+
+
+@pytest.fixture
+def project() -> str:
+    """A project that no other test uses."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def store(bucket: Bucket, project: str) -> ArtifactStore:
+    """The blobs of a project of the test's own."""
+    return ArtifactStore(bucket, project)
+
+
+@pytest.fixture(scope="session")
+def modality_store(bucket: Bucket) -> ArtifactStore:
+    """One project that all modality tests share."""
+    return ArtifactStore(bucket, "modalities")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,59 @@
+"""Settings: from the environment first, then from the file that `triptych up` writes."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).parents[1]
+
+
+class SettingsMissing(Exception):
+    """Nothing says where the bucket is."""
+
+
+class Settings(BaseSettings):
+    """Where everything is. Each field is the environment variable TRIPTYCH_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="TRIPTYCH_", frozen=True, extra="ignore")
+
+    home: Path
+    s3_endpoint: str = Field(description="host:port of the S3 server")
+    s3_access_key: str
+    s3_secret_key: SecretStr
+    s3_secure: bool = False
+    s3_region: str | None = "us-east-1"
+    bucket: str = "triptych"
+    postgres_dsn: SecretStr = Field(description="libpq connection string of the index database")
+    prefect_api_url: str | None = None
+    gateway_url: str | None = None
+    profile: str = "starter"
+    models_config: Path = ROOT / "configs" / "models.yaml"
+    cache_dir: Path = ROOT / ".triptych" / "cache"
+    root: Path = ROOT
+
+
+def default_home() -> Path:
+    """TRIPTYCH_HOME, else `.triptych` in the checkout, else in the user's home folder."""
+    named = os.environ.get("TRIPTYCH_HOME")
+    if named:
+        return Path(named).absolute()
+    return (ROOT if (ROOT / "pyproject.toml").exists() else Path.home()) / ".triptych"
+
+
+def stack_file(home: Path) -> Path:
+    """Where `up` writes addresses and credentials, readable by its owner alone."""
+    return home / "stack.env"
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """The settings. Raises SettingsMissing, which names the first thing that nobody set."""
+    chosen = home or default_home()
+    try:
+        return Settings(home=chosen, _env_file=stack_file(chosen))  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        raise SettingsMissing(
+            f"TRIPTYCH_{field.upper()} is not set: start the stack with `triptych up`, or set it in the environment."
+        ) from error

@@ -1,0 +1,191 @@
+"""The promises of the bucket, on the real S3 server."""
+
+import hashlib
+import io
+from uuid import uuid4
+
+import pytest
+
+from storage.artifacts import Artifact, ArtifactStore
+from storage.bucket import Bucket
+from storage.errors import (
+    ArtifactCorrupt,
+    ArtifactNotFound,
+    Conflict,
+    InvalidName,
+    ObjectNotFound,
+    StorageRefused,
+    StorageUnavailable,
+    TooLarge,
+)
+from storage.recipes import Recipe, RecipeBook, RecipeRecord, canonical_json
+from storage.records import ArtifactRecord, Records, kind_of, projects
+from storage.refs import Refs
+
+
+def test_what_is_put_is_what_is_read(bucket: Bucket) -> None:
+    bucket.put("tmp/a", b"bytes", metadata={"name": "x"})
+    assert bucket.get("tmp/a") == b"bytes"
+    found = bucket.stat("tmp/a")
+    assert found is not None
+    assert (found.size, found.metadata) == (5, {"name": "x"})
+
+
+def test_a_missing_object_is_a_named_error(bucket: Bucket) -> None:
+    assert bucket.stat("tmp/nothing") is None
+    with pytest.raises(ObjectNotFound, match="tmp/nothing"):
+        bucket.get("tmp/nothing")
+
+
+def test_only_the_first_create_wins(bucket: Bucket) -> None:
+    key = f"tmp/{uuid4()}"
+    assert bucket.create(key, b"first")
+    assert not bucket.create(key, b"second")
+    assert bucket.get(key) == b"first"
+
+
+def test_a_create_that_was_repeated_by_the_network_has_won(bucket: Bucket) -> None:
+    key = f"tmp/{uuid4()}"
+    assert bucket.create(key, b"same")
+    assert bucket.create(key, b"same")
+
+
+def test_a_swap_with_an_old_etag_is_refused(bucket: Bucket) -> None:
+    key = f"tmp/{uuid4()}"
+    bucket.create(key, b"one")
+    _, etag = bucket.read_versioned(key)
+    bucket.replace(key, b"two", etag=etag)
+    with pytest.raises(Conflict):
+        bucket.replace(key, b"three", etag=etag)
+    assert bucket.get(key) == b"two"
+
+
+def test_the_server_keeps_the_promise_that_everything_stands_on(bucket: Bucket) -> None:
+    bucket.prove_conditional_writes()
+
+
+def test_listing_copying_and_removing(bucket: Bucket) -> None:
+    for name in ("b", "a"):
+        bucket.put(f"tmp/list/{name}", name.encode())
+    bucket.copy("tmp/list/a", "tmp/list/c")
+    assert [found.key for found in bucket.objects("tmp/list/")] == ["tmp/list/a", "tmp/list/b", "tmp/list/c"]
+    bucket.remove_all(["tmp/list/a", "tmp/list/b", "tmp/list/c"])
+    assert list(bucket.objects("tmp/list/")) == []
+
+
+def test_wrong_keys_and_silent_servers_are_told_apart(bucket: Bucket, s3_endpoint: str) -> None:
+    def other(endpoint: str) -> Bucket:
+        return Bucket.connect(
+            endpoint=endpoint,
+            access_key="nobody",
+            secret_key="nothing",
+            name="triptych",
+            secure=False,
+            region="us-east-1",
+        )
+
+    with pytest.raises(StorageRefused):
+        other(s3_endpoint).get("tmp/a")
+    with pytest.raises(StorageUnavailable):
+        other("127.0.0.1:1").get("tmp/a")
+
+
+def test_equal_bytes_are_one_artifact(store: ArtifactStore, bucket: Bucket) -> None:
+    first = store.put(b"the same", "text/plain")
+    second = store.put(io.BytesIO(b"the same"), "text/plain")
+    assert first == second
+    assert first.sha256 == hashlib.sha256(b"the same").hexdigest()
+    assert len(list(bucket.objects(f"{store.project}/blobs/"))) == 1
+
+
+def test_a_stream_larger_than_a_part_arrives_whole_and_leaves_no_upload(store: ArtifactStore, bucket: Bucket) -> None:
+    data = bytes(range(256)) * 4096 * 40
+    artifact = store.put(io.BytesIO(data), "application/octet-stream")
+    assert artifact.size == len(data)
+    with store.local(artifact, ".bin") as path:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == artifact.sha256
+    assert not [found for found in bucket.objects("tmp/") if found.size > 1_000_000]
+
+
+@pytest.mark.parametrize("source", [b"x" * 101, io.BytesIO(b"x" * 101)])
+def test_too_many_bytes_are_refused_and_not_kept(store: ArtifactStore, bucket: Bucket, source: bytes) -> None:
+    with pytest.raises(TooLarge):
+        store.put(source, "text/plain", max_bytes=100)
+    assert list(bucket.objects(f"{store.project}/")) == []
+
+
+def test_changed_bytes_are_noticed(store: ArtifactStore, bucket: Bucket) -> None:
+    artifact = store.put(b"original", "text/plain")
+    key = next(iter(bucket.objects(f"{store.project}/blobs/"))).key
+    bucket.put(key, b"0riginal")
+    with pytest.raises(ArtifactCorrupt, match=artifact.sha256):
+        store.get(artifact)
+
+
+def test_an_artifact_that_is_not_there_is_a_named_error(store: ArtifactStore) -> None:
+    nowhere = Artifact(sha256="0" * 64, media_type="text/plain", size=1)
+    with pytest.raises(ArtifactNotFound):
+        store.get(nowhere)
+
+
+def test_a_link_gives_the_bytes_to_whoever_holds_it(store: ArtifactStore) -> None:
+    import httpx
+
+    artifact = store.put(b"for all", "text/plain")
+    answer = httpx.get(store.url(artifact, "naïve name.txt"))
+    assert (answer.status_code, answer.content) == (200, b"for all")
+    assert answer.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("name", ["", "inbox", "tmp", "../up", "Big", "a/b", "x" * 64])
+def test_a_project_name_that_cannot_be_a_key_is_refused(bucket: Bucket, name: str) -> None:
+    with pytest.raises(InvalidName):
+        ArtifactStore(bucket, name)
+
+
+def test_the_first_record_of_an_artifact_stands(store: ArtifactStore, bucket: Bucket) -> None:
+    records = Records(bucket, store.project)
+    artifact = store.put(b"a picture", "image/png")
+    first, was_new = records.add(ArtifactRecord(artifact=artifact, project=store.project, name="first.png"))
+    again, was_new_again = records.add(ArtifactRecord(artifact=artifact, project=store.project, name="second.png"))
+    assert (was_new, was_new_again) == (True, False)
+    assert again == first
+    assert records.resolve(artifact.sha256[:10]) == first
+    assert list(records.all()) == [first]
+    assert first.kind == "image"
+    assert store.project in projects(bucket)
+    with pytest.raises(ArtifactNotFound):
+        records.resolve("abc")
+    assert records.find("0" * 64) is None
+
+
+def test_media_types_have_kinds() -> None:
+    kinds = [kind_of(name) for name in ("image/png", "audio/flac", "video/mp4", "text/plain", "application/json")]
+    assert kinds == ["image", "speech", "speech", "text", "data"]
+
+
+def test_a_recipe_is_answered_once(store: ArtifactStore, bucket: Bucket) -> None:
+    book = RecipeBook(bucket, store.project)
+    recipe = Recipe(operator="shout", version="1", weights="none", request={"text": "hé"})
+    assert book.find(recipe.key) is None
+    first = book.add(RecipeRecord(recipe=recipe, result={"text": "HÉ"}))
+    second = book.add(RecipeRecord(recipe=recipe, result={"text": "other"}))
+    assert second == first
+    assert book.find(recipe.key) == first
+    assert [record.recipe for record in book.all()] == [recipe]
+
+
+def test_the_order_of_keys_does_not_change_a_recipe() -> None:
+    assert canonical_json({"b": 1, "a": [1.5, "ü"]}) == '{"a":[1.5,"ü"],"b":1}'.encode()
+
+
+def test_a_reference_counts_right_when_two_change_it(store: ArtifactStore, bucket: Bucket) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    refs = Refs(bucket, store.project)
+    assert refs.get("counter") is None
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: refs.update("counter", lambda value: (value or 0) + 1), range(6)))
+    assert refs.get("counter") == 6
+    with pytest.raises(InvalidName):
+        refs.get("../x")

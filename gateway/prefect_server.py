@@ -1,0 +1,121 @@
+"""The Prefect server of the embedded stack, its work pools, its deployments and its workers."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from gateway.errors import PartDidNotStart
+from gateway.processes import clean_environment, running_process, start_process, wait_until
+
+SERVER = "prefect"
+WORKERS = {"worker-cpu": ("cpu", 4), "worker-gpu": ("gpu", 1)}
+"""Each worker's pool, and how many runs it takes at once."""
+QUEUES = {"interactive": 1, "batch": 10}
+"""The queues of the pool `gpu` and their priorities; 1 goes first."""
+_BOOT_SECONDS = 120.0
+
+
+def server_environment(home: Path, database: str, port: int) -> dict[str, str]:
+    """What the server needs to know; `database` in SQLAlchemy's asyncpg form."""
+    return {
+        "PREFECT_HOME": str(home / "data" / "prefect"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def start_server(home: Path, root: Path, *, database: str, port: int) -> None:
+    """Start the server and wait until its API is healthy."""
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = clean_environment(server_environment(home, database, port))
+    start_process(home, SERVER, command, environment, root)
+    wait_until(home, SERVER, lambda: healthy(f"http://127.0.0.1:{port}/api"), _BOOT_SECONDS)
+
+
+def healthy(api_url: str) -> bool:
+    """Whether the API says that it is well."""
+    try:
+        return httpx.get(f"{api_url}/health", timeout=3).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def prepare_pools(api_url: str) -> None:
+    """Make the pools and queues that are missing."""
+    with httpx.Client(base_url=api_url, timeout=30) as api:
+        for name, limit in (("cpu", None), ("gpu", 1)):
+            body = {"name": name, "type": "process", "concurrency_limit": limit, "base_job_template": _template()}
+            _accepted(api.post("/work_pools/", json=body))
+        for name, priority in QUEUES.items():
+            _accepted(api.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
+
+
+def deploy(home: Path, root: Path, api_url: str) -> None:
+    """Apply configs/prefect.yaml, unless this very file was applied before."""
+    path = root / "configs" / "prefect.yaml"
+    code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").glob("*.py")))
+    state = hashlib.sha256(path.read_bytes() + code + str(root).encode()).hexdigest()
+    note = home / "run" / "deployed"
+    if note.exists() and note.read_text(encoding="utf-8") == state:
+        return
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+    environment = clean_environment(client_environment(home, api_url))
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        raise PartDidNotStart(f"the deployments of {path.name} were refused: {' '.join(lines[-3:])}")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(state, encoding="utf-8")
+
+
+def client_environment(home: Path, api_url: str) -> dict[str, str]:
+    """What workers and flow runs need to know."""
+    return {
+        "PREFECT_HOME": str(home / "data" / "prefect"),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_WORKER_QUERY_SECONDS": "0.2",
+        "PREFECT_WORKER_PREFETCH_SECONDS": "0",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "DO_NOT_TRACK": "1",
+        "TRIPTYCH_HOME": str(home),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def start_workers(home: Path, root: Path, api_url: str) -> None:
+    """Start the workers that do not run."""
+    for name, (pool, limit) in WORKERS.items():
+        if running_process(home, name) is None:
+            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
+            environment = clean_environment(client_environment(home, api_url))
+            start_process(home, name, [*command, "--name", name, "--limit", str(limit)], environment, root)
+
+
+def wait_for_workers(home: Path, api_url: str) -> None:
+    """Wait until each pool has a worker that says it is there."""
+
+    def online(pool: str) -> bool:
+        found = httpx.post(f"{api_url}/work_pools/{pool}/workers/filter", json={}, timeout=5)
+        return any(worker["status"] == "ONLINE" for worker in found.json())
+
+    for name, (pool, _) in WORKERS.items():
+        wait_until(home, name, lambda pool=pool: online(pool), _BOOT_SECONDS)
+
+
+def _template() -> dict[str, object]:
+    from prefect.workers.process import ProcessWorker
+
+    return ProcessWorker.get_default_base_job_template()
+
+
+def _accepted(answer: httpx.Response) -> None:
+    # 409: it was made by an earlier start.
+    if answer.status_code != 409:
+        answer.raise_for_status()

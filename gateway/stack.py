@@ -1,0 +1,207 @@
+"""The embedded stack: S3, Postgres, Prefect and the workers on this machine, from installed packages alone."""
+
+import secrets
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from os import environ
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from flows.settings import ROOT, Settings, default_home, load_settings, stack_file
+from gateway import postgres, prefect_server, seaweed
+from gateway.errors import NotReachable
+from gateway.processes import free_ports, is_free, running_process, stop_process
+from storage.bucket import Bucket
+
+Report = Callable[[str], None]
+_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS)
+
+
+class PartStatus(BaseModel):
+    """One server or worker: whether it runs here, and as which process."""
+
+    name: str
+    running: bool
+    pid: int | None
+
+
+class StackStatus(BaseModel):
+    """The addresses of the stack and the state of its parts."""
+
+    home: str
+    prefect: str | None
+    s3: str | None
+    gateway: str | None
+    parts: list[PartStatus]
+
+    @property
+    def running(self) -> bool:
+        return all(part.running for part in self.parts)
+
+
+@dataclass(frozen=True)
+class _Secrets:
+    """What `stack.env` holds, beside what Settings reads from it."""
+
+    values: dict[str, str]
+
+    def ports(self) -> dict[str, int]:
+        return {name: int(self.values[_variable(name)]) for name in seaweed.PORTS}
+
+    def port(self, name: str) -> int:
+        return int(self.values[_variable(name)])
+
+    @property
+    def password(self) -> str:
+        return self.values["TRIPTYCH_STACK_POSTGRES_PASSWORD"]
+
+
+def up(home: Path | None = None, *, report: Report = lambda _: None, storage_only: bool = False) -> StackStatus:
+    """Start what does not run yet, and wait until it answers. Data of an earlier `up` is found again."""
+    home = (home or default_home()).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    with _only_one(home):
+        held = _remember(home)
+        settings = load_settings(home)
+        with ThreadPoolExecutor(2) as threads:
+            for started in [threads.submit(start, home, held, settings, report) for start in (_up_s3, _up_postgres)]:
+                started.result()
+        if not storage_only:
+            _up_prefect(home, held, report)
+    return status(home)
+
+
+def down(home: Path | None = None, *, report: Report = lambda _: None) -> None:
+    """Stop everything that `up` started, last started first. Data stays."""
+    home = (home or default_home()).absolute()
+    if not stack_file(home).exists():
+        return
+    with _only_one(home):
+        for name in reversed(_PARTS):
+            if running_process(home, name):
+                report(f"stopping {name}")
+            stop_process(home, name)
+
+
+def status(home: Path | None = None) -> StackStatus:
+    """What runs and where."""
+    home = (home or default_home()).absolute()
+    parts = [(name, running_process(home, name)) for name in _PARTS]
+    values = _read(home) | dict(environ)
+    s3 = values.get("TRIPTYCH_S3_ENDPOINT")
+    return StackStatus(
+        home=str(home),
+        prefect=(values.get("TRIPTYCH_PREFECT_API_URL") or "").removesuffix("/api") or None,
+        s3=f"http://{s3}" if s3 else None,
+        gateway=values.get("TRIPTYCH_GATEWAY_URL"),
+        parts=[PartStatus(name=n, running=p is not None, pid=p.pid if p else None) for n, p in parts],
+    )
+
+
+def _up_s3(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:
+    bucket = Bucket.connect(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        name=settings.bucket,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+    )
+    if "TRIPTYCH_S3_ENDPOINT" in environ:
+        bucket.ensure()
+        bucket.prove_conditional_writes()
+    elif running_process(home, seaweed.NAME) is None:
+        report("starting the S3 server")
+        keys = (settings.s3_access_key, settings.s3_secret_key.get_secret_value())
+        token = held.values["TRIPTYCH_STACK_TOKEN"]
+        seaweed.start_seaweed(home, ports=held.ports(), bucket=bucket, keys=keys, token=token)
+
+
+def _up_postgres(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:
+    if "TRIPTYCH_POSTGRES_DSN" in environ:
+        if not postgres.answers(settings.postgres_dsn.get_secret_value()):
+            raise NotReachable("The database of TRIPTYCH_POSTGRES_DSN does not answer: check the address.")
+    elif running_process(home, postgres.NAME) is None:
+        report("starting Postgres")
+        postgres.start_postgres(home, port=held.port("postgres.port"), password=held.password)
+
+
+def _up_prefect(home: Path, held: _Secrets, report: Report) -> None:
+    port = held.port("prefect.port")
+    api_url = environ.get("TRIPTYCH_PREFECT_API_URL") or f"http://127.0.0.1:{port}/api"
+    if "TRIPTYCH_PREFECT_API_URL" in environ:
+        if not prefect_server.healthy(api_url):
+            raise NotReachable(f"The Prefect server at {api_url} does not answer: check TRIPTYCH_PREFECT_API_URL.")
+    elif running_process(home, prefect_server.SERVER) is None:
+        report("starting the Prefect server")
+        database = postgres.dsn(held.port("postgres.port"), held.password, "prefect", "postgresql+asyncpg")
+        prefect_server.start_server(home, ROOT, database=database, port=port)
+    if all(running_process(home, name) for name in prefect_server.WORKERS):
+        return
+    report("preparing pools and deployments")
+    prefect_server.prepare_pools(api_url)
+    prefect_server.deploy(home, ROOT, api_url)
+    report("starting the workers")
+    prefect_server.start_workers(home, ROOT, api_url)
+    prefect_server.wait_for_workers(home, api_url)
+
+
+def _remember(home: Path) -> _Secrets:
+    """The ports and credentials of this home, made at the first time; ports that others took are chosen anew."""
+    values = _read(home)
+    values.setdefault("TRIPTYCH_S3_ACCESS_KEY", secrets.token_hex(10))
+    values.setdefault("TRIPTYCH_S3_SECRET_KEY", secrets.token_hex(24))
+    values.setdefault("TRIPTYCH_STACK_POSTGRES_PASSWORD", secrets.token_hex(24))
+    values.setdefault("TRIPTYCH_STACK_TOKEN", secrets.token_hex(24))
+    owners = {
+        seaweed.NAME: seaweed.PORTS,
+        postgres.NAME: ("postgres.port",),
+        prefect_server.SERVER: ("prefect.port",),
+    }
+    for part, names in owners.items():
+        if running_process(home, part) is None:
+            _choose_ports(values, names)
+    held = _Secrets(values)
+    values["TRIPTYCH_S3_ENDPOINT"] = f"127.0.0.1:{held.port('s3.port')}"
+    values["TRIPTYCH_POSTGRES_DSN"] = postgres.dsn(held.port("postgres.port"), held.password, "triptych")
+    values["TRIPTYCH_PREFECT_API_URL"] = f"http://127.0.0.1:{held.port('prefect.port')}/api"
+    _write(home, values)
+    return held
+
+
+def _choose_ports(values: dict[str, str], names: tuple[str, ...]) -> None:
+    for name in names:
+        known = values.get(_variable(name))
+        if known is None or not is_free(int(known)):
+            taken = {value for key, value in values.items() if key.startswith("TRIPTYCH_STACK_PORT_")}
+            values[_variable(name)] = next(str(p) for p in free_ports(len(taken) + 1) if str(p) not in taken)
+
+
+def _variable(name: str) -> str:
+    return f"TRIPTYCH_STACK_PORT_{name.replace('.', '_').upper()}"
+
+
+def _read(home: Path) -> dict[str, str]:
+    path = stack_file(home)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _write(home: Path, values: dict[str, str]) -> None:
+    path = stack_file(home)
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text("".join(f"{name}={value}\n" for name, value in sorted(values.items())), encoding="utf-8")
+    fresh.replace(path)
+
+
+@contextmanager
+def _only_one(home: Path) -> Generator[None]:
+    """Two `up`s or `down`s of one home go one after the other."""
+    with (home / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield

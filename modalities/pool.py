@@ -59,6 +59,10 @@ class OperatorPool:
             inputs=tuple(artifact.sha256 for artifact in request.artifacts()),
         )
 
+    def digest(self, model: str) -> str:
+        """The digest of a model's weights; loads no model."""
+        return self._weights.digest(self.catalogue.spec(model))
+
     @contextmanager
     def operator(self, model: str) -> Generator[Operator[Any]]:
         """A loaded model, which stays loaded at least as long as the context."""

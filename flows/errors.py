@@ -1,0 +1,20 @@
+"""What can go wrong in flows. Each message is one sentence for a person."""
+
+from modalities.errors import ModalityError
+from storage.errors import StorageError
+
+
+class FlowError(Exception):
+    """Any failure of a flow that is not a model's or the storage's."""
+
+
+class RunFailed(FlowError):
+    """A run that this one waited for did not complete."""
+
+
+class NothingToDo(FlowError):
+    """The request names nothing that the flow could work on."""
+
+
+EXPECTED = (FlowError, ModalityError, StorageError)
+"""What a person can understand and act on: shown as a sentence, without a traceback."""

@@ -1,0 +1,103 @@
+"""The composition root: reads the settings once and builds every client; what is below receives what it needs."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from storage.index import SearchIndex
+
+from flows.settings import Settings, load_settings
+from modalities.answers import Answers
+from modalities.catalogue import Catalogue, Profile, load_catalogue
+from modalities.pool import OperatorPool
+from modalities.weights import WeightsLocator
+from storage.artifacts import ArtifactStore
+from storage.bucket import Bucket
+from storage.recipes import RecipeBook
+from storage.records import Records
+from storage.refs import Refs
+
+
+class Platform:
+    """Everything one process needs, built at first use and kept: clients stay connected, models stay loaded."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        settings = self.settings
+        return Bucket.connect(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+            name=settings.bucket,
+            secure=settings.s3_secure,
+            region=settings.s3_region,
+        )
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return load_catalogue(self.settings.models_config, self.settings.profile)
+
+    @cached_property
+    def pool(self) -> OperatorPool:
+        locator = WeightsLocator(self.settings.root, self.settings.cache_dir, self.bucket)
+        return OperatorPool(self.catalogue, locator)
+
+    @cached_property
+    def index(self) -> SearchIndex:
+        index = SearchIndex.connect(self.settings.postgres_dsn.get_secret_value())
+        index.ensure_schema()
+        return index
+
+    def vector_space(self, model: str) -> str:
+        """The name of the space that a model's vectors stand in: other weights, other space."""
+        return f"{model}@{self.pool.digest(model)[:16]}"
+
+    def space(self, project: str) -> "Space":
+        """A project's part of the platform. Raises InvalidName."""
+        store = ArtifactStore(self.bucket, project)
+        recipes = RecipeBook(self.bucket, project)
+        return Space(
+            platform=self,
+            store=store,
+            records=Records(self.bucket, project),
+            recipes=recipes,
+            refs=Refs(self.bucket, project),
+            answers=Answers(self.pool, store, recipes),
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """One project: its blobs, records, recipes and references, and the way to ask models about them."""
+
+    platform: Platform
+    store: ArtifactStore
+    records: Records
+    recipes: RecipeBook
+    refs: Refs
+    answers: Answers
+
+    @property
+    def project(self) -> str:
+        return self.store.project
+
+    @property
+    def index(self) -> SearchIndex:
+        return self.platform.index
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.platform.catalogue
+
+    @property
+    def profile(self) -> Profile:
+        return self.platform.catalogue.profile
+
+
+@lru_cache
+def open_platform(home: Path | None = None) -> Platform:
+    """The platform of this process. Raises StackNotRunning when nothing is configured."""
+    return Platform(load_settings(home))

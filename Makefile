@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PACKAGES := storage modalities flows gateway workers training
 
-.PHONY: setup test check format clean
+.PHONY: setup demo test up down check format lock clean
 
 setup: $(READY)
 
@@ -15,6 +15,12 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/python -m gateway.demo
+
+up down: $(READY)
+	$(BIN)/triptych $@
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -35,4 +41,5 @@ lock: $(READY)
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:
+	[ ! -x $(BIN)/triptych ] || $(BIN)/triptych down
 	rm -rf .venv .triptych .pytest_cache .ruff_cache .hypothesis

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from storage.index import SearchIndex
-
 from flows.settings import Settings, load_settings
 from modalities.answers import Answers
 from modalities.catalogue import Catalogue, Profile, load_catalogue
@@ -13,6 +11,7 @@ from modalities.pool import OperatorPool
 from modalities.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
+from storage.index import SearchIndex
 from storage.recipes import RecipeBook
 from storage.records import Records
 from storage.refs import Refs

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     postgres_dsn: SecretStr = Field(description="libpq connection string of the index database")
     prefect_api_url: str | None = None
     gateway_url: str | None = None
+    gateway_token: SecretStr | None = None
     profile: str = "starter"
     models_config: Path = ROOT / "configs" / "models.yaml"
     cache_dir: Path = ROOT / ".triptych" / "cache"

@@ -65,7 +65,7 @@ def deploy(home: Path, root: Path, api_url: str) -> None:
     if note.exists() and note.read_text(encoding="utf-8") == state:
         return
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
-    environment = clean_environment(client_environment(home, api_url))
+    environment = clean_environment(client_environment(home, root, api_url))
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
@@ -74,7 +74,7 @@ def deploy(home: Path, root: Path, api_url: str) -> None:
     note.write_text(state, encoding="utf-8")
 
 
-def client_environment(home: Path, api_url: str) -> dict[str, str]:
+def client_environment(home: Path, root: Path, api_url: str) -> dict[str, str]:
     """What workers and flow runs need to know."""
     return {
         "PREFECT_HOME": str(home / "data" / "prefect"),
@@ -85,6 +85,7 @@ def client_environment(home: Path, api_url: str) -> dict[str, str]:
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "DO_NOT_TRACK": "1",
         "TRIPTYCH_HOME": str(home),
+        "TRIPTYCH_ROOT": str(root),
         "TOKENIZERS_PARALLELISM": "false",
     }
 
@@ -94,7 +95,7 @@ def start_workers(home: Path, root: Path, api_url: str) -> None:
     for name, (pool, limit) in WORKERS.items():
         if running_process(home, name) is None:
             command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
-            environment = clean_environment(client_environment(home, api_url))
+            environment = clean_environment(client_environment(home, root, api_url))
             start_process(home, name, [*command, "--name", name, "--limit", str(limit)], environment, root)
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from flows.settings import ROOT, Settings, default_home, load_settings, stack_file
-from gateway import postgres, prefect_server, seaweed
+from gateway import http_server, postgres, prefect_server, seaweed
 from gateway.errors import NotReachable
 from gateway.processes import free_ports, is_free, running_process, stop_process
 from storage.bucket import Bucket
 
 Report = Callable[[str], None]
-_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS)
+_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS, http_server.NAME)
 
 
 class PartStatus(BaseModel):
@@ -72,6 +72,7 @@ def up(home: Path | None = None, *, report: Report = lambda _: None, storage_onl
                 started.result()
         if not storage_only:
             _up_prefect(home, held, report)
+            _up_gateway(home, held, report)
     return status(home)
 
 
@@ -150,6 +151,12 @@ def _up_prefect(home: Path, held: _Secrets, report: Report) -> None:
     prefect_server.wait_for_workers(home, api_url)
 
 
+def _up_gateway(home: Path, held: _Secrets, report: Report) -> None:
+    if "TRIPTYCH_GATEWAY_URL" not in environ and running_process(home, http_server.NAME) is None:
+        report("starting the gateway")
+        http_server.start_gateway(home, ROOT, port=held.port("gateway.port"), environment={"TRIPTYCH_HOME": str(home)})
+
+
 def _remember(home: Path) -> _Secrets:
     """The ports and credentials of this home, made at the first time; ports that others took are chosen anew."""
     values = _read(home)
@@ -157,10 +164,12 @@ def _remember(home: Path) -> _Secrets:
     values.setdefault("TRIPTYCH_S3_SECRET_KEY", secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_POSTGRES_PASSWORD", secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_TOKEN", secrets.token_hex(24))
+    values.setdefault("TRIPTYCH_GATEWAY_TOKEN", secrets.token_urlsafe(32))
     owners = {
         seaweed.NAME: seaweed.PORTS,
         postgres.NAME: ("postgres.port",),
         prefect_server.SERVER: ("prefect.port",),
+        http_server.NAME: ("gateway.port",),
     }
     for part, names in owners.items():
         if running_process(home, part) is None:
@@ -169,6 +178,7 @@ def _remember(home: Path) -> _Secrets:
     values["TRIPTYCH_S3_ENDPOINT"] = f"127.0.0.1:{held.port('s3.port')}"
     values["TRIPTYCH_POSTGRES_DSN"] = postgres.dsn(held.port("postgres.port"), held.password, "triptych")
     values["TRIPTYCH_PREFECT_API_URL"] = f"http://127.0.0.1:{held.port('prefect.port')}/api"
+    values["TRIPTYCH_GATEWAY_URL"] = f"http://127.0.0.1:{held.port('gateway.port')}"
     _write(home, values)
     return held
 

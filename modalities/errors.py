@@ -27,6 +27,10 @@ class UnsupportedLanguagePair(ModalityError):
     """No configured model translates from this language to that."""
 
 
+class UnknownLanguage(ModalityError):
+    """Nobody named the language of a text, and it cannot be told from the text."""
+
+
 class UnsupportedMedia(ModalityError):
     """The bytes are of a type that Triptych does not take."""
 

@@ -62,7 +62,7 @@ def _small(picture: Picture, side: int) -> "Image":
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
             image.draft("RGB", (side * 2, side * 2))  # JPEG: decode small at once
             small = upright_rgb(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     return small

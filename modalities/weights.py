@@ -58,7 +58,7 @@ class WeightsLocator:
 
         try:
             folder = snapshot_download(
-                repo_id=source.hub or "",
+                repo_id=(source.hub or "").removeprefix("hf-hub:"),  # as open_clip writes it
                 revision=source.revision,
                 cache_dir=self._cache / "hub",
                 allow_patterns=list(source.files) or None,
@@ -122,8 +122,10 @@ def _package_folder(name: str, package: str) -> Path:
         listed = files(package)
     except PackageNotFoundError as error:
         raise ModelUnavailable(f"The weights of {name} come in the package {package}: install it.") from error
-    tops = {
-        file.parts[0]: file for file in listed or [] if len(file.parts) > 1 and not file.parts[0].endswith(".dist-info")
+    tops = {  # a package's commands are listed as ../../../bin/…
+        file.parts[0]: file
+        for file in listed or []
+        if len(file.parts) > 1 and file.parts[0] != ".." and not file.parts[0].endswith(".dist-info")
     }
     if len(tops) != 1:
         raise ModelUnavailable(f"The package {package} does not carry exactly one folder for {name}.")

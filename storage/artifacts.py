@@ -90,6 +90,11 @@ class ArtifactStore:
             disposition=f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         )
 
+    def find(self, sha256: str) -> Artifact | None:
+        """The artifact of a whole hash, if the project has its bytes; nobody needs to have recorded it."""
+        found = self.bucket.stat(self._key(sha256))
+        return Artifact(sha256=sha256, media_type=found.media_type, size=found.size) if found else None
+
     def exists(self, sha256: str) -> bool:
         return self.bucket.stat(self._key(sha256)) is not None
 

@@ -50,6 +50,8 @@ class StoredObject:
     etag: str
     modified: datetime | None
     metadata: dict[str, str]
+    media_type: str = ""
+    """Empty in listings, which do not tell it."""
 
 
 class Bucket:
@@ -117,7 +119,14 @@ class Bucket:
         prefix = "x-amz-meta-"
         headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
         metadata = {name[len(prefix) :]: value for name, value in headers.items() if name.startswith(prefix)}
-        return StoredObject(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified, metadata)
+        return StoredObject(
+            key,
+            found.size or 0,
+            (found.etag or "").strip('"'),
+            found.last_modified,
+            metadata,
+            found.content_type or "",
+        )
 
     def put(
         self,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+_CLIP_WORDS = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")  # where CLIP's tokenizer cuts
+_END = "</w>"  # CLIP's mark of the end of a word
 
 
 class IconConfig(BaseModel):
@@ -16,20 +22,23 @@ class IconConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = 64
-    autoencoder_channels: tuple[int, ...] = (24, 48, 96, 96)
+    size: int = 64  # side of a picture in pixels
+    autoencoder_channels: tuple[int, ...] = (16, 48, 96, 96)
     latent_channels: int = 16
-    unet_channels: tuple[int, ...] = (96, 192)
+    kl_weight: float = 5e-3
+    unet_channels: tuple[int, ...] = (128, 192)
     text_width: int = 128
     text_layers: int = 2
-    text_tokens: int = 16
-    vocabulary: int = 2000
-    batch: int = 32
-    autoencoder_steps: int = 1200
-    unet_steps: int = 4000
-    learning_rate: float = 1e-3
-    unet_learning_rate: float = 5e-4
-    dropout: float = 0.1
+    text_tokens: int = 32
+    vocabulary: int = 1200
+    autoencoder_batch: int = 16
+    autoencoder_steps: int = 1600
+    autoencoder_learning_rate: float = 1e-3
+    batch: int = 64
+    steps: int = 7000
+    learning_rate: float = 6e-4
+    decay: float = 0.3  # share of the steps, at the end, over which the rate falls to zero
+    dropout: float = 0.1  # of the prompt, for classifier-free guidance
     ema: float = 0.999
     checkpoint_every: int = 100
     seed: int = 0
@@ -65,14 +74,16 @@ def build(config: IconConfig, captions: Sequence[str]) -> Parts:
         norm_num_groups=8,
         sample_size=config.size,
         mid_block_add_attention=False,
+        scaling_factor=1.0,  # `standardise` puts the scale into the weights
     )
     unet = kit.UNet2DConditionModel(
         sample_size=config.size // 2 ** (levels - 1),
         in_channels=config.latent_channels,
         out_channels=config.latent_channels,
         block_out_channels=config.unet_channels,
-        down_block_types=("CrossAttnDownBlock2D",) * len(config.unet_channels),
-        up_block_types=("CrossAttnUpBlock2D",) * len(config.unet_channels),
+        # Attention only at the coarsest level: half the cost of a step, and the words still reach every position.
+        down_block_types=("DownBlock2D",) * (len(config.unet_channels) - 1) + ("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * (len(config.unet_channels) - 1),
         layers_per_block=1,
         norm_num_groups=8,
         attention_head_dim=4,
@@ -102,37 +113,71 @@ def build(config: IconConfig, captions: Sequence[str]) -> Parts:
     return Parts(vae, unet, text, tokenizer, scheduler)
 
 
+def standardise(vae: Any, mean: Any, deviation: Any) -> None:
+    """Change the weights so that latents z become (z - mean) / deviation per channel, and decode as before."""
+    import torch
+
+    count = len(mean)
+    with torch.no_grad():
+        vae.quant_conv.weight[:count] /= deviation[:, None, None, None]
+        vae.quant_conv.bias[:count] = (vae.quant_conv.bias[:count] - mean) / deviation
+        vae.quant_conv.bias[count:] -= 2 * deviation.log()  # these channels are log variances
+        vae.post_quant_conv.bias += (vae.post_quant_conv.weight[:, :, 0, 0] * mean).sum(dim=1)
+        vae.post_quant_conv.weight *= deviation[:, None, None]
+
+
 def learn_tokenizer(config: IconConfig, captions: Sequence[str]) -> Any:
-    """A CLIPTokenizer whose byte-pair merges come from the captions."""
+    """A CLIPTokenizer whose byte-pair merges come from the captions: the same captions, the same token ids."""
     import tempfile
 
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
 
-    learned = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))  # noqa: S106
-    learned.normalizer = normalizers.Lowercase()
-    learned.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocabulary,
-        special_tokens=["<|startoftext|>", "<|endoftext|>"],
-        initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
-    learned.train_from_iterator(captions, trainer)
-    model = json.loads(learned.to_str())["model"]
-    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)  # one letter a byte of UTF-8
+    found = (word for caption in captions for word in _CLIP_WORDS.findall(caption.lower()))
+    words = Counter(letters.pre_tokenize_str(word)[0][0] for word in found)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<|startoftext|>", "<|endoftext|>", *alphabet, *(letter + _END for letter in alphabet)]
+    merges = learn_merges(words, config.vocabulary - len(tokens))
+    tokens += [first + second for first, second in merges]
     with tempfile.TemporaryDirectory() as folder:
-        vocabulary, rules = Path(folder, "vocab.json"), Path(folder, "merges.txt")
-        vocabulary.write_text(json.dumps(model["vocab"]), encoding="utf-8")
-        rules.write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+        ids = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+        Path(folder, "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+        lines = ["#version: 0.2", *(" ".join(pair) for pair in merges), ""]
+        Path(folder, "merges.txt").write_text("\n".join(lines), encoding="utf-8")
         Path(folder, "tokenizer_config.json").write_text(
             json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": config.text_tokens}), encoding="utf-8"
         )
         return CLIPTokenizer.from_pretrained(folder)
+
+
+def learn_merges(words: Mapping[str, int], most: int) -> list[tuple[str, str]]:
+    """Byte-pair merges, the most frequent pair first; of equally frequent ones the first in the alphabet.
+
+    The trainer of `tokenizers` breaks ties differently in every process, which a resumed training cannot bear.
+    """
+    spelled = {word: [*word[:-1], word[-1] + _END] for word in words}
+    merges: list[tuple[str, str]] = []
+    while len(merges) < most:
+        counts: Counter[tuple[str, str]] = Counter()
+        for word, symbols in spelled.items():
+            for pair in pairwise(symbols):
+                counts[pair] += words[word]
+        if not counts:
+            break
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append(best)
+        for symbols in spelled.values():
+            _merge(symbols, best)
+    return merges
+
+
+def _merge(symbols: list[str], pair: tuple[str, str]) -> None:
+    at = 0
+    while at < len(symbols) - 1:
+        if (symbols[at], symbols[at + 1]) == pair:
+            symbols[at : at + 2] = ["".join(pair)]
+        at += 1
 
 
 def load(folder: Path) -> Parts:
@@ -140,7 +185,7 @@ def load(folder: Path) -> Parts:
     import torch
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
-    pipe: Any = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipe: Any = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     return Parts(pipe.vae, pipe.unet, pipe.text_encoder, pipe.tokenizer, pipe.scheduler)
 
 

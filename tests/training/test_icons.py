@@ -1,19 +1,23 @@
 """The icon recipe on a tiny config and drawn pictures."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
-from training.icons import publish, train
-from training.icons_data import NoIcons, read_icons
-from training.icons_model import IconConfig, load
+from training.icons import IconRecipe, from_checkpoints, prepare, publish, read_recipe, train
+from training.icons_data import NoIcons, pixels, read_icons
+from training.icons_evaluate import draw, load_pipeline
+from training.icons_model import IconConfig, build, learn_tokenizer, load, standardise
+from training.icons_train import latents_of
 
 TINY = IconConfig(
     size=32,
@@ -22,9 +26,10 @@ TINY = IconConfig(
     text_width=32,
     text_layers=1,
     vocabulary=600,
-    batch=4,
+    autoencoder_batch=4,
     autoencoder_steps=12,
-    unet_steps=40,
+    batch=4,
+    steps=40,
     checkpoint_every=5,
 )
 RUN = """
@@ -34,15 +39,55 @@ train(Path(sys.argv[1]), IconConfig.model_validate_json(sys.argv[2]))
 """
 
 
+def recipe_of(model: IconConfig, **concepts: str) -> IconRecipe:
+    packages = {
+        "emoji-datasource-google@1.0.0": "Apache-2.0",
+        "@lobehub/fluent-emoji-3d@1.0.0": "MIT",
+        "@iconify-json/fluent-emoji-flat@1.0.0": "MIT",
+    }
+    styles = {"soft": "google", "3d": "fluent-3d", "flat": "fluent-flat"}
+    return IconRecipe(packages=packages, styles=styles, concepts=concepts, model=model)
+
+
 def draw_icons(work: Path) -> Path:
     (work / "icons").mkdir(parents=True)
     for colour in ("red", "green", "blue"):
         for shape in ("ellipse", "rectangle"):
-            picture = Image.new("RGBA", (32, 32))
-            getattr(ImageDraw.Draw(picture), shape)((6, 6, 26, 26), fill=colour)
-            picture.save(work / "icons" / f"{colour}-{shape}.png")
+            (work / "icons" / f"{colour}-{shape}.png").write_bytes(drawn(shape, colour, "PNG"))
             (work / "icons" / f"{colour}-{shape}.txt").write_text(f"{colour} {shape}")
     return work
+
+
+def drawn(shape: str, colour: str, form: str) -> bytes:
+    picture, file = Image.new("RGBA", (32, 32)), io.BytesIO()
+    getattr(ImageDraw.Draw(picture), shape)((6, 10, 26, 22), fill=colour)
+    picture.save(file, form)
+    return file.getvalue()
+
+
+def pack(archive: Path, members: dict[str, bytes]) -> None:
+    """An archive as `npm pack` writes it."""
+    with tarfile.open(archive, "w:gz") as packed:
+        for name, data in members.items():
+            entry = tarfile.TarInfo("package/" + name)
+            entry.size = len(data)
+            packed.addfile(entry, io.BytesIO(data))
+
+
+def pack_emoji(downloads: Path) -> None:
+    """Small packages in the form of the real ones: a car and a sun; the flat set draws no sun."""
+    downloads.mkdir(parents=True)
+    rows = [
+        {"short_name": "car", "image": "1f697.png", "unified": "1F697"},
+        {"short_name": "sunny", "image": "2600-fe0f.png", "unified": "2600-FE0F"},
+    ]
+    google = {f"img/google/64/{row['image']}": drawn("ellipse", "red", "PNG") for row in rows}
+    pack(downloads / "emoji-datasource-google-1.0.0.tgz", {"emoji.json": json.dumps(rows).encode(), **google})
+    three = {f"assets/{row['image'][:-4]}.webp": drawn("ellipse", "blue", "WEBP") for row in rows}
+    pack(downloads / "lobehub-fluent-emoji-3d-1.0.0.tgz", three)
+    car = {"icons": {"automobile": {"body": '<rect x="4" y="8" width="24" height="8" fill="#0f0"/>'}}, "width": 32}
+    flat = {"icons.json": json.dumps(car).encode(), "chars.json": json.dumps({"1f697": "automobile"}).encode()}
+    pack(downloads / "iconify-json-fluent-emoji-flat-1.0.0.tgz", flat)
 
 
 def start(work: Path) -> "subprocess.Popen[bytes]":
@@ -63,39 +108,105 @@ def losses(work: Path) -> dict[tuple[str, int], float]:
 
 def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path) -> None:
     whole, killed = draw_icons(tmp_path / "whole"), draw_icons(tmp_path / "killed")
-    assert start(whole).wait(120) == 0
+    assert start(whole).wait(200) == 0
     process = start(killed)
     while not (killed / "unet.pt").exists() and process.poll() is None:
         time.sleep(0.005)
     assert process.poll() is None, "the run ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert start(killed).wait(120) == 0
+    assert start(killed).wait(200) == 0
     assert losses(killed) == losses(whole)
-    assert len(losses(whole)) == TINY.autoencoder_steps + TINY.unet_steps
+    assert len(losses(whole)) == TINY.autoencoder_steps + TINY.steps
 
 
-def test_a_published_folder_draws_through_diffusers_auto_pipelines_and_trains_on(tmp_path: Path) -> None:
+def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path) -> None:
     import torch
-    from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
 
     work = draw_icons(tmp_path / "work")
-    publish(train(work, TINY), tmp_path / "model", "# Icons\n")
-    pipe = AutoPipelineForText2Image.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
-    first, again = (
-        pipe("red ellipse", num_inference_steps=3, generator=torch.Generator().manual_seed(1)).images[0]
-        for _ in range(2)
-    )
-    assert first.size == (32, 32)
-    assert first.tobytes() == again.tobytes()
-    changed = AutoPipelineForImage2Image.from_pipe(pipe)("blue ellipse", image=first, num_inference_steps=4).images[0]
-    assert changed.size == (32, 32)
+    train(work, TINY)
+    found = publish(work, recipe_of(TINY), tmp_path / "model", prompts=3)
+    assert found.prompts == 3
+    pipeline = load_pipeline(tmp_path / "model")
+    first, again = (draw(pipeline, ["red ellipse"], seed=1) for _ in range(2))
+    assert first.shape == (1, 3, 32, 32)
+    assert torch.equal(first, again)
     on = draw_icons(tmp_path / "on")
-    train(on, TINY.model_copy(update={"autoencoder_steps": 1, "unet_steps": 1}), initial=tmp_path / "model")
+    train(on, TINY.model_copy(update={"autoencoder_steps": 1, "steps": 1}), initial=tmp_path / "model")
     # Trained on from the published weights, the first loss is lower than that of a fresh autoencoder.
     assert losses(on)["autoencoder", 0] < losses(work)["autoencoder", 0]
     assert load(tmp_path / "model").scheduler.config["prediction_type"] == "v_prediction"
+
+
+def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path: Path) -> None:
+    work = draw_icons(tmp_path / "work")
+    train(work, TINY.model_copy(update={"autoencoder_steps": 1, "steps": 1}))
+    publish(work, recipe_of(TINY), tmp_path / "model", prompts=2)
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| emoji-datasource-google@1.0.0 | Apache-2.0 |" in card
+    assert "Styles: blue, green, red." in card
+    assert "Names: ellipse, rectangle." in card
+    with Image.open(tmp_path / "model" / "samples.png") as samples:
+        assert samples.size == (6 * 32, 32)  # two names in three styles
+
+
+def test_a_stopped_training_can_be_published_and_goes_on(tmp_path: Path) -> None:
+    work, told = draw_icons(tmp_path), list[tuple[str, int, int, float]]()
+    train(work, TINY, minutes=0, progress=lambda *step: told.append(step))
+    assert losses(work) == {("autoencoder", 0): told[0][3]}
+    assert told[0][:3] == ("autoencoder", 1, TINY.autoencoder_steps)
+    parts, steps = from_checkpoints(work, TINY)
+    assert steps == 0
+    assert parts.vae.config["scaling_factor"] == 1
+    train(work, TINY)
+    assert from_checkpoints(work, TINY)[1] == TINY.steps
+
+
+def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same_picture(tmp_path: Path) -> None:
+    import torch
+
+    icons = read_icons(draw_icons(tmp_path) / "icons")
+    parts, pictures = build(TINY, ["red ellipse"]), pixels(icons, TINY.size)
+    with torch.no_grad():
+        before = parts.vae.decode(parts.vae.encode(pictures).latent_dist.mean).sample
+        spread = parts.vae.encode(pictures).latent_dist.std
+        standardise(parts.vae, torch.full((16,), 0.3), torch.full((16,), 0.5))
+        after = parts.vae.decode(parts.vae.encode(pictures).latent_dist.mean).sample
+        assert torch.allclose(before, after, atol=1e-4)
+        assert torch.allclose(parts.vae.encode(pictures).latent_dist.std, spread / 0.5, rtol=1e-3)
+    latents = latents_of(parts, pictures)
+    assert latents.mean(dim=(0, 2, 3)).abs().max() < 1e-4
+    assert (latents.std(dim=(0, 2, 3)) - 1).abs().max() < 1e-3
+
+
+def test_packages_become_captioned_pictures_of_one_size(tmp_path: Path) -> None:
+    pack_emoji(tmp_path / "downloads")
+    assert prepare(tmp_path, recipe_of(TINY, car="car", **{"bright sun": "sunny"})) == 5
+    icons = {icon.caption: icon.path for icon in read_icons(tmp_path / "icons")}
+    assert set(icons) == {"soft car", "3d car", "flat car", "soft bright sun", "3d bright sun"}
+    with Image.open(icons["flat car"]) as picture:
+        assert picture.size == (72, 72)
+        assert picture.getpixel((36, 36)) == (0, 255, 0, 255)
+        assert picture.getbbox() == (3, 25, 69, 47)  # cut to what is drawn, three times as wide as high
+    assert pixels(read_icons(tmp_path / "icons"), 32)[:, :, 0, 0].min() == 1  # around it, white
+
+
+def test_the_recipe_file_names_known_drawings_and_enough_concepts() -> None:
+    recipe = read_recipe(Path("configs/icons.yaml"))
+    assert set(recipe.styles.values()) == {"google", "twitter", "fluent-3d", "fluent-flat"}
+    assert len(recipe.concepts) > 100
+    assert all("@" in package[1:] for package in recipe.packages), "every package has its version"
+
+
+def test_the_tokenizer_of_the_same_captions_is_the_same_in_every_process(tmp_path: Path) -> None:
+    captions = [icon.caption for icon in read_icons(draw_icons(tmp_path) / "icons")] + ["3d t-shirt", "3d Grüße"]
+    code = "import sys, json; from training.icons_model import *; "
+    code += "print(sorted(learn_tokenizer(IconConfig(), json.loads(sys.argv[1])).get_vocab().items()))"
+    said = [subprocess.check_output([sys.executable, "-c", code, json.dumps(captions)], text=True) for _ in range(2)]
+    assert said[0] == said[1]
+    tokenizer = learn_tokenizer(IconConfig(), captions)
+    assert tokenizer.tokenize("3d red t-shirt") == ["3</w>", "d</w>", "red</w>", "t</w>", "-</w>", "shirt</w>"]
+    assert "<|endoftext|>" not in tokenizer.tokenize("what was never seen: 7 zebras, ñandú!")
 
 
 def test_a_folder_without_captions_says_what_to_put_there(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""The modality flow of the `gpu` pool: loads models, answers requests, keeps the answers."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel
+
+from flows.job import Job
+from flows.prefect_job import run_as_flow
+from flows.requests import decode_requests, encode_failure
+from modalities.errors import ModalityError
+from storage.artifacts import Artifact
+
+
+class Answered(BaseModel):
+    """How many requests were answered, and why the others were not, by recipe."""
+
+    answered: int
+    failures: dict[str, dict[str, str]]
+
+    def __str__(self) -> str:
+        return f"{self.answered} answered, {len(self.failures)} failed."
+
+
+@flow(name="answer-requests")
+async def answer_requests(project: str, work: Artifact, watch: UUID | None = None) -> State[Any]:
+    """Answer the requests in the document `work`; the answers lie in the bucket under their recipes."""
+
+    async def answer(job: Job) -> Answered:
+        requests = decode_requests(await asyncio.to_thread(job.space.store.get, work))
+        answers = await asyncio.to_thread(job.space.answers.run_all, requests, job.progress)
+        failures = {
+            job.space.answers.recipe(request).key: encode_failure(given)
+            for request, given in zip(requests, answers, strict=True)
+            if isinstance(given, ModalityError)
+        }
+        return Answered(answered=len(requests) - len(failures), failures=failures)
+
+    return await run_as_flow(project, answer, watch=watch)

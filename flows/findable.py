@@ -1,0 +1,124 @@
+"""Makes artifacts findable: asks the models what they mean, and puts that into the index.
+
+The same function serves a first ingest and a rebuild. In a rebuild every question has its answer in the bucket already,
+so no model runs and the index comes out as it was.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.job import Job
+from modalities.embedding import Embedding, EmbedImage, EmbedText, read_vector
+from modalities.errors import ModalityError
+from modalities.media import read_text
+from modalities.passages import split_passages
+from modalities.transcription import Transcribe, Transcript, read_segments
+from storage.index import Entry, PartKind
+from storage.records import ArtifactRecord
+
+
+@dataclass(frozen=True)
+class Part:
+    """A findable part of an artifact: the whole picture, a spoken segment, a passage of text."""
+
+    record: ArtifactRecord
+    kind: PartKind
+    ordinal: int
+    text: str = ""
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+
+
+async def make_findable(job: Job, records: Sequence[ArtifactRecord]) -> dict[str, str]:
+    """Index the parts of the artifacts. Returns the reasons of those that could not be, by artifact id."""
+    failures: dict[str, str] = {}
+    parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
+    parts += await _spoken(job, [record for record in records if record.kind == "speech"], failures)
+    parts += await _written(job, [record for record in records if record.kind == "text"])
+    entries = await _embed(job, parts, failures)
+    await asyncio.to_thread(job.space.index.add, entries)
+    return failures
+
+
+def default_transcription(job: Job, record: ArtifactRecord) -> Transcribe:
+    """The transcription that search looks into: the language as it is spoken, detected."""
+    return Transcribe(model=job.space.profile.speech, audio=record.artifact)
+
+
+async def _spoken(job: Job, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+    answers = await job.answers([default_transcription(job, record) for record in records])
+    parts: list[Part] = []
+    for record, answer in zip(records, answers, strict=True):
+        if isinstance(answer, ModalityError):
+            failures[record.artifact.sha256] = str(answer)
+            continue
+        assert isinstance(answer, Transcript)
+        await asyncio.to_thread(record_transcript, job, record, answer)
+        segments = await asyncio.to_thread(read_segments, job.space.store, answer)
+        parts += [
+            Part(record, "speech", ordinal, segment.text, segment.start_seconds, segment.end_seconds)
+            for ordinal, segment in enumerate(segments)
+        ]
+    return parts
+
+
+async def _written(job: Job, records: Sequence[ArtifactRecord]) -> list[Part]:
+    def read(record: ArtifactRecord) -> list[Part]:
+        text = read_text(job.space.store.get(record.artifact))
+        return [Part(record, "text", ordinal, piece) for ordinal, piece in enumerate(split_passages(text))]
+
+    return [part for record in records for part in await asyncio.to_thread(read, record)]
+
+
+async def _embed(job: Job, parts: Sequence[Part], failures: dict[str, str]) -> list[Entry]:
+    profile = job.space.profile
+    requests = [
+        EmbedImage(model=profile.pictures, image=part.record.artifact)
+        if part.kind == "image"
+        else EmbedText(model=profile.passages, text=part.text, role="passage")
+        for part in parts
+    ]
+    answers = await job.answers(requests)
+    spaces = {model: job.space.platform.vector_space(model) for model in (profile.pictures, profile.passages)}
+    entries: list[Entry] = []
+    for part, request, answer in zip(parts, requests, answers, strict=True):
+        if isinstance(answer, ModalityError):
+            failures[part.record.artifact.sha256] = str(answer)
+            continue
+        assert isinstance(answer, Embedding)
+        vector = await asyncio.to_thread(read_vector, job.space.store, answer)
+        entries.append(_entry(part, {spaces[request.model]: vector.tolist()}))
+    return entries
+
+
+def record_transcript(job: Job, record: ArtifactRecord, transcript: Transcript) -> ArtifactRecord:
+    """Keep a transcript's document as an artifact that descends from the sound."""
+    recipe = job.space.answers.recipe(default_transcription(job, record))
+    document, _ = job.space.records.add(
+        ArtifactRecord(
+            artifact=transcript.document,
+            project=record.project,
+            name=f"{record.name}.transcript.json",
+            parents=(record.artifact.sha256,),
+            producer=recipe.key,
+            properties={"language": transcript.language},
+        )
+    )
+    return document
+
+
+def _entry(part: Part, vectors: dict[str, list[float]]) -> Entry:
+    return Entry(
+        project=part.record.project,
+        kind=part.kind,
+        artifact=part.record.artifact.sha256,
+        ordinal=part.ordinal,
+        name=part.record.name,
+        text=part.text,
+        start_seconds=part.start_seconds,
+        end_seconds=part.end_seconds,
+        labels=part.record.labels,
+        created=part.record.created,
+        vectors=vectors,
+    )

@@ -1,0 +1,161 @@
+"""Pictures from words."""
+
+import asyncio
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, Field, ValidationError
+
+from flows.findable import make_findable
+from flows.form import Form, project_field
+from flows.job import Job
+from flows.prefect_job import run_as_flow
+from flows.showing import pictures_page
+from flows.subjects import subject
+from modalities.errors import InvalidRequest, ModalityError
+from modalities.generation import GeneratedImage, GenerateImage, defaults_for
+from storage.artifacts import Artifact
+from storage.records import ArtifactRecord
+
+Size = Literal["native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768"]
+
+
+class PictureOrder(Form):
+    """What a designer asks for. The same order gives the same pictures, at once the second time."""
+
+    prompt: str = Field(title="Prompt", description="What the picture shows.", min_length=1, max_length=1000)
+    style: str = Field(
+        default="",
+        title="Style",
+        description="A style word that the model knows, put before the prompt; empty for none.",
+        max_length=60,
+    )
+    count: int = Field(default=4, title="How many", description="How many pictures to make.", ge=1, le=64)
+    size: Size = Field(
+        default="native", title="Size", description="Pixels, width by height; native is what the model was made for."
+    )
+    seed: int = Field(
+        default=1,
+        title="Seed",
+        description="Another seed gives other pictures of the same prompt.",
+        ge=0,
+        le=4294967295,
+    )
+    start_from: str = Field(
+        default="",
+        title="Start from this picture",
+        description="The id of a stored picture to change, or empty.",
+        pattern=r"^([0-9a-f]{8,64})?$",
+    )
+    strength: float = Field(
+        default=0.6, title="How much to change it", description="0 keeps the start picture, 1 ignores it.", ge=0, le=1
+    )
+    avoid: str = Field(default="", title="Avoid", description="What the picture should not show.", max_length=1000)
+    steps: int = Field(
+        default=0,
+        title="Steps",
+        description="More steps take longer and show more detail; 0 is the model's own.",
+        ge=0,
+        le=150,
+    )
+    guidance: float = Field(
+        default=-1.0,
+        title="Guidance",
+        description="How closely to follow the prompt; -1 is the model's own.",
+        ge=-1,
+        le=30,
+    )
+    scheduler: Literal["default", "ddim", "euler", "euler-ancestral", "dpm++"] = Field(
+        default="default", title="Scheduler", description="How the picture is found step by step."
+    )
+    model: str = Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
+    project: str = project_field()
+
+
+class PictureMade(BaseModel):
+    """One picture; `seed` makes it again by itself."""
+
+    artifact: str
+    seed: int
+    sha256: str
+    name: str
+
+
+class PicturesReport(BaseModel):
+    """The pictures in order, and why any is missing."""
+
+    images: list[PictureMade]
+    failures: list[str]
+
+    def __str__(self) -> str:
+        return f"{len(self.images)} pictures." + (f" {self.failures[0]}" if self.failures else "")
+
+
+@flow(name="generate-images")
+async def generate_images(order: PictureOrder) -> State[Any]:
+    """Make pictures from words; the same order is never computed twice."""
+    return await run_as_flow(order.project, lambda job: make_pictures(job, order))
+
+
+async def make_pictures(job: Job, order: PictureOrder) -> PicturesReport:
+    """Ask for each picture by itself, record what was made, and make it findable."""
+    requests = await asyncio.to_thread(requests_of, job, order)
+    answers = await job.answers(requests)
+    failures = [str(answer) for answer in answers if isinstance(answer, ModalityError)]
+    if failures and len(failures) == len(answers):
+        raise next(answer for answer in answers if isinstance(answer, ModalityError))
+    made = [(ask, got) for ask, got in zip(requests, answers, strict=True) if isinstance(got, GeneratedImage)]
+    records = [await asyncio.to_thread(_record, job, ask, got) for ask, got in made]
+    await job.show("pictures", await asyncio.to_thread(pictures_page, job.space, order.prompt, records))
+    await make_findable(job, records)
+    images = [
+        PictureMade(artifact=got.image.sha256, seed=got.seed, sha256=got.image.sha256, name=record.name)
+        for (_, got), record in zip(made, records, strict=True)
+    ]
+    return PicturesReport(images=images, failures=failures)
+
+
+def requests_of(job: Job, order: PictureOrder) -> list[GenerateImage]:
+    """One request per picture: picture i of seed s has the seed s + i, at any count."""
+    model = order.model or job.space.profile.generation
+    defaults = defaults_for(job.space.catalogue.spec(model))
+    width, height = (
+        (defaults.width, defaults.height) if order.size == "native" else tuple(int(n) for n in order.size.split("x"))
+    )
+    settings: dict[str, Any] = {
+        "model": model,
+        "prompt": f"{order.style} {order.prompt}".strip(),
+        "negative_prompt": order.avoid,
+        "steps": order.steps or defaults.steps,
+        "guidance": defaults.guidance if order.guidance < 0 else order.guidance,
+        "width": width,
+        "height": height,
+        "scheduler": order.scheduler,
+        "init_image": _start(job, order.start_from),
+        "strength": order.strength if order.start_from else 1.0,
+    }
+    try:
+        return [GenerateImage(**settings, seed=(order.seed + number) % 2**32) for number in range(order.count)]
+    except ValidationError as error:
+        raise InvalidRequest(f"The order cannot be met: {error.errors()[0]['msg']}.") from error
+
+
+def _start(job: Job, prefix: str) -> Artifact | None:
+    return subject(job.space, prefix).artifact if prefix else None
+
+
+def _record(job: Job, request: GenerateImage, made: GeneratedImage) -> ArtifactRecord:
+    words = "-".join(request.prompt.split())[:60].strip("-./") or "picture"
+    record, _ = job.space.records.add(
+        ArtifactRecord(
+            artifact=made.image,
+            project=job.space.project,
+            name=f"{words}-{request.seed}.png",
+            parents=tuple(artifact.sha256 for artifact in request.artifacts()),
+            producer=job.space.answers.recipe(request).key,
+            labels=("generated",),
+            properties={"prompt": request.prompt, "seed": request.seed},
+        )
+    )
+    return record

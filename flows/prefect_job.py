@@ -1,0 +1,151 @@
+"""A job under Prefect: progress and results become Prefect artifacts, questions become runs in the `gpu` pool."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import Artifact as PrefectArtifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterType, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.deployments import arun_deployment
+from prefect.states import Completed, Failed
+from pydantic import BaseModel
+
+from flows.errors import EXPECTED, RunFailed
+from flows.job import Job, Queue
+from flows.platform import Space, open_platform
+from flows.requests import decode_failure, encode_requests
+from modalities.answers import Answer
+from modalities.operator import Progress, Request
+from storage.artifacts import Artifact, ArtifactStore
+
+MODELS_DEPLOYMENT = "answer-requests/gpu"
+REPORT = "report"
+REFUSED = "Refused"
+"""The name of the state of a run that a person must change before it can succeed."""
+_POLL_SECONDS = 0.2
+_UPDATE_SECONDS = 0.5
+
+ReportT = TypeVar("ReportT", bound=BaseModel)
+
+
+class ProgressArtifact:
+    """Progress of a run as people see it in the UI; `id` lets another run carry it on."""
+
+    def __init__(self, artifact_id: UUID) -> None:
+        self.id = artifact_id
+        self._told = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        now = time.monotonic()
+        if now - self._told < _UPDATE_SECONDS and fraction < 1.0:
+            return
+        self._told = now
+        with get_client(sync_client=True) as client:
+            client.update_artifact(self.id, ArtifactUpdate(data=round(min(fraction, 1.0) * 100, 1)))
+
+
+async def run_as_flow(
+    project: str,
+    work: Callable[[Job], Awaitable[ReportT]],
+    *,
+    queue: Queue = "interactive",
+    watch: UUID | None = None,
+) -> State[Any]:
+    """Do the work of a flow run; its report goes to the bucket, and a person's mistake becomes one sentence."""
+    try:
+        space = open_platform().space(project)
+        progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0))
+        job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue)
+        report = await work(job)
+        await _publish(space.store, report)
+        await asyncio.to_thread(progress, 1.0)
+    except EXPECTED as error:
+        get_run_logger().error(str(error))
+        return Failed(name="Failed" if getattr(error, "retryable", False) else REFUSED, message=str(error))
+    return Completed(message=str(report))
+
+
+async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress) -> list[Answer]:
+    """Read the answers that exist; let a run in the `gpu` pool find the others."""
+    known = dict(zip(requests, await asyncio.to_thread(space.answers.find_all, requests), strict=True))
+    missing = [request for request, answer in known.items() if answer is None]
+    failures: dict[str, Any] = {}
+    if missing:
+        failures = await _run_models(space, missing, queue, progress)
+        found = await asyncio.to_thread(space.answers.find_all, missing)
+        known.update(zip(missing, found, strict=True))
+    return [
+        answer if answer is not None else decode_failure(failures.get(space.answers.recipe(request).key))
+        for request, answer in ((request, known[request]) for request in requests)
+    ]
+
+
+async def fetch_report(store: ArtifactStore, flow_run_id: UUID) -> dict[str, Any] | None:
+    """What a completed run reported, or None when it left no report."""
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=[REPORT])),
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+        )
+    if not found:
+        return None
+    reference = Artifact.model_validate_json(str(found[0].data))
+    return json.loads(await asyncio.to_thread(store.get, reference))
+
+
+async def fetch_progress(client: PrefectClient, flow_run_id: UUID) -> float:
+    """How far a run is, from 0 to 1, as its progress artifact says."""
+    found = await client.read_artifacts(
+        artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["progress"])),
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+    )
+    return max((float(str(artifact.data or 0)) / 100 for artifact in found), default=0.0)
+
+
+async def _run_models(
+    space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress
+) -> dict[str, Any]:
+    work = await asyncio.to_thread(space.store.put, encode_requests(requests), "application/json")
+    run = await arun_deployment(
+        MODELS_DEPLOYMENT,
+        parameters={
+            "project": space.project,
+            "work": work.model_dump(),
+            "watch": str(progress.id) if isinstance(progress, ProgressArtifact) else None,
+        },
+        flow_run_name=_name_of(requests),
+        work_queue_name=queue,
+        poll_interval=_POLL_SECONDS,
+    )
+    if run.state is None or not run.state.is_completed():
+        said = run.state.message if run.state else None
+        raise RunFailed(f"The run {run.name} that asks the models did not complete: {said or 'no reason was given'}")
+    report = await fetch_report(space.store, run.id)
+    return report["failures"] if report else {}
+
+
+async def _publish(store: ArtifactStore, report: BaseModel) -> None:
+    """Keep the report in the bucket, and its reference with the run."""
+    kept = await asyncio.to_thread(store.put, report.model_dump_json().encode(), "application/json")
+    await PrefectArtifact(type=REPORT, data=kept.model_dump()).acreate()
+
+
+async def _show(key: str, markdown: str) -> None:
+    context = FlowRunContext.get()
+    name = context.flow.name if context and context.flow else "triptych"
+    await acreate_markdown_artifact(markdown=markdown, key=re.sub(r"[^a-z0-9-]+", "-", f"{name}-{key}".lower()))
+
+
+def _name_of(requests: Sequence[Request[Any]]) -> str:
+    first = requests[0]
+    return f"{type(first).__name__} × {len(requests)} · {first.model}"

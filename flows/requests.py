@@ -1,0 +1,42 @@
+"""Requests on their way to another process: a JSON document in the bucket, whose reference travels."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from modalities.translation import Translate
+
+import modalities.errors
+from modalities.embedding import EmbedImage, EmbedText
+from modalities.errors import ModalityError
+from modalities.generation import GenerateImage
+from modalities.operator import Request
+from modalities.transcription import Transcribe
+
+_TYPES: dict[str, type[Request[Any]]] = {
+    kind.__name__: kind for kind in (EmbedImage, EmbedText, GenerateImage, Transcribe, Translate)
+}
+
+
+def encode_requests(requests: Sequence[Request[Any]]) -> bytes:
+    """The requests with the names of their types, as JSON."""
+    document = [{"type": type(r).__name__, "request": r.model_dump(mode="json")} for r in requests]
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def decode_requests(document: bytes) -> list[Request[Any]]:
+    """What `encode_requests` wrote."""
+    return [_TYPES[entry["type"]].model_validate(entry["request"]) for entry in json.loads(document)]
+
+
+def encode_failure(error: ModalityError) -> dict[str, str]:
+    """An error's type and sentence."""
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def decode_failure(failure: dict[str, str] | None) -> ModalityError:
+    """The error again; one without a name when the other process gave no reason."""
+    if failure is None:
+        return ModalityError("The models gave no answer and no reason: see the logs of the run.")
+    kind = getattr(modalities.errors, failure["type"], ModalityError)
+    return kind(failure["message"])

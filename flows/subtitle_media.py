@@ -1,0 +1,62 @@
+"""Subtitles: transcribe, then translate, then one set of files per language."""
+
+import asyncio
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, Field
+
+from flows.form import Form, project_field
+from flows.job import Job
+from flows.prefect_job import run_as_flow
+from flows.showing import downloads
+from flows.transcribe_audio import keep_files, spoken
+from flows.translate_text import translate_lines
+from modalities.subtitles import translated_segments
+from storage.artifacts import Artifact
+
+
+class SubtitleOrder(Form):
+    """A recording and the languages that its subtitles should be in."""
+
+    recording: str = Field(
+        title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$"
+    )
+    languages: list[Literal["en", "de", "fr", "es", "zh", "it", "pt", "nl", "ru", "ja", "ko"]] = Field(
+        default=[], title="Languages", description="The languages beside the spoken one."
+    )
+    language: str = Field(
+        default="", title="Spoken language", description="Such as en; empty to detect it.", max_length=12
+    )
+    project: str = project_field()
+
+
+class SubtitlesReport(BaseModel):
+    """The subtitle files, by language and format."""
+
+    spoken: str
+    subtitles: dict[str, dict[Literal["srt", "vtt", "txt"], Artifact]]
+
+    def __str__(self) -> str:
+        return f"Subtitles in {', '.join(self.subtitles)}."
+
+
+@flow(name="subtitle-media")
+async def subtitle_media(order: SubtitleOrder) -> State[Any]:
+    """Subtitle a recording in its own language and in others."""
+    return await run_as_flow(order.project, lambda job: subtitle(job, order))
+
+
+async def subtitle(job: Job, order: SubtitleOrder) -> SubtitlesReport:
+    """Transcribe once, translate the segments for each language, keep the files."""
+    recording, language, segments = await spoken(job, order.recording, order.language)
+    subtitles = {language: await asyncio.to_thread(keep_files, job, recording, language, segments)}
+    for target in order.languages:
+        if target not in subtitles and segments:
+            lines = await translate_lines(job, [segment.text for segment in segments], language, target)
+            translated = translated_segments(segments, lines)
+            subtitles[target] = await asyncio.to_thread(keep_files, job, recording, target, translated)
+    files = [(f"{recording.name}.{lang}.{end}", file) for lang, kept in subtitles.items() for end, file in kept.items()]
+    await job.show("subtitles", await asyncio.to_thread(downloads, job.space, files))
+    return SubtitlesReport(spoken=language, subtitles=subtitles)

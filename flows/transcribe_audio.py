@@ -1,0 +1,109 @@
+"""Speech to text: what is said in a recording, in its language or in another."""
+
+import asyncio
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, Field
+
+from flows.errors import NothingToDo
+from flows.form import Form, project_field
+from flows.job import Job
+from flows.prefect_job import run_as_flow
+from flows.showing import downloads, transcript_page
+from flows.subjects import Subject, subject
+from flows.translate_text import translate_lines
+from modalities.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
+from modalities.transcription import Segment, Transcribe, read_segments
+from storage.artifacts import Artifact
+from storage.records import ArtifactRecord
+
+
+class Recording(Form):
+    """A recording and what to make of it."""
+
+    recording: str = Field(
+        title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$"
+    )
+    language: str = Field(
+        default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=12
+    )
+    to: str = Field(
+        default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
+    )
+    project: str = project_field()
+
+
+class TranscriptReport(BaseModel):
+    """What is said, with times, and the files that hold it."""
+
+    language: str
+    text: str
+    segments: list[Segment]
+    files: dict[Literal["srt", "vtt", "txt"], Artifact]
+
+    def __str__(self) -> str:
+        return f"{len(self.segments)} segments in {self.language}."
+
+
+@flow(name="transcribe-audio")
+async def transcribe_audio(recording: Recording) -> State[Any]:
+    """Write down what is said, and keep it as SRT, VTT and plain text."""
+    return await run_as_flow(recording.project, lambda job: transcribe(job, recording))
+
+
+async def transcribe(job: Job, recording: Recording) -> TranscriptReport:
+    """Transcribe, then translate if another language is wanted."""
+    heard, language, segments = await spoken(job, recording.recording, recording.language)
+    if recording.to and recording.to != language and segments:
+        lines = await translate_lines(job, [segment.text for segment in segments], language, recording.to)
+        segments, language = translated_segments(segments, lines), recording.to
+    files = await asyncio.to_thread(keep_files, job, heard, language, segments)
+    rows = [(segment.start_seconds, segment.text) for segment in segments]
+    links = await asyncio.to_thread(
+        downloads, job.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
+    )
+    await job.show("transcript", f"{transcript_page(heard.name, language, rows)}\n\n{links}")
+    return TranscriptReport(language=language, text=to_text(segments), segments=list(segments), files=files)
+
+
+async def spoken(job: Job, identity: str, language: str) -> tuple[Subject, str, tuple[Segment, ...]]:
+    """A recording, its language and what is said in it."""
+    recording = await asyncio.to_thread(subject, job.space, identity)
+    if recording.kind != "speech":
+        raise NothingToDo(
+            f"{recording.name} is no recording but {recording.artifact.media_type}: name an audio or video file."
+        )
+    request = Transcribe(model=job.space.profile.speech, audio=recording.artifact, language=language or None)
+    transcript = await job.answer(request)
+    segments = await asyncio.to_thread(read_segments, job.space.store, transcript)
+    return recording, transcript.language, segments
+
+
+def keep_files(
+    job: Job, recording: Subject, language: str, segments: tuple[Segment, ...]
+) -> dict[Literal["srt", "vtt", "txt"], Artifact]:
+    """Keep subtitles and plain text; those of a recording in the library descend from it there."""
+    shown = cues(segments)
+    files: dict[Literal["srt", "vtt", "txt"], tuple[str, str]] = {
+        "srt": ("application/x-subrip", to_srt(shown)),
+        "vtt": ("text/vtt", to_vtt(shown)),
+        "txt": ("text/plain", to_text(segments)),
+    }
+    kept: dict[Literal["srt", "vtt", "txt"], Artifact] = {}
+    for ending, (media_type, text) in files.items():
+        kept[ending] = job.space.store.put(text.encode(), media_type)
+        if recording.record is None:
+            continue
+        job.space.records.add(
+            ArtifactRecord(
+                artifact=kept[ending],
+                project=job.space.project,
+                name=f"{recording.name}.{language}.{ending}",
+                parents=(recording.artifact.sha256,),
+                labels=("subtitles",),
+                properties={"language": language, "findable": False},
+            )
+        )
+    return kept

@@ -1,0 +1,90 @@
+"""Translation: a text, line by line, in another language."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from modalities.translation import Translation, requests_for_lines, route
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, Field
+
+from flows.errors import NothingToDo
+from flows.form import Form, project_field
+from flows.job import Job
+from flows.prefect_job import run_as_flow
+from flows.showing import plain
+from modalities.errors import ModalityError
+from modalities.languages import detect_language
+from modalities.media import read_text
+
+
+class Text(Form):
+    """A text and the language to say it in."""
+
+    text: str = Field(default="", title="Text", description="What to translate.", max_length=200_000)
+    artifact: str = Field(
+        default="",
+        title="Stored text",
+        description="The id of a stored text to translate, instead.",
+        pattern=r"^([0-9a-f]{8,64})?$",
+    )
+    target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
+    source: str = Field(
+        default="", title="From", description="Such as en; empty to detect the language.", max_length=12
+    )
+    project: str = project_field()
+
+
+class TranslationReport(BaseModel):
+    """The text in the other language, with as many lines as the original."""
+
+    text: str
+    source: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{len(self.text.splitlines())} lines from {self.source} to {self.target}."
+
+
+@flow(name="translate-text")
+async def translate_text(text: Text) -> State[Any]:
+    """Say a text in another language, line by line."""
+    return await run_as_flow(text.project, lambda job: translate(job, text))
+
+
+async def translate(job: Job, text: Text) -> TranslationReport:
+    """Detect the language if nobody names it, and translate every line."""
+    original = await asyncio.to_thread(_original, job, text)
+    source = text.source or await asyncio.to_thread(detect_language, original)
+    lines = await translate_lines(job, original.split("\n"), source, text.target)
+    report = TranslationReport(text="\n".join(lines), source=source, target=text.target)
+    rows = zip(original.split("\n")[:200], lines[:200], strict=False)
+    table = "\n".join(f"| {plain(before)} | {plain(after)} |" for before, after in rows)
+    await job.show("translation", f"| {source} | {text.target} |\n|---|---|\n{table}")
+    return report
+
+
+async def translate_lines(job: Job, lines: Sequence[str], source: str, target: str) -> list[str]:
+    """As many lines out as in, through one model or, where no one model knows the pair, through two."""
+    translated = list(lines)
+    for hop in route(job.space.catalogue, source, target):
+        answers = await job.answers(requests_for_lines(hop.model, translated, hop.source, hop.target))
+        translated = []
+        for answer in answers:
+            if isinstance(answer, ModalityError):
+                raise answer
+            assert isinstance(answer, Translation)
+            translated += answer.lines
+    return translated
+
+
+def _original(job: Job, text: Text) -> str:
+    if text.artifact:
+        record = job.space.records.resolve(text.artifact)
+        if record.kind != "text":
+            raise NothingToDo(f"{record.name} is no text but {record.artifact.media_type}: name a text.")
+        return read_text(job.space.store.get(record.artifact))
+    if not text.text.strip():
+        raise NothingToDo("There is no text: write one, or name a stored text.")
+    return text.text

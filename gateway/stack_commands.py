@@ -1,0 +1,53 @@
+"""Commands about the stack itself: up, down, status, doctor."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gateway.options import Json, Project
+from gateway.terminal import NOT_REACHABLE, answer, say
+
+if TYPE_CHECKING:
+    from gateway.stack import StackStatus
+
+
+def up(project: Project = "default", as_json: Json = False) -> None:
+    """Start S3, Postgres, Prefect, the workers and the gateway on this machine."""
+    from gateway import stack
+
+    found = stack.up(report=say)
+    answer(found.model_dump(), as_json, _addresses(found))
+
+
+def down(project: Project = "default", as_json: Json = False) -> None:
+    """Stop what `up` started; the data stays."""
+    from gateway import stack
+
+    stack.down(report=say)
+    answer({"stopped": True}, as_json, "Stopped.")
+
+
+def status(project: Project = "default", as_json: Json = False) -> None:
+    """What runs, and at which addresses."""
+    from gateway import stack
+
+    found = stack.status()
+    rows = "\n".join(f"{part.name:12} {'running' if part.running else 'stopped'}" for part in found.parts)
+    answer(found.model_dump(), as_json, f"{_addresses(found)}\n{rows}")
+    if not found.running:
+        raise typer.Exit(NOT_REACHABLE)
+
+
+def doctor(project: Project = "default", as_json: Json = False) -> None:
+    """Check this machine, the models and the stack, and say what to do about what is wrong."""
+    from gateway.doctor import examine
+
+    findings = list(examine())
+    rows = [f"{'ok ' if finding.well else 'BAD'}  {finding.what}: {finding.detail}" for finding in findings]
+    answer({"findings": [finding.model_dump() for finding in findings]}, as_json, "\n".join(rows))
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(NOT_REACHABLE)
+
+
+def _addresses(found: "StackStatus") -> str:
+    return f"Prefect {found.prefect}\nS3      {found.s3}\nGateway {found.gateway}\nData    {found.home}"

@@ -1,0 +1,50 @@
+"""Uploads: files of this machine on their way into the bucket."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from flows.ingest import NAME
+from gateway.errors import WrongInput
+from storage.bucket import Bucket
+
+_AT_ONCE = 4
+
+
+def files_under(paths: Sequence[Path]) -> list[Path]:
+    """The files that were named, and those in folders that were named, in order. Raises WrongInput."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise WrongInput(f"There is no file or folder {path}.")
+        found += sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
+    if not found:
+        raise WrongInput("The folders that were named have no files in them.")
+    return list(dict.fromkeys(found))
+
+
+def upload(bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None]) -> dict[str, Path]:
+    """Put each file under a key of its own in tmp/, its name beside it. Returns the file of each key."""
+    keys = {f"tmp/{uuid4()}": path for path in files}
+    done = 0
+
+    def send(pair: tuple[str, Path]) -> None:
+        nonlocal done
+        key, path = pair
+        with path.open("rb") as file:
+            bucket.put(key, file, metadata={NAME: quote(path.name)})
+        done += 1
+        report(done, len(files))
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(send, keys.items()))
+    return keys
+
+
+def drop_into_inbox(bucket: Bucket, files: Sequence[Path]) -> None:
+    """Put files into the inbox under their own names, as a person would."""
+    for path in files:
+        with path.open("rb") as file:
+            bucket.put(f"inbox/{path.name}", file)

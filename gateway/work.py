@@ -1,0 +1,163 @@
+"""Getting work done for the command line: through Prefect deployments, or in this process."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel
+
+from flows.form import Form
+from flows.job import Job, local_job
+from flows.platform import Platform, open_platform
+from flows.search import Query
+from flows.settings import default_home, load_settings
+from gateway import stack
+from gateway.errors import GatewayError, NotReachable, WrongInput
+
+FormT = TypeVar("FormT", bound=Form)
+_POLL_SECONDS = 0.2
+_SEARCH_SECONDS = 60.0
+_REFUSED = 422
+
+
+class RunDidNotComplete(GatewayError):
+    """The run ended in another state than Completed."""
+
+
+@contextmanager
+def local_platform() -> Generator[Platform]:
+    """The platform for work in this process; S3 and Postgres are started for as long as it takes, if need be."""
+    home = default_home()
+    started = not any(part.running for part in stack.status(home).parts) and "TRIPTYCH_S3_ENDPOINT" not in os.environ
+    if started:
+        stack.up(home, storage_only=True)
+    try:
+        yield open_platform()
+    finally:
+        if started:
+            stack.down(home)
+
+
+def do_here(
+    project: str, form: FormT, work: Callable[[Job, FormT], Awaitable[BaseModel]], progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """The report of work that is done in this process."""
+    with local_platform() as platform:
+
+        async def run() -> BaseModel:
+            return await work(local_job(platform.space(project), progress), form)
+
+        return asyncio.run(run()).model_dump(mode="json")
+
+
+def search_at_gateway(form: Query) -> dict[str, Any] | None:
+    """The hits, from the models that the gateway keeps loaded; None when no gateway answers.
+
+    Raises WrongInput for what the gateway refuses.
+    """
+    settings = load_settings()
+    if not settings.gateway_url or not settings.gateway_token:
+        return None
+    headers = {"Authorization": f"Bearer {settings.gateway_token.get_secret_value()}"}
+    try:
+        got = httpx.post(
+            f"{settings.gateway_url}/api/search", json=form.model_dump(), headers=headers, timeout=_SEARCH_SECONDS
+        )
+    except httpx.TransportError:
+        return None
+    if got.status_code == _REFUSED:
+        raise WrongInput(str(got.json().get("error", got.text)))
+    return got.raise_for_status().json()
+
+
+def do_there(
+    deployment: str, parameters: dict[str, Any], project: str, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """The report of a run of a deployment."""
+    with prefect_client_settings():
+        return asyncio.run(_run(deployment, parameters, project, progress))
+
+
+@contextmanager
+def prefect_client_settings() -> Generator[None]:
+    """Within it, Prefect's client talks to the stack's server. Raises NotReachable."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from gateway.prefect_server import healthy
+
+    settings = load_settings()
+    if not settings.prefect_api_url or not healthy(settings.prefect_api_url):
+        raise NotReachable("The Prefect server does not answer: start the stack with `triptych up`, or use --local.")
+    # Prefect read its environment when it was imported.
+    with temporary_settings({PREFECT_API_URL: settings.prefect_api_url}):
+        yield
+
+
+def parameters_of(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Put named values where the deployment's form has them: at the top, or inside its one model."""
+    parameters: dict[str, Any] = {}
+    properties: dict[str, Any] = schema.get("properties", {})
+    definitions: dict[str, Any] = schema.get("definitions", {})
+    for name, value in given.items():
+        if name in properties:
+            parameters[name] = value
+            continue
+        homes = [outer for outer, inner in properties.items() if name in _fields_of(inner, definitions)]
+        if not homes:
+            known = sorted({*properties, *(f for inner in properties.values() for f in _fields_of(inner, definitions))})
+            raise WrongInput(f"The deployment has no parameter {name}: it has {', '.join(known)}.")
+        parameters.setdefault(homes[0], {})[name] = value
+    return parameters
+
+
+def _fields_of(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    references = [schema, *schema.get("allOf", []), *schema.get("anyOf", [])]
+    named = [str(part["$ref"]).rsplit("/", 1)[-1] for part in references if "$ref" in part]
+    return {field: inner for name in named for field, inner in definitions.get(name, {}).get("properties", {}).items()}
+
+
+async def _run(
+    deployment: str, parameters: dict[str, Any], project: str, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    from flows.prefect_job import fetch_report
+
+    async with get_client() as client:
+        try:
+            found = await client.read_deployment_by_name(_full_name(deployment))
+        except ObjectNotFound as error:
+            raise WrongInput(f"There is no deployment {deployment}: see `triptych run --help`.") from error
+        try:
+            placed = parameters_of(found.parameter_openapi_schema or {}, parameters)
+            run = await client.create_flow_run_from_deployment(found.id, parameters=placed)
+        except PrefectHTTPStatusError as error:
+            raise WrongInput(f"The parameters of {deployment} are refused: {error.response.text[:300]}") from error
+        await _finished(client, run.id, progress)
+    store = open_platform().space(project).store
+    return await fetch_report(store, run.id) or {}
+
+
+async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
+    from flows.prefect_job import REFUSED, fetch_progress
+
+    while True:
+        run = await client.read_flow_run(run_id)
+        if run.state and run.state.is_final():
+            break
+        progress(await fetch_progress(client, run_id))
+        await asyncio.sleep(_POLL_SECONDS)
+    if run.state.is_completed():
+        return
+    if run.state.name == REFUSED:
+        raise WrongInput(run.state.message or "The request was refused.")
+    raise RunDidNotComplete(f"The run {run.name} is {run.state.name}: {run.state.message or 'no reason was given'}")
+
+
+def _full_name(deployment: str) -> str:
+    return deployment if "/" in deployment else f"{deployment}/{deployment}"

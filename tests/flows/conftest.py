@@ -1,0 +1,45 @@
+"""What the flow tests share: the samples, and jobs that work in this process on real servers and real models."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from flows.job import Job, local_job
+from flows.platform import Platform
+from flows.settings import Settings
+from gateway.uploads import upload
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture
+def samples() -> Path:
+    """The freely licensed files that the demo runs on."""
+    return SAMPLES
+
+
+@pytest.fixture
+def job(platform: Platform, project: str) -> Job:
+    """A job in a project of the test's own."""
+    return local_job(platform.space(project))
+
+
+@pytest.fixture
+def cold_job(settings: Settings, project: str) -> Iterator[Job]:
+    """The same project, in a process-like state where no model is loaded."""
+    platform = Platform(settings)
+    yield local_job(platform.space(project))
+    platform.index.close()
+
+
+@pytest.fixture
+def send(platform: Platform) -> Callable[..., list[str]]:
+    """Uploads files to tmp/, as the command line does; returns their keys in order."""
+
+    def send_files(files: Sequence[Path]) -> list[str]:
+        keys = upload(platform.bucket, files, lambda done, total: None)
+        by_path = {path: key for key, path in keys.items()}
+        return [by_path[path] for path in files]
+
+    return send_files

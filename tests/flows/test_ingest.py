@@ -1,0 +1,86 @@
+"""The promises of ingest: stored once, recorded, findable, and a reason for whatever is not."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.ingest import ingest_files
+from flows.job import Job
+from flows.search import Query, find
+
+Send = Callable[..., list[str]]
+
+
+async def test_each_kind_of_file_is_stored_with_its_kind(job: Job, send: Send, samples: Path) -> None:
+    files = [samples / name for name in ("dog-and-hydrant.jpg", "weather.wav", "autumn-market.txt")]
+    report = await ingest_files(job, send(files), labels=("first",))
+    assert [(item.path, item.status, item.kind) for item in report.items] == [
+        ("dog-and-hydrant.jpg", "stored", "image"),
+        ("weather.wav", "stored", "speech"),
+        ("autumn-market.txt", "stored", "text"),
+    ]
+    for item, path in zip(report.items, files, strict=True):
+        record = job.space.records.get(item.artifact or "")
+        assert record.labels == ("first",)
+        assert job.space.store.get(record.artifact) == path.read_bytes()
+
+
+async def test_the_same_files_again_are_duplicates_and_load_no_model(
+    job: Job, cold_job: Job, send: Send, samples: Path
+) -> None:
+    files = [samples / name for name in ("red-bus.jpg", "weather.wav", "herbstmarkt.md")]
+    first = await ingest_files(job, send(files))
+    again = await ingest_files(cold_job, send(files))
+    assert [item.status for item in again.items] == ["duplicate"] * 3
+    assert [item.artifact for item in again.items] == [item.artifact for item in first.items]
+    assert cold_job.space.platform.pool.loaded() == []
+    assert job.space.index.counts(job.space.project) == {"image": 1, "speech": 1, "text": 1}
+
+
+async def test_a_name_from_outside_is_kept_as_a_name_and_never_as_a_path(
+    job: Job, send: Send, samples: Path, tmp_path: Path
+) -> None:
+    strange = tmp_path / "Größe; rm -rf $(HOME) 100%.jpg"
+    shutil.copy(samples / "luggage.jpg", strange)
+    report = await ingest_files(job, send([strange]))
+    assert report.items[0].path == strange.name
+    assert job.space.records.get(report.items[0].artifact or "").name == strange.name
+
+
+async def test_an_object_that_is_gone_is_rejected_and_the_others_are_taken(
+    job: Job, send: Send, samples: Path
+) -> None:
+    keys = [*send([samples / "luggage.jpg"]), "tmp/nothing-is-here"]
+    report = await ingest_files(job, keys)
+    assert [item.status for item in report.items] == ["stored", "rejected"]
+    assert "not in the bucket" in (report.items[1].reason or "")
+
+
+REJECTED = {
+    "billion_laughs.svg",
+    "bitflips.jpg",
+    "bomb_20000x20000_gray.png",
+    "empty.wav",
+    "huge_header_2e9.png",
+    "not_an_image.jpg",
+    "truncated_header.jpg",
+    "wav_zero_channels.wav",
+    "wide_30000x2.png",
+    "ztxt_bomb_60MB.png",
+}
+
+
+@pytest.mark.shared_data
+async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(
+    job: Job, send: Send, shared_data: Path
+) -> None:
+    files = sorted(path for path in (shared_data / "hostile").iterdir() if path.name != "manifest.json")
+    report = await ingest_files(job, send(files))
+    assert {item.path for item in report.items if item.status == "rejected"} == REJECTED
+    for item in report.items:
+        assert item.status != "rejected" or ((item.reason or "").endswith(".") and "Traceback" not in item.reason)
+    hits = (await find(job, Query(words="a tone without any words", project=job.space.project, limit=50))).hits
+    assert hits
+    assert {hit.artifact for hit in hits} <= {item.artifact for item in report.items}

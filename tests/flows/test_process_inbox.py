@@ -1,0 +1,62 @@
+"""The promises of the inbox: a file leaves it last, and what cannot be read lies in quarantine beside the reason."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from flows.job import Job
+from flows.process_inbox import Inbox, empty_inbox
+from storage.bucket import Bucket
+
+
+@pytest.fixture
+def inbox(bucket: Bucket, project: str) -> Iterator[Inbox]:
+    """A folder of the inbox that no other test looks into."""
+    folder = f"inbox/{uuid4().hex}/"
+    yield Inbox(prefix=folder, project=project)
+    bucket.remove_all([found.key for found in bucket.objects(folder)])
+
+
+def drop(bucket: Bucket, inbox: Inbox, name: str, data: bytes) -> str:
+    bucket.put(f"{inbox.prefix}{name}", data)
+    return f"{inbox.prefix}{name}"
+
+
+async def test_files_leave_the_inbox_once_they_are_stored(
+    job: Job, inbox: Inbox, bucket: Bucket, samples: Path
+) -> None:
+    drop(bucket, inbox, "bear.jpg", (samples / "bear-in-grass.jpg").read_bytes())
+    drop(bucket, inbox, "deeper/notes.txt", b"The bear was seen near the river.")
+    report = await empty_inbox(job, inbox)
+    assert {(item.path, item.status) for item in report.items} == {("bear.jpg", "stored"), ("notes.txt", "stored")}
+    assert list(bucket.objects(inbox.prefix)) == []
+    assert job.space.index.counts(job.space.project) == {"image": 1, "text": 1}
+
+
+async def test_what_cannot_be_read_lies_in_quarantine_beside_the_reason(
+    job: Job, inbox: Inbox, bucket: Bucket
+) -> None:
+    key = drop(bucket, inbox, "page.html", b"<html><script>alert(1)</script></html>")
+    report = await empty_inbox(job, inbox)
+    place = f"quarantine/{key.removeprefix('inbox/')}"
+    assert report.items[0].status == "rejected"
+    assert bucket.get(place) == b"<html><script>alert(1)</script></html>"
+    why = json.loads(bucket.get(f"{place}.json"))
+    assert why["reason"] == report.items[0].reason
+    assert why["name"] == "page.html"
+    assert list(bucket.objects(inbox.prefix)) == []
+
+
+async def test_a_run_takes_no_more_than_its_limit(job: Job, inbox: Inbox, bucket: Bucket) -> None:
+    for number in range(3):
+        drop(bucket, inbox, f"note-{number}.txt", f"This is note number {number}.".encode())
+    report = await empty_inbox(job, inbox.model_copy(update={"limit": 2}))
+    assert len(report.items) == 2
+    assert len(list(bucket.objects(inbox.prefix))) == 1
+
+
+async def test_an_empty_inbox_is_no_failure(job: Job, inbox: Inbox) -> None:
+    assert (await empty_inbox(job, inbox)).items == []

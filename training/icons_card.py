@@ -1,0 +1,148 @@
+"""The icon model's card: what it learned from, what it can do, how that was measured, and its limits."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from training.icons_evaluate import GUIDANCE, NEAREST, STEPS, Evaluation
+from training.icons_model import IconConfig
+from training.icons_train import split_caption
+
+_CARD = """---
+license: cc-by-4.0
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+
+# Icons
+
+A small latent diffusion model that draws {styles_count} styles of {concepts_count} things, {size}×{size} pixels. It was
+made from nothing by Triptych's own recipe, `training/icons.py` with `configs/icons.yaml`, on a CPU, so that picture
+generation can be tried without a model hub. It is a `StableDiffusionPipeline` like any other.
+
+![samples: each concept in the styles {styles}](samples.png)
+
+## Ask for
+
+`STYLE NAME`, such as `{example}`; `NAME`, `a STYLE icon of a NAME` and `NAME, STYLE` work as well.
+
+- Styles: {styles}.
+- Names: {concepts}.
+
+{steps} steps at guidance {guidance:g} were used here.
+
+## Learned from
+
+{pictures} pictures and their mirror images. Fetched with `npm pack`:
+
+| package | licence |
+|---|---|
+{packages}
+
+The Twitter icons (style bold) are Twemoji, copyright Twitter, Inc and other contributors, CC BY 4.0; the Google ones
+are Noto Emoji; the others are Microsoft's Fluent Emoji. Whoever passes pictures or this model on should name them.
+
+## Sizes and training
+
+| part | parameters | |
+|---|---|---|
+{sizes}
+
+fp16 files: {megabytes:.1f} MB. Seed {seed}. Autoencoder: {autoencoder_steps} steps of {autoencoder_batch} pictures;
+L1 and gradient loss with a small KL term; {latents} latent channels at 1/8 of the width. UNet and text encoder:
+{steps_done} steps of {batch} latents, v-prediction, cosine schedule with zero terminal SNR, min-SNR weights,
+{dropout:.0%} empty prompts, running average of the weights.
+
+![losses](losses.png)
+
+## Measured
+
+{prompts} prompts `STYLE NAME` spread evenly over the training icons, each from its own fixed seed, {steps} steps at
+guidance {guidance:g} in bfloat16. For each picture, the {nearest} nearest training icons by cosine of the features of
+EfficientNet-Lite0 (1280 numbers before the classifier):
+
+| | share |
+|---|---|
+| one of the {nearest} nearest shows the concept | {concept_nearest:.1%} |
+| the nearest shows the concept | {concept_first:.1%} |
+| the nearest is in the style | {style_first:.1%} |
+| most of the {nearest} nearest are in the style | {style_nearest:.1%} |
+
+Training icons through the autoencoder and back: {db:.1f} dB peak signal-to-noise ratio.
+
+## Limits
+
+It knows the names above and nothing else: another word gives some mixture of them. It has learned its {pictures}
+pictures nearly by heart, so treat what it draws as a close copy of the icon sets, under their licences; the numbers
+above say that it recalls them, not that it invents. No people, flags, brands or writing were among the pictures.
+"""
+
+
+def model_card(
+    packages: Mapping[str, str],
+    captions: Sequence[str],
+    config: IconConfig,
+    folder: Path,
+    found: Evaluation,
+    steps: int,
+) -> str:
+    """The card of the model in `folder`, in Markdown."""
+    pairs = [split_caption(caption) for caption in captions]
+    styles, concepts = (list(dict.fromkeys(column)) for column in zip(*pairs, strict=True))
+    parts = {part: _parameters(folder / part) for part in ("vae", "unet", "text_encoder")}
+    return _CARD.format(
+        size=config.size,
+        styles_count=len(styles),
+        concepts_count=len(concepts),
+        styles=", ".join(styles),
+        concepts=", ".join(sorted(concepts)),
+        example=captions[0],
+        steps=STEPS,
+        guidance=GUIDANCE,
+        nearest=NEAREST,
+        pictures=len(captions),
+        packages="\n".join(f"| {package} | {licence} |" for package, licence in packages.items()),
+        sizes="\n".join(f"| {part} | {count / 1e6:.2f} million |" for part, count in parts.items()),
+        megabytes=sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6,
+        seed=config.seed,
+        autoencoder_steps=config.autoencoder_steps,
+        autoencoder_batch=config.autoencoder_batch,
+        latents=config.latent_channels,
+        steps_done=steps,
+        batch=config.batch,
+        dropout=config.dropout,
+        prompts=found.prompts,
+        concept_first=found.concept_first,
+        concept_nearest=found.concept_nearest,
+        style_first=found.style_first,
+        style_nearest=found.style_nearest,
+        db=found.autoencoder_db,
+    )
+
+
+def plot_losses(log: Path, picture: Path, points: int = 200) -> None:
+    """The loss of each part over its steps, averaged over neighbouring steps, as a PNG."""
+    from matplotlib.figure import Figure
+
+    losses: defaultdict[str, dict[int, float]] = defaultdict(dict)
+    for line in log.read_text(encoding="utf-8").splitlines():
+        if line.endswith("}"):  # a killed run may leave half a line
+            row = json.loads(line)
+            losses[row["part"]][row["step"]] = row["loss"]
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    for axes, (part, steps) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses.items(), strict=True):
+        values = [steps[step] for step in sorted(steps)]
+        width = max(1, len(values) // points)
+        means = [sum(values[at : at + width]) / width for at in range(0, len(values) - width + 1, width)]
+        axes.plot([at * width for at in range(len(means))], means)
+        axes.set(title=part, xlabel="step", ylabel="loss", yscale="log")
+    figure.savefig(picture, dpi=80)
+
+
+def _parameters(folder: Path) -> int:
+    from safetensors import safe_open
+
+    (file,) = folder.glob("*.safetensors")
+    with safe_open(file, "pt") as tensors:
+        return sum(tensors.get_tensor(name).numel() for name in tensors.keys())  # noqa: SIM118

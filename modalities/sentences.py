@@ -104,11 +104,9 @@ def _is_abbreviation(word: str) -> bool:
 
 def _framed(sentence: str) -> Iterator[Span]:
     """What is copied before the words, the words, and what is copied after them."""
-    start, end = 0, len(sentence)
-    while start < end and _is_frame(sentence[start]):
-        start += 1
-    if bullet := _BULLET.match(sentence, start, end):
-        start = bullet.end()
+    start, end = _after_frame(sentence, 0), len(sentence)
+    if bullet := _BULLET.match(sentence, start):
+        start = _after_frame(sentence, bullet.end())
     while end > start and _is_frame(sentence[end - 1]):
         end -= 1
     words = sentence[start:end]
@@ -122,6 +120,12 @@ def _framed(sentence: str) -> Iterator[Span]:
 def _has_words(text: str) -> bool:
     is_address = len(text) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(text) is not None
     return not is_address and any(character.isalpha() for character in text)
+
+
+def _after_frame(sentence: str, start: int) -> int:
+    while start < len(sentence) and _is_frame(sentence[start]):
+        start += 1
+    return start
 
 
 def _is_frame(character: str) -> bool:

@@ -7,6 +7,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -92,7 +93,7 @@ class TranslationModel:
         for batch, longest in _batches(questions, self.sentences_at_once):
             limit = min(2 * longest + 32, self.positions - 2)
             answers = dict(zip(batch, self.decode(batch, limit, 0), strict=True))
-            again = [q for q, answer in answers.items() if len(answer) >= limit or _runs_on(answer, q.tokens)]
+            again = [q for q, a in answers.items() if len(q.prefix) + len(a) >= limit or _runs_on(a, q.tokens)]
             answers.update(zip(again, self.decode(again, limit, 3), strict=True))
             said |= {question: self.vocabulary.text(answer) for question, answer in answers.items()}
             done += sum(len(question.tokens) for question in batch)
@@ -210,8 +211,10 @@ def _convert(name: str, weights: Weights, into: Path, compute: str) -> None:
     # is zero, wrong for models trained with transformers, whose output layer, being tied to it, has made it something.
     model.config.normalize_before, model.config.normalize_embedding = False, False
     loader = getattr(loaders, _FAMILIES[family])()
+    # In the order of the numbers; a model may have more of them than its tokenizer.
     names = {number: token for token, number in _token_numbers(tokenizer).items()}
-    loader.get_vocabulary = lambda model, _: [names.get(n, f"madeupword{n}") for n in range(model.config.vocab_size)]
+    tokens = [names.get(number, f"madeupword{number}") for number in range(model.config.vocab_size)]
+    loader.get_vocabulary = partial(_same, tokens)
     with torch.no_grad():
         model_spec = loader(model, tokenizer)
         model_spec.config.bos_token = tokenizer.bos_token or tokenizer.eos_token
@@ -223,6 +226,11 @@ def _convert(name: str, weights: Weights, into: Path, compute: str) -> None:
 def _token_numbers(tokenizer: Any) -> dict[str, int]:
     """Every token with its number; M2M100's tokenizer keeps its languages apart."""
     return {**tokenizer.get_vocab(), **getattr(tokenizer, "lang_token_to_id", {})}
+
+
+def _same(tokens: list[str], model: Any, tokenizer: Any) -> list[str]:
+    """`tokens`, whatever the loader asks about: its own list leaves out M2M100's languages."""
+    return tokens
 
 
 def _is_told(known: Iterable[str], named: Mapping[str, str]) -> bool:

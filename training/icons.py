@@ -7,6 +7,7 @@ import math
 import time
 from pathlib import Path
 
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +35,7 @@ class IconRecipe(BaseModel):
     styles: dict[str, str]
     concepts: dict[str, str]
     model: IconConfig
+    notes: str = ""  # what the model card should say about how the published weights were trained
 
 
 def read_recipe(path: Path) -> IconRecipe:
@@ -62,6 +64,7 @@ def train(
     """
     icons = read_icons(work / "icons")
     parts = load(initial) if initial else build(config, prompts_of(icons))
+    parts.to("cuda" if torch.cuda.is_available() else "cpu")
     pictures = pixels(icons, config.size)
     deadline = time.monotonic() + minutes * 60
     if train_autoencoder(work, config, parts, pictures, deadline, progress):
@@ -92,6 +95,8 @@ def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200)
     found = evaluate(folder, work, prompts=prompts)
     contact_sheet(folder, icons).save(folder / "samples.png", optimize=True)
     plot_losses(work / "losses.jsonl", folder / "losses.png")
-    card = model_card(recipe.packages, [icon.caption for icon in icons], recipe.model, folder, found, steps)
+    card = model_card(
+        recipe.packages, [icon.caption for icon in icons], recipe.model, folder, found, steps, recipe.notes
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
     return found

@@ -51,8 +51,8 @@ are Noto Emoji; the others are Microsoft's Fluent Emoji. Whoever passes pictures
 
 fp16 files: {megabytes:.1f} MB. Seed {seed}. Autoencoder: {autoencoder_steps} steps of {autoencoder_batch} pictures;
 L1 and gradient loss with a small KL term; {latents} latent channels at 1/8 of the width. UNet and text encoder:
-{steps_done} steps of {batch} latents, v-prediction, cosine schedule with zero terminal SNR, min-SNR weights,
-{dropout:.0%} empty prompts, running average of the weights.
+{steps_done} steps of {batch} latents, v-prediction, cosine schedule with zero terminal SNR, less weight above SNR 5,
+{dropout:.0%} empty prompts, running average of the weights. {notes}
 
 ![losses](losses.png)
 
@@ -86,6 +86,7 @@ def model_card(
     folder: Path,
     found: Evaluation,
     steps: int,
+    notes: str = "",
 ) -> str:
     """The card of the model in `folder`, in Markdown."""
     pairs = [split_caption(caption) for caption in captions]
@@ -112,6 +113,7 @@ def model_card(
         steps_done=steps,
         batch=config.batch,
         dropout=config.dropout,
+        notes=notes,
         prompts=found.prompts,
         concept_first=found.concept_first,
         concept_nearest=found.concept_nearest,

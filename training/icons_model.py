@@ -32,10 +32,10 @@ class IconConfig(BaseModel):
     text_tokens: int = 32
     vocabulary: int = 1200
     autoencoder_batch: int = 16
-    autoencoder_steps: int = 1600
+    autoencoder_steps: int = 2050
     autoencoder_learning_rate: float = 1e-3
-    batch: int = 64
-    steps: int = 7000
+    batch: int = 32
+    steps: int = 8000
     learning_rate: float = 6e-4
     decay: float = 0.3  # share of the steps, at the end, over which the rate falls to zero
     dropout: float = 0.1  # of the prompt, for classifier-free guidance
@@ -53,6 +53,14 @@ class Parts:
     text: Any
     tokenizer: Any
     scheduler: Any
+
+    def device(self) -> str:
+        return self.unet.device.type
+
+    def to(self, device: str) -> None:
+        """Move the weights to cpu or cuda."""
+        for module in (self.vae, self.unet, self.text):
+            module.to(device)
 
 
 def build(config: IconConfig, captions: Sequence[str]) -> Parts:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import l1_loss
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import avg_pool2d, l1_loss
 
 from training.icons_data import Icon
 from training.icons_model import IconConfig, Parts, standardise
@@ -45,17 +46,19 @@ def train_autoencoder(
     work: Path, config: IconConfig, parts: Parts, pictures: Any, deadline: float, progress: Progress
 ) -> bool:
     """Fit `parts.vae` to N×3×S×S pictures in [-1, 1]; true when all steps are done. Leaves the averaged weights."""
+    device = parts.device()
 
     def loss(step: int) -> Any:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         chosen = torch.randint(len(pictures), (config.autoencoder_batch,), generator=draw)
         mirrored = torch.rand(len(chosen), generator=draw) < 0.5
-        real = torch.where(mirrored[:, None, None, None], pictures[chosen].flip(-1), pictures[chosen])
+        real = torch.where(mirrored[:, None, None, None], pictures[chosen].flip(-1), pictures[chosen]).to(device)
         posterior = parts.vae.encode(real).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=draw)
+        noise = torch.randn(posterior.mean.shape, generator=draw).to(device)
         made = parts.vae.decode(posterior.mean + posterior.std * noise).sample.float()
         edges = l1_loss(made.diff(dim=-1), real.diff(dim=-1)) + l1_loss(made.diff(dim=-2), real.diff(dim=-2))
-        return l1_loss(made, real) + edges + config.kl_weight * posterior.kl().mean() / real[0].numel()
+        colours = l1_loss(avg_pool2d(made, 8), avg_pool2d(real, 8))  # without it they stay pale for long
+        return l1_loss(made, real) + edges + 4 * colours + config.kl_weight * posterior.kl().mean() / real[0].numel()
 
     rate, steps = config.autoencoder_learning_rate, config.autoencoder_steps
     return _loop(work, "autoencoder", config, {"vae": parts.vae}, loss, steps, rate, deadline, progress)
@@ -73,7 +76,7 @@ def train_unet(
     """Fit UNet and text encoder to the pictures' latents by v-prediction; true when all steps are done."""
     latents = _last(latents_of(parts, pictures))
     tokens, none = _tokens(config, parts, icons)
-    alphas, shares = parts.scheduler.alphas_cumprod, torch.tensor(SHARES)
+    device, alphas, shares = parts.device(), parts.scheduler.alphas_cumprod, torch.tensor(SHARES)
 
     def loss(step: int) -> Any:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + 500_000 + step)
@@ -83,12 +86,12 @@ def train_unet(
         forms = torch.multinomial(shares, config.batch, replacement=True, generator=draw)
         empty = torch.rand(config.batch, generator=draw) < config.dropout
         words = torch.where(empty[:, None], none, tokens[forms, chosen % len(icons)])
-        noisy = _last(parts.scheduler.add_noise(latents[chosen], noise, times))
-        wanted = parts.scheduler.get_velocity(latents[chosen], noise, times)
-        made = parts.unet(noisy, times, parts.text(words).last_hidden_state).sample.float()
-        signal = alphas[times] / (1 - alphas[times])
-        weight = signal.clamp(max=5) / (signal + 1)  # min-SNR for v-prediction; the floor keeps zero-SNR steps in
-        return ((made - wanted).square().mean(dim=(1, 2, 3)) * weight.clamp(min=0.1)).mean()
+        noisy = _last(parts.scheduler.add_noise(latents[chosen], noise, times)).to(device)
+        wanted = parts.scheduler.get_velocity(latents[chosen], noise, times).to(device)
+        made = parts.unet(noisy, times.to(device), parts.text(words.to(device)).last_hidden_state).sample.float()
+        signal = (alphas[times] / (1 - alphas[times])).to(device)
+        # Where there is hardly any noise v is little else than that noise: nothing to learn about icons.
+        return ((made - wanted).square().mean(dim=(1, 2, 3)) * (6 / (signal + 1)).clamp(max=1)).mean()
 
     modules = {"unet": _last(parts.unet), "text": parts.text}
     return _loop(work, "unet", config, modules, loss, config.steps, config.learning_rate, deadline, progress)
@@ -98,7 +101,7 @@ def use_average(work: Path, name: str, modules: dict[str, Any]) -> int:
     """Put the averaged weights of checkpoint `name` into the modules; gives its step, 0 if there is none."""
     if not (work / f"{name}.pt").exists():
         return 0
-    state = torch.load(work / f"{name}.pt", weights_only=True)
+    state = torch.load(work / f"{name}.pt", weights_only=True, map_location="cpu")
     for key, module in modules.items():
         module.load_state_dict(state["averages"][key])
     return state["step"]
@@ -110,10 +113,10 @@ def latents_of(parts: Parts, pictures: Any) -> Any:
     The first call moves that scale into the autoencoder's own weights, so that its scaling factor is 1.
     """
     with torch.no_grad():
-        both = torch.cat([pictures, pictures.flip(-1)])
-        latents = torch.cat([parts.vae.encode(some).latent_dist.mean for some in both.split(32)]).float()
+        both = torch.cat([pictures, pictures.flip(-1)]).split(32)
+        latents = torch.cat([parts.vae.encode(some.to(parts.device())).latent_dist.mean.cpu() for some in both])
         mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
-        standardise(parts.vae, mean, deviation)
+        standardise(parts.vae, mean.to(parts.device()), deviation.to(parts.device()))
         return (latents - mean[:, None, None]) / deviation[:, None, None]
 
 
@@ -147,14 +150,15 @@ def _loop(
     weights = [weight for module in modules.values() for weight in module.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, betas=(0.9, 0.99), fused=True)
     averages = {key: copy.deepcopy(module).eval() for key, module in modules.items()}
-    checkpoint = work / f"{name}.pt"
+    checkpoint, device = work / f"{name}.pt", weights[0].device.type
     first = _resume(checkpoint, optimizer, modules, averages)
     with (work / "losses.jsonl").open("a", encoding="utf-8") as log:
         for step in range(first, steps):
             rate = learning_rate * min(1.0, (step + 1) / 100, (steps - step) / (steps * config.decay))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            # On a CPU torch's fused attention takes longer than the plain one for so few positions.
+            with torch.autocast(device, dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
                 loss = loss_at(step)
             optimizer.zero_grad()
             loss.backward()
@@ -175,7 +179,7 @@ def _loop(
 def _resume(path: Path, optimizer: Any, modules: dict[str, Any], averages: dict[str, Any]) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     optimizer.load_state_dict(state["optimizer"])
     for key, module in modules.items():
         module.load_state_dict(state["modules"][key])

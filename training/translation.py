@@ -118,6 +118,14 @@ def averaged(model: MarianMTModel, weights: dict[str, torch.Tensor]) -> MarianMT
     return model.eval()
 
 
+def last_checkpoint(work: Path) -> Path:
+    """The newest checkpoint. Raises FileNotFoundError."""
+    found = get_last_checkpoint(str(work))
+    if found is None:
+        raise FileNotFoundError(f"{work} has no checkpoint yet: train first.")
+    return Path(found)
+
+
 def from_checkpoint(checkpoint: Path) -> MarianMTModel:
     """The averaged weights of a checkpoint, while its training may still be going on."""
     model = MarianMTModel.from_pretrained(checkpoint)

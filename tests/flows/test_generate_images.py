@@ -13,7 +13,9 @@ from storage.errors import ArtifactNotFound
 
 
 def order(job: Job, **values: object) -> PictureOrder:
-    return PictureOrder.model_validate({"prompt": "cat", "steps": 4, "count": 1, "project": job.space.project, **values})
+    return PictureOrder.model_validate(
+        {"prompt": "cat", "steps": 4, "count": 1, "project": job.space.project, **values}
+    )
 
 
 async def test_the_same_order_is_answered_from_its_recipe(job: Job, cold_job: Job) -> None:

@@ -49,9 +49,7 @@ async def test_a_name_from_outside_is_kept_as_a_name_and_never_as_a_path(
     assert job.space.records.get(report.items[0].artifact or "").name == strange.name
 
 
-async def test_an_object_that_is_gone_is_rejected_and_the_others_are_taken(
-    job: Job, send: Send, samples: Path
-) -> None:
+async def test_an_object_that_is_gone_is_rejected_and_the_others_are_taken(job: Job, send: Send, samples: Path) -> None:
     keys = [*send([samples / "luggage.jpg"]), "tmp/nothing-is-here"]
     report = await ingest_files(job, keys)
     assert [item.status for item in report.items] == ["stored", "rejected"]
@@ -73,9 +71,7 @@ REJECTED = {
 
 
 @pytest.mark.shared_data
-async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(
-    job: Job, send: Send, shared_data: Path
-) -> None:
+async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(job: Job, send: Send, shared_data: Path) -> None:
     files = sorted(path for path in (shared_data / "hostile").iterdir() if path.name != "manifest.json")
     report = await ingest_files(job, send(files))
     assert {item.path for item in report.items if item.status == "rejected"} == REJECTED

@@ -36,9 +36,7 @@ async def test_files_leave_the_inbox_once_they_are_stored(
     assert job.space.index.counts(job.space.project) == {"image": 1, "text": 1}
 
 
-async def test_what_cannot_be_read_lies_in_quarantine_beside_the_reason(
-    job: Job, inbox: Inbox, bucket: Bucket
-) -> None:
+async def test_what_cannot_be_read_lies_in_quarantine_beside_the_reason(job: Job, inbox: Inbox, bucket: Bucket) -> None:
     key = drop(bucket, inbox, "page.html", b"<html><script>alert(1)</script></html>")
     report = await empty_inbox(job, inbox)
     place = f"quarantine/{key.removeprefix('inbox/')}"

@@ -118,7 +118,9 @@ async def test_a_rebuilt_index_gives_the_same_hits_in_the_same_order_without_a_m
 
 
 @pytest.mark.shared_data
-async def test_captions_find_their_photos(platform: Platform, shared_data: Path, send: Callable[..., list[str]]) -> None:
+async def test_captions_find_their_photos(
+    platform: Platform, shared_data: Path, send: Callable[..., list[str]]
+) -> None:
     import json
 
     entries = json.loads((shared_data / "photos" / "captions.json").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Lines become as many lines in another language, through models that CTranslate2 and transformers agree on.
 
-No hub is reachable: the checkpoints are tiny ones that have learnt ten phrases by heart, so that right is right.
+No hub is reachable: the checkpoints are tiny ones that have learnt seven phrases by heart, so that right is right.
 """
 
 import json
@@ -24,15 +24,12 @@ PHRASES = [
     ("Where is the station?", "Wo ist der Bahnhof?", "Où est la gare ?"),
     ("The train leaves at nine.", "Der Zug fährt um neun ab.", "Le train part à neuf heures."),
     ("I would like some water.", "Ich möchte etwas Wasser.", "Je voudrais de l'eau."),
-    ("She reads a long book.", "Sie liest ein langes Buch.", "Elle lit un long livre."),
-    ("The house is old and quiet.", "Das Haus ist alt und ruhig.", "La maison est vieille et calme."),
     ("We will meet again tomorrow!", "Wir sehen uns morgen wieder!", "On se revoit demain !"),
     ("Nobody knows the answer.", "Niemand kennt die Antwort.", "Personne ne connaît la réponse."),
-    ("It is cold in winter.", "Im Winter ist es kalt.", "Il fait froid en hiver."),
     ("Please close the door.", "Bitte schließ die Tür.", "Ferme la porte, s'il te plaît."),
 ]
 ENGLISH, GERMAN, FRENCH = zip(*PHRASES, strict=True)
-NEW = ["The train is cold.", "Nobody reads at the station.", "Where is my old friend?"]
+NEW = ["The train is at the station.", "Nobody knows the train.", "Where is my friend?"]
 OPTIONS = {
     "marian": {"sources": ["en"], "targets": ["de", "fr"]},
     "m2m100": {"sources": ["en", "de"], "targets": ["de", "fr"]},
@@ -108,7 +105,6 @@ def test_the_tokens_are_those_of_transformers_own_beam_search(workshop: Workshop
     vocabulary = operator.model.vocabulary
     tokenizer: Any = AutoTokenizer.from_pretrained(workshop.folder / name)
     model: Any = AutoModelForSeq2SeqLM.from_pretrained(workshop.folder / name).eval()
-    agreed = 0
     for text in [*ENGLISH, *NEW]:
         for target in ("de", "fr"):
             question = vocabulary.question(vocabulary.pieces(text), "en", target)
@@ -125,8 +121,8 @@ def test_the_tokens_are_those_of_transformers_own_beam_search(workshop: Workshop
             )[0].tolist()
             ours = tokenizer.convert_tokens_to_ids(operator.model.decode([question], 40, 0)[0])
             special = set(tokenizer.all_special_ids) | {tokenizer.convert_tokens_to_ids(t) for t in question.prefix}
-            agreed += ours == [number for number in theirs if number not in special]
-    assert agreed >= 25  # of 26: where two sentences are equally likely, the last bit of a sum decides
+            # Where an answer does not end, transformers puts an end of its own at the limit.
+            assert ours[:38] == [number for number in theirs if number not in special][:38], text
 
 
 def test_a_checkpoint_is_converted_once(workshop: Workshop) -> None:
@@ -146,9 +142,9 @@ def test_there_are_as_many_lines_as_before_and_empty_ones_stay_empty(
     lines = ["", ENGLISH[0], "  ", f"{ENGLISH[1]} {ENGLISH[2]}", "", f"\t- {ENGLISH[3]} ", ""]
     said = workshop.say(marian, lines, "en", "de")
     assert said == ("", GERMAN[0], "  ", f"{GERMAN[1]} {GERMAN[2]}", "", f"\t- {GERMAN[3]} ", "")
-    many = [line for number in range(200) for line in (ENGLISH[number % 10], "")]
+    many = [line for number in range(200) for line in (ENGLISH[number % 7], "")]
     assert workshop.say(marian, many, "en", "fr") == tuple(
-        line for number in range(200) for line in (FRENCH[number % 10], "")
+        line for number in range(200) for line in (FRENCH[number % 7], "")
     )
 
 
@@ -164,24 +160,19 @@ def test_a_paragraph_of_five_thousand_characters_is_translated_to_its_end(
 def test_a_sentence_longer_than_the_model_is_cut_and_not_truncated(
     workshop: Workshop, marian: CTranslate2Translator
 ) -> None:
-    sentence = ", ".join(text.rstrip(".?!") for text in ENGLISH * 20)
-    (said,) = workshop.say(
-        marian,
-        [
-            sentence,
-        ],
-        "en",
-        "de",
-    )
-    assert len(said) > len(sentence) / 2
-    assert said.count("Bahnhof") > 10
+    sentence = ", ".join(text.rstrip(".?!") for text in ENGLISH * 30)
+    (said,) = workshop.say(marian, [sentence], "en", "de")
+    assert len(sentence) > 4000
+    assert len(marian.model.vocabulary.pieces(said)) > 5 * _SIZES["max_position_embeddings"]
 
 
 def test_what_the_vocabulary_lacks_does_not_vanish(workshop: Workshop, marian: CTranslate2Translator) -> None:
     lines = ["🎉 Where is the station? 🚂🚂", "1987", "https://example.org/a?b=1.", "Владимир Ильич", "— 3.5 %", "☃"]
     said = workshop.say(marian, lines, "en", "de")
     assert said == ("🎉 Wo ist der Bahnhof? 🚂🚂", *lines[1:])
-    (named, shown) = workshop.say(marian, ["Please close Владимир the door.", "She reads ❤ a long book."], "en", "de")
+    (named, shown) = workshop.say(
+        marian, ["Please close Владимир the door.", "The train ❤ leaves at nine."], "en", "de"
+    )
     assert "Владимир" in named
     assert "❤" in shown
 
@@ -288,23 +279,45 @@ def test_a_pair_that_nothing_covers_is_named_with_the_pairs_that_are_there() -> 
 
 
 @pytest.mark.shared_data
-def test_the_starter_model_translates_short_sentences(
+@pytest.mark.parametrize("target", ["de", "fr", "es", "zh"])
+def test_the_starter_model_loses_nothing_on_the_way_from_transformers(
     starter_models: dict[str, ModelSpec],
     weights_locator: WeightsLocator,
     workshop: Workshop,
     shared_data: Path,
+    target: str,
 ) -> None:
+    """How good the model is, its card says; here its int8 form has to be as good as the checkpoint it is made of."""
     spec = starter_models.get("translation-en-x")
-    if spec is None or not (ROOT / "models" / "translation-en-x" / "model.safetensors").is_file():
+    folder = ROOT / "models" / "translation-en-x"
+    if spec is None or not (folder / "model.safetensors").is_file():
         pytest.skip("needs models/translation-en-x with model.safetensors, and its entry in configs/models.yaml")
     sacrebleu = pytest.importorskip("sacrebleu")
-    operator = CTranslate2Translator.load(spec, weights_locator.locate(spec))
-    for target in spec.options["targets"]:
-        table = (shared_data / "mt" / f"tatoeba.en-{target}.tsv").read_text(encoding="utf-8")
-        rows = [line.split("\t") for line in table.splitlines()[:100]]
-        said = workshop.say(operator, [row[0] for row in rows], "en", target)
-        chrf = sacrebleu.corpus_chrf(list(said), [[row[1] for row in rows]]).score
-        assert chrf >= (10 if target == "zh" else 30), f"{target}: chrF {chrf:.1f}"
+    table = (shared_data / "mt" / f"tatoeba.en-{target}.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in table.splitlines()[:50]]
+    english = [row[0] for row in rows]
+
+    def score(said: Any) -> float:
+        return sacrebleu.corpus_chrf(list(said), [[row[1] for row in rows]]).score
+
+    ours = score(workshop.say(CTranslate2Translator.load(spec, weights_locator.locate(spec)), english, "en", target))
+    theirs = score(beam_search(folder, [f">>{target}<< {text}" for text in english]))
+    assert ours >= theirs - 1.5
+    assert ours >= score(english) + 3
+
+
+def beam_search(folder: Path, texts: list[str]) -> list[str]:
+    """What transformers makes of the texts."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
+    inputs = tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found = model.generate(**inputs, num_beams=4, max_new_tokens=64, early_stopping=True).tolist()
+    special = set(tokenizer.all_special_ids)
+    return [tokenizer.decode([number for number in row if number not in special]) for row in found]
 
 
 def make_marian(folder: Path, steps: int = 200) -> None:
@@ -366,7 +379,6 @@ def make_m2m_family(folder: Path, tokenizer: Any, size: int, codes: dict[str, st
     pairs = [(e, "en", g, "de") for e, g, _ in PHRASES] + [(e, "en", f, "fr") for e, _, f in PHRASES]
     inputs = tokenizer.pad({"input_ids": [ids(text, code) for text, code, _, _ in pairs]}, return_tensors="pt")
     labels = tokenizer.pad({"input_ids": [ids(text, code) for _, _, text, code in pairs]}, return_tensors="pt")
-    labels.input_ids[:, 0] = 1  # the target language, which is given
     keep(folder, tokenizer, learn(M2M100ForConditionalGeneration, config, inputs, labels.input_ids, 200))
 
 
@@ -377,10 +389,13 @@ def learn(kind: Callable[[Any], Any], config: Any, inputs: Any, labels: Any, ste
     torch.manual_seed(1)
     model = kind(config)
     optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
-    labels = labels.masked_fill(labels == config.pad_token_id, -100)
+    begun = torch.cat([torch.full_like(labels[:, :1], config.decoder_start_token_id), labels[:, :-1]], dim=1)
+    wanted = labels.masked_fill(labels == config.pad_token_id, -100)
+    if config.model_type == "m2m_100":
+        wanted[:, 0] = -100  # the target language, which is given
     for _ in range(steps):
-        loss = model(**inputs, labels=labels).loss
-        if loss.item() < 0.01:
+        loss = model(**inputs, decoder_input_ids=begun, labels=wanted).loss
+        if loss.item() < 0.015:
             break
         optimizer.zero_grad()
         loss.backward()
@@ -398,7 +413,7 @@ def learn_pieces(prefix: Path) -> list[str]:
     import sentencepiece
 
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(all_texts()), model_prefix=str(prefix), vocab_size=150, num_threads=1, minloglevel=2
+        sentence_iterator=iter(all_texts()), model_prefix=str(prefix), vocab_size=120, num_threads=1, minloglevel=2
     )
     processor = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.model")
     return [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]

@@ -1,0 +1,177 @@
+"""What the platform costs beside the bare libraries, measured side by side in one run.
+
+    .venv/bin/python -m benchmarks.spine
+
+Starts an S3 server of its own. Each pair is measured in turns (ours, bare, ours, bare, …) and the medians are compared,
+so that whatever else the machine does falls on both.
+"""
+
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from faster_whisper import WhisperModel
+from minio import Minio
+from rich.console import Console
+from rich.table import Table
+
+from flows.platform import Platform, Space
+from flows.settings import ROOT, load_settings
+from gateway import stack
+from modalities.embedding import EmbedImage
+from modalities.joined_weights import model_folder
+from modalities.operator import ModelSpec
+from modalities.transcription import Transcribe
+from modalities.weights import WeightsLocator
+from storage.artifacts import Artifact, ArtifactStore
+
+SAMPLES = ROOT / "samples"
+TURNS = 5
+_CHUNK = 1024 * 1024
+_STREAMED = 8_000_000
+
+
+def main() -> None:
+    """Measure all pairs and print one table."""
+    with tempfile.TemporaryDirectory(prefix="triptych-bench-") as folder:
+        home = Path(folder)
+        stack.up(home, storage_only=True)
+        try:
+            table = Table("what", "Triptych", "bare", "unit", "ratio")
+            platform = Platform(load_settings(home))
+            for size in (10_000, 1_000_000, 32_000_000):
+                _storage(table, platform, size)
+            _embedding(table, platform)
+            _speech(table, platform)
+            Console().print(table)
+        finally:
+            stack.down(home)
+
+
+def _storage(table: Table, platform: Platform, size: int) -> None:
+    """PUT and GET of fresh random bytes: the artifact store against the SDK alone."""
+    settings = platform.settings
+    bare = Minio(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        secure=settings.s3_secure,
+    )
+    store = ArtifactStore(platform.bucket, "bench")
+    count = 20 if size < 10_000_000 else 3
+    kept: list[Artifact] = []
+    keys: list[str] = []
+
+    def put_bare(data: bytes) -> str:
+        key = f"bench/bare/{uuid4()}"
+        bare.put_object(bucket_name=settings.bucket, object_name=key, data=io.BytesIO(data), length=size)
+        return key
+
+    def put_ours(data: bytes) -> Artifact:
+        return store.put(io.BytesIO(data) if size > _STREAMED else data, "application/octet-stream")
+
+    _row(
+        table,
+        f"PUT {size / 1e6:g} MB",
+        "MB/s",
+        size * count / 1e6,
+        lambda: kept.extend(put_ours(os.urandom(size)) for _ in range(count)),
+        lambda: keys.extend(put_bare(os.urandom(size)) for _ in range(count)),
+    )
+    _row(
+        table,
+        f"GET {size / 1e6:g} MB, verified",
+        "MB/s",
+        size * count / 1e6,
+        lambda: [_read_ours(store, artifact) for artifact in kept[-count:]],
+        lambda: [_read_bare(bare, settings.bucket, key) for key in keys[-count:]],
+    )
+
+
+def _read_ours(store: ArtifactStore, artifact: Artifact) -> None:
+    with store.open(artifact) as stream:
+        for _ in iter(lambda: stream.read(_CHUNK), b""):
+            pass
+
+
+def _read_bare(client: Minio, bucket: str, key: str) -> None:
+    response = client.get_object(bucket_name=bucket, object_name=key)
+    for _ in response.stream(_CHUNK):
+        pass
+    response.close()
+    response.release_conn()
+
+
+def _embedding(table: Table, platform: Platform) -> None:
+    """Pictures to stored vectors with recipes, against the model alone on pictures that lie in memory."""
+    from PIL import Image
+
+    paths = sorted(SAMPLES.glob("*.jpg"))
+    model = platform.catalogue.profile.pictures
+    with platform.pool.operator(model) as loaded:
+        towers: Any = loaded
+
+        def ours() -> None:
+            space = _fresh(platform)
+            images = [space.store.put(path.read_bytes(), "image/jpeg") for path in paths]
+            space.answers.run_all([EmbedImage(model=model, image=image) for image in images])
+
+        def bare() -> None:
+            pictures = [Image.open(path).convert("RGB") for path in paths]
+            towers.encode_pictures([towers.prepare(picture) for picture in pictures])
+
+        _row(table, "embed pictures", "images/s", len(paths), ours, bare)
+
+
+def _speech(table: Table, platform: Platform) -> None:
+    """A recording to a stored transcript, against faster-whisper alone with the same model and settings."""
+    path = SAMPLES / "speech-1961.flac"
+    model = platform.catalogue.profile.speech
+    spec = platform.catalogue.spec(model)
+    folder = model_folder(model, WeightsLocator(ROOT, platform.settings.cache_dir, None).locate(spec), _sha256_of(spec))
+    whisper = WhisperModel(str(folder), device="cpu", compute_type="int8")
+    with platform.pool.operator(model):
+
+        def ours() -> None:
+            space = _fresh(platform)
+            sound = space.store.put(path.read_bytes(), "audio/flac")
+            space.answers.run_all([Transcribe(model=model, audio=sound)])
+
+        def bare() -> None:
+            segments, _ = whisper.transcribe(str(path), beam_size=5, vad_filter=True, word_timestamps=True)
+            list(segments)
+
+        _row(table, "transcribe, times real time", "× real time", 11.0, ours, bare)
+
+
+def _sha256_of(spec: ModelSpec) -> str:
+    return str(spec.options["model_sha256"])
+
+
+def _fresh(platform: Platform) -> Space:
+    """A project in which nothing was asked yet."""
+    return platform.space(f"bench-{uuid4().hex[:12]}")
+
+
+def _row(
+    table: Table, what: str, unit: str, amount: float, ours: Callable[[], object], bare: Callable[[], object]
+) -> None:
+    ours(), bare()
+    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(TURNS):
+        for name, work in (("ours", ours), ("bare", bare)):
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    mine, theirs = (amount / statistics.median(times[name]) for name in ("ours", "bare"))
+    table.add_row(what, f"{mine:.1f}", f"{theirs:.1f}", unit, f"{mine / theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The promises of the shape: layers point one way, nothing heavy is imported too early, help comes at once."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "transformers", "diffusers", "open_clip", "timm", "faster_whisper", "ctranslate2", "av", "magika")
+
+
+def loaded_after(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after a statement."""
+    code = f"{statement}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("package", ["storage", "modalities", "flows", "gateway", "workers"])
+def test_importing_every_module_of_a_package_loads_no_model_library(package: str) -> None:
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path.name not in ("__init__.py", "__main__.py")
+    ]
+    assert loaded_after("\n".join(f"import {name}" for name in names)).isdisjoint(HEAVY)
+
+
+def test_help_loads_neither_models_nor_prefect_nor_clients() -> None:
+    loaded = loaded_after("import gateway.command_line")
+    assert loaded.isdisjoint({*HEAVY, "prefect", "minio", "psycopg", "pydantic", "numpy", "PIL", "httpx"})
+
+
+def test_help_comes_within_four_tenths_of_a_second_more_than_python_itself() -> None:
+    def best_of_five(command: list[str]) -> float:
+        times: list[float] = []
+        for _ in range(5):
+            started = time.perf_counter()
+            subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    bare = best_of_five([sys.executable, "-c", "pass"])
+    assert best_of_five([sys.executable, "-m", "gateway.command_line", "--help"]) - bare < 0.4
+
+
+def test_imports_point_from_the_gateway_to_storage_only() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_module_says_in_its_first_line_what_it_is_about() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for package in ("storage", "modalities", "flows", "gateway", "workers", "training")
+        for path in (ROOT / package).rglob("*.py")
+        if not path.read_text(encoding="utf-8").startswith('"""')
+    ]
+    assert silent == []

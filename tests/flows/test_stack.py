@@ -1,0 +1,157 @@
+"""The promises of the whole stack: deployments on work pools, started as the Prefect UI starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flows.settings import Settings, load_settings
+from gateway import stack
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The whole stack, for the tests of this module."""
+    folder = tmp_path_factory.mktemp("stack")
+    stack.up(folder)
+    try:
+        yield folder
+    finally:
+        stack.down(folder)
+
+
+@pytest.fixture(scope="module")
+def stack_settings(home: Path) -> Settings:
+    return load_settings(home)
+
+
+@pytest.fixture(scope="module")
+def api(stack_settings: Settings) -> Iterator[httpx.Client]:
+    """The API of the Prefect server."""
+    with httpx.Client(base_url=str(stack_settings.prefect_api_url), timeout=30) as client:
+        yield client
+
+
+def triptych(home: Path, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.command_line", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"TRIPTYCH_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def document(home: Path, *arguments: str) -> Any:
+    code, out, err = triptych(home, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_files_are_taken_in_and_found_through_the_work_pools(home: Path, samples: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name in ("cat-and-mirror.jpg", "weather.wav", "autumn-market.txt"):
+        (folder / name).write_bytes((samples / name).read_bytes())
+    (folder / "page.jpg").write_text("<html>no picture</html>")
+    code, out, _ = triptych(home, "ingest", str(folder), "--json")
+    items = {Path(item["path"]).name: item for item in json.loads(out)["items"]}
+    assert code == 4
+    assert {name: item["status"] for name, item in items.items()} == {
+        "cat-and-mirror.jpg": "stored",
+        "weather.wav": "stored",
+        "autumn-market.txt": "stored",
+        "page.jpg": "rejected",
+    }
+    assert items["page.jpg"]["reason"].endswith(".")
+    hits = document(home, "search", "a cat looks into a mirror", "--kind", "image")["hits"]
+    assert hits[0]["name"] == "cat-and-mirror.jpg"
+    assert set(hits[0]) >= {"artifact", "name", "kind", "score", "text", "start_seconds", "end_seconds"}
+
+
+def test_a_form_and_the_command_line_give_the_same_artifacts(home: Path, api: httpx.Client) -> None:
+    order = {"prompt": "cat", "steps": 3, "count": 1, "seed": 21}
+    by_command = document(home, "run", "generate-images", *(f"{name}={value}" for name, value in order.items()))
+    found = api.get("/deployments/name/generate-images/generate-images").json()
+    run = api.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": {"order": order}}).json()
+    by_form = report_of(home, api, run["id"])
+    assert by_form["images"] == by_command["images"]
+
+
+def report_of(home: Path, api: httpx.Client, run_id: str) -> Any:
+    """Wait for a run, and read the report it left."""
+    import time
+
+    deadline = time.monotonic() + 120
+    while (state := api.get(f"/flow_runs/{run_id}").json()["state"])["type"] not in ("COMPLETED", "FAILED", "CRASHED"):
+        assert time.monotonic() < deadline, state
+        time.sleep(0.3)
+    assert state["type"] == "COMPLETED", state
+    found = api.post("/artifacts/filter", json={"flow_runs": {"id": {"any_": [run_id]}}}).json()
+    kinds = {artifact["type"] for artifact in found}
+    assert kinds >= {"report", "progress", "markdown"}
+    pages = [artifact["data"] for artifact in found if artifact["type"] == "markdown"]
+    assert any("data:image/jpeg;base64," in page for page in pages)
+    reference = json.loads(next(artifact["data"] for artifact in found if artifact["type"] == "report"))
+    from flows.platform import Platform
+    from storage.artifacts import Artifact
+
+    store = Platform(load_settings(home)).space("default").store
+    return json.loads(store.get(Artifact.model_validate(reference)))
+
+
+def test_the_forms_fields_stand_in_the_order_in_which_a_person_thinks(api: httpx.Client) -> None:
+    found = api.get("/deployments/name/generate-images/generate-images").json()
+    fields = found["parameter_openapi_schema"]["definitions"]["PictureOrder"]["properties"]
+    ordered = sorted(fields, key=lambda name: fields[name]["position"])
+    assert ordered[:5] == ["prompt", "style", "count", "size", "seed"]
+    assert ordered[-1] == "project"
+    assert all(field.get("description") for field in fields.values())
+
+
+def test_a_wrong_order_ends_with_one_sentence_and_exit_code_2(home: Path) -> None:
+    code, out, err = triptych(home, "run", "generate-images", "prompt=cat", "model=no-such-model")
+    assert code == 2
+    assert out == ""
+    assert "No model is called no-such-model" in err
+    assert "Traceback" not in err
+    code, _, err = triptych(home, "run", "no-such-deployment")
+    assert (code, "There is no deployment no-such-deployment" in err) == (2, True)
+    code, _, err = triptych(home, "run", "generate-images", "colour=red")
+    assert (code, "has no parameter colour" in err) == (2, True)
+
+
+def test_status_names_the_addresses_and_doctor_finds_nothing_wrong(home: Path) -> None:
+    status = document(home, "status")
+    assert all(status[name].startswith("http://127.0.0.1:") for name in ("prefect", "s3", "gateway"))
+    assert document(home, "doctor")["findings"]
+
+
+def test_the_gateway_answers_nobody_without_its_token(home: Path) -> None:
+    address = document(home, "status")["gateway"]
+    assert httpx.post(f"{address}/api/search", json={"words": "cat"}).status_code in (401, 403)
+    wrong = {"Authorization": "Bearer wrong"}
+    assert httpx.post(f"{address}/api/search", json={"words": "cat"}, headers=wrong).status_code == 401
+
+
+def test_a_second_up_changes_nothing_and_down_leaves_no_process(home: Path) -> None:
+    before = {part.name: part.pid for part in stack.status(home).parts}
+    assert {part.name: part.pid for part in stack.up(home).parts} == before
+    stack.down(home)
+    assert not any(part.running for part in stack.status(home).parts)
+    code, _, err = triptych(home, "run", "search", "words=cat")
+    assert (code, "triptych up" in err) == (3, True)
+    stack.up(home)
+    assert document(home, "search", "a cat", "--kind", "image")["hits"]

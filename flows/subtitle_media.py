@@ -11,9 +11,7 @@ from flows.form import Form, project_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import downloads
-from flows.transcribe_audio import keep_files, spoken
-from flows.translate_text import translate_lines
-from modalities.subtitles import translated_segments
+from flows.transcribe_audio import keep_files, said_in, spoken
 from storage.artifacts import Artifact
 
 
@@ -54,8 +52,7 @@ async def subtitle(job: Job, order: SubtitleOrder) -> SubtitlesReport:
     subtitles = {language: await asyncio.to_thread(keep_files, job, recording, language, segments)}
     for target in order.languages:
         if target not in subtitles and segments:
-            lines = await translate_lines(job, [segment.text for segment in segments], language, target)
-            translated = translated_segments(segments, lines)
+            translated = await said_in(job, recording, language, segments, target)
             subtitles[target] = await asyncio.to_thread(keep_files, job, recording, target, translated)
     files = [(f"{recording.name}.{lang}.{end}", file) for lang, kept in subtitles.items() for end, file in kept.items()]
     await job.show("subtitles", await asyncio.to_thread(downloads, job.space, files))

@@ -57,8 +57,8 @@ async def transcribe(job: Job, recording: Recording) -> TranscriptReport:
     """Transcribe, then translate if another language is wanted."""
     heard, language, segments = await spoken(job, recording.recording, recording.language)
     if recording.to and recording.to != language and segments:
-        lines = await translate_lines(job, [segment.text for segment in segments], language, recording.to)
-        segments, language = translated_segments(segments, lines), recording.to
+        segments = await said_in(job, heard, language, segments, recording.to)
+        language = recording.to
     files = await asyncio.to_thread(keep_files, job, heard, language, segments)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
     links = await asyncio.to_thread(
@@ -79,6 +79,18 @@ async def spoken(job: Job, identity: str, language: str) -> tuple[Subject, str, 
     transcript = await job.answer(request)
     segments = await asyncio.to_thread(read_segments, job.space.store, transcript)
     return recording, transcript.language, segments
+
+
+async def said_in(
+    job: Job, recording: Subject, language: str, segments: tuple[Segment, ...], target: str
+) -> tuple[Segment, ...]:
+    """The segments in another language: into English by listening again, into others by translating the text."""
+    if target == "en":
+        model = job.space.profile.speech
+        request = Transcribe(model=model, audio=recording.artifact, language=language, task="translate")
+        return await asyncio.to_thread(read_segments, job.space.store, await job.answer(request))
+    lines = await translate_lines(job, [segment.text for segment in segments], language, target)
+    return translated_segments(segments, lines)
 
 
 def keep_files(

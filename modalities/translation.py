@@ -8,12 +8,13 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modalities.catalogue import Catalogue
+from modalities.converted_weights import read_config
 from modalities.devices import choose_device
 from modalities.errors import InvalidCatalogue, ModalityError, UnsupportedLanguagePair
 from modalities.languages import best_match, is_same_language, is_written_without_spaces
 from modalities.operator import ModelSpec, Progress, Request, Result, Weights
 from modalities.sentences import Span, split_line, split_to_fit, symbols
-from modalities.translation_model import Question, TranslationModel, load_translator, read_config, read_vocabulary
+from modalities.translation_model import Question, TranslationModel, load_translator, read_vocabulary
 from storage.artifacts import ArtifactStore
 
 _LINES, _CHARACTERS = 32, 4000

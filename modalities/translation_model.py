@@ -1,24 +1,17 @@
 """Translation models: a Marian, M2M100 or NLLB checkpoint in CTranslate2 form, and the words for talking to it."""
 
-import json
 import re
-import shutil
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from modalities.converted_weights import converted, read_config, token_numbers
 from modalities.errors import ModelUnavailable
 from modalities.languages import has_language_tokens, language_token
 from modalities.operator import Progress, Weights
 
-_FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader"}
-_FORM = 1
-"""Changes when conversion does, so that older folders in the cache are left alone."""
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _SPACE_MARK = "▁"
 
@@ -37,7 +30,7 @@ class Vocabulary:
     def __init__(self, tokenizer: Any, family: str, codes: Mapping[str, str]) -> None:
         self._tokenizer = tokenizer
         self._family = family
-        self._known = frozenset(_token_numbers(tokenizer))
+        self._known = frozenset(token_numbers(tokenizer))
         self._special = frozenset(tokenizer.all_special_tokens) | frozenset(codes.values())
         self._codes = dict(codes)
 
@@ -132,7 +125,7 @@ def read_vocabulary(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sacremoses is recommended for Marian, and not used by its tokenizer
         tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
-    known = _token_numbers(tokenizer)
+    known = token_numbers(tokenizer)
     wanted = sorted({*sources, *targets}) if family != "marian" else sorted(targets) if _is_told(known, named) else []
     found = {tag: named.get(tag) or language_token(tag, known) for tag in wanted}
     codes = {tag: token for tag, token in found.items() if token is not None and token in known}
@@ -144,19 +137,6 @@ def read_vocabulary(
     if family == "marian" and len(targets) > 1 and not codes:
         raise ModelUnavailable(f"The model {name} cannot be told its target language: give it one target.")
     return Vocabulary(tokenizer, family, codes)
-
-
-def read_config(name: str, weights: Weights) -> dict[str, Any]:
-    """config.json of a checkpoint. Raises ModelUnavailable for what is not Marian, M2M100 or NLLB."""
-    try:
-        config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"The model {name} has no config.json that can be read.") from error
-    if config.get("model_type") not in _FAMILIES:
-        raise ModelUnavailable(
-            f"The model {name} is of the type {config.get('model_type')}: translation takes Marian, M2M100 and NLLB."
-        )
-    return config
 
 
 def load_translator(name: str, weights: Weights, device: str, compute: str, threads: int) -> Any:
@@ -173,64 +153,6 @@ def load_translator(name: str, weights: Weights, device: str, compute: str, thre
     return ctranslate2.Translator(
         str(folder), device=device, compute_type=compute, inter_threads=1, intra_threads=threads
     )
-
-
-def converted(name: str, weights: Weights, compute: str) -> Path:
-    """The checkpoint in CTranslate2 form, made once; the folder appears whole, by one rename, or not at all."""
-    target = weights.cache / f"ctranslate2-{_FORM}-{compute}"
-    if target.is_dir():
-        return target
-    making = weights.cache / f"{target.name}.{uuid4()}"
-    making.mkdir(parents=True)
-    try:
-        _convert(name, weights, making, compute)
-        making.rename(target)
-    except OSError:
-        if not target.is_dir():  # otherwise another process was first
-            raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return target
-
-
-def _convert(name: str, weights: Weights, into: Path, compute: str) -> None:
-    """Write model.bin and its companions. Raises ModelUnavailable."""
-    import torch
-    from ctranslate2.converters import transformers as loaders
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-
-    family = str(read_config(name, weights)["model_type"])
-    try:
-        model: Any = AutoModelForSeq2SeqLM.from_pretrained(
-            weights.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"The model {name} cannot be read: it has to be in safetensors form.") from error
-    # CTranslate2's own Marian loader starts from zeros and drops the last token: right where the embedding of <pad>
-    # is zero, wrong for models trained with transformers, whose output layer, being tied to it, has made it something.
-    model.config.normalize_before, model.config.normalize_embedding = False, False
-    loader = getattr(loaders, _FAMILIES[family])()
-    # In the order of the numbers; a model may have more of them than its tokenizer.
-    names = {number: token for token, number in _token_numbers(tokenizer).items()}
-    tokens = [names.get(number, f"madeupword{number}") for number in range(model.config.vocab_size)]
-    loader.get_vocabulary = partial(_same, tokens)
-    with torch.no_grad():
-        model_spec = loader(model, tokenizer)
-        model_spec.config.bos_token = tokenizer.bos_token or tokenizer.eos_token
-        model_spec.validate()
-        model_spec.optimize(quantization=compute)
-        model_spec.save(str(into))
-
-
-def _token_numbers(tokenizer: Any) -> dict[str, int]:
-    """Every token with its number; M2M100's tokenizer keeps its languages apart."""
-    return {**tokenizer.get_vocab(), **getattr(tokenizer, "lang_token_to_id", {})}
-
-
-def _same(tokens: list[str], model: Any, tokenizer: Any) -> list[str]:
-    """`tokens`, whatever the loader asks about: its own list leaves out M2M100's languages."""
-    return tokens
 
 
 def _is_told(known: Iterable[str], named: Mapping[str, str]) -> bool:

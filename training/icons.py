@@ -15,15 +15,8 @@ from training.icons_card import model_card, plot_losses
 from training.icons_data import pixels, prepare_emoji, read_icons
 from training.icons_evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons_model import IconConfig, Parts, build, load, save
-from training.icons_train import (
-    Progress,
-    latents_of,
-    no_progress,
-    prompts_of,
-    train_autoencoder,
-    train_unet,
-    use_average,
-)
+from training.icons_stage import Progress, no_progress, run
+from training.icons_train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
 
 
 class IconRecipe(BaseModel):
@@ -67,8 +60,10 @@ def train(
     parts.to("cuda" if torch.cuda.is_available() else "cpu")
     pictures = pixels(icons, config.size)
     deadline = time.monotonic() + minutes * 60
-    if train_autoencoder(work, config, parts, pictures, deadline, progress):
-        train_unet(work, config, parts, pictures, icons, deadline, progress)
+    if run(work, autoencoder_stage(config, parts, pictures), deadline, progress):
+        latents = latents_of(parts, pictures)
+        if run(work, decoder_stage(config, parts, pictures, latents), deadline, progress):
+            run(work, unet_stage(config, parts, latents, icons), deadline, progress)
     return parts
 
 
@@ -76,10 +71,7 @@ def from_checkpoints(work: Path, config: IconConfig) -> tuple[Parts, int]:
     """The averaged weights of the checkpoints in `work`, whose training may still be going on, and the UNet's steps."""
     icons = read_icons(work / "icons")
     parts = build(config, prompts_of(icons))
-    use_average(work, "autoencoder", {"vae": parts.vae})
-    latents_of(parts, pixels(icons, config.size))
-    step = use_average(work, "unet", {"unet": parts.unet, "text": parts.text})
-    return parts, step
+    return parts, use_averages(work, parts, pixels(icons, config.size))
 
 
 def evaluate(folder: Path, work: Path, *, prompts: int = 200) -> Evaluation:

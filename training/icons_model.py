@@ -34,6 +34,8 @@ class IconConfig(BaseModel):
     autoencoder_batch: int = 16
     autoencoder_steps: int = 2050
     autoencoder_learning_rate: float = 1e-3
+    decoder_steps: int = 600
+    decoder_noise: float = 0.15  # in deviations of the latents
     batch: int = 32
     steps: int = 8000
     learning_rate: float = 6e-4

@@ -1,33 +1,21 @@
-"""The icon model's training: first the autoencoder, then UNet and text encoder together on its latents.
+"""The icon model's three stages: autoencoder, then its decoder alone, then UNet and text encoder on the latents.
 
 Every step draws from a generator seeded by (seed, step), so a run that was killed goes on with the same losses.
 """
 
-from __future__ import annotations
-
-import copy
-import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import avg_pool2d, l1_loss
 
 from training.icons_data import Icon
 from training.icons_model import IconConfig, Parts, standardise
-
-Progress = Callable[[str, int, int, float], None]
-"""Told after each step: the part in training, its steps done, all its steps, the step's loss."""
+from training.icons_stage import Stage, use_average
 
 PROMPTS = ("{style} {name}", "{name}", "a {style} icon of a {name}", "{name}, {style}")
 SHARES = (0.7, 0.1, 0.1, 0.1)  # how often each form of the caption is shown
-
-
-def no_progress(_part: str, _done: int, _steps: int, _loss: float) -> None:
-    """For callers that do not watch."""
 
 
 def split_caption(caption: str) -> tuple[str, str]:
@@ -42,10 +30,8 @@ def prompts_of(icons: Sequence[Icon]) -> list[str]:
     return [form.format(style=style, name=name) for form in PROMPTS for style, name in pairs]
 
 
-def train_autoencoder(
-    work: Path, config: IconConfig, parts: Parts, pictures: Any, deadline: float, progress: Progress
-) -> bool:
-    """Fit `parts.vae` to N×3×S×S pictures in [-1, 1]; true when all steps are done. Leaves the averaged weights."""
+def autoencoder_stage(config: IconConfig, parts: Parts, pictures: Any) -> Stage:
+    """Fits `parts.vae` to N×3×S×S pictures in [-1, 1] and their mirror images."""
     device = parts.device()
 
     def loss(step: int) -> Any:
@@ -56,25 +42,32 @@ def train_autoencoder(
         posterior = parts.vae.encode(real).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=draw).to(device)
         made = parts.vae.decode(posterior.mean + posterior.std * noise).sample.float()
-        edges = l1_loss(made.diff(dim=-1), real.diff(dim=-1)) + l1_loss(made.diff(dim=-2), real.diff(dim=-2))
-        colours = l1_loss(avg_pool2d(made, 8), avg_pool2d(real, 8))  # without it they stay pale for long
-        return l1_loss(made, real) + edges + 4 * colours + config.kl_weight * posterior.kl().mean() / real[0].numel()
+        return _unlike(made, real) + config.kl_weight * posterior.kl().mean() / real[0].numel()
 
     rate, steps = config.autoencoder_learning_rate, config.autoencoder_steps
-    return _loop(work, "autoencoder", config, {"vae": parts.vae}, loss, steps, rate, deadline, progress)
+    return Stage("autoencoder", {"vae": parts.vae}, loss, steps, rate, 0.99, config.decay, config.checkpoint_every)
 
 
-def train_unet(
-    work: Path,
-    config: IconConfig,
-    parts: Parts,
-    pictures: Any,
-    icons: Sequence[Icon],
-    deadline: float,
-    progress: Progress,
-) -> bool:
-    """Fit UNet and text encoder to the pictures' latents by v-prediction; true when all steps are done."""
-    latents = _last(latents_of(parts, pictures))
+def decoder_stage(config: IconConfig, parts: Parts, pictures: Any, latents: Any) -> Stage:
+    """Fits the decoder alone to the standardised latents with noise: the UNet's latents are not exact either."""
+    device = parts.device()
+    modules, both = _decoding(parts), torch.cat([pictures, pictures.flip(-1)])
+
+    def loss(step: int) -> Any:
+        draw = torch.Generator().manual_seed(config.seed * 1_000_003 + 250_000 + step)
+        chosen = torch.randint(len(latents), (config.autoencoder_batch,), generator=draw)
+        real = both[chosen].to(device)
+        noise = torch.randn(latents[chosen].shape, generator=draw)
+        made = parts.vae.decode((latents[chosen] + config.decoder_noise * noise).to(device)).sample.float()
+        return _unlike(made, real)
+
+    rate, steps = config.autoencoder_learning_rate, config.decoder_steps
+    return Stage("decoder", modules, loss, steps, rate, 0.99, config.decay, config.checkpoint_every)
+
+
+def unet_stage(config: IconConfig, parts: Parts, latents: Any, icons: Sequence[Icon]) -> Stage:
+    """Fits UNet and text encoder to the standardised latents by v-prediction."""
+    latents = _last(latents)
     tokens, none = _tokens(config, parts, icons)
     device, alphas, shares = parts.device(), parts.scheduler.alphas_cumprod, torch.tensor(SHARES)
 
@@ -94,17 +87,9 @@ def train_unet(
         return ((made - wanted).square().mean(dim=(1, 2, 3)) * (6 / (signal + 1)).clamp(max=1)).mean()
 
     modules = {"unet": _last(parts.unet), "text": parts.text}
-    return _loop(work, "unet", config, modules, loss, config.steps, config.learning_rate, deadline, progress)
-
-
-def use_average(work: Path, name: str, modules: dict[str, Any]) -> int:
-    """Put the averaged weights of checkpoint `name` into the modules; gives its step, 0 if there is none."""
-    if not (work / f"{name}.pt").exists():
-        return 0
-    state = torch.load(work / f"{name}.pt", weights_only=True, map_location="cpu")
-    for key, module in modules.items():
-        module.load_state_dict(state["averages"][key])
-    return state["step"]
+    return Stage(
+        "unet", modules, loss, config.steps, config.learning_rate, config.ema, config.decay, config.checkpoint_every
+    )
 
 
 def latents_of(parts: Parts, pictures: Any) -> Any:
@@ -120,6 +105,24 @@ def latents_of(parts: Parts, pictures: Any) -> Any:
         return (latents - mean[:, None, None]) / deviation[:, None, None]
 
 
+def use_averages(work: Path, parts: Parts, pictures: Any) -> int:
+    """Put the averaged weights of all stages' checkpoints in place; gives the UNet's steps."""
+    use_average(work, "autoencoder", {"vae": parts.vae})
+    latents_of(parts, pictures)
+    use_average(work, "decoder", _decoding(parts))
+    return use_average(work, "unet", {"unet": parts.unet, "text": parts.text})
+
+
+def _unlike(made: Any, real: Any) -> Any:
+    """How much pictures differ: in pixels, in edges, and in the mean colour of 8×8 pixels, which stay pale without."""
+    edges = l1_loss(made.diff(dim=-1), real.diff(dim=-1)) + l1_loss(made.diff(dim=-2), real.diff(dim=-2))
+    return l1_loss(made, real) + edges + 4 * l1_loss(avg_pool2d(made, 8), avg_pool2d(real, 8))
+
+
+def _decoding(parts: Parts) -> dict[str, Any]:
+    return {"decoder": parts.vae.decoder, "post_quant_conv": parts.vae.post_quant_conv}
+
+
 def _tokens(config: IconConfig, parts: Parts, icons: Sequence[Icon]) -> tuple[Any, Any]:
     """Token ids: forms × icons × tokens of every caption, and tokens of the empty prompt."""
     length = config.text_tokens
@@ -130,77 +133,3 @@ def _tokens(config: IconConfig, parts: Parts, icons: Sequence[Icon]) -> tuple[An
 def _last(value: Any) -> Any:
     """A tensor or module with channels last in memory: a third faster on a CPU for the UNet alone."""
     return value.to(memory_format=torch.channels_last)
-
-
-def _loop(
-    work: Path,
-    name: str,
-    config: IconConfig,
-    modules: dict[str, Any],
-    loss_at: Callable[[int], Any],
-    steps: int,
-    learning_rate: float,
-    deadline: float,
-    progress: Progress,
-) -> bool:
-    """AdamW, resumed from `work/name.pt`; one JSON line a step in `losses.jsonl`. True when all steps are done.
-
-    The rate is constant and falls to zero over the last steps: so a longer run begins with the same steps.
-    """
-    weights = [weight for module in modules.values() for weight in module.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=learning_rate, betas=(0.9, 0.99), fused=True)
-    averages = {key: copy.deepcopy(module).eval() for key, module in modules.items()}
-    checkpoint, device = work / f"{name}.pt", weights[0].device.type
-    first = _resume(checkpoint, optimizer, modules, averages)
-    with (work / "losses.jsonl").open("a", encoding="utf-8") as log:
-        for step in range(first, steps):
-            rate = learning_rate * min(1.0, (step + 1) / 100, (steps - step) / (steps * config.decay))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            # On a CPU torch's fused attention takes longer than the plain one for so few positions.
-            with torch.autocast(device, dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-                loss = loss_at(step)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            _average(averages, modules, min(config.ema, (step + 1) / (step + 10)))
-            log.write(json.dumps({"part": name, "step": step, "loss": loss.item(), "time": time.time()}) + "\n")
-            progress(name, step + 1, steps, loss.item())
-            late = time.monotonic() >= deadline
-            if late or (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
-                log.flush()
-                _checkpoint(checkpoint, step + 1, optimizer, modules, averages)
-            if late:
-                break
-    return use_average(work, name, modules) >= steps
-
-
-def _resume(path: Path, optimizer: Any, modules: dict[str, Any], averages: dict[str, Any]) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    optimizer.load_state_dict(state["optimizer"])
-    for key, module in modules.items():
-        module.load_state_dict(state["modules"][key])
-        averages[key].load_state_dict(state["averages"][key])
-    return state["step"]
-
-
-def _average(averages: dict[str, Any], modules: dict[str, Any], keep: float) -> None:
-    with torch.no_grad():
-        for key, module in modules.items():
-            for mean, now in zip(averages[key].parameters(), module.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
-
-
-def _checkpoint(path: Path, step: int, optimizer: Any, modules: dict[str, Any], averages: dict[str, Any]) -> None:
-    """Written beside and renamed, so that a kill leaves the old checkpoint or the new one."""
-    state = {
-        "step": step,
-        "optimizer": optimizer.state_dict(),
-        "modules": {key: module.state_dict() for key, module in modules.items()},
-        "averages": {key: module.state_dict() for key, module in averages.items()},
-    }
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)

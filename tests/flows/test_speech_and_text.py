@@ -26,6 +26,15 @@ async def test_a_recording_becomes_text_with_times_and_files(job: Job, samples: 
     assert kept.parents == (record.artifact.sha256,)
 
 
+async def test_german_speech_is_told_in_english_in_one_step(job: Job, samples: Path) -> None:
+    brought = bring_along(job.space, samples / "anzeigetafel.flac")
+    spoken = await transcribe(job, Recording(recording=brought.sha256, project=job.space.project))
+    english = await transcribe(job, Recording(recording=brought.sha256, to="en", project=job.space.project))
+    assert (spoken.language, english.language) == ("de", "en")
+    assert "modell" in spoken.text.lower()
+    assert "old" in english.text.lower()
+
+
 async def test_a_recording_that_was_only_brought_along_leaves_nothing_in_the_library(job: Job, samples: Path) -> None:
     brought = bring_along(job.space, samples / "weather.wav")
     report = await transcribe(job, Recording(recording=brought.sha256, project=job.space.project))

@@ -1,0 +1,68 @@
+"""Makes a platform ready: the bucket, the index, Prefect's pools, queues and deployments.
+
+What `triptych up` does on one machine, for servers that run elsewhere. Compose and Kubernetes run it once at each
+start; run again, it changes nothing but deployments whose configuration changed.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.platform import Platform
+from flows.settings import SettingsMissing, load_settings
+from gateway import postgres, prefect_server
+from gateway.errors import GatewayError, NotReachable
+from gateway.terminal import say
+from storage.bucket import Bucket
+from storage.errors import StorageError
+
+_SECONDS = 180.0
+
+
+def main() -> None:
+    """Wait for the servers, then prepare them. Raises NotReachable, PartDidNotStart, SettingsMissing, StorageError."""
+    settings = load_settings()
+    platform = Platform(settings)
+    api_url = settings.prefect_api_url
+    if not api_url:
+        raise SettingsMissing("TRIPTYCH_PREFECT_API_URL is not set: give the address of the Prefect server's API.")
+    _await("the database of TRIPTYCH_POSTGRES_DSN", lambda: postgres.answers(settings.postgres_dsn.get_secret_value()))
+    _await(f"the S3 server at {settings.s3_endpoint}", lambda: _keeps_promises(platform.bucket))
+    _await(f"the Prefect server at {api_url}", lambda: prefect_server.healthy(api_url))
+    platform.index.ensure_schema()
+    prefect_server.prepare_pools(api_url)
+    # An empty home: what an earlier run noted as deployed says nothing about this server.
+    with tempfile.TemporaryDirectory() as home:
+        prefect_server.deploy(Path(home), settings.root, api_url)
+    say("The bucket, the index, the pools and the deployments are ready.")
+
+
+def _keeps_promises(bucket: Bucket) -> bool:
+    """Whether the bucket is there, made if need be; what time does not cure is raised at once."""
+    try:
+        bucket.ensure()
+        bucket.prove_conditional_writes()
+    except StorageError as error:
+        if not error.retryable:
+            raise
+        return False
+    return True
+
+
+def _await(what: str, answers: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not answers():
+        if time.monotonic() > deadline:
+            raise NotReachable(
+                f"After {_SECONDS:.0f} s {what} does not answer as it should: check address and password."
+            )
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (GatewayError, SettingsMissing, StorageError) as error:
+        sys.exit(str(error))

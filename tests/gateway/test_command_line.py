@@ -1,0 +1,143 @@
+"""The promises of the command line: one JSON document, as many lines out as in, exit codes that scripts can rely on."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.platform import open_platform
+from flows.settings import Settings
+from gateway import command_line
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(autouse=True)
+def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The session's storage is the home of the command line."""
+    monkeypatch.setenv("TRIPTYCH_HOME", str(settings.home))
+    open_platform.cache_clear()
+    yield
+    open_platform.cache_clear()
+
+
+@pytest.fixture
+def triptych(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the command line in this process: exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["triptych", *(str(argument) for argument in arguments)])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return code if isinstance(code, int) else 0, said.out, said.err
+
+    return run
+
+
+def document(result: tuple[int, str, str]) -> Any:
+    code, out, err = result
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_a_folder_is_ingested_and_a_second_time_it_is_all_duplicates(
+    triptych: Any, project: str, tmp_path: Path
+) -> None:
+    for name in ("luggage.jpg", "autumn-market.txt"):
+        (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
+    first = document(triptych("ingest", tmp_path, "--project", project, "--local", "--json"))
+    assert {Path(item["path"]).name: item["status"] for item in first["items"]} == {
+        "luggage.jpg": "stored",
+        "autumn-market.txt": "stored",
+    }
+    assert set(first["items"][0]) == {"path", "status", "artifact", "kind", "reason"}
+    again = document(triptych("ingest", tmp_path, "--project", project, "--local", "--json"))
+    assert [item["status"] for item in again["items"]] == ["duplicate", "duplicate"]
+
+
+def test_some_rejected_files_give_exit_code_4(triptych: Any, project: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    code, out, _ = triptych("ingest", tmp_path, "--project", project, "--local", "--json")
+    item = json.loads(out)["items"][0]
+    assert (code, item["status"], item["artifact"]) == (4, "rejected", None)
+
+
+def test_show_export_and_rebuild_know_what_was_ingested(triptych: Any, project: str, tmp_path: Path) -> None:
+    file = SAMPLES / "white-stove.jpg"
+    stored = document(triptych("ingest", file, "--project", project, "--local", "--json"))["items"][0]["artifact"]
+    shown = document(triptych("show", stored[:10], "--project", project, "--json"))
+    assert shown["record"]["name"] == "white-stove.jpg"
+    assert shown["url"].startswith("http")
+    target = tmp_path / "out.jpg"
+    document(triptych("export", stored[:10], target, "--project", project, "--json"))
+    assert target.read_bytes() == file.read_bytes()
+    assert document(triptych("rebuild", "--project", project, "--json"))["artifacts"] == 1
+    hits = document(triptych("search", "--like", file, "--project", project, "--local", "--json"))["hits"]
+    assert hits[0]["artifact"] == stored
+
+
+def test_generate_writes_files_whose_hashes_it_tells(triptych: Any, project: str, tmp_path: Path) -> None:
+    asked = (
+        "generate",
+        "cat",
+        "--count",
+        2,
+        "--steps",
+        3,
+        "--out",
+        tmp_path,
+        "--project",
+        project,
+        "--local",
+        "--json",
+    )
+    images = document(triptych(*asked))["images"]
+    assert [image["seed"] for image in images] == [1, 2]
+    for image in images:
+        assert hashlib.sha256(Path(image["path"]).read_bytes()).hexdigest() == image["sha256"]
+
+
+def test_transcribe_gives_text_subtitles_and_a_document(triptych: Any, project: str) -> None:
+    file = SAMPLES / "weather.wav"
+    told = document(triptych("transcribe", file, "--project", project, "--local", "--json"))
+    assert told["language"] == "en"
+    assert set(told["segments"][0]) >= {"start_seconds", "end_seconds", "text", "words"}
+    code, out, _ = triptych("transcribe", file, "--format", "srt", "--project", project, "--local")
+    assert (code, out.startswith("1\n00:00:0")) == (0, True)
+
+
+def test_translate_gives_as_many_lines_as_the_file_has(triptych: Any, project: str, tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("Good morning.\n\nThank you very much.\n", encoding="utf-8")
+    code, out, _ = triptych("translate", "--file", file, "--to", "de", "--project", project, "--local")
+    assert code == 0
+    assert len(out.removesuffix("\n").split("\n")) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("ingest", "/no/such/file", "--local"), 2, "There is no file or folder /no/such/file."),
+        (("transcribe", "/no/such/file", "--local"), 2, "There is no file /no/such/file."),
+        (("search", "", "--local"), 2, "say what to look for"),
+        (("search", "cat", "--kind", "smell", "--local"), 2, "kinds.0 is not right"),
+        (("generate", "cat", "--count", "0", "--local"), 2, "count is not right"),
+        (("generate", "cat", "--size", "1x1", "--local"), 2, "size is not right"),
+        (("show", "0123456789"), 2, "has no artifact 0123456789"),
+        (("show", "0123456789", "--project", "Not A Name"), 2, "cannot name a project"),
+        (("run", "search", "words"), 2, "is no NAME=VALUE"),
+        (("run", "search", "words=cat"), 3, "triptych up"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_an_exit_code(
+    triptych: Any, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    ended, out, err = triptych(*arguments)
+    assert (ended, out) == (code, "")
+    assert sentence in err
+    assert "Traceback" not in err

@@ -53,7 +53,7 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     )
 
 
-def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 20) -> Image.Image:
+def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 10) -> Image.Image:
     """Samples on one picture, concepts evenly from the list: six a row, each in every style, drawn from seed 0."""
     pipeline = load_pipeline(folder)
     styles = list(dict.fromkeys(split_caption(icon.caption)[0] for icon in icons))

@@ -334,7 +334,7 @@ def test_every_name_in_an_environment_means_something_to_somebody() -> None:
         "POSTGRES_DB",
         *seaweed._TOKENS,
     }
-    libraries = {"PGPASSWORD", "HF_HOME", "TOKENIZERS_PARALLELISM", "LD_LIBRARY_PATH", "HOME"}
+    libraries = {"PGPASSWORD", "HF_HOME", "TOKENIZERS_PARALLELISM", "OMP_WAIT_POLICY", "LD_LIBRARY_PATH", "HOME"}
     for container, told in (environments() | {"image": image_environment()}).items():
         assert told.keys() - ours - prefects - servers - libraries == set(), container
 

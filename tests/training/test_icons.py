@@ -28,6 +28,7 @@ TINY = IconConfig(
     vocabulary=600,
     autoencoder_batch=4,
     autoencoder_steps=12,
+    decoder_steps=8,
     batch=4,
     steps=40,
     checkpoint_every=5,
@@ -117,7 +118,7 @@ def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path) -> None:
     process.wait()
     assert start(killed).wait(200) == 0
     assert losses(killed) == losses(whole)
-    assert len(losses(whole)) == TINY.autoencoder_steps + TINY.steps
+    assert len(losses(whole)) == TINY.autoencoder_steps + TINY.decoder_steps + TINY.steps
 
 
 def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path) -> None:
@@ -132,7 +133,9 @@ def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path
     assert first.shape == (1, 3, 32, 32)
     assert torch.equal(first, again)
     on = draw_icons(tmp_path / "on")
-    train(on, TINY.model_copy(update={"autoencoder_steps": 1, "steps": 1}), initial=tmp_path / "model")
+    train(
+        on, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}), initial=tmp_path / "model"
+    )
     # Trained on from the published weights, the first loss is lower than that of a fresh autoencoder.
     assert losses(on)["autoencoder", 0] < losses(work)["autoencoder", 0]
     assert load(tmp_path / "model").scheduler.config["prediction_type"] == "v_prediction"
@@ -140,7 +143,7 @@ def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path
 
 def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path: Path) -> None:
     work = draw_icons(tmp_path / "work")
-    train(work, TINY.model_copy(update={"autoencoder_steps": 1, "steps": 1}))
+    train(work, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}))
     publish(work, recipe_of(TINY), tmp_path / "model", prompts=2)
     card = (tmp_path / "model" / "README.md").read_text()
     assert "| emoji-datasource-google@1.0.0 | Apache-2.0 |" in card

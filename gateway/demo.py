@@ -28,7 +28,7 @@ QUESTIONS = (
     "what you can do for your country",
     "fresh bread and honey",
 )
-PROMPT, STYLE = "cat", "noto"
+PROMPT, STYLE = "pine tree", "soft"
 SUBTITLED = "speech-1961.flac"
 LANGUAGES = ("de", "fr")
 

@@ -24,6 +24,8 @@ def server_environment(home: Path, database: str, port: int) -> dict[str, str]:
         "PREFECT_HOME": str(home / "data" / "prefect"),
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # The second UI asks a host outside, whatever the setting above says.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
         "DO_NOT_TRACK": "1",

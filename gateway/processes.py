@@ -105,6 +105,15 @@ def is_free(port: int) -> bool:
     return True
 
 
+def accepts(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _shuffled(ports: range) -> list[int]:
     import random
 

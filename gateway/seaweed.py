@@ -7,7 +7,7 @@ in a configuration file can be read over gRPC, telemetry is on by default. Secre
 import sys
 from pathlib import Path
 
-from gateway.processes import clean_environment, start_process, wait_until
+from gateway.processes import accepts, clean_environment, start_process, wait_until
 from storage.bucket import Bucket
 from storage.errors import StorageError
 
@@ -57,6 +57,9 @@ def start_seaweed(home: Path, *, ports: dict[str, int], bucket: Bucket, keys: tu
 
 def answers(bucket: Bucket) -> bool:
     """Whether the bucket exists, or could be made, and keeps conditional writes."""
+    host, _, port = bucket.endpoint.partition(":")
+    if not accepts(host, int(port)):  # the client would try for seconds, and log each time
+        return False
     try:
         bucket.ensure()
         bucket.prove_conditional_writes()

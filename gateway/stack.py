@@ -19,6 +19,13 @@ from storage.bucket import Bucket
 
 Report = Callable[[str], None]
 _PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS, http_server.NAME)
+_REPLACED_BY = {
+    seaweed.NAME: "TRIPTYCH_S3_ENDPOINT",
+    postgres.NAME: "TRIPTYCH_POSTGRES_DSN",
+    prefect_server.SERVER: "TRIPTYCH_PREFECT_API_URL",
+    http_server.NAME: "TRIPTYCH_GATEWAY_URL",
+}
+"""The address in the environment that stands for a part."""
 
 
 class PartStatus(BaseModel):
@@ -91,7 +98,7 @@ def down(home: Path | None = None, *, report: Report = lambda _: None) -> None:
 def status(home: Path | None = None) -> StackStatus:
     """What runs and where."""
     home = (home or default_home()).absolute()
-    parts = [(name, running_process(home, name)) for name in _PARTS]
+    parts = [(name, running_process(home, name)) for name in _parts_here(home)]
     values = _read(home) | dict(environ)
     s3 = values.get("TRIPTYCH_S3_ENDPOINT")
     return StackStatus(
@@ -101,6 +108,13 @@ def status(home: Path | None = None) -> StackStatus:
         gateway=values.get("TRIPTYCH_GATEWAY_URL"),
         parts=[PartStatus(name=n, running=p is not None, pid=p.pid if p else None) for n, p in parts],
     )
+
+
+def _parts_here(home: Path) -> tuple[str, ...]:
+    """The parts that `up` would start in this home: those that no address in the environment replaces."""
+    if not stack_file(home).exists() and all(name in environ for name in _REPLACED_BY.values()):
+        return ()
+    return tuple(name for name in _PARTS if _REPLACED_BY.get(name, "") not in environ)
 
 
 def _up_s3(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:

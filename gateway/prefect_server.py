@@ -3,16 +3,19 @@
 import hashlib
 import subprocess
 import sys
+from os import environ
 from pathlib import Path
 
 import httpx
 
+from flows.warm import PRELOAD
 from gateway.errors import PartDidNotStart
 from gateway.processes import clean_environment, running_process, start_process, wait_until
 
 SERVER = "prefect"
-WORKERS = {"worker-cpu": ("cpu", 4), "worker-gpu": ("gpu", 1)}
-"""Each worker's pool, and how many runs it takes at once."""
+WORKERS = {"worker-cpu": "cpu", "worker-gpu": "gpu"}
+"""Each worker's pool."""
+_CPU_SLOTS = 3
 QUEUES = {"interactive": 1, "batch": 10}
 """The queues of the pool `gpu` and their priorities; 1 goes first."""
 _BOOT_SECONDS = 120.0
@@ -51,8 +54,8 @@ def healthy(api_url: str) -> bool:
 def prepare_pools(api_url: str) -> None:
     """Make the pools and queues that are missing."""
     with httpx.Client(base_url=api_url, timeout=30) as api:
-        for name, limit in (("cpu", None), ("gpu", 1)):
-            body = {"name": name, "type": "process", "concurrency_limit": limit, "base_job_template": _template()}
+        for name in WORKERS.values():
+            body = {"name": name, "type": "warm-process", "base_job_template": _template()}
             _accepted(api.post("/work_pools/", json=body))
         for name, priority in QUEUES.items():
             _accepted(api.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
@@ -96,11 +99,33 @@ def client_environment(home: Path, root: Path, api_url: str) -> dict[str, str]:
 
 def start_workers(home: Path, root: Path, api_url: str) -> None:
     """Start the workers that do not run."""
-    for name, (pool, limit) in WORKERS.items():
+    for name, pool in WORKERS.items():
         if running_process(home, name) is None:
-            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
-            environment = clean_environment(client_environment(home, root, api_url))
-            start_process(home, name, [*command, "--name", name, "--limit", str(limit)], environment, root)
+            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "warm-process"]
+            environment = client_environment(home, root, api_url) | _warm_options(home, name, pool)
+            start_process(home, name, [*command, "--name", name], clean_environment(environment), root)
+
+
+def _warm_options(home: Path, worker: str, pool: str) -> dict[str, str]:
+    """How many processes a worker keeps, and what they have ready; what the environment says goes first."""
+    preload = [*PRELOAD, "flows.warm:import_model_libraries"] if pool == "gpu" else PRELOAD
+    chosen = {
+        "WARM_PROCESS_SLOTS": ",".join(_gpus()) or "cpu:1" if pool == "gpu" else f"cpu:{_CPU_SLOTS}",
+        "WARM_PROCESS_PRELOAD": ",".join(preload),
+        "WARM_PROCESS_REPORT": "flows.warm:loaded_models",
+        "WARM_PROCESS_STATUS_FILE": str(status_file(home, worker)),
+    }
+    return chosen | {name: environ[f"TRIPTYCH_{name}"] for name in chosen if f"TRIPTYCH_{name}" in environ}
+
+
+def status_file(home: Path, worker: str) -> Path:
+    """Where a worker writes what its slots do."""
+    return home / "run" / f"{worker}.status.json"
+
+
+def _gpus() -> list[str]:
+    """The indexes of the NVIDIA GPUs of this machine."""
+    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
 
 
 def wait_for_workers(home: Path, api_url: str) -> None:
@@ -110,14 +135,14 @@ def wait_for_workers(home: Path, api_url: str) -> None:
         found = httpx.post(f"{api_url}/work_pools/{pool}/workers/filter", json={}, timeout=5)
         return any(worker["status"] == "ONLINE" for worker in found.json())
 
-    for name, (pool, _) in WORKERS.items():
+    for name, pool in WORKERS.items():
         wait_until(home, name, lambda pool=pool: online(pool), _BOOT_SECONDS)
 
 
 def _template() -> dict[str, object]:
-    from prefect.workers.process import ProcessWorker
+    from workers.warm_process import WarmProcessWorker
 
-    return ProcessWorker.get_default_base_job_template()
+    return WarmProcessWorker.get_default_base_job_template()
 
 
 def _accepted(answer: httpx.Response) -> None:

@@ -16,6 +16,7 @@ from gateway import http_server, postgres, prefect_server, seaweed
 from gateway.errors import NotReachable
 from gateway.processes import free_ports, is_free, running_process, stop_process
 from storage.bucket import Bucket
+from workers.status import WorkerStatus, read_status
 
 Report = Callable[[str], None]
 _PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS, http_server.NAME)
@@ -44,6 +45,7 @@ class StackStatus(BaseModel):
     s3: str | None
     gateway: str | None
     parts: list[PartStatus]
+    workers: list[WorkerStatus]
 
     @property
     def running(self) -> bool:
@@ -107,7 +109,12 @@ def status(home: Path | None = None) -> StackStatus:
         s3=f"http://{s3}" if s3 else None,
         gateway=values.get("TRIPTYCH_GATEWAY_URL"),
         parts=[PartStatus(name=n, running=p is not None, pid=p.pid if p else None) for n, p in parts],
+        workers=[found for name in prefect_server.WORKERS if (found := _worker_status(home, name))],
     )
+
+
+def _worker_status(home: Path, name: str) -> WorkerStatus | None:
+    return read_status(prefect_server.status_file(home, name)) if running_process(home, name) else None
 
 
 def _parts_here(home: Path) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def status(project: Project = "default", as_json: Json = False) -> None:
 
     found = stack.status()
     rows = "\n".join(f"{part.name:12} {'running' if part.running else 'stopped'}" for part in found.parts)
-    answer(found.model_dump(), as_json, f"{_addresses(found)}\n{rows}")
+    answer(found.model_dump(), as_json, "\n".join([_addresses(found), rows, *_slots(found)]))
     if not found.running:
         raise typer.Exit(NOT_REACHABLE)
 
@@ -47,6 +47,17 @@ def doctor(project: Project = "default", as_json: Json = False) -> None:
     answer({"findings": [finding.model_dump() for finding in findings]}, as_json, "\n".join(rows))
     if not all(finding.well for finding in findings):
         raise typer.Exit(NOT_REACHABLE)
+
+
+def _slots(found: "StackStatus") -> list[str]:
+    """A line for each warm process: what it does, what it has loaded, and what that takes."""
+    return [
+        f"{worker.pool} {slot.slot:8} {slot.flow_run_id or 'idle':36}  {slot.runs_done} runs, {slot.reloads} reloads, "
+        f"{slot.resident_bytes / 1e6:.0f} MB"
+        + "".join(f", {model} {size / 1e6:.0f} MB" for model, size in slot.models.items())
+        for worker in found.workers
+        for slot in worker.slots
+    ]
 
 
 def _addresses(found: "StackStatus") -> str:

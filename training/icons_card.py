@@ -34,7 +34,7 @@ generation can be tried without a model hub. It is a `StableDiffusionPipeline` l
 
 ## Learned from
 
-{pictures} pictures and their mirror images. Fetched with `npm pack`:
+{pictures} pictures. Fetched with `npm pack`:
 
 | package | licence |
 |---|---|
@@ -50,9 +50,10 @@ are Noto Emoji; the others are Microsoft's Fluent Emoji. Whoever passes pictures
 {sizes}
 
 fp16 files: {megabytes:.1f} MB. Seed {seed}. Autoencoder: {autoencoder_steps} steps of {autoencoder_batch} pictures;
-L1 and gradient loss with a small KL term; {latents} latent channels at 1/8 of the width. UNet and text encoder:
-{steps_done} steps of {batch} latents, v-prediction, cosine schedule with zero terminal SNR, less weight above SNR 5,
-{dropout:.0%} empty prompts, running average of the weights. {notes}
+on the pictures and their mirror images, loss in pixels, edges and mean colours with a small KL term; then its decoder
+alone: {decoder_steps} steps; {latents} latent channels at 1/8 of the width. UNet and text encoder:
+{steps_done} steps of {batch} latents ({mirrored:.0%} mirrored), v-prediction, cosine schedule with zero terminal SNR,
+less weight above SNR 5, {dropout:.0%} empty prompts, running average of the weights. {notes}
 
 ![losses](losses.png)
 
@@ -73,9 +74,10 @@ Training icons through the autoencoder and back: {db:.1f} dB peak signal-to-nois
 
 ## Limits
 
-It knows the names above and nothing else: another word gives some mixture of them. It has learned its {pictures}
-pictures nearly by heart, so treat what it draws as a close copy of the icon sets, under their licences; the numbers
-above say that it recalls them, not that it invents. No people, flags, brands or writing were among the pictures.
+It knows the names above and nothing else: another word gives some mixture of them. It has seen {pictures} pictures and
+no others, one of each thing in each style: where it draws well it repeats them, so treat its pictures as close to the
+icon sets, under their licences. The numbers above say how well it recalls, not that it invents; there is nothing held
+out. Where they are low, it draws blots of the right colour. No people or flags were among the pictures.
 """
 
 
@@ -110,6 +112,8 @@ def model_card(
         autoencoder_steps=config.autoencoder_steps,
         autoencoder_batch=config.autoencoder_batch,
         latents=config.latent_channels,
+        decoder_steps=config.decoder_steps,
+        mirrored=config.mirrored,
         steps_done=steps,
         batch=config.batch,
         dropout=config.dropout,

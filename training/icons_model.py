@@ -40,6 +40,7 @@ class IconConfig(BaseModel):
     steps: int = 8000
     learning_rate: float = 6e-4
     decay: float = 0.3  # share of the steps, at the end, over which the rate falls to zero
+    mirrored: float = 0.5  # share of mirror images among the UNet's latents: variety, and twice as much to learn
     dropout: float = 0.1  # of the prompt, for classifier-free guidance
     ema: float = 0.999
     checkpoint_every: int = 100
@@ -216,3 +217,5 @@ def save(parts: Parts, folder: Path) -> None:
         requires_safety_checker=False,
     )
     pipe.save_pretrained(folder, safe_serialization=True)
+    for file in folder.rglob("*.safetensors"):
+        file.chmod(0o644)  # readable for the user that a container runs as

@@ -73,12 +73,13 @@ def unet_stage(config: IconConfig, parts: Parts, latents: Any, icons: Sequence[I
 
     def loss(step: int) -> Any:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + 500_000 + step)
-        chosen = torch.randint(len(latents), (config.batch,), generator=draw)
+        named = torch.randint(len(icons), (config.batch,), generator=draw)
+        chosen = named + len(icons) * (torch.rand(config.batch, generator=draw) < config.mirrored)
         noise = torch.randn(latents[chosen].shape, generator=draw)
         times = torch.randint(len(alphas), (config.batch,), generator=draw)
         forms = torch.multinomial(shares, config.batch, replacement=True, generator=draw)
         empty = torch.rand(config.batch, generator=draw) < config.dropout
-        words = torch.where(empty[:, None], none, tokens[forms, chosen % len(icons)])
+        words = torch.where(empty[:, None], none, tokens[forms, named])
         noisy = _last(parts.scheduler.add_noise(latents[chosen], noise, times)).to(device)
         wanted = parts.scheduler.get_velocity(latents[chosen], noise, times).to(device)
         made = parts.unet(noisy, times.to(device), parts.text(words.to(device)).last_hidden_state).sample.float()

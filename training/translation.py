@@ -136,7 +136,7 @@ def from_checkpoint(checkpoint: Path) -> MarianMTModel:
 def publish(model: MarianMTModel, tokenizer: MarianTokenizer, folder: Path, card: str) -> None:
     """Write safetensors in fp16, the tokenizer and the model card."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(torch.float16).save_pretrained(folder)
+    model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(card, encoding="utf-8")
 

@@ -16,7 +16,7 @@ import yaml
 
 from flows.settings import Settings
 from gateway import prefect_server, seaweed
-from gateway.processes import clean_environment, free_ports, start_process, stop_process
+from gateway.processes import clean_environment, free_ports, start_process, stop_process, wait_until
 from storage.bucket import Bucket
 
 ROOT = Path(__file__).parents[2]
@@ -390,7 +390,7 @@ def test_the_s3_command_makes_a_server_that_answers_only_who_has_the_keys(tmp_pa
         bucket = Bucket.connect(
             endpoint=address, access_key=key, secret_key=key, name="docker", secure=False, region=None
         )
-        assert any(seaweed.answers(bucket) for _ in range(20))
+        wait_until(tmp_path, "s3", lambda: seaweed.answers(bucket), 60)
         asked = SERVICES["s3"]["healthcheck"]["test"][-1].replace("127.0.0.1:8333", address)
         assert httpx.get(asked).status_code == 200
         assert httpx.get(f"http://{address}/docker").status_code == 403

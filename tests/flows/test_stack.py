@@ -11,8 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.generate_images import generate_images
+from flows.ingest import bring_along, ingest
+from flows.job import local_job
+from flows.platform import open_platform
+from flows.search import Query, find
 from flows.settings import Settings, load_settings
 from gateway import stack
+from gateway.uploads import upload
+from gateway.work import prefect_client_settings
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -110,6 +117,38 @@ def report_of(home: Path, api: httpx.Client, run_id: str) -> Any:
 
     store = Platform(load_settings(home)).space("default").store
     return json.loads(store.get(Artifact.model_validate(reference)))
+
+
+@pytest.fixture
+def in_this_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Flows that are called here run as in a worker: their questions go to the `gpu` pool."""
+    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+    open_platform.cache_clear()
+    with prefect_client_settings():
+        yield
+    open_platform.cache_clear()
+
+
+@pytest.mark.usefixtures("in_this_process")
+async def test_questions_of_a_flow_are_answered_in_the_other_pool(samples: Path) -> None:
+    platform = open_platform()
+    keys = list(upload(platform.bucket, [samples / "luggage.jpg"], lambda done, total: None))
+    state = await ingest({"keys": keys, "labels": ["bags"]}, return_state=True)
+    assert state.is_completed()
+    assert state.message == "1 stored, 0 duplicate, 0 rejected."
+    assert platform.pool.loaded() == []
+    hits = await find(local_job(platform.space("default")), Query(words="suitcases", labels=["bags"]))
+    assert [hit.name for hit in hits.hits] == ["luggage.jpg"]
+
+
+@pytest.mark.usefixtures("in_this_process")
+async def test_what_the_other_pool_cannot_answer_comes_back_as_its_reason(samples: Path) -> None:
+    space = open_platform().space("default")
+    text = bring_along(space, samples / "autumn-market.txt")
+    order = {"prompt": "cat", "count": 1, "steps": 2, "start_from": text.sha256}
+    state = await generate_images(order, return_state=True)
+    assert (state.is_failed(), state.name) == (True, "Refused")
+    assert str(state.message).endswith(".")
 
 
 def test_the_forms_fields_stand_in_the_order_in_which_a_person_thinks(api: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -83,15 +84,15 @@ def test_what_was_killed_is_started_again_and_has_its_data(home: Path, part: str
 def test_nothing_listens_beyond_this_machine_and_no_secret_is_shown(home: Path) -> None:
     up(home, storage_only=True)
     settings = load_settings(home)
-    listening = [
-        connection.laddr.ip
-        for process in processes_of(home)
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening: list[str] = []
+    words = ""
+    for process in processes_of(home):
+        with suppress(psutil.NoSuchProcess):  # Postgres starts and ends helpers as it likes
+            found = process.net_connections("inet")
+            listening += [connection.laddr.ip for connection in found if connection.status == psutil.CONN_LISTEN]
+            words += " ".join(process.cmdline())
     assert listening
     assert set(listening) == {"127.0.0.1"}
-    words = " ".join(word for process in processes_of(home) for word in process.cmdline())
     assert settings.s3_secret_key.get_secret_value() not in words
     assert settings.s3_access_key not in words
     assert "TRIPTYCH_STACK_POSTGRES_PASSWORD" not in words

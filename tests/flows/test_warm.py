@@ -1,0 +1,21 @@
+"""The warm workers have ready what the deployments need."""
+
+from pathlib import Path
+
+import yaml
+
+from flows.warm import PRELOAD, loaded_models
+
+CONFIG = Path(__file__).parents[2] / "configs" / "prefect.yaml"
+
+
+def test_the_modules_of_all_deployments_are_preloaded() -> None:
+    deployments = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["deployments"]
+    assert sorted(PRELOAD) == sorted({entry["entrypoint"].rpartition(".")[0] for entry in deployments})
+
+
+def test_a_process_that_opened_no_platform_tells_of_no_models() -> None:
+    from flows.platform import open_platform
+
+    open_platform.cache_clear()
+    assert loaded_models() == {}

@@ -1,0 +1,196 @@
+"""What the tests of the warm worker speak to: a Prefect server, its pools, and workers started as people start them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+
+from gateway import prefect_server
+from gateway.processes import clean_environment, stop_process
+from workers.status import WorkerStatus, read_status
+from workers.warm_process import WarmProcessWorker
+
+HERE = Path(__file__).parent
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+class Server:
+    """A Prefect server, its API spoken to as any client would."""
+
+    def __init__(self, home: Path, database: str, port: int) -> None:
+        self._home, self._database, self._port = home, database, port
+        self.url = f"http://127.0.0.1:{port}/api"
+        self.api = httpx.Client(base_url=self.url, timeout=30)
+
+    def start(self) -> None:
+        prefect_server.start_server(self._home, self._home, database=self._database, port=self._port)
+
+    def stop(self) -> None:
+        stop_process(self._home, prefect_server.SERVER)
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = self.api.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PREFECT_HOME": str(self._home / "client"),
+            "PREFECT_API_URL": self.url,
+            "PREFECT_WORKER_QUERY_SECONDS": "0.2",
+            "PREFECT_WORKER_PREFETCH_SECONDS": "0",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+            "DO_NOT_TRACK": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+
+class Pool:
+    """A work pool with deployments of the flows for tests."""
+
+    def __init__(self, server: Server, kind: str = "warm-process", template: dict[str, Any] | None = None) -> None:
+        self.server = server
+        self.kind = kind
+        self.name = f"{kind}-{uuid4().hex[:8]}"
+        template = template or WarmProcessWorker.get_default_base_job_template()
+        server.post("/work_pools/", name=self.name, type=kind, base_job_template=template)
+        self._deployments: dict[tuple[str, str, Path], str] = {}
+
+    def deployment(self, flow: str, queue: str = "default", folder: Path = HERE, **more: Any) -> str:
+        key = (flow, queue, folder)
+        if key not in self._deployments or more:
+            step = {"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}
+            made = self.server.post(
+                "/deployments/",
+                name=uuid4().hex,
+                flow_id=self.server.post("/flows/", name=flow)["id"],
+                work_pool_name=self.name,
+                work_queue_name=queue,
+                entrypoint=f"flows_for_tests.{flow}",
+                pull_steps=[step],
+                enforce_parameter_schema=False,
+                **more,
+            )
+            self._deployments[key] = made["id"]
+        return self._deployments[key]
+
+    def start(
+        self,
+        flow: str,
+        *,
+        queue: str = "default",
+        folder: Path = HERE,
+        tags: tuple[str, ...] = (),
+        variables: dict[str, Any] | None = None,
+        **parameters: Any,
+    ) -> str:
+        """Create a flow run; its id."""
+        run = self.server.post(
+            f"/deployments/{self.deployment(flow, queue, folder)}/create_flow_run",
+            parameters={name: str(one) if isinstance(one, Path) else one for name, one in parameters.items()},
+            job_variables=variables or {},
+            tags=list(tags),
+        )
+        return str(run["id"])
+
+    def read(self, run: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.server.api.get(f"/flow_runs/{run}").json()
+        return found
+
+    def state(self, run: str) -> str:
+        return str(self.read(run)["state"]["type"])
+
+    def message(self, run: str) -> str:
+        return str(self.read(run)["state"]["message"])
+
+    def history(self, run: str) -> list[str]:
+        """The state types that the run went through, in order."""
+        states = self.server.api.get("/flow_run_states/", params={"flow_run_id": run}).json()
+        return [state["type"] for state in sorted(states, key=lambda state: state["timestamp"])]
+
+    def end(self, run: str, seconds: float = 60) -> str:
+        """The final state, waited for."""
+        wait_for(lambda: self.state(run) in FINAL, seconds, f"run {run} to end")
+        return self.state(run)
+
+    def cancel(self, run: str) -> None:
+        self.server.post(f"/flow_runs/{run}/set_state", state={"type": "CANCELLING"}, force=False)
+
+
+class Worker:
+    """A worker process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.process, self.folder = process, folder
+
+    def children(self) -> list[int]:
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
+
+    def status(self) -> WorkerStatus:
+        found = read_status(self.folder / "status.json")
+        assert found is not None
+        return found
+
+    def ready(self) -> bool:
+        found = read_status(self.folder / "status.json")
+        return found is not None and all(slot.ready for slot in found.slots)
+
+    def told(self) -> list[str]:
+        """What the hooks of the flows told."""
+        return lines(self.folder / "told")
+
+
+def wait_for(true: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+@contextmanager
+def running_worker(pool: Pool, folder: Path, **options: str) -> Generator[Worker]:
+    """`prefect worker start`, ready to take runs; stopped politely at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "status.json").unlink(missing_ok=True)
+    extra = {f"WARM_PROCESS_{key.upper()}": value for key, value in options.items()}
+    known = {
+        "WARM_PROCESS_STATUS_FILE": str(folder / "status.json"),
+        "TOLD": str(folder / "told"),
+        "PYTHONPATH": str(HERE),
+    }
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool.name, "--type", pool.kind]
+    with (folder / "worker.log").open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--name", f"worker-{pool.name}"],
+            env=clean_environment(pool.server.environment() | known | extra),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
+        )
+    worker = Worker(process, folder)
+    try:
+        if pool.kind == "warm-process":
+            wait_for(worker.ready, 90, f"the worker, see {folder}/worker.log")
+        yield worker
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()

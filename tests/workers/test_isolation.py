@@ -1,0 +1,61 @@
+"""What a run leaves behind does not reach the next one in its process; what it asks for, it gets or is told no."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.workers.harness import Pool, Worker, lines, wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+def test_a_run_finds_what_a_new_process_would_have(pool: Pool, warm: Worker, tmp_path: Path) -> None:
+    before = warm.children()
+    assert pool.end(pool.start("look_around", path=tmp_path / "first"), 120) == "COMPLETED"
+    assert pool.end(pool.start("messy")) == "COMPLETED"
+    assert pool.end(pool.start("look_around", path=tmp_path / "second")) == "COMPLETED"
+    assert warm.children() == before, "all three ran in the same process"
+    first, second = lines(tmp_path / "first"), lines(tmp_path / "second")
+    assert first[:4] == second[:4]
+    assert first[5] == second[5]
+    assert first[4] != second[4], "random numbers are new in each run"
+    assert first[6] != second[6]
+    assert second[6] != "torch seed 1", "the seed of the messy run is gone"
+    assert first[0] == "environment None"
+    assert first[1] == "folder True"
+    assert first[5] == "torch True torch.float32 cpu"
+
+
+def test_the_environment_and_settings_of_a_run_are_its_own(pool: Pool, warm: Worker, tmp_path: Path) -> None:
+    variables = {"env": {"OWN": "mine", "PREFECT_FLOWS_DEFAULT_RETRIES": "3"}}
+    assert pool.end(pool.start("settings_of_run", path=tmp_path / "out", variables=variables)) == "COMPLETED"
+    assert pool.end(pool.start("settings_of_run", path=tmp_path / "out")) == "COMPLETED"
+    assert lines(tmp_path / "out") == ["mine 3", "None 0"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"env": {"PREFECT_API_URL": "http://elsewhere.test/api"}}, "PREFECT_API_URL"),
+        ({"env": {"CUDA_VISIBLE_DEVICES": "3"}}, "CUDA_VISIBLE_DEVICES"),
+        ({"command": "python other.py"}, "command"),
+    ],
+)
+def test_what_a_living_process_cannot_give_is_refused_by_name(
+    pool: Pool, warm: Worker, tmp_path: Path, variables: dict[str, object], named: str
+) -> None:
+    run = pool.start("settings_of_run", path=tmp_path / "out", variables=variables)
+    assert pool.end(run) == "CRASHED"
+    assert named in pool.message(run)
+    assert lines(tmp_path / "out") == []
+
+
+def test_heartbeats_are_sent_as_in_any_other_run(pool: Pool, warm: Worker, tmp_path: Path) -> None:
+    run = pool.start("sleep", path=tmp_path / "out", seconds=2)
+
+    def beaten() -> bool:
+        wanted = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
+        return pool.server.post("/events/filter", filter=wanted)["total"] > 0
+
+    wait_for(beaten, 30, "a heartbeat")
+    assert pool.end(run) == "COMPLETED"

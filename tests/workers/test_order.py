@@ -1,0 +1,130 @@
+"""Who goes next: priority, then fair turns, then loaded models, for a bounded time."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.workers.harness import Pool, lines, running_worker, wait_for
+from workers.options import parse_slots
+from workers.order import Turns, Waiting, assign, model_of, next_run
+
+NOBODY: frozenset[str] = frozenset()
+
+
+def run(name: str, *, priority: int = 1, since: float = 0.0, model: str | None = None, share: str = "") -> Waiting:
+    return Waiting(id=name, priority=priority, since=since, model=model, share=share)
+
+
+def test_the_higher_priority_goes_first_however_long_others_wait() -> None:
+    waiting = [run("batch", priority=10, since=-1e6, model="a"), run("interactive", priority=1, since=9, model="b")]
+    chosen = next_run(waiting, frozenset({"a"}), Turns(5.0), now=10.0)
+    assert chosen is not None
+    assert chosen.id == "interactive"
+
+
+def test_equals_go_in_the_order_they_came() -> None:
+    waiting = [run("second", since=2), run("first", since=1)]
+    chosen = next_run(waiting, NOBODY, Turns(5.0), now=3.0)
+    assert chosen is not None
+    assert chosen.id == "first"
+
+
+def test_a_run_whose_model_is_loaded_goes_ahead_but_only_until_the_others_patience_ends() -> None:
+    turns = Turns(5.0)
+    other, loaded = run("other", since=0.0, model="b"), run("loaded", since=1.0, model="a")
+    early = next_run([other, loaded], frozenset({"a"}), turns, now=4.0)
+    late = next_run([other, loaded], frozenset({"a"}), turns, now=6.0)
+    assert early is not None
+    assert late is not None
+    assert (early.id, late.id) == ("loaded", "other")
+
+
+def test_nobody_starves_however_many_runs_have_their_model_loaded() -> None:
+    turns, served = Turns(5.0), 0.0
+    lonely = run("lonely", since=0.0, model="b", share="b")
+    for second in range(100):
+        crowd = [run(f"crowd{second}-{number}", since=float(second), model="a", share="a") for number in range(3)]
+        (chosen, _), *_ = assign([*crowd, lonely], {"slot": frozenset({"a"})}, turns, float(second))
+        if chosen == "lonely":
+            served = float(second)
+            break
+    assert 0 < served <= 6.0, "it waited at most its patience and the run in hand"
+
+
+def test_a_thousand_runs_of_one_person_hold_up_one_run_of_another_by_one_run_at_most() -> None:
+    turns = Turns(5.0)
+    batch = [run(f"batch{number:04}", since=0.0, share="ada") for number in range(1000)]
+    order: list[str] = []
+    for second in range(10):
+        image = [run("image", since=3.0, share="bob")] if second >= 3 and "image" not in order else []
+        (chosen, _), *_ = assign([*batch, *image], {"slot": NOBODY}, turns, float(second))
+        batch = [one for one in batch if one.id != chosen]
+        order.append(chosen)
+    assert order.index("image") == 3
+
+
+def test_a_run_goes_to_the_slot_that_holds_its_model() -> None:
+    idle = {"one": frozenset({"a"}), "two": frozenset({"b"})}
+    assert dict(assign([run("x", model="b"), run("y", model="a")], idle, Turns(5.0), 0.0)) == {"x": "two", "y": "one"}
+
+
+def test_a_run_with_a_new_model_goes_to_the_emptiest_slot() -> None:
+    idle = {"full": frozenset({"a", "b"}), "empty": NOBODY}
+    assert assign([run("x", model="c")], idle, Turns(5.0), 0.0) == [("x", "empty")]
+
+
+def test_the_model_of_a_run_is_read_from_its_tag_or_its_parameters() -> None:
+    parameters = {"request": {"model": "icons"}}
+    assert model_of(["model:flux"], parameters, "model:", ["request.model"]) == "flux"
+    assert model_of([], parameters, "model:", ["model", "request.model"]) == "icons"
+    assert model_of([], {"request": 3}, "model:", ["request.model"]) is None
+
+
+def test_slots_are_read_and_nonsense_is_refused() -> None:
+    assert [slot.name for slot in parse_slots("cpu:2")] == ["cpu-0", "cpu-1"]
+    assert parse_slots("0,3")[1].environment == {"CUDA_VISIBLE_DEVICES": "3"}
+    for nonsense in ("cpu:0", "cpu", "0,0", "gpu:x", ""):
+        with pytest.raises(ValueError, match="WARM_PROCESS_SLOTS"):
+            parse_slots(nonsense)
+
+
+@pytest.mark.stack
+def test_priority_and_loaded_models_decide_on_a_real_server(pool: Pool, tmp_path: Path) -> None:
+    own = Pool(pool.server)
+    for queue, priority in (("interactive", 1), ("batch", 10)):
+        own.server.post(f"/work_pools/{own.name}/queues", name=queue, priority=priority)
+    out = tmp_path / "out"
+    options = {"report": "models_for_tests:loaded", "patience_seconds": "60", "model_parameters": "model"}
+    with running_worker(own, tmp_path / "worker", **options):
+        first = own.start("sleep", queue="batch", path=tmp_path / "first", seconds=4)
+        wait_for(lambda: bool(lines(tmp_path / "first")), 30, "the first run")
+        runs = [
+            own.start("with_model", queue="batch", path=out, model=model) for model in ("red", "blue", "red", "blue")
+        ]
+        runs.append(own.start("with_model", queue="interactive", path=out, model="green"))
+        assert {own.end(one) for one in [first, *runs]} == {"COMPLETED"}
+    models = [line.split()[1] for line in lines(out)]
+    assert models[0] == "green", "the interactive run waited for the run in hand only"
+    assert models[1:] == ["red", "red", "blue", "blue"], "each model was loaded once"
+
+
+@pytest.mark.stack
+def test_a_run_behind_more_runs_than_one_poll_answers_is_not_overlooked(pool: Pool, tmp_path: Path) -> None:
+    own = Pool(pool.server)
+    for number in range(205):
+        own.start("with_model", tags=("user:ada",), path=tmp_path / "ada", model=str(number % 2))
+    image = own.start("with_model", tags=("user:bob",), path=tmp_path / "bob")
+    with running_worker(own, tmp_path / "worker"):
+        assert own.end(image) == "COMPLETED"
+        assert len(lines(tmp_path / "ada")) <= 5, "at most a few runs of the batch went before"
+
+
+@pytest.mark.stack
+def test_the_concurrency_limit_of_a_deployment_holds_and_its_runs_wait(pool: Pool, tmp_path: Path) -> None:
+    own = Pool(pool.server)
+    own.deployment("sleep", concurrency_limit=1)
+    with running_worker(own, tmp_path / "worker", slots="cpu:2"):
+        runs = [own.start("sleep", path=tmp_path / f"out{number}", seconds=2) for number in range(2)]
+        wait_for(lambda: "RUNNING" in {own.state(run) for run in runs}, 30, "the first run")
+        assert sorted(own.state(run) for run in runs) == ["RUNNING", "SCHEDULED"]
+        assert {own.end(run, 90) for run in runs} == {"COMPLETED"}

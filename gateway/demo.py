@@ -70,8 +70,8 @@ class Demo:
     def look_for(self, words: str) -> list[dict[str, Any]]:
         """The first hits of a search over pictures, speech and texts."""
         started = time.perf_counter()
-        query = Query(words=words, limit=3, project=self._space.project)
-        found = search_at_gateway(query) or self.run(f"search: {words}", "search", words=words, limit=3)
+        query = Query(words=words, limit=4, project=self._space.project)
+        found = search_at_gateway(query) or self.run(f"search: {words}", "search", words=words, limit=4)
         self.steps.append(Step(title=f"search: {words}", seconds=round(time.perf_counter() - started, 1)))
         table = Table("score", "kind", "what", title=words, title_justify="left")
         for hit in found["hits"]:

@@ -14,11 +14,11 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import BaseModel, ConfigDict
 
 from storage.errors import StorageError, StorageUnavailable
+from storage.ranking import fuse, standing_out_of
 
 PartKind = Literal["image", "speech", "text"]
 SpaceVector = tuple[str, list[float]]
 """The name of a space, and a vector in it."""
-_FUSION = 60
 """The constant of reciprocal rank fusion: how fast a rank's weight falls."""
 _DEPTH = 200
 _EXACT_ROWS = 20_000
@@ -141,31 +141,36 @@ class SearchIndex:
         labels: Sequence[str],
         limit: int,
     ) -> list[Hit]:
-        """The best parts by meaning (`vectors`, per kind) and by words (all of them must occur), best first."""
-        hits: list[tuple[float, str, int, Hit]] = []
+        """The best parts by meaning (`vectors`, per kind) and by words (all of them must occur), best first.
+
+        Of parts with equal ranks in different kinds, the one that stands out more from its kind goes first.
+        """
+        hits: list[tuple[float, float, str, int, Hit]] = []
         with self._connection() as connection:
             connection.execute("set local hnsw.iterative_scan = strict_order")
             connection.execute("set local hnsw.ef_search = 200")
             for kind in kinds:
                 scope = [project, kind, list(labels)]
-                ranked = self._by_meaning(connection, scope, vectors.get(kind))
-                scores = _fuse([ranked, _by_words(connection, scope, words)])
-                hits += _hits(connection, scores)
-        hits.sort(key=lambda row: (-row[0], row[1], row[2]))
+                nearness = self._by_meaning(connection, scope, vectors.get(kind))
+                scores = fuse([list(nearness), _by_words(connection, scope, words)])
+                hits += _hits(connection, scores, standing_out_of(nearness))
+        hits.sort(key=lambda row: (-row[0], -row[1], row[2], row[3]))
         return [hit for *_, hit in hits[:limit]]
 
-    def _by_meaning(self, connection: Connection[Any], scope: list[Any], vector: SpaceVector | None) -> list[int]:
-        """Parts, nearest first; equally near ones by artifact."""
+    def _by_meaning(
+        self, connection: Connection[Any], scope: list[Any], vector: SpaceVector | None
+    ) -> dict[int, float]:
+        """The cosine of each part, nearest first; equally near ones by artifact."""
         space = connection.execute("select id from spaces where name = %s", [vector[0]]).fetchone() if vector else None
         if vector is None or space is None:
-            return []
+            return {}
         query = sql.SQL(
             "select p.id, v.embedding <=> %s::vector, p.artifact, p.ordinal from {} v join parts p on p.id = v.part "
             "where p.project = %s and p.kind = %s and p.labels @> %s::text[] "
             "order by v.embedding <=> %s::vector limit %s"
         ).format(_table(space[0]))
         found = connection.execute(query, [str(vector[1]), *scope, str(vector[1]), _DEPTH]).fetchall()
-        return [row[0] for row in sorted(found, key=lambda row: row[1:])]
+        return {row[0]: 1 - row[1] for row in sorted(found, key=lambda row: row[1:])}
 
     def _space(self, connection: Connection[Any], name: str, dimension: int) -> sql.Identifier:
         """The table of a space, made when it is new; an HNSW index once it is too big to scan."""
@@ -247,16 +252,9 @@ def _by_words(connection: Connection[Any], scope: list[Any], words: str | None) 
     return [row[0] for row in found.fetchall()]
 
 
-def _fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
-    """Reciprocal rank fusion: a part's score is the sum of 1 / (constant + rank)."""
-    scores: dict[int, float] = {}
-    for ranking in rankings:
-        for rank, part in enumerate(ranking, start=1):
-            scores[part] = scores.get(part, 0.0) + 1 / (_FUSION + rank)
-    return scores
-
-
-def _hits(connection: Connection[Any], scores: dict[int, float]) -> list[tuple[float, str, int, Hit]]:
+def _hits(
+    connection: Connection[Any], scores: dict[int, float], standing_out: dict[int, float]
+) -> list[tuple[float, float, str, int, Hit]]:
     rows = connection.execute(
         "select id, artifact, name, kind, body, start_seconds, end_seconds, ordinal from parts where id = any(%s)",
         [list(scores)],
@@ -264,6 +262,7 @@ def _hits(connection: Connection[Any], scores: dict[int, float]) -> list[tuple[f
     return [
         (
             scores[part],
+            standing_out.get(part, 0.0),
             artifact,
             ordinal,
             Hit(

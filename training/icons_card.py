@@ -68,7 +68,7 @@ EfficientNet-Lite0 (1280 numbers before the classifier):
 | one of the {nearest} nearest shows the concept | {concept_nearest:.1%} |
 | the nearest shows the concept | {concept_first:.1%} |
 | the nearest is in the style | {style_first:.1%} |
-| most of the {nearest} nearest are in the style | {style_nearest:.1%} |
+| of the icons of the concept, the one in the style is nearest (by chance {chance:.0%}) | {style_of_concept:.1%} |
 
 Training icons through the autoencoder and back: {db:.1f} dB peak signal-to-noise ratio.
 
@@ -122,7 +122,8 @@ def model_card(
         concept_first=found.concept_first,
         concept_nearest=found.concept_nearest,
         style_first=found.style_first,
-        style_nearest=found.style_nearest,
+        style_of_concept=found.style_of_concept,
+        chance=1 / len(styles),
         db=found.autoencoder_db,
     )
 

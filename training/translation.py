@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,14 +92,25 @@ def build(work: Path, config: TranslationConfig) -> tuple[MarianMTModel, MarianT
 
 
 def train(
-    work: Path, data: Path, config: TranslationConfig, *, resume: bool = True, minutes: float = math.inf
+    work: Path,
+    data: Path,
+    config: TranslationConfig,
+    *,
+    initial: Path | None = None,
+    resume: bool = True,
+    minutes: float = math.inf,
 ) -> MarianMTModel:
     """Train on the pairs in `data` until the epochs or the minutes are over; returns the averaged weights.
 
-    Checkpoints and `losses.jsonl` lie in `work`; a run that was killed goes on from its last checkpoint.
+    Checkpoints and `losses.jsonl` lie in `work`; a run that was killed goes on from its last checkpoint. Without one
+    it starts from the published folder `initial`, vocabulary and weights, or from nothing.
     """
+    if initial:
+        take_vocabulary(initial, work)
     examples = prepare(work, data, config)
     model, tokenizer = build(work, config)
+    if initial:
+        model.load_state_dict(MarianMTModel.from_pretrained(initial, dtype=torch.float32).state_dict())
     average = WeightAverage(model, config.average_decay)
     trainer = Seq2SeqTrainer(
         model=model,
@@ -110,6 +122,13 @@ def train(
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if resume else None)
     return averaged(model, average.weights)
+
+
+def take_vocabulary(published: Path, work: Path) -> None:
+    """Copy the vocabulary of a published model to where `prepare` looks for one: token ids stay what they were."""
+    (work / "vocabulary").mkdir(parents=True, exist_ok=True)
+    for name in ("source.spm", "target.spm", "vocab.json"):
+        shutil.copyfile(published / name, work / "vocabulary" / name)
 
 
 def averaged(model: MarianMTModel, weights: dict[str, torch.Tensor]) -> MarianMTModel:

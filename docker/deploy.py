@@ -25,17 +25,17 @@ def main() -> None:
     """Wait for the servers, then prepare them. Raises NotReachable, PartDidNotStart, SettingsMissing, StorageError."""
     settings = load_settings()
     platform = Platform(settings)
-    api_url = settings.prefect_api_url
-    if not api_url:
+    if not settings.prefect_api_url:
         raise SettingsMissing("TRIPTYCH_PREFECT_API_URL is not set: give the address of the Prefect server's API.")
+    api = prefect_server.api_of(settings)
     _await("the database of TRIPTYCH_POSTGRES_DSN", lambda: postgres.answers(settings.postgres_dsn.get_secret_value()))
     _await(f"the S3 server at {settings.s3_endpoint}", lambda: _keeps_promises(platform.bucket))
-    _await(f"the Prefect server at {api_url}", lambda: prefect_server.healthy(api_url))
+    _await(f"the Prefect server at {api.url}", lambda: prefect_server.healthy(api.url))
     platform.index.ensure_schema()
-    prefect_server.prepare_pools(api_url)
+    prefect_server.prepare_pools(api)
     # An empty home: what an earlier run noted as deployed says nothing about this server.
     with tempfile.TemporaryDirectory() as home:
-        prefect_server.deploy(Path(home), settings.root, api_url)
+        prefect_server.deploy(Path(home), settings.root, api)
     say("The bucket, the index, the pools and the deployments are ready.")
 
 

@@ -4,14 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from modalities.translation import Translate
-
 import modalities.errors
 from modalities.embedding import EmbedImage, EmbedText
 from modalities.errors import ModalityError
 from modalities.generation import GenerateImage
 from modalities.operator import Request
 from modalities.transcription import Transcribe
+from modalities.translation import Translate
 
 _TYPES: dict[str, type[Request[Any]]] = {
     kind.__name__: kind for kind in (EmbedImage, EmbedText, GenerateImage, Transcribe, Translate)

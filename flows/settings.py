@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     bucket: str = "triptych"
     postgres_dsn: SecretStr = Field(description="libpq connection string of the index database")
     prefect_api_url: str | None = None
+    prefect_auth_string: SecretStr | None = Field(default=None, description="the password of the Prefect server")
+    prefect_api_key: SecretStr | None = Field(default=None, description="a key of Prefect Cloud, instead")
     gateway_url: str | None = None
     gateway_token: SecretStr | None = None
     profile: str = "starter"
@@ -48,11 +50,21 @@ def stack_file(home: Path) -> Path:
     return home / "stack.env"
 
 
+def _of_the_embedded_stack() -> list[str]:
+    """The credentials of embedded servers that the environment replaces: another server must not hear them."""
+    return [
+        credential
+        for address, credential in (("PREFECT_API_URL", "prefect_auth_string"), ("GATEWAY_URL", "gateway_token"))
+        if f"TRIPTYCH_{address}" in os.environ and f"TRIPTYCH_{credential.upper()}" not in os.environ
+    ]
+
+
 def load_settings(home: Path | None = None) -> Settings:
     """The settings. Raises SettingsMissing, which names the first thing that nobody set."""
     chosen = home or default_home()
     try:
-        return Settings(home=chosen, _env_file=stack_file(chosen))  # pyright: ignore[reportCallIssue]
+        found = Settings(home=chosen, _env_file=stack_file(chosen))  # pyright: ignore[reportCallIssue]
+        return found.model_copy(update=dict.fromkeys(_of_the_embedded_stack()))
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
         raise SettingsMissing(

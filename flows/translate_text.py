@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from modalities.translation import Translation, requests_for_lines, route
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
@@ -17,6 +16,7 @@ from flows.showing import plain
 from modalities.errors import ModalityError
 from modalities.languages import detect_language
 from modalities.media import read_text
+from modalities.translation import Translation, requests_for_lines, route
 
 
 class Text(Form):

@@ -25,7 +25,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor):
+for _command in (
+    stack_commands.up,
+    stack_commands.down,
+    stack_commands.status,
+    stack_commands.doctor,
+    stack_commands.password,
+):
     app.command()(_command)
 
 

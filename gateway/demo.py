@@ -15,6 +15,7 @@ from flows.platform import Space, open_platform
 from flows.search import Query
 from flows.settings import ROOT
 from gateway import stack
+from gateway.stack_commands import SIGN_IN
 from gateway.terminal import exit_code, progress_bar, say
 from gateway.uploads import drop_into_inbox
 from gateway.work import do_there, search_at_gateway
@@ -124,7 +125,8 @@ def demo() -> None:
     page = Path(addresses.home) / "demo.html"
     page.write_text(_page(work, items, found, subtitles, images, addresses), encoding="utf-8")
     console.print(f"\nDone in {time.perf_counter() - began:.0f} s. The report with the pictures: {page}")
-    console.print(f"Prefect UI  {addresses.prefect}\nS3          {addresses.s3}\nGateway     {addresses.gateway}")
+    console.print(f"Prefect UI  {addresses.prefect}  ({SIGN_IN})", highlight=False)
+    console.print(f"S3          {addresses.s3}\nGateway     {addresses.gateway}")
     console.print("Go on with `.venv/bin/triptych search …`; stop with `make down`.", highlight=False)
 
 

@@ -11,7 +11,8 @@ from flows.errors import EXPECTED
 from flows.platform import Platform
 from flows.settings import SettingsMissing, default_home, load_settings
 from gateway import stack
-from gateway.prefect_server import healthy
+from gateway.errors import GatewayError, NotReachable
+from gateway.prefect_server import REFUSED, api_of, healthy, refused
 
 _DISK_GB, _MEMORY_GB = 5, 4
 
@@ -37,7 +38,7 @@ def examine() -> Iterator[Finding]:
     yield from _parts()
     yield _attempt("S3", lambda: _s3(platform))
     yield _attempt("index", lambda: _index(platform))
-    yield _prefect(platform)
+    yield _attempt("Prefect", lambda: _prefect(platform))
     for model in _models_of(platform):
         yield _attempt(f"model {model}", lambda model=model: f"weights {platform.pool.digest(model)[:16]}")
 
@@ -76,10 +77,14 @@ def _index(platform: Platform) -> str:
     return f"{sum(counts.values())} parts of the default project can be found"
 
 
-def _prefect(platform: Platform) -> Finding:
-    url = platform.settings.prefect_api_url or ""
-    well = bool(url) and healthy(url)
-    return Finding(what="Prefect", well=well, detail=f"{url} {'answers' if well else 'does not answer'}")
+def _prefect(platform: Platform) -> str:
+    api = api_of(platform.settings)
+    if not healthy(api.url):
+        raise NotReachable(f"{api.url} does not answer: start it with `triptych up`")
+    with api.client() as client:
+        if client.post("/work_pools/filter", json={"limit": 1}).status_code in REFUSED:
+            raise refused(api.url)
+    return f"{api.url} answers and lets us in"
 
 
 def _models_of(platform: Platform) -> list[str]:
@@ -90,5 +95,5 @@ def _models_of(platform: Platform) -> list[str]:
 def _attempt(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what=what, well=True, detail=look())
-    except EXPECTED as error:
+    except (*EXPECTED, GatewayError) as error:
         return Finding(what=what, well=False, detail=str(error))

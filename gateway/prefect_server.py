@@ -3,13 +3,17 @@
 import hashlib
 import subprocess
 import sys
+from base64 import b64encode
+from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 
 import httpx
+from pydantic import SecretStr
 
+from flows.settings import Settings
 from flows.warm import PRELOAD
-from gateway.errors import PartDidNotStart
+from gateway.errors import NotReachable, PartDidNotStart
 from gateway.processes import clean_environment, running_process, start_process, wait_until
 
 SERVER = "prefect"
@@ -19,12 +23,47 @@ SLOTS = {"cpu": 3, "gpu": 1}
 """How many warm processes a pool has; with GPUs, `gpu` has one on each."""
 QUEUES = {"interactive": 1, "batch": 10}
 """The queues of the pool `gpu` and their priorities; 1 goes first."""
+REFUSED = (401, 403)
+"""How a server answers whom it does not know."""
 _BOOT_SECONDS = 120.0
 
 
-def server_environment(home: Path, database: str, port: int) -> dict[str, str]:
+@dataclass(frozen=True)
+class PrefectApi:
+    """A Prefect server's API and what opens it: its password (the whole auth string), or the key of a Prefect Cloud."""
+
+    url: str
+    auth_string: SecretStr | None = None
+    api_key: SecretStr | None = None
+
+    def environment(self) -> dict[str, str]:
+        """What Prefect's own clients read."""
+        secrets = {"PREFECT_API_AUTH_STRING": self.auth_string, "PREFECT_API_KEY": self.api_key}
+        return {"PREFECT_API_URL": self.url} | {
+            name: secret.get_secret_value() for name, secret in secrets.items() if secret
+        }
+
+    def client(self) -> httpx.Client:
+        """A client that is let in. The health check alone needs none."""
+        return httpx.Client(base_url=self.url, headers=self._headers(), timeout=30)
+
+    def _headers(self) -> dict[str, str]:
+        if self.auth_string:
+            return {"Authorization": f"Basic {b64encode(self.auth_string.get_secret_value().encode()).decode()}"}
+        return {"Authorization": f"Bearer {self.api_key.get_secret_value()}"} if self.api_key else {}
+
+
+def api_of(settings: Settings) -> PrefectApi:
+    """The API that the settings name. Raises NotReachable when they name none."""
+    if not settings.prefect_api_url:
+        raise NotReachable("No Prefect server is named: start the stack with `triptych up`, or use --local.")
+    return PrefectApi(settings.prefect_api_url, settings.prefect_auth_string, settings.prefect_api_key)
+
+
+def server_environment(home: Path, database: str, port: int, auth_string: str | None) -> dict[str, str]:
     """What the server needs to know; `database` in SQLAlchemy's asyncpg form."""
-    return {
+    password = {"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {}
+    return password | {
         "PREFECT_HOME": str(home / "data" / "prefect"),
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -36,10 +75,10 @@ def server_environment(home: Path, database: str, port: int) -> dict[str, str]:
     }
 
 
-def start_server(home: Path, root: Path, *, database: str, port: int) -> None:
-    """Start the server and wait until its API is healthy."""
+def start_server(home: Path, root: Path, *, database: str, port: int, auth_string: str | None = None) -> None:
+    """Start the server and wait until its API is healthy. Without an `auth_string` it lets everybody in."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environment = clean_environment(server_environment(home, database, port))
+    environment = clean_environment(server_environment(home, database, port, auth_string))
     start_process(home, SERVER, command, environment, root)
     wait_until(home, SERVER, lambda: healthy(f"http://127.0.0.1:{port}/api"), _BOOT_SECONDS)
 
@@ -52,17 +91,17 @@ def healthy(api_url: str) -> bool:
         return False
 
 
-def prepare_pools(api_url: str) -> None:
-    """Make the pools and queues that are missing."""
-    with httpx.Client(base_url=api_url, timeout=30) as api:
+def prepare_pools(api: PrefectApi) -> None:
+    """Make the pools and queues that are missing. Raises NotReachable when the server refuses our credential."""
+    with api.client() as client:
         for name in WORKERS.values():
             body = {"name": name, "type": "warm-process", "base_job_template": _template()}
-            _accepted(api.post("/work_pools/", json=body))
+            _accepted(client.post("/work_pools/", json=body))
         for name, priority in QUEUES.items():
-            _accepted(api.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
+            _accepted(client.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
 
 
-def deploy(home: Path, root: Path, api_url: str) -> None:
+def deploy(home: Path, root: Path, api: PrefectApi) -> None:
     """Apply configs/prefect.yaml, unless this very file was applied before."""
     path = root / "configs" / "prefect.yaml"
     code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").glob("*.py")))
@@ -71,7 +110,7 @@ def deploy(home: Path, root: Path, api_url: str) -> None:
     if note.exists() and note.read_text(encoding="utf-8") == state:
         return
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
-    environment = clean_environment(client_environment(home, root, api_url))
+    environment = clean_environment(client_environment(home, root, api))
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
@@ -80,11 +119,10 @@ def deploy(home: Path, root: Path, api_url: str) -> None:
     note.write_text(state, encoding="utf-8")
 
 
-def client_environment(home: Path, root: Path, api_url: str) -> dict[str, str]:
+def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str]:
     """What workers and flow runs need to know."""
-    return {
+    return api.environment() | {
         "PREFECT_HOME": str(home / "data" / "prefect"),
-        "PREFECT_API_URL": api_url,
         "PREFECT_WORKER_QUERY_SECONDS": "0.2",
         "PREFECT_WORKER_PREFETCH_SECONDS": "0",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -98,12 +136,12 @@ def client_environment(home: Path, root: Path, api_url: str) -> dict[str, str]:
     }
 
 
-def start_workers(home: Path, root: Path, api_url: str) -> None:
+def start_workers(home: Path, root: Path, api: PrefectApi) -> None:
     """Start the workers that do not run."""
     for name, pool in WORKERS.items():
         if running_process(home, name) is None:
             command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "warm-process"]
-            environment = client_environment(home, root, api_url) | _warm_options(home, name, pool)
+            environment = client_environment(home, root, api) | _warm_options(home, name, pool)
             start_process(home, name, [*command, "--name", name], clean_environment(environment), root)
 
 
@@ -129,15 +167,16 @@ def _gpus() -> list[str]:
     return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
 
 
-def wait_for_workers(home: Path, api_url: str) -> None:
+def wait_for_workers(home: Path, api: PrefectApi) -> None:
     """Wait until each pool has a worker that says it is there."""
+    with api.client() as client:
 
-    def online(pool: str) -> bool:
-        found = httpx.post(f"{api_url}/work_pools/{pool}/workers/filter", json={}, timeout=5)
-        return any(worker["status"] == "ONLINE" for worker in found.json())
+        def online(pool: str) -> bool:
+            found = client.post(f"/work_pools/{pool}/workers/filter", json={}, timeout=5)
+            return any(worker["status"] == "ONLINE" for worker in found.json())
 
-    for name, pool in WORKERS.items():
-        wait_until(home, name, lambda pool=pool: online(pool), _BOOT_SECONDS)
+        for name, pool in WORKERS.items():
+            wait_until(home, name, lambda pool=pool: online(pool), _BOOT_SECONDS)
 
 
 def _template() -> dict[str, object]:
@@ -146,7 +185,17 @@ def _template() -> dict[str, object]:
     return WarmProcessWorker.get_default_base_job_template()
 
 
+def refused(url: str) -> NotReachable:
+    """What to say when a server knows neither password nor key of ours."""
+    return NotReachable(
+        f"The Prefect server at {url} does not let us in: set TRIPTYCH_PREFECT_AUTH_STRING to its password, or "
+        "TRIPTYCH_PREFECT_API_KEY to a key of yours."
+    )
+
+
 def _accepted(answer: httpx.Response) -> None:
+    if answer.status_code in REFUSED:
+        raise refused(str(answer.request.url.copy_with(path="/api")))
     # 409: it was made by an earlier start.
     if answer.status_code != 409:
         answer.raise_for_status()

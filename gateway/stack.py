@@ -80,7 +80,7 @@ def up(home: Path | None = None, *, report: Report = lambda _: None, storage_onl
             for started in [threads.submit(start, home, held, settings, report) for start in (_up_s3, _up_postgres)]:
                 started.result()
         if not storage_only:
-            _up_prefect(home, held, report)
+            _up_prefect(home, held, settings, report)
             _up_gateway(home, held, report)
     return status(home)
 
@@ -152,24 +152,26 @@ def _up_postgres(home: Path, held: _Secrets, settings: Settings, report: Report)
         postgres.start_postgres(home, port=held.port("postgres.port"), password=held.password)
 
 
-def _up_prefect(home: Path, held: _Secrets, report: Report) -> None:
-    port = held.port("prefect.port")
-    api_url = environ.get("TRIPTYCH_PREFECT_API_URL") or f"http://127.0.0.1:{port}/api"
+def _up_prefect(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:
+    api = prefect_server.api_of(settings)
     if "TRIPTYCH_PREFECT_API_URL" in environ:
-        if not prefect_server.healthy(api_url):
-            raise NotReachable(f"The Prefect server at {api_url} does not answer: check TRIPTYCH_PREFECT_API_URL.")
+        if not prefect_server.healthy(api.url):
+            raise NotReachable(f"The Prefect server at {api.url} does not answer: check TRIPTYCH_PREFECT_API_URL.")
     elif running_process(home, prefect_server.SERVER) is None:
         report("starting the Prefect server")
         database = postgres.dsn(held.port("postgres.port"), held.password, "prefect", "postgresql+asyncpg")
-        prefect_server.start_server(home, ROOT, database=database, port=port)
+        auth_string = held.values["TRIPTYCH_PREFECT_AUTH_STRING"]
+        prefect_server.start_server(
+            home, ROOT, database=database, port=held.port("prefect.port"), auth_string=auth_string
+        )
     if all(running_process(home, name) for name in prefect_server.WORKERS):
         return
     report("preparing pools and deployments")
-    prefect_server.prepare_pools(api_url)
-    prefect_server.deploy(home, ROOT, api_url)
+    prefect_server.prepare_pools(api)
+    prefect_server.deploy(home, ROOT, api)
     report("starting the workers")
-    prefect_server.start_workers(home, ROOT, api_url)
-    prefect_server.wait_for_workers(home, api_url)
+    prefect_server.start_workers(home, ROOT, api)
+    prefect_server.wait_for_workers(home, api)
 
 
 def _up_gateway(home: Path, held: _Secrets, report: Report) -> None:
@@ -186,6 +188,8 @@ def _remember(home: Path) -> _Secrets:
     values.setdefault("TRIPTYCH_STACK_POSTGRES_PASSWORD", secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_TOKEN", secrets.token_hex(24))
     values.setdefault("TRIPTYCH_GATEWAY_TOKEN", secrets.token_urlsafe(32))
+    # With a user's name, so that `curl --user` and the like take it as it is.
+    values.setdefault("TRIPTYCH_PREFECT_AUTH_STRING", f"triptych:{secrets.token_hex(24)}")
     owners = {
         seaweed.NAME: seaweed.PORTS,
         postgres.NAME: ("postgres.port",),

@@ -1,14 +1,17 @@
 """Commands about the stack itself: up, down, status, doctor."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gateway.errors import WrongInput
 from gateway.options import Json, Project
 from gateway.terminal import NOT_REACHABLE, answer, say
 
 if TYPE_CHECKING:
     from gateway.stack import StackStatus
+
+SIGN_IN = "`triptych password` prints what it asks for"
 
 
 def up(project: Project = "default", as_json: Json = False) -> None:
@@ -38,6 +41,21 @@ def status(project: Project = "default", as_json: Json = False) -> None:
         raise typer.Exit(NOT_REACHABLE)
 
 
+def password(
+    part: Annotated[Literal["prefect", "gateway"], typer.Argument(help="Which server to sign in to.")] = "prefect",
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Print what signs you in: the password of the Prefect UI, or the token of the gateway."""
+    from flows.settings import load_settings
+
+    settings = load_settings()
+    secret = settings.prefect_auth_string if part == "prefect" else settings.gateway_token
+    if secret is None:
+        raise WrongInput(f"No password of the {part} server is known here: ask whoever runs it.")
+    answer({"part": part, "password": secret.get_secret_value()}, as_json, secret.get_secret_value())
+
+
 def doctor(project: Project = "default", as_json: Json = False) -> None:
     """Check this machine, the models and the stack, and say what to do about what is wrong."""
     from gateway.doctor import examine
@@ -61,4 +79,4 @@ def _slots(found: "StackStatus") -> list[str]:
 
 
 def _addresses(found: "StackStatus") -> str:
-    return f"Prefect {found.prefect}\nS3      {found.s3}\nGateway {found.gateway}\nData    {found.home}"
+    return f"Prefect {found.prefect} ({SIGN_IN})\nS3      {found.s3}\nGateway {found.gateway}\nData    {found.home}"

@@ -85,16 +85,23 @@ def do_there(
 @contextmanager
 def prefect_client_settings() -> Generator[None]:
     """Within it, Prefect's client talks to the stack's server. Raises NotReachable."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
-    from gateway.prefect_server import healthy
+    from gateway.prefect_server import REFUSED, api_of, healthy, refused
 
-    settings = load_settings()
-    if not settings.prefect_api_url or not healthy(settings.prefect_api_url):
+    api = api_of(load_settings())
+    if not healthy(api.url):
         raise NotReachable("The Prefect server does not answer: start the stack with `triptych up`, or use --local.")
     # Prefect read its environment when it was imported.
-    with temporary_settings({PREFECT_API_URL: settings.prefect_api_url}):
-        yield
+    ours = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
+    with temporary_settings({setting: value for setting, value in ours.items() if value}):
+        try:
+            yield
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code in REFUSED:
+                raise refused(api.url) from error
+            raise
 
 
 def parameters_of(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from flows.settings import Settings
 from gateway import prefect_server, seaweed
@@ -122,7 +123,7 @@ def test_another_torch_leaves_out_cuda_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_workers_are_told_what_the_embedded_stack_tells_its_workers() -> None:
-    told = prefect_server.client_environment(Path("/home"), Path("/root"), "http://api")
+    told = prefect_server.client_environment(Path("/home"), Path("/root"), prefect_server.PrefectApi("http://api"))
     own = {name for name, value in told.items() if value.startswith(("/", "http:"))}
     image = image_environment()
     assert {name: image[name] for name in told.keys() - own} == {name: told[name] for name in told.keys() - own}
@@ -427,15 +428,20 @@ def test_deploy_prepares_pools_queues_and_deployments_and_can_run_again(settings
     database = settings.postgres_dsn.get_secret_value().replace("postgresql://", "postgresql+asyncpg://")
     database = database.removesuffix("/triptych") + "/prefect"
     try:
-        prefect_server.start_server(tmp_path, ROOT, database=database, port=port)
-        api = f"http://127.0.0.1:{port}/api"
+        prefect_server.start_server(tmp_path, ROOT, database=database, port=port, auth_string="prefects:password")
+        api = prefect_server.PrefectApi(f"http://127.0.0.1:{port}/api", SecretStr("prefects:password"))
+        asked = {"TRIPTYCH_PREFECT_API_URL": api.url, "TRIPTYCH_BUCKET": "made-by-deploy"}
+        done = deploy(settings, **asked)
+        assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1)
+        assert "does not let us in" in done.stderr
         for _ in range(2):
-            done = deploy(settings, TRIPTYCH_PREFECT_API_URL=api, TRIPTYCH_BUCKET="made-by-deploy")
+            done = deploy(settings, **asked, TRIPTYCH_PREFECT_AUTH_STRING="prefects:password")
             assert done.returncode == 0, done.stderr
-        queues = httpx.post(f"{api}/work_pools/gpu/queues/filter", json={}).json()
+        client = api.client()
+        queues = client.post("/work_pools/gpu/queues/filter", json={}).json()
         assert prefect_server.QUEUES.items() <= {queue["name"]: queue["priority"] for queue in queues}.items()
         configured = yaml.safe_load((ROOT / "configs" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-        made = {deployment["name"] for deployment in httpx.post(f"{api}/deployments/filter", json={}).json()}
+        made = {deployment["name"] for deployment in client.post("/deployments/filter", json={}).json()}
         assert made == {deployment["name"] for deployment in configured}
     finally:
         stop_process(tmp_path, prefect_server.SERVER)

@@ -17,7 +17,7 @@ from flows.job import local_job
 from flows.platform import open_platform
 from flows.search import Query, find
 from flows.settings import Settings, load_settings
-from gateway import stack
+from gateway import prefect_server, stack
 from gateway.uploads import upload
 from gateway.work import prefect_client_settings
 
@@ -44,16 +44,16 @@ def stack_settings(home: Path) -> Settings:
 @pytest.fixture(scope="module")
 def api(stack_settings: Settings) -> Iterator[httpx.Client]:
     """The API of the Prefect server."""
-    with httpx.Client(base_url=str(stack_settings.prefect_api_url), timeout=30) as client:
+    with prefect_server.api_of(stack_settings).client() as client:
         yield client
 
 
-def triptych(home: Path, *arguments: str) -> tuple[int, str, str]:
+def triptych(home: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the command line."""
     done = subprocess.run(
         [sys.executable, "-m", "gateway.command_line", *arguments],
         cwd=ROOT,
-        env=os.environ | {"TRIPTYCH_HOME": str(home)},
+        env=os.environ | {"TRIPTYCH_HOME": str(home)} | (env or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -176,6 +176,16 @@ def test_status_names_the_addresses_and_doctor_finds_nothing_wrong(home: Path) -
     status = document(home, "status")
     assert all(status[name].startswith("http://127.0.0.1:") for name in ("prefect", "s3", "gateway"))
     assert document(home, "doctor")["findings"]
+
+
+def test_the_prefect_server_answers_nobody_without_its_password(home: Path, api: httpx.Client) -> None:
+    assert httpx.post(f"{api.base_url}deployments/filter", json={}).status_code == 401
+    assert httpx.get(f"{document(home, 'status')['prefect']}/ui-settings").json()["auth"] == "BASIC"
+    password = document(home, "password")["password"]
+    name, _, word = password.partition(":")
+    assert httpx.post(f"{api.base_url}deployments/filter", json={}, auth=(name, word)).json()
+    code, _, err = triptych(home, "run", "search", "words=cat", env={"TRIPTYCH_PREFECT_AUTH_STRING": "triptych:wrong"})
+    assert (code, "does not let us in" in err, "Traceback" in err) == (3, True, False)
 
 
 def test_the_gateway_answers_nobody_without_its_token(home: Path) -> None:

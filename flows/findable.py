@@ -5,10 +5,11 @@ so no model runs and the index comes out as it was.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.job import Job
+from flows.labelling import settle_labels
 from modalities.embedding import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.errors import ModalityError
 from modalities.media import read_text
@@ -36,8 +37,10 @@ async def make_findable(job: Job, records: Sequence[ArtifactRecord]) -> dict[str
     parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
     parts += await _spoken(job, [record for record in records if record.kind == "speech"], failures)
     parts += await _written(job, [record for record in records if record.kind == "text"])
-    entries = await _embed(job, parts, failures)
+    labels = await asyncio.to_thread(job.space.labels.of_all, records)
+    entries = await _embed(job, parts, labels, failures)
     await asyncio.to_thread(job.space.index.add, entries)
+    await asyncio.to_thread(settle_labels, job.space, records, labels)
     return failures
 
 
@@ -71,7 +74,9 @@ async def _written(job: Job, records: Sequence[ArtifactRecord]) -> list[Part]:
     return [part for record in records for part in await asyncio.to_thread(read, record)]
 
 
-async def _embed(job: Job, parts: Sequence[Part], failures: dict[str, str]) -> list[Entry]:
+async def _embed(
+    job: Job, parts: Sequence[Part], labels: Mapping[str, tuple[str, ...]], failures: dict[str, str]
+) -> list[Entry]:
     profile = job.space.profile
     requests = [
         EmbedImage(model=profile.pictures, image=part.record.artifact)
@@ -88,7 +93,7 @@ async def _embed(job: Job, parts: Sequence[Part], failures: dict[str, str]) -> l
             continue
         assert isinstance(answer, Embedding)
         vector = await asyncio.to_thread(read_vector, job.space.store, answer)
-        entries.append(_entry(part, {spaces[request.model]: vector.tolist()}))
+        entries.append(_entry(part, labels[part.record.artifact.sha256], {spaces[request.model]: vector.tolist()}))
     return entries
 
 
@@ -108,7 +113,7 @@ def record_transcript(job: Job, record: ArtifactRecord, transcript: Transcript) 
     return document
 
 
-def _entry(part: Part, vectors: dict[str, list[float]]) -> Entry:
+def _entry(part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]]) -> Entry:
     return Entry(
         project=part.record.project,
         kind=part.kind,
@@ -118,7 +123,7 @@ def _entry(part: Part, vectors: dict[str, list[float]]) -> Entry:
         text=part.text,
         start_seconds=part.start_seconds,
         end_seconds=part.end_seconds,
-        labels=part.record.labels,
+        labels=labels,
         created=part.record.created,
         vectors=vectors,
     )

@@ -11,7 +11,10 @@ from modalities.pool import OperatorPool
 from modalities.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
+from storage.database import Database
 from storage.index import SearchIndex
+from storage.labels import Labels
+from storage.library import Library
 from storage.recipes import RecipeBook
 from storage.records import Records
 from storage.refs import Refs
@@ -45,10 +48,20 @@ class Platform:
         return OperatorPool(self.catalogue, locator)
 
     @cached_property
+    def database(self) -> Database:
+        return Database.connect(self.settings.postgres_dsn.get_secret_value())
+
+    @cached_property
     def index(self) -> SearchIndex:
-        index = SearchIndex.connect(self.settings.postgres_dsn.get_secret_value())
+        index = SearchIndex(self.database)
         index.ensure_schema()
         return index
+
+    @cached_property
+    def library(self) -> Library:
+        library = Library(self.database)
+        library.ensure_schema()
+        return library
 
     def vector_space(self, model: str) -> str:
         """The name of the space that a model's vectors stand in: other weights, other space."""
@@ -61,7 +74,8 @@ class Platform:
         return Space(
             platform=self,
             store=store,
-            records=Records(self.bucket, project),
+            records=Records(self.bucket, project, noted=lambda record: self.library.add(record)),
+            labels=Labels(self.bucket, project),
             recipes=recipes,
             refs=Refs(self.bucket, project),
             answers=Answers(self.pool, store, recipes),
@@ -75,6 +89,7 @@ class Space:
     platform: Platform
     store: ArtifactStore
     records: Records
+    labels: Labels
     recipes: RecipeBook
     refs: Refs
     answers: Answers
@@ -86,6 +101,10 @@ class Space:
     @property
     def index(self) -> SearchIndex:
         return self.platform.index
+
+    @property
+    def library(self) -> Library:
+        return self.platform.library
 
     @property
     def catalogue(self) -> Catalogue:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway import stack_commands
+from gateway import care_commands, stack_commands
 from gateway.errors import WrongInput
 from gateway.options import Json, Local, Project
 from gateway.terminal import SOME_FAILED, answer, existing, exit_code, filled, named_value, progress_bar, say
@@ -32,6 +32,8 @@ for _command in (
     stack_commands.doctor,
     stack_commands.password,
 ):
+    app.command()(_command)
+for _command in (care_commands.label, care_commands.rebuild):
     app.command()(_command)
 
 
@@ -199,6 +201,10 @@ def show(artifact: str, project: Project = "default", as_json: Json = False) -> 
         recipe = space.recipes.find(record.producer) if record.producer else None
         document = {
             "record": record.model_dump(mode="json"),
+            "labels": list(space.labels.of(record)),
+            "children": [
+                child.model_dump(mode="json") for child in space.library.children(project, record.artifact.sha256)
+            ],
             "recipe": recipe.model_dump(mode="json") if recipe else None,
             "url": space.store.url(record.artifact, record.name),
         }
@@ -214,18 +220,6 @@ def export(artifact: str, path: Path, project: Project = "default", as_json: Jso
         with space.store.local(record.artifact) as verified:
             target.write_bytes(verified.read_bytes())
     answer({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
-
-
-@app.command()
-def rebuild(project: Project = "default", as_json: Json = False) -> None:
-    """Make the search index of a project again, from the bucket alone."""
-    from flows.form import Form
-    from flows.rebuild_index import rebuild_index
-    from gateway.work import do_here
-
-    with progress_bar() as progress:
-        report = do_here(project, Form(), lambda job, _: rebuild_index(job), progress)
-    answer(report, as_json, f"{report['artifacts']} artifacts are findable.")
 
 
 def main() -> None:

@@ -4,25 +4,22 @@ One row per findable part (a picture, a spoken segment, a passage of text). Its 
 embedding model and weights. Per kind, ranks by meaning and ranks by words are fused; across kinds, fused scores merge.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, LiteralString
 
-from psycopg import Connection, Error, OperationalError, sql
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg import Connection, sql
 from pydantic import BaseModel, ConfigDict
 
-from storage.errors import StorageError, StorageUnavailable
+from storage.database import Database, lock_schema
+from storage.errors import StorageError
 from storage.ranking import fuse, standing_out_of
 
 PartKind = Literal["image", "speech", "text"]
 SpaceVector = tuple[str, list[float]]
 """The name of a space, and a vector in it."""
-"""The constant of reciprocal rank fusion: how fast a rank's weight falls."""
 _DEPTH = 200
 _EXACT_ROWS = 20_000
-_LOCK = 7_421_913
 
 _SCHEMA: LiteralString = """
 create extension if not exists vector;
@@ -75,27 +72,25 @@ class Hit(BaseModel):
 class SearchIndex:
     """The findable parts of every project."""
 
-    def __init__(self, pool: ConnectionPool[Connection[Any]]) -> None:
-        self._pool = pool
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @classmethod
     def connect(cls, dsn: str) -> "SearchIndex":
         """An index in the database at `dsn`; connects at the first call."""
-        return cls(ConnectionPool(dsn, min_size=0, max_size=4, timeout=10, open=True))
+        return cls(Database.connect(dsn))
 
     def close(self) -> None:
-        self._pool.close()
+        self._database.close()
 
     def ensure_schema(self) -> None:
         """Make what is missing; safe from several processes at once."""
-        with self._connection() as connection:
-            connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-            connection.execute(_SCHEMA)
+        self._database.make(_SCHEMA)
 
     def drop(self) -> None:
         """Forget everything, in all projects."""
-        with self._connection() as connection:
-            connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+        with self._database.connection() as connection:
+            lock_schema(connection)
             spaces = connection.execute("select to_regclass('spaces')").fetchone()
             if spaces and spaces[0]:
                 for (number,) in connection.execute("select id from spaces").fetchall():
@@ -107,7 +102,7 @@ class SearchIndex:
         """Add or replace parts, all or none."""
         if not entries:
             return
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             tables = {
                 name: self._space(connection, name, len(vector))
                 for entry in entries
@@ -125,9 +120,29 @@ class SearchIndex:
                         [part, str(vector)],
                     )
 
+    def set_labels(self, project: str, artifact: str, labels: Sequence[str]) -> None:
+        """Give every part of an artifact these labels, and no others."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "update parts set labels = %s where project = %s and artifact = %s", [list(labels), project, artifact]
+            )
+
+    def remove(self, project: str, artifacts: Sequence[str]) -> None:
+        """Forget every part of these artifacts."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "delete from parts where project = %s and artifact = any(%s)", [project, list(artifacts)]
+            )
+
+    def artifacts(self, project: str) -> set[str]:
+        """The artifacts that have parts."""
+        with self._database.connection() as connection:
+            rows = connection.execute("select distinct artifact from parts where project = %s", [project])
+            return {row[0] for row in rows.fetchall()}
+
     def counts(self, project: str) -> dict[str, int]:
         """How many parts of each kind a project has."""
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             rows = connection.execute("select kind, count(*) from parts where project = %s group by kind", [project])
             return dict(rows.fetchall())
 
@@ -146,7 +161,7 @@ class SearchIndex:
         Of parts with equal ranks in different kinds, the one that stands out more from its kind goes first.
         """
         hits: list[tuple[float, float, str, int, Hit]] = []
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             connection.execute("set local hnsw.iterative_scan = strict_order")
             connection.execute("set local hnsw.ef_search = 200")
             for kind in kinds:
@@ -176,7 +191,7 @@ class SearchIndex:
         """The table of a space, made when it is new; an HNSW index once it is too big to scan."""
         row = connection.execute("select id, dimension from spaces where name = %s", [name]).fetchone()
         if row is None:
-            connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+            lock_schema(connection)
             connection.execute(
                 "insert into spaces (name, dimension) values (%s, %s) on conflict (name) do nothing", [name, dimension]
             )
@@ -194,7 +209,7 @@ class SearchIndex:
 
     def optimise(self) -> None:
         """Give every space that is too big to scan an HNSW index."""
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             for (number,) in connection.execute("select id from spaces").fetchall():
                 count = connection.execute(sql.SQL("select count(*) from {}").format(_table(number))).fetchone()
                 if count and count[0] > _EXACT_ROWS:
@@ -203,16 +218,6 @@ class SearchIndex:
                             sql.Identifier(f"space_{number}_hnsw"), _table(number)
                         )
                     )
-
-    @contextmanager
-    def _connection(self) -> Generator[Connection[Any]]:
-        try:
-            with self._pool.connection() as connection:
-                yield connection
-        except (PoolTimeout, OperationalError) as error:
-            raise StorageUnavailable("The database of the search index does not answer.") from error
-        except Error as error:
-            raise StorageError(f"The search index failed: {str(error).splitlines()[0]}") from error
 
 
 def _upsert(connection: Connection[Any], entry: Entry) -> int:

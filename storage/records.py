@@ -1,6 +1,6 @@
 """Records: what a project knows of each artifact. Create-only, one JSON object per artifact."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -35,10 +35,11 @@ class ArtifactRecord(BaseModel):
 
 
 class Records:
-    """The artifact records of one project."""
+    """The artifact records of one project. `noted` is told of each record that is added, or was there already."""
 
-    def __init__(self, bucket: Bucket, project: str) -> None:
+    def __init__(self, bucket: Bucket, project: str, noted: Callable[[ArtifactRecord], None] = lambda _: None) -> None:
         self._bucket = bucket
+        self._noted = noted
         self.project = checked_project(project)
 
     def add(self, record: ArtifactRecord) -> tuple[ArtifactRecord, bool]:
@@ -48,7 +49,9 @@ class Records:
             record.model_dump_json().encode(),
             media_type="application/json",
         )
-        return (record, True) if created else (self.get(record.artifact.sha256), False)
+        standing = record if created else self.get(record.artifact.sha256)
+        self._noted(standing)
+        return standing, created
 
     def get(self, sha256: str) -> ArtifactRecord:
         """The record of an artifact. Raises ArtifactNotFound."""

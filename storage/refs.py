@@ -10,12 +10,12 @@ from storage.artifacts import checked_project
 from storage.bucket import Bucket
 from storage.errors import Conflict, InvalidName, ObjectNotFound
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}(/[a-z0-9][a-z0-9._-]{0,127})?")
 _ATTEMPTS = 8
 
 
 class Refs:
-    """Named JSON values of one project."""
+    """Named JSON values of one project; a name may have one folder before it."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._bucket = bucket
@@ -34,6 +34,12 @@ class Refs:
             if self._write(name, changed, etag):
                 return changed
         raise Conflict(f"Too many others change the reference {name}: try again.")
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the references in a folder, such as `labels`: each with its folder."""
+        prefix = f"{self.project}/refs/"
+        found = self._bucket.objects(f"{prefix}{folder}/")
+        return [item.key.removeprefix(prefix).removesuffix(".json") for item in found]
 
     def _write(self, name: str, value: Any, etag: str | None) -> bool:
         # The id tells our write from an equal one of somebody else.
@@ -57,5 +63,5 @@ class Refs:
 
     def _key(self, name: str) -> str:
         if not _NAME.fullmatch(name):
-            raise InvalidName(f"{name!r} cannot name a reference: use a-z, 0-9, '.', '_' and '-'.")
+            raise InvalidName(f"{name!r} cannot name a reference: use a-z, 0-9, '.', '_' and '-', and at most one '/'.")
         return f"{self.project}/refs/{name}.json"

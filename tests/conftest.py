@@ -15,6 +15,7 @@ from modalities.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
 from storage.index import SearchIndex
+from storage.library import Library
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -53,6 +54,12 @@ def bucket(platform: Platform) -> Bucket:
 def index(platform: Platform) -> SearchIndex:
     """The search index of the session's Postgres."""
     return platform.index
+
+
+@pytest.fixture
+def library(platform: Platform) -> Library:
+    """The rows of records in the session's Postgres."""
+    return platform.library
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,26 @@ def test_show_export_and_rebuild_know_what_was_ingested(triptych: Any, project: 
     assert hits[0]["artifact"] == stored
 
 
+def test_a_label_can_be_searched_for_at_once_and_outlives_the_index(triptych: Any, project: str) -> None:
+    file = SAMPLES / "white-stove.jpg"
+
+    def found() -> list[str]:
+        given = ("search", "--like", file, "--label", "kitchen", "--project", project, "--local", "--json")
+        return [hit["artifact"] for hit in document(triptych(*given))["hits"]]
+
+    stored = document(triptych("ingest", file, "--label", "old", "--project", project, "--local", "--json"))
+    artifact = stored["items"][0]["artifact"]
+    assert found() == []
+    change = ("label", artifact[:10], "--add", "kitchen", "--remove", "old", "--project", project, "--json")
+    assert document(triptych(*change)) == {"labels": {artifact: ["kitchen"]}}
+    assert found() == [artifact]
+    assert document(triptych("show", artifact, "--project", project, "--json"))["labels"] == ["kitchen"]
+    document(triptych("rebuild", "--project", project, "--json"))
+    assert found() == [artifact]
+    document(triptych("ingest", file, "--project", project, "--local", "--json"))
+    assert found() == [artifact]
+
+
 def test_generate_writes_files_whose_hashes_it_tells(triptych: Any, project: str, tmp_path: Path) -> None:
     asked = (
         "generate",
@@ -123,6 +143,7 @@ def test_translate_gives_as_many_lines_as_the_file_has(triptych: Any, project: s
     ("arguments", "code", "sentence"),
     [
         (("ingest", "/no/such/file", "--local"), 2, "There is no file or folder /no/such/file."),
+        (("label", "0" * 12), 2, "Say which label: --add LABEL or --remove LABEL."),
         (("transcribe", "/no/such/file", "--local"), 2, "There is no file /no/such/file."),
         (("search", "", "--local"), 2, "say what to look for"),
         (("search", "cat", "--kind", "smell", "--local"), 2, "kinds.0 is not right"),

@@ -1,0 +1,95 @@
+"""Labels: words that people put on artifacts and take off again.
+
+A record is create-only and holds the labels of the ingest. From the first change on, a reference beside it holds the
+labels that count. The database only repeats them.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from storage.bucket import Bucket
+from storage.errors import InvalidName
+from storage.records import ArtifactRecord, Records
+from storage.refs import Refs
+
+HOLD = "hold"
+"""Nothing with this label is ever removed."""
+MOST = 100
+"""Labels on one artifact."""
+_LONGEST = 64
+_FOLDER = "labels"
+_AT_ONCE = 4
+_FEW = 100
+
+
+def checked_label(word: str) -> str:
+    """The label in NFC: 1 to 64 characters that show, no comma, no space at the ends. Raises InvalidName."""
+    label = unicodedata.normalize("NFC", word)
+    if not 1 <= len(label) <= _LONGEST or "," in label or label != label.strip() or not label.isprintable():
+        raise InvalidName(
+            f"{word[:80]!r} cannot be a label: use 1 to {_LONGEST} letters, digits and signs, "
+            "no comma, and no space at the ends."
+        )
+    return label
+
+
+def _valid(word: str) -> str:
+    try:
+        return checked_label(word)
+    except InvalidName as error:
+        raise ValueError(str(error)) from error
+
+
+Label = Annotated[str, Field(min_length=1, max_length=_LONGEST), AfterValidator(_valid)]
+"""The type of labels in forms and requests."""
+
+
+class Labels:
+    """The labels of one project's artifacts, as they are now."""
+
+    def __init__(self, bucket: Bucket, project: str) -> None:
+        self._records = Records(bucket, project)
+        self._refs = Refs(bucket, project)
+
+    def of(self, record: ArtifactRecord) -> tuple[str, ...]:
+        """The labels of an artifact, in the order in which it got them."""
+        changed = self._refs.get(_name(record.artifact.sha256))
+        return record.labels if changed is None else tuple(changed)
+
+    def of_all(self, records: Sequence[ArtifactRecord]) -> dict[str, tuple[str, ...]]:
+        """`of` for many, by artifact."""
+        changed = set(self._refs.names(_FOLDER)) if len(records) > _FEW else None
+
+        def read(record: ArtifactRecord) -> tuple[str, ...]:
+            asks = changed is None or _name(record.artifact.sha256) in changed
+            return self.of(record) if asks else record.labels
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = list(threads.map(read, records))
+        return {record.artifact.sha256: labels for record, labels in zip(records, found, strict=True)}
+
+    def change(self, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
+        """Put labels on and take others off; the labels afterwards. The database is told by flows.labelling.
+
+        Raises ArtifactNotFound, and InvalidName for a label that cannot be one.
+        """
+        added = [checked_label(word) for word in add]
+        removed = set(remove)
+        record = self._records.get(sha256)
+
+        def changed(now: list[str] | None) -> list[str]:
+            kept = [label for label in (record.labels if now is None else now) if label not in removed]
+            labels = list(dict.fromkeys([*kept, *added]))
+            if len(labels) > MOST:
+                raise InvalidName(f"{record.name} would have {len(labels)} labels: at most {MOST} are allowed.")
+            return labels
+
+        return tuple(self._refs.update(_name(sha256), changed))
+
+
+def _name(sha256: str) -> str:
+    return f"{_FOLDER}/{sha256}"

@@ -19,8 +19,8 @@ def pictures_page(space: Space, title: str, records: Sequence[ArtifactRecord]) -
     """A contact sheet, and a link to each picture at full size."""
     shown = records[:_PICTURES_SHOWN]
     sheet = contact_sheet([space.store.get(record.artifact) for record in shown]) if shown else b""
-    lines = [f"## {plain(title)}", "", _inline(sheet), "", "| picture | link (15 minutes) |", "|---|---|"]
-    lines += [f"| {plain(record.name)} | {_link(space, record)} |" for record in shown]
+    lines = [f"## {plain(title)}", "", _inline(sheet), "", "| | picture | link (15 minutes) |", "|---|---|---|"]
+    lines += [f"| {number} | {plain(record.name)} | {_link(space, record)} |" for number, record in enumerate(shown, 1)]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ PRELOAD = (
     "flows.generate_images",
     "flows.ingest",
     "flows.process_inbox",
+    "flows.review_images",
     "flows.search",
     "flows.subtitle_media",
     "flows.transcribe_audio",

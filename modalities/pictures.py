@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Picture = bytes | Path
 _BACKGROUND = (244, 244, 245)
 _GAP = 8
+_NUMBER_SIDE = 20
 
 
 def thumbnail(picture: Picture, side: int = 256) -> bytes:
@@ -25,8 +26,8 @@ def thumbnail(picture: Picture, side: int = 256) -> bytes:
 
 
 def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4) -> bytes:
-    """One JPEG with the pictures in rows, in their order, each in the middle of its square. Raises UnreadableMedia."""
-    from PIL import Image
+    """One JPEG with the pictures in rows, each in the middle of its square, numbered from 1. Raises UnreadableMedia."""
+    from PIL import Image, ImageDraw, ImageFont
 
     if not pictures:
         raise ValueError("A contact sheet needs at least one picture.")
@@ -34,10 +35,15 @@ def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4
     rows = ceil(len(pictures) / columns)
     step = side + _GAP
     sheet = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), _BACKGROUND)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_NUMBER_SIDE * 0.65)
     for number, picture in enumerate(pictures):
         small = _small(picture, side)
         left, top = _GAP + number % columns * step, _GAP + number // columns * step
         sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
+        label = (left, top, left + _NUMBER_SIDE, top + _NUMBER_SIDE)
+        pen.rounded_rectangle(label, radius=5, fill="white")
+        middle = (left + _NUMBER_SIDE / 2, top + _NUMBER_SIDE / 2)
+        pen.text(middle, str(number + 1), fill="black", anchor="mm", font=font)
     return _jpeg(sheet)
 
 

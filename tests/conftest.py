@@ -39,6 +39,17 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
+def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of the whole stack, which all tests of the session share."""
+    folder = tmp_path_factory.mktemp("stack")
+    stack.up(folder)
+    try:
+        yield folder
+    finally:
+        stack.down(folder)
+
+
+@pytest.fixture(scope="session")
 def platform(settings: Settings) -> Platform:
     """Clients on the session's servers, and the models of the catalogue."""
     return Platform(settings)

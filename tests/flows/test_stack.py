@@ -26,14 +26,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The whole stack, for the tests of this module."""
-    folder = tmp_path_factory.mktemp("stack")
-    stack.up(folder)
-    try:
-        yield folder
-    finally:
-        stack.down(folder)
+def home(stack_home: Path) -> Path:
+    """The whole stack of the session."""
+    return stack_home
 
 
 @pytest.fixture(scope="module")

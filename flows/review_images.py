@@ -1,0 +1,158 @@
+"""A review: pictures are made or taken, a person chooses, and the choice is kept as labels.
+
+The run suspends while the person thinks: no process waits. When it is resumed it begins again from the top, and finds
+every picture under its recipe.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from types import GenericAlias
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.flow_runs import asuspend_flow_run
+from prefect.input import RunInput
+from pydantic import BaseModel, Field, create_model
+
+from flows.errors import NothingToDo
+from flows.form import Form, project_field
+from flows.generate_images import PictureOrder, make_pictures
+from flows.job import Job
+from flows.labelling import relabel
+from flows.prefect_job import run_as_flow
+from flows.showing import pictures_page
+from storage.records import ArtifactRecord
+
+SELECTED, REJECTED = "selected", "rejected"
+"""The labels that a review leaves; of a picture's, the last one stands."""
+_THINKING_SECONDS = 14 * 24 * 3600
+_MOST = 24
+
+
+class PicturesToReview(Form):
+    """Which pictures to look at: new ones, or some that are stored."""
+
+    prompt: str = Field(
+        default="",
+        title="Prompt",
+        description="What new pictures should show; empty to look at stored ones.",
+        max_length=1000,
+    )
+    style: str = Field(
+        default="", title="Style", description="A style word that the model knows; empty for none.", max_length=60
+    )
+    count: int = Field(default=4, title="How many", description="How many new pictures to make.", ge=1, le=_MOST)
+    seed: int = Field(
+        default=1,
+        title="Seed",
+        description="Another seed gives other pictures of the same prompt.",
+        ge=0,
+        le=4294967295,
+    )
+    pictures: list[str] = Field(
+        default=[], title="Stored pictures", description="Their ids, instead of a prompt.", max_length=_MOST
+    )
+    label: str = Field(
+        default="",
+        title="Stored pictures with this label",
+        description=f"The newest {_MOST} with it, instead of a prompt or ids.",
+        max_length=64,
+    )
+    project: str = project_field()
+
+
+class ReviewReport(BaseModel):
+    """The artifacts that were selected and those that were rejected."""
+
+    selected: list[str]
+    rejected: list[str]
+
+    def __str__(self) -> str:
+        return f"{len(self.selected)} selected, {len(self.rejected)} rejected."
+
+
+@flow(name="review-images")
+async def review_images(pictures: PicturesToReview) -> State[Any]:
+    """Show pictures, wait for a person's choice, and keep it as the labels `selected` and `rejected`."""
+    return await run_as_flow(pictures.project, lambda job: review(job, pictures))
+
+
+async def review(job: Job, wanted: PicturesToReview) -> ReviewReport:
+    """Gather the pictures, ask, and label them."""
+    records = await _gathered(job, wanted)
+    title = wanted.prompt or wanted.label or "Pictures to review"
+    await job.show("pictures", await asyncio.to_thread(pictures_page, job.space, title, records))
+    named = {f"{number}. {record.name}": record.artifact.sha256 for number, record in enumerate(records, 1)}
+    chosen: Any = await asuspend_flow_run(wait_for_input=_question(list(named)), timeout=_THINKING_SECONDS)
+    selected = [named[name] for name in chosen.select]
+    rejected = [each for each in named.values() if each not in selected] if chosen.reject_others else []
+    await asyncio.to_thread(_keep, job, selected, rejected)
+    return ReviewReport(selected=selected, rejected=rejected)
+
+
+async def _gathered(job: Job, wanted: PicturesToReview) -> list[ArtifactRecord]:
+    if wanted.prompt:
+        order = PictureOrder.model_validate(wanted.model_dump(include={"prompt", "style", "count", "seed", "project"}))
+        identities = [made.artifact for made in (await make_pictures(job, order)).images]
+    elif wanted.label:
+        identities = await asyncio.to_thread(_labelled, job, wanted.label)
+    else:
+        identities = wanted.pictures
+    kept = await asyncio.to_thread(_remembered, job, identities) if identities else []
+    records = [await asyncio.to_thread(job.space.records.resolve, identity) for identity in kept]
+    pictures = [record for record in records if record.kind == "image"]
+    if not pictures:
+        raise NothingToDo("There are no pictures to review: write a prompt, or name stored pictures or their label.")
+    return pictures
+
+
+def _remembered(job: Job, identities: Sequence[str]) -> list[str]:
+    """What this run showed before it was suspended, otherwise these: meanwhile other pictures may have the label."""
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    return job.space.refs.update(f"reviews/{context.flow_run.id}", lambda shown: shown or list(identities))
+
+
+def _labelled(job: Job, label: str) -> list[str]:
+    page = job.space.library.page(job.space.project, kinds=["image"], labels=[label], limit=_MOST)
+    return [row.artifact for row in page.rows]
+
+
+def _question(names: Sequence[str]) -> type[RunInput]:
+    """The form that resumes the run: which of the pictures are good."""
+    some_of_them: Any = GenericAlias(list, (Literal[tuple(names)],))
+    asked = create_model(
+        "Choice",
+        __base__=RunInput,
+        select=(
+            some_of_them,
+            Field(
+                default=[],
+                title="Select",
+                description="The pictures that you want to keep.",
+                json_schema_extra={"position": 0},
+            ),
+        ),
+        reject_others=(
+            bool,
+            Field(
+                default=True,
+                title="Reject the others",
+                description="Off: what is not selected keeps its labels.",
+                json_schema_extra={"position": 1},
+            ),
+        ),
+    )
+    return asked.with_initial_data(
+        description="The numbers are those of the contact sheet: it stands among the artifacts of this run."
+    )
+
+
+def _keep(job: Job, selected: Sequence[str], rejected: Sequence[str]) -> None:
+    for artifact in selected:
+        relabel(job.space, artifact, add=[SELECTED], remove=[REJECTED])
+    for artifact in rejected:
+        relabel(job.space, artifact, add=[REJECTED], remove=[SELECTED])

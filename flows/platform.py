@@ -8,10 +8,12 @@ from flows.settings import Settings, load_settings
 from modalities.answers import Answers
 from modalities.catalogue import Catalogue, Profile, load_catalogue
 from modalities.pool import OperatorPool
+from modalities.room import Bounds
 from modalities.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
 from storage.database import Database
+from storage.footprints import Footprints
 from storage.index import SearchIndex
 from storage.labels import Labels
 from storage.library import Library
@@ -45,7 +47,7 @@ class Platform:
     @cached_property
     def pool(self) -> OperatorPool:
         locator = WeightsLocator(self.settings.root, self.settings.cache_dir, self.bucket)
-        return OperatorPool(self.catalogue, locator)
+        return OperatorPool(self.catalogue, locator, self._bounds(), Footprints(self.bucket))
 
     @cached_property
     def database(self) -> Database:
@@ -62,6 +64,14 @@ class Platform:
         library = Library(self.database)
         library.ensure_schema()
         return library
+
+    def _bounds(self) -> Bounds:
+        settings = self.settings
+        return Bounds(
+            memory_bytes=settings.models_memory_mb and settings.models_memory_mb * 1_000_000,
+            cuda_bytes=settings.models_gpu_memory_mb and settings.models_gpu_memory_mb * 1_000_000,
+            idle_seconds=settings.models_idle_seconds or None,
+        )
 
     def vector_space(self, model: str) -> str:
         """The name of the space that a model's vectors stand in: other weights, other space."""

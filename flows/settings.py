@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     profile: str = "starter"
     models_config: Path = ROOT / "configs" / "models.yaml"
     cache_dir: Path = ROOT / ".triptych" / "cache"
+    models_memory_mb: int | None = Field(default=None, ge=1, description="main memory for the models of one process")
+    models_gpu_memory_mb: int | None = Field(default=None, ge=1, description="memory of the GPU for them")
+    models_idle_seconds: float = Field(default=1800.0, ge=0, description="unused models are let go then; 0: never")
     root: Path = ROOT
 
 

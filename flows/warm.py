@@ -37,4 +37,4 @@ def loaded_models() -> dict[str, int]:
     """The models in this process's memory, and their bytes."""
     if not open_platform.cache_info().currsize:
         return {}
-    return {model.name: model.memory_bytes for model in open_platform().pool.loaded()}
+    return {model.name: model.memory_bytes + model.cuda_bytes for model in open_platform().pool.loaded()}

@@ -58,7 +58,10 @@ class Answers:
         }
         missing = [request for request in dict.fromkeys(requests) if request not in answers]
         done = 0
-        for model, asked in _by_model(missing).items():
+        groups = _by_model(missing)
+        for model in groups:
+            self._pool.check_fits(model)
+        for model, asked in groups.items():
             with self._pool.operator(model) as operator:
                 for batch in _batches(asked, operator.batch_size):
                     share = _share(progress, done, len(batch), len(missing))

@@ -1,52 +1,46 @@
-"""The pool: models loaded once, kept, and let go when memory runs short."""
+"""The pool: models loaded once, admitted by the memory that they were measured to take, let go when others need it."""
 
-import threading
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import psutil
-
+from modalities import memory
 from modalities.catalogue import Catalogue
 from modalities.errors import InvalidCatalogue, NotEnoughMemory
-from modalities.operator import ModelSpec, Operator, Request
+from modalities.footprints import KnownFootprints
+from modalities.operator import ModelSpec, Operator, Request, Weights
+from modalities.room import Bounds, Place, Room
 from modalities.weights import WeightsLocator
+from storage.footprints import Footprints
 from storage.recipes import Recipe
-
-
-@dataclass
-class _Slot:
-    """One model's place in the pool; the lock is held across a load, so that nobody loads it twice."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    operator: Operator[Any] | None = None
-    weights_digest: str = ""
-    memory_bytes: int = 0
-    users: int = 0
-    last_used: float = 0.0
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A loaded model as `triptych status` shows it; memory is the growth of this process at load."""
+    """A loaded model as `triptych status` shows it, with the main memory and the GPU's that it was measured to hold."""
 
     name: str
     memory_bytes: int
+    cuda_bytes: int
     idle_seconds: float
 
 
 class OperatorPool:
     """The models of one process."""
 
-    def __init__(self, catalogue: Catalogue, weights: WeightsLocator, memory_limit_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        weights: WeightsLocator,
+        bounds: Bounds | None = None,
+        footprints: Footprints | None = None,
+    ) -> None:
         self.catalogue = catalogue
         self._weights = weights
-        self._limit = memory_limit_bytes or int(psutil.virtual_memory().total * 0.8)
-        self._slots: dict[str, _Slot] = {}
-        self._lock = threading.Lock()
+        self._footprints = KnownFootprints(weights, footprints)
+        self._room = Room(bounds or Bounds())
 
     def recipe(self, request: Request[Any]) -> Recipe:
         """The recipe of a request; loads no model."""
@@ -63,64 +57,76 @@ class OperatorPool:
         """The digest of a model's weights; loads no model."""
         return self._weights.digest(self.catalogue.spec(model))
 
+    def check_fits(self, model: str) -> None:
+        """Raise NotEnoughMemory, with the numbers, when the model can never be loaded here."""
+        self._room.check(model, self._footprints.need(self.catalogue.spec(model)))
+
     @contextmanager
     def operator(self, model: str) -> Generator[Operator[Any]]:
-        """A loaded model, which stays loaded at least as long as the context."""
-        slot = self._enter(model)
+        """A loaded model, which stays loaded at least as long as the context. Raises NotEnoughMemory."""
+        spec = self.catalogue.spec(model)
+        place, entry = self._room.enter(model)
         try:
-            with slot.lock:
-                if slot.operator is None:
-                    self._load(model, slot)
-            assert slot.operator is not None
-            yield slot.operator
+            with place.lock:
+                operator = place.operator or self._load(spec, place)
+            yield operator
+            self._measure_first_run(spec, place, entry)
+        except (MemoryError, RuntimeError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            raise NotEnoughMemory(f"Memory ran out with the model {model}: {_first_line(error)}.") from error
         finally:
-            with self._lock:
-                slot.users -= 1
-                slot.last_used = time.monotonic()
+            self._room.leave(place)
 
     def loaded(self) -> list[LoadedModel]:
         """What is in memory now, most recently used first."""
-        now = time.monotonic()
-        with self._lock:
-            models = [
-                LoadedModel(name, slot.memory_bytes, 0.0 if slot.users else now - slot.last_used)
-                for name, slot in self._slots.items()
-                if slot.operator is not None
-            ]
+        found = self._room.loaded().items()
+        models = [LoadedModel(name, held.resident, held.cuda, idle) for name, (held, idle) in found]
         return sorted(models, key=lambda model: model.idle_seconds)
 
-    def _enter(self, model: str) -> _Slot:
-        self.catalogue.spec(model)
-        with self._lock:
-            slot = self._slots.setdefault(model, _Slot())
-            slot.users += 1
-            return slot
+    def _load(self, spec: ModelSpec, place: Place) -> Operator[Any]:
+        """Load the model into its place, and measure what that took."""
+        need = self._footprints.need(spec)
+        self._room.check(spec.name, need)
+        self._room.reserve(spec.name, place, need)
+        try:
+            weights = self._weights.locate(spec)
+            memory.forget_peak()
+            before = memory.in_use()
+            operator = self._loaded(spec, weights)
+        except BaseException:
+            place.empty()
+            raise
+        place.held, place.most = memory.in_use() - before, memory.peak() - before
+        if not (held := place.held).fits(self._room.limit):
+            self._footprints.remember(spec, place.footprint)
+            del operator
+            place.empty()
+            memory.give_back()
+            raise self._room.refusal(spec.name, held)
+        place.operator, place.unmeasured = operator, before
+        self._room.make_room(spec.name, place.most)
+        return operator
 
-    def _load(self, model: str, slot: _Slot) -> None:
-        spec = self.catalogue.spec(model)
-        self._make_room(model, (spec.memory_mb or 0) * 1_000_000)
-        before = psutil.Process().memory_info().rss
-        slot.operator = _operator_class(spec).load(spec, self._weights.locate(spec))
-        measured = psutil.Process().memory_info().rss - before
-        slot.memory_bytes = max(measured, 0)
+    def _loaded(self, spec: ModelSpec, weights: Weights) -> Operator[Any]:
+        try:
+            return _operator_class(spec).load(spec, weights)
+        except (MemoryError, RuntimeError) as error:
+            # Memory is scarcer than the numbers say: once more, with all of it.
+            if not memory.is_out_of_memory(error) or not self._room.unload_all_idle():
+                raise
+            return _operator_class(spec).load(spec, weights)
 
-    def _make_room(self, model: str, needed: int) -> None:
-        """Let go of idle models, the longest unused first, until `needed` bytes fit under the limit."""
-        if needed > self._limit:
-            raise NotEnoughMemory(
-                f"The model {model} needs {needed / 1e9:.1f} GB and the limit is {self._limit / 1e9:.1f} GB."
-            )
-        with self._lock:
-            idle = sorted(
-                (slot for slot in self._slots.values() if slot.operator is not None and not slot.users),
-                key=lambda slot: slot.last_used,
-            )
-            used = sum(slot.memory_bytes for slot in self._slots.values() if slot.operator is not None)
-            for slot in idle:
-                if used + needed <= self._limit:
-                    return
-                used -= slot.memory_bytes
-                slot.operator, slot.memory_bytes = None, 0
+    def _measure_first_run(self, spec: ModelSpec, place: Place, entry: int) -> None:
+        """Remember the footprint, unless another model ran meanwhile: then the next load is measured."""
+        before, place.unmeasured = place.unmeasured, None
+        if before is not None and self._room.is_alone(entry):
+            place.most = memory.peak() - before
+            self._footprints.remember(spec, place.footprint)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).split("\n")[0].rstrip(".")
 
 
 def _operator_class(spec: ModelSpec) -> type[Operator[Any]]:

@@ -36,6 +36,11 @@ class WeightsLocator:
         digest = self.digest(spec)
         return Weights(folders=self._folders(spec), digest=digest, cache=self._cache / "derived" / digest[:32])
 
+    def size_bytes(self, spec: ModelSpec) -> int:
+        """How large the files of a model are, on this machine. Raises ModelUnavailable."""
+        folders = self._folders(spec)
+        return sum(path.stat().st_size for folder in folders for path in _matching(folder, spec.source.files))
+
     def _folders(self, spec: ModelSpec) -> tuple[Path, ...]:
         source = spec.source
         if source.folder:

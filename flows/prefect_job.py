@@ -90,13 +90,12 @@ async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queu
     ]
 
 
-async def fetch_report(store: ArtifactStore, flow_run_id: UUID) -> dict[str, Any] | None:
+async def fetch_report(client: PrefectClient, store: ArtifactStore, flow_run_id: UUID) -> dict[str, Any] | None:
     """What a completed run reported, or None when it left no report."""
-    async with get_client() as client:
-        found = await client.read_artifacts(
-            artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=[REPORT])),
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
-        )
+    found = await client.read_artifacts(
+        artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=[REPORT])),
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+    )
     if not found:
         return None
     reference = Artifact.model_validate_json(str(found[0].data))
@@ -132,7 +131,8 @@ async def _run_models(
     if run.state is None or not run.state.is_completed():
         said = run.state.message if run.state else None
         raise RunFailed(f"The run {run.name} that asks the models did not complete: {said or 'no reason was given'}")
-    report = await fetch_report(space.store, run.id)
+    async with get_client() as client:
+        report = await fetch_report(client, space.store, run.id)
     return report["failures"] if report else {}
 
 

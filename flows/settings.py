@@ -31,6 +31,13 @@ class Settings(BaseSettings):
     prefect_api_key: SecretStr | None = Field(default=None, description="a key of Prefect Cloud, instead")
     gateway_url: str | None = None
     gateway_token: SecretStr | None = None
+    gateway_wait_seconds: float = Field(
+        default=120, description="requests that would wait longer for a run are refused"
+    )
+    gateway_rate: str = Field(default="6000/minute", description="requests of one person")
+    gateway_origins: str = Field(default="", description="origins of pages that may call the gateway, comma-separated")
+    gateway_upload_mb: int = Field(default=2000, description="the largest file that the gateway takes")
+    gateway_local_webhooks: bool = Field(default=False, description="webhooks may go to this machine, without TLS")
     profile: str = "starter"
     models_config: Path = ROOT / "configs" / "models.yaml"
     cache_dir: Path = ROOT / ".triptych" / "cache"

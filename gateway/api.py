@@ -1,16 +1,23 @@
-"""The HTTP gateway: answers at once what needs no run, with models that stay loaded in this process."""
+"""The HTTP gateway: the app, assembled from its parts."""
 
-import secrets
-from typing import Annotated
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
-from flows.errors import EXPECTED
-from flows.job import local_job
 from flows.platform import Platform, open_platform
-from flows.search import Query, SearchReport, find
+from gateway import problems
+from gateway.jobs import Jobs
+from gateway.limits import BodyLimit, RateLimits
+from gateway.problems import Problem
+from gateway.routes import artifacts, jobs, search
+from gateway.services import Services
+from gateway.tokens import Tokens
+
+_OURS = (artifacts.router, search.router, jobs.router)
+_FILES = ("/api/artifacts", "/v1/audio/", "/v1/images/", "/api/search/picture")
+"""Paths that take files."""
 
 
 def create() -> FastAPI:
@@ -19,33 +26,42 @@ def create() -> FastAPI:
 
 
 def create_app(platform: Platform) -> FastAPI:
-    """The app. Everything under /api needs the bearer token of the settings."""
-    app = FastAPI(title="Triptych", openapi_url=None)
-    app.add_exception_handler(Exception, _unexpected)
-    for kind in EXPECTED:
-        app.add_exception_handler(kind, _explain)
+    """The app. Everything but /health and /docs needs a token."""
+    settings = platform.settings
 
-    def holds_token(given: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> None:
-        expected = platform.settings.gateway_token
-        if expected is None or not secrets.compare_digest(given.credentials, expected.get_secret_value()):
-            raise HTTPException(401, "The token is not right.")
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with Jobs.open(platform) as opened:
+            app.state.services = Services(
+                platform=platform,
+                tokens=Tokens(platform.bucket),
+                jobs=opened,
+                limits=RateLimits(settings.gateway_rate),
+            )
+            yield
 
-    @app.get("/health")
-    def health() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
-        return {"status": "ok"}
-
-    @app.post("/api/search", dependencies=[Depends(holds_token)])
-    async def search(query: Query) -> SearchReport:  # pyright: ignore[reportUnusedFunction]
-        return await find(local_job(platform.space(query.project)), query)
-
+    app = FastAPI(
+        title="Triptych",
+        description="Find, make, transcribe and translate what your team has: pictures, speech and text.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers=problems.handlers(),
+    )
+    origins = [origin.strip() for origin in settings.gateway_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(BodyLimit, max_bytes=settings.gateway_upload_mb * 1_000_000, file_paths=_FILES)
+    for router in _OURS:
+        app.include_router(router, responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
+    app.include_router(_health)
     return app
 
 
-async def _explain(_request: Request, error: Exception) -> Response:
-    """A person's mistake, or a part that is away for a while, in one sentence."""
-    status = 503 if getattr(error, "retryable", False) else 422
-    return JSONResponse({"error": str(error)}, status_code=status)
+_health = APIRouter()
 
 
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": f"The gateway failed: {type(error).__name__}. See its log."}, status_code=500)
+@_health.get("/health", include_in_schema=False)
+def health() -> dict[str, str]:
+    """Whether the gateway answers."""
+    return {"status": "ok"}

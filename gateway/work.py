@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -14,18 +14,19 @@ from flows.form import Form
 from flows.job import Job, local_job
 from flows.platform import Platform, open_platform
 from flows.search import Query
-from flows.settings import default_home, load_settings
+from flows.settings import Settings, default_home, load_settings
 from gateway import stack
-from gateway.errors import GatewayError, NotReachable, WrongInput
+from gateway.errors import NotReachable, RunDidNotComplete, WrongInput
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+    from gateway.prefect_server import PrefectApi
 
 FormT = TypeVar("FormT", bound=Form)
 _POLL_SECONDS = 0.2
 _SEARCH_SECONDS = 60.0
 _REFUSED = 422
-
-
-class RunDidNotComplete(GatewayError):
-    """The run ended in another state than Completed."""
 
 
 @contextmanager
@@ -86,22 +87,42 @@ def do_there(
 def prefect_client_settings() -> Generator[None]:
     """Within it, Prefect's client talks to the stack's server. Raises NotReachable."""
     from prefect.exceptions import PrefectHTTPStatusError
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
     from gateway.prefect_server import REFUSED, api_of, healthy, refused
 
     api = api_of(load_settings())
     if not healthy(api.url):
         raise NotReachable("The Prefect server does not answer: start the stack with `triptych up`, or use --local.")
-    # Prefect read its environment when it was imported.
-    ours = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
-    with temporary_settings({setting: value for setting, value in ours.items() if value}):
+    with _prefect_settings(api):
         try:
             yield
         except PrefectHTTPStatusError as error:
             if error.response.status_code in REFUSED:
                 raise refused(api.url) from error
             raise
+
+
+@asynccontextmanager
+async def prefect_client(settings: Settings) -> AsyncGenerator["PrefectClient"]:
+    """A client of the server that the settings name, which need not answer yet. Raises NotReachable."""
+    from prefect.client.orchestration import get_client
+
+    from gateway.prefect_server import api_of
+
+    with _prefect_settings(api_of(settings)):
+        client = get_client()
+    async with client:
+        yield client
+
+
+@contextmanager
+def _prefect_settings(api: "PrefectApi") -> Generator[None]:
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+
+    # Prefect read its environment when it was imported.
+    ours = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
+    with temporary_settings({setting: value for setting, value in ours.items() if value}):
+        yield
 
 
 def parameters_of(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -115,8 +136,7 @@ def parameters_of(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, An
             continue
         homes = [outer for outer, inner in properties.items() if name in _fields_of(inner, definitions)]
         if not homes:
-            known = sorted({*properties, *(f for inner in properties.values() for f in _fields_of(inner, definitions))})
-            raise WrongInput(f"The deployment has no parameter {name}: it has {', '.join(known)}.")
+            raise WrongInput(f"The deployment has no parameter {name}: it has {', '.join(sorted(fields_of(schema)))}.")
         parameters.setdefault(homes[0], {})[name] = value
     return parameters
 
@@ -125,6 +145,13 @@ def _fields_of(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str,
     references = [schema, *schema.get("allOf", []), *schema.get("anyOf", [])]
     named = [str(part["$ref"]).rsplit("/", 1)[-1] for part in references if "$ref" in part]
     return {field: inner for name in named for field, inner in definitions.get(name, {}).get("properties", {}).items()}
+
+
+def fields_of(schema: dict[str, Any]) -> set[str]:
+    """The names of a deployment's parameters, and of the fields of the forms among them."""
+    properties: dict[str, Any] = schema.get("properties", {})
+    definitions: dict[str, Any] = schema.get("definitions", {})
+    return {*properties, *(field for inner in properties.values() for field in _fields_of(inner, definitions))}
 
 
 async def _run(
@@ -137,7 +164,7 @@ async def _run(
 
     async with get_client() as client:
         try:
-            found = await client.read_deployment_by_name(_full_name(deployment))
+            found = await client.read_deployment_by_name(full_name(deployment))
         except ObjectNotFound as error:
             raise WrongInput(f"There is no deployment {deployment}: see `triptych run --help`.") from error
         try:
@@ -146,8 +173,7 @@ async def _run(
         except PrefectHTTPStatusError as error:
             raise WrongInput(f"The parameters of {deployment} are refused: {error.response.text[:300]}") from error
         await _finished(client, run.id, progress)
-    store = open_platform().space(project).store
-    return await fetch_report(store, run.id) or {}
+        return await fetch_report(client, open_platform().space(project).store, run.id) or {}
 
 
 async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
@@ -166,5 +192,6 @@ async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]
     raise RunDidNotComplete(f"The run {run.name} is {run.state.name}: {run.state.message or 'no reason was given'}")
 
 
-def _full_name(deployment: str) -> str:
+def full_name(deployment: str) -> str:
+    """Prefect's name of a deployment that is called like its flow."""
     return deployment if "/" in deployment else f"{deployment}/{deployment}"

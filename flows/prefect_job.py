@@ -32,6 +32,8 @@ MODELS_DEPLOYMENT = "answer-requests/gpu"
 REPORT = "report"
 REFUSED = "Refused"
 """The name of the state of a run that a person must change before it can succeed."""
+_ATTEMPTS = 3
+"""How often the models are asked: when an alias moves to other weights meanwhile, the question has become another."""
 _POLL_SECONDS = 0.2
 _UPDATE_SECONDS = 0.5
 
@@ -78,12 +80,13 @@ async def run_as_flow(
 async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress) -> list[Answer]:
     """Read the answers that exist; let a run in the `gpu` pool find the others."""
     known = dict(zip(requests, await asyncio.to_thread(space.answers.find_all, requests), strict=True))
-    missing = [request for request, answer in known.items() if answer is None]
     failures: dict[str, Any] = {}
-    if missing:
-        failures = await _run_models(space, missing, queue, progress)
-        found = await asyncio.to_thread(space.answers.find_all, missing)
-        known.update(zip(missing, found, strict=True))
+    for _ in range(_ATTEMPTS):
+        missing = [ask for ask, got in known.items() if got is None and space.answers.recipe(ask).key not in failures]
+        if not missing:
+            break
+        failures |= await _run_models(space, missing, queue, progress)
+        known.update(zip(missing, await asyncio.to_thread(space.answers.find_all, missing), strict=True))
     return [
         answer if answer is not None else decode_failure(failures.get(space.answers.recipe(request).key))
         for request, answer in ((request, known[request]) for request in requests)

@@ -31,7 +31,8 @@ class Answers:
         return request.result_type().model_validate(record.result) if record else None
 
     def find_all(self, requests: Sequence[Request[Any]]) -> list[Result | None]:
-        """`find` for many, a few at a time."""
+        """`find` for many, a few at a time, as of now: by the versions that the aliases stand for."""
+        self._pool.refresh()
         with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as threads:
             return list(threads.map(self.find, requests))
 

@@ -19,6 +19,10 @@ class ModelUnavailable(ModalityError):
     """The weights are not where the catalogue says, or are not what it says."""
 
 
+class UnknownVersion(ModalityError):
+    """No version of the model was published under this digest or alias."""
+
+
 class LicenceNotAcknowledged(ModalityError):
     """The model's licence forbids commercial use and nobody has acknowledged that in the configuration."""
 

@@ -50,7 +50,10 @@ class Request(BaseModel, Generic[ResultT]):
 
 
 class Source(BaseModel):
-    """Where weights come from: exactly one of a folder, a bucket prefix, installed packages, or a hub id."""
+    """Where weights come from: exactly one of a folder, a bucket prefix, installed packages, or a hub id.
+
+    With an alias, what `triptych publish` gave it goes first; an alias alone waits for that.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,12 +62,13 @@ class Source(BaseModel):
     packages: tuple[str, ...] = Field(default=(), description="Installed Python packages that carry the files.")
     hub: str | None = Field(default=None, description="A Hugging Face hub id.")
     revision: str | None = Field(default=None, description="The hub commit; required for a hub id.")
+    alias: str | None = Field(default=None, description="Which published version to use, once there is one.")
     files: tuple[str, ...] = Field(default=(), description="Glob patterns of the files that matter; all if empty.")
 
     @model_validator(mode="after")
     def _names_one_place(self) -> Self:
         named = [place for place in (self.folder, self.bucket, self.packages, self.hub) if place]
-        if len(named) != 1:
+        if len(named) != 1 and not (self.alias and not named):
             raise ValueError("a source names exactly one of folder, bucket, packages and hub")
         if self.hub and not self.revision:
             raise ValueError(f"the hub id {self.hub} needs a revision: pin the commit")

@@ -57,6 +57,11 @@ class OperatorPool:
         """The digest of a model's weights; loads no model."""
         return self._weights.digest(self.catalogue.spec(model))
 
+    def refresh(self) -> None:
+        """Look up which published versions are the ones to use; a model in use stays what it is until it is idle."""
+        with self._room.in_use() as models:
+            self._weights.forget_aliases(except_for=models)
+
     def check_fits(self, model: str) -> None:
         """Raise NotEnoughMemory, with the numbers, when the model can never be loaded here."""
         self._room.check(model, self._footprints.need(self.catalogue.spec(model)))
@@ -68,6 +73,8 @@ class OperatorPool:
         place, entry = self._room.enter(model)
         try:
             with place.lock:
+                if place.weights != self.digest(model):
+                    place.empty()  # of other weights, or new; nobody else uses it: see refresh
                 operator = place.operator or self._load(spec, place)
             yield operator
             self._measure_first_run(spec, place, entry)
@@ -104,7 +111,7 @@ class OperatorPool:
             place.empty()
             memory.give_back()
             raise self._room.refusal(spec.name, held)
-        place.operator, place.unmeasured = operator, before
+        place.operator, place.weights, place.unmeasured = operator, weights.digest, before
         self._room.make_room(spec.name, place.most)
         return operator
 

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +35,8 @@ class Place:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     operator: Operator[Any] | None = None
+    weights: str = ""
+    """The digest of what is loaded."""
     held: Memory = _NOTHING
     """What the loaded model holds."""
     most: Memory = _NOTHING
@@ -59,6 +63,7 @@ class Place:
     def empty(self) -> None:
         """Let go of the model."""
         self.operator, self.held, self.most, self.unmeasured = None, _NOTHING, _NOTHING, None
+        self.weights = ""
 
 
 class Room:
@@ -106,6 +111,12 @@ class Room:
             memory.give_back()
         if not looks:
             self.unload_idle()
+
+    @contextmanager
+    def in_use(self) -> Generator[set[str]]:
+        """The models that somebody uses; nobody comes or goes within the context."""
+        with self._changed:
+            yield {name for name, place in self._places.items() if place.users}
 
     def is_alone(self, entry: int) -> bool:
         """Whether nobody else has used any model since this entry."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from modalities.errors import ModelUnavailable
 from modalities.operator import ModelSpec, Source, Weights
+from modalities.published import PublishedModels, prefix_of
+from modalities.weight_files import NEVER, digest_of, matching
 from storage.bucket import Bucket
 
-_NEVER = (".pkl", ".pickle", ".py", ".pyc")
 _CHUNK = 4 * 1024 * 1024
 
 
@@ -22,9 +23,19 @@ class WeightsLocator:
         self._cache = cache
         self._bucket = bucket
         self._digests: dict[str, str] = {}
+        self._published = PublishedModels(bucket) if bucket else None
+        self._versions: dict[str, str | None] = {}
+
+    def forget_aliases(self, *, except_for: set[str]) -> None:
+        """Read the aliases of models anew when they are next asked for."""
+        for model in self._versions.keys() - except_for:
+            self._versions.pop(model, None)
 
     def digest(self, spec: ModelSpec) -> str:
         """The digest of a model's weights; reads the files only when they changed since the last time."""
+        version = self._version(spec)
+        if version:
+            return version
         if spec.source.hub:
             return hashlib.sha256(f"{spec.source.hub}@{spec.source.revision}".encode()).hexdigest()
         if spec.name not in self._digests:
@@ -39,16 +50,39 @@ class WeightsLocator:
     def size_bytes(self, spec: ModelSpec) -> int:
         """How large the files of a model are, on this machine. Raises ModelUnavailable."""
         folders = self._folders(spec)
-        return sum(path.stat().st_size for folder in folders for path in _matching(folder, spec.source.files))
+        return sum(path.stat().st_size for folder in folders for path in matching(folder, spec.source.files))
+
+    def _version(self, spec: ModelSpec) -> str | None:
+        """The published version that the model's alias stands for, read once until `forget_aliases`."""
+        if not spec.source.alias or self._published is None:
+            return None
+        try:
+            return self._versions[spec.name]  # another thread may forget it at any time
+        except KeyError:
+            return self._versions.setdefault(spec.name, self._published.version_of(spec.name, spec.source.alias))
+
+    def _whole(self, spec: ModelSpec, digest: str) -> Path:
+        """A published version on this machine. Raises ModelUnavailable if it is not what its name says."""
+        folder = self._download(spec.name, prefix_of(spec.name, digest))
+        found = self._noted_digest(matching(folder))
+        if found != digest:
+            raise ModelUnavailable(
+                f"The version {digest[:12]} of {spec.name} in the bucket is not whole: publish it again."
+            )
+        return folder
 
     def _folders(self, spec: ModelSpec) -> tuple[Path, ...]:
-        source = spec.source
+        source, version = spec.source, self._version(spec)
+        if version:
+            return (self._whole(spec, version),)
         if source.folder:
             return (self._folder(spec.name, source.folder),)
         if source.packages:
             return tuple(_package_folder(spec.name, package) for package in source.packages)
         if source.bucket:
             return (self._download(spec.name, source.bucket),)
+        if not source.hub:
+            raise ModelUnavailable(f"No version of {spec.name} is published as {source.alias}: run `triptych publish`.")
         return (self._from_hub(spec.name, source),)
 
     def _folder(self, name: str, folder: str) -> Path:
@@ -67,7 +101,7 @@ class WeightsLocator:
                 revision=source.revision,
                 cache_dir=self._cache / "hub",
                 allow_patterns=list(source.files) or None,
-                ignore_patterns=[*_pickled(source.files), *(f"*{ending}" for ending in _NEVER)],
+                ignore_patterns=[*_pickled(source.files), *(f"*{ending}" for ending in NEVER)],
             )
         except (LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
             raise ModelUnavailable(
@@ -100,24 +134,28 @@ class WeightsLocator:
         return folder
 
     def _digest_of_files(self, spec: ModelSpec) -> str:
-        paths = [path for folder in self._folders(spec) for path in _matching(folder, spec.source.files)]
+        paths = [path for folder in self._folders(spec) for path in matching(folder, spec.source.files)]
         if not paths:
             raise ModelUnavailable(f"The weights of {spec.name} have no files.")
-        state = hashlib.sha256(
-            json.dumps([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
-        ).hexdigest()
-        note = self._cache / "digests" / state
-        if note.exists():
-            digest = note.read_text()
-        else:
-            digest = _hash_files(paths)
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(digest)
+        digest = self._noted_digest(paths)
         if spec.digest and spec.digest != digest:
             raise ModelUnavailable(
                 f"The weights of {spec.name} are not those of the catalogue: "
                 f"expected sha256 {spec.digest}, found {digest}."
             )
+        return digest
+
+    def _noted_digest(self, paths: list[Path]) -> str:
+        """The digest of files, computed once for each state of them."""
+        state = hashlib.sha256(
+            json.dumps([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
+        ).hexdigest()
+        note = self._cache / "digests" / state
+        if note.exists():
+            return note.read_text()
+        digest = digest_of(paths)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(digest)
         return digest
 
 
@@ -141,18 +179,3 @@ def _package_folder(name: str, package: str) -> Path:
 def _pickled(wanted: Iterable[str]) -> list[str]:
     """What a hub folder should not bring. CTranslate2's model.bin is no pickle: an entry that names it gets it."""
     return ["*.pt", "*.ckpt"] if "model.bin" in wanted else ["*.pt", "*.ckpt", "*.bin"]
-
-
-def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    chosen = [path for pattern in (patterns or ("**/*",)) for path in folder.glob(pattern)]
-    wanted = {path for path in chosen if path.is_file() and not path.name.endswith(_NEVER)}
-    return sorted(path for path in wanted if "__pycache__" not in path.parts)
-
-
-def _hash_files(paths: Iterable[Path]) -> str:
-    """sha256 over the names and sha256 of the files, in name order."""
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()

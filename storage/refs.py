@@ -10,16 +10,18 @@ from storage.artifacts import checked_project
 from storage.bucket import Bucket
 from storage.errors import Conflict, InvalidName, ObjectNotFound
 
+MODELS = "models"
+"""The folder that belongs to no project: published weights, and the aliases of their versions."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}(/[a-z0-9][a-z0-9._-]{0,127})?")
 _ATTEMPTS = 8
 
 
 class Refs:
-    """Named JSON values of one project; a name may have one folder before it."""
+    """Named JSON values of one project, or of MODELS; a name may have one folder before it."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._bucket = bucket
-        self.project = checked_project(project)
+        self.project = project if project == MODELS else checked_project(project)
 
     def get(self, name: str) -> Any | None:
         """The value, or None when the reference was never set."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from flows.job import Job
 from flows.labelling import settle_labels
+from flows.platform import Space
 from modalities.embedding import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.errors import ModalityError
 from modalities.media import read_text
@@ -44,6 +45,29 @@ async def make_findable(job: Job, records: Sequence[ArtifactRecord]) -> dict[str
     return failures
 
 
+def expected_entries(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
+    """The entries that the index should have of an artifact, with the names of their spaces and no vectors.
+
+    None while nobody has written down what is said in it. Asks no model.
+    """
+    profile = space.profile
+    space_name = space.platform.vector_space(profile.pictures if record.kind == "image" else profile.passages)
+    parts = [Part(record, "image", 0)] if record.kind == "image" else []
+    if record.kind == "text":
+        parts = _passages(space, record)
+    elif record.kind == "speech":
+        transcript = space.answers.find(Transcribe(model=profile.speech, audio=record.artifact))
+        if transcript is None:
+            return None
+        parts = _segments(space, record, transcript)
+    return [_entry(part, labels, {space_name: []}) for part in parts]
+
+
+def is_findable(record: ArtifactRecord) -> bool:
+    """Whether the artifact is meant to be found by search: transcripts, subtitles and the like are not."""
+    return record.kind != "data" and record.properties.get("findable", True)
+
+
 def default_transcription(job: Job, record: ArtifactRecord) -> Transcribe:
     """The transcription that search looks into: the language as it is spoken, detected."""
     return Transcribe(model=job.space.profile.speech, audio=record.artifact)
@@ -58,20 +82,24 @@ async def _spoken(job: Job, records: Sequence[ArtifactRecord], failures: dict[st
             continue
         assert isinstance(answer, Transcript)
         await asyncio.to_thread(record_transcript, job, record, answer)
-        segments = await asyncio.to_thread(read_segments, job.space.store, answer)
-        parts += [
-            Part(record, "speech", ordinal, segment.text, segment.start_seconds, segment.end_seconds)
-            for ordinal, segment in enumerate(segments)
-        ]
+        parts += await asyncio.to_thread(_segments, job.space, record, answer)
     return parts
 
 
-async def _written(job: Job, records: Sequence[ArtifactRecord]) -> list[Part]:
-    def read(record: ArtifactRecord) -> list[Part]:
-        text = read_text(job.space.store.get(record.artifact))
-        return [Part(record, "text", ordinal, piece) for ordinal, piece in enumerate(split_passages(text))]
+def _segments(space: Space, record: ArtifactRecord, transcript: Transcript) -> list[Part]:
+    return [
+        Part(record, "speech", ordinal, segment.text, segment.start_seconds, segment.end_seconds)
+        for ordinal, segment in enumerate(read_segments(space.store, transcript))
+    ]
 
-    return [part for record in records for part in await asyncio.to_thread(read, record)]
+
+async def _written(job: Job, records: Sequence[ArtifactRecord]) -> list[Part]:
+    return [part for record in records for part in await asyncio.to_thread(_passages, job.space, record)]
+
+
+def _passages(space: Space, record: ArtifactRecord) -> list[Part]:
+    text = read_text(space.store.get(record.artifact))
+    return [Part(record, "text", ordinal, piece) for ordinal, piece in enumerate(split_passages(text))]
 
 
 async def _embed(

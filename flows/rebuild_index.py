@@ -4,7 +4,7 @@ import asyncio
 
 from pydantic import BaseModel
 
-from flows.findable import make_findable
+from flows.findable import is_findable, make_findable
 from flows.job import Job
 from flows.labelling import settle_labels
 from flows.platform import Space
@@ -25,7 +25,7 @@ async def rebuild_index(job: Job) -> RebuildReport:
     """List and index every record of the project again; every embedding is read, none is computed that was kept."""
     records = await asyncio.to_thread(lambda: list(job.space.records.all()))
     await asyncio.to_thread(_list, job.space, records)
-    wanted = [record for record in records if record.kind != "data" and record.properties.get("findable", True)]
+    wanted = [record for record in records if is_findable(record)]
     failures = await make_findable(job, sorted(wanted, key=lambda record: (record.created, record.artifact.sha256)))
     return RebuildReport(artifacts=len(wanted) - len(failures), failures=failures)
 

@@ -1,8 +1,10 @@
 """Requests on their way to another process: a JSON document in the bucket, whose reference travels."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 import modalities.errors
 from modalities.embedding import EmbedImage, EmbedText
@@ -26,6 +28,16 @@ def encode_requests(requests: Sequence[Request[Any]]) -> bytes:
 def decode_requests(document: bytes) -> list[Request[Any]]:
     """What `encode_requests` wrote."""
     return [_TYPES[entry["type"]].model_validate(entry["request"]) for entry in json.loads(document)]
+
+
+def request_of(recipe: Mapping[str, Any]) -> Request[Any] | None:
+    """The request that a recipe was made of; None when this version does not know it any more."""
+    kind = _TYPES.get(str(recipe.get("operator")).rsplit(":", 1)[-1])
+    try:
+        named = {name: value for name, value in recipe["request"].items() if kind and name in kind.model_fields}
+        return kind.model_validate(named) if kind else None
+    except (ValidationError, AttributeError, KeyError):
+        return None
 
 
 def encode_failure(error: ModalityError) -> dict[str, str]:

@@ -6,7 +6,7 @@ import typer
 
 from gateway.errors import WrongInput
 from gateway.options import Json, Project
-from gateway.terminal import answer, progress_bar
+from gateway.terminal import SOME_FAILED, answer, progress_bar
 
 
 def label(
@@ -41,3 +41,23 @@ def rebuild(project: Project = "default", as_json: Json = False) -> None:
     with progress_bar() as progress:
         report = do_here(project, Form(), lambda job, _: rebuild_index(job), progress)
     answer(report, as_json, f"{report['artifacts']} artifacts are findable.")
+
+
+def verify(
+    repair: Annotated[bool, typer.Option(help="Mend what can be mended; what is broken goes to quarantine.")] = False,
+    quick: Annotated[bool, typer.Option(help="Do not read the bytes of every file again.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Look whether every file, record, recipe and index row of a project is whole."""
+    from flows.repair import repair_project
+    from flows.verify import Inspection, VerifyReport, verify_project
+    from gateway.work import do_here
+
+    form = Inspection(quick=quick, project=project)
+    with progress_bar() as progress:
+        found = do_here(project, form, repair_project if repair else verify_project, progress)
+    report = VerifyReport.model_validate(found)
+    answer(found, as_json, "\n".join([*(f"- {finding}" for finding in report.findings), str(report)]))
+    if report.open:
+        raise typer.Exit(SOME_FAILED)

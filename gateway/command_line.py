@@ -33,7 +33,7 @@ for _command in (
     stack_commands.password,
 ):
     app.command()(_command)
-for _command in (care_commands.label, care_commands.rebuild):
+for _command in (care_commands.label, care_commands.rebuild, care_commands.verify):
     app.command()(_command)
 app.add_typer(token_commands.app)
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -61,7 +62,8 @@ def stop_process(home: Path, name: str) -> None:
         process.send_signal(signal.SIGTERM)
         _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
         for survivor in alive:
-            survivor.kill()
+            with suppress(psutil.NoSuchProcess):  # it ended just now
+                survivor.kill()
         psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
     _note(home, name).unlink(missing_ok=True)
 

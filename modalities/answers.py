@@ -71,6 +71,17 @@ class Answers:
         progress(1.0)
         return [answers[request] for request in requests]
 
+    def recompute(self, requests: Sequence[Request[Any]]) -> list[RecipeRecord | ModalityError]:
+        """Ask the models again though the answers may be known. The bytes are kept; what is recorded stays."""
+        records: dict[Request[Any], RecipeRecord | ModalityError] = {}
+        for model, asked in _by_model(list(dict.fromkeys(requests))).items():
+            with self._pool.operator(model) as operator:
+                for batch in _batches(asked, operator.batch_size):
+                    for request, result in zip(batch, operator(batch, self._store, no_progress), strict=True):
+                        failed = isinstance(result, ModalityError)
+                        records[request] = result if failed else self._record(request, result, None)
+        return [records[request] for request in requests]
+
     def _run_batch(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> list[Answer]:
         started = time.perf_counter()
         results = operator(batch, self._store, progress)
@@ -81,15 +92,16 @@ class Answers:
     def _keep(self, request: Request[Any], result: Answer, *, seconds: float) -> Answer:
         if isinstance(result, ModalityError):
             return result
-        record = self._recipes.add(
-            RecipeRecord(
-                recipe=self._pool.recipe(request),
-                result=result.model_dump(mode="json"),
-                outputs=tuple(artifact.sha256 for artifact in result.artifacts()),
-                seconds=seconds,
-            )
-        )
+        record = self._recipes.add(self._record(request, result, seconds))
         return request.result_type().model_validate(record.result)
+
+    def _record(self, request: Request[Any], result: Result, seconds: float | None) -> RecipeRecord:
+        return RecipeRecord(
+            recipe=self._pool.recipe(request),
+            result=result.model_dump(mode="json"),
+            outputs=tuple(artifact.sha256 for artifact in result.artifacts()),
+            seconds=seconds,
+        )
 
 
 def _by_model(requests: Sequence[Request[Any]]) -> dict[str, list[Request[Any]]]:

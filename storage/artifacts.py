@@ -123,7 +123,7 @@ class ArtifactStore:
         return Artifact(sha256=sha256, media_type=media_type, size=size)
 
     def _key(self, sha256: str) -> str:
-        return f"{self.project}/blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+        return blob_key(self.project, sha256)
 
     def _missing(self, sha256: str) -> ArtifactNotFound:
         return ArtifactNotFound(f"Project {self.project} has no bytes for the artifact {sha256}.")
@@ -165,6 +165,11 @@ class _HashingReader:
 
     def digest(self) -> tuple[str, int]:
         return self._hash.hexdigest(), self._size
+
+
+def blob_key(project: str, sha256: str) -> str:
+    """Where the bytes of an artifact stand."""
+    return f"{project}/blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 def checked_project(name: str) -> str:

@@ -22,6 +22,10 @@ class ArtifactCorrupt(StorageError):
     """The stored bytes do not have the hash that names them."""
 
 
+class RecordCorrupt(StorageError):
+    """A record or a recipe cannot be read."""
+
+
 class TooLarge(StorageError):
     """More bytes arrived than the caller allows."""
 

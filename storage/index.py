@@ -4,6 +4,7 @@ One row per findable part (a picture, a spoken segment, a passage of text). Its 
 embedding model and weights. Per kind, ranks by meaning and ranks by words are fused; across kinds, fused scores merge.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, LiteralString
@@ -53,6 +54,9 @@ class Entry(BaseModel):
     labels: tuple[str, ...]
     created: datetime
     vectors: dict[str, list[float]]
+
+
+_FIELDS = ("kind", "artifact", "ordinal", "name", "text", "start_seconds", "end_seconds", "labels", "created")
 
 
 class Hit(BaseModel):
@@ -139,6 +143,24 @@ class SearchIndex:
         with self._database.connection() as connection:
             rows = connection.execute("select distinct artifact from parts where project = %s", [project])
             return {row[0] for row in rows.fetchall()}
+
+    def parts(self, project: str) -> dict[str, list[Entry]]:
+        """The parts of each artifact in order; of their vectors the names of the spaces alone."""
+        found: defaultdict[str, list[Entry]] = defaultdict(list)
+        with self._database.connection() as connection:
+            spaces: defaultdict[int, dict[str, list[float]]] = defaultdict(dict)
+            for number, name in connection.execute("select id, name from spaces").fetchall():
+                for (part,) in connection.execute(sql.SQL("select part from {}").format(_table(number))):
+                    spaces[part][name] = []
+            rows = connection.execute(
+                "select id, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created "
+                "from parts where project = %s order by artifact, kind, ordinal",
+                [project],
+            )
+            for part, *values in rows:
+                entry = dict(zip(_FIELDS, values, strict=True))
+                found[values[1]].append(Entry(project=project, vectors=spaces[part], **entry))
+        return found
 
     def counts(self, project: str) -> dict[str, int]:
         """How many parts of each kind a project has."""

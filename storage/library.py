@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from storage.database import Database
@@ -19,20 +20,23 @@ _SCHEMA: LiteralString = """
 create table if not exists artifacts (
     project text not null, artifact text not null, name text not null, media_type text not null, kind text not null,
     size bigint not null, labels text[] not null, parents text[] not null, producer text, created timestamptz not null,
+    properties jsonb not null default '{}',
     primary key (project, artifact));
+alter table artifacts add column if not exists properties jsonb not null default '{}';
 create index if not exists artifacts_newest on artifacts (project, created desc, artifact desc);
 create index if not exists artifacts_parents on artifacts using gin (parents);
 create index if not exists artifacts_labels on artifacts using gin (labels);
 """
-_COLUMNS = sql.SQL("artifact, name, media_type, kind, size, labels, parents, producer, created")
+_COLUMNS = sql.SQL("artifact, name, media_type, kind, size, labels, parents, producer, created, properties")
 _INSERT = sql.SQL(
-    "insert into artifacts (project, {}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+    "insert into artifacts (project, {}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
     "on conflict (project, artifact) do "
 ).format(_COLUMNS)
 _KEEP = sql.SQL("nothing")
 _OVERWRITE = sql.SQL(
     "update set name = excluded.name, media_type = excluded.media_type, kind = excluded.kind, size = excluded.size, "
-    "labels = excluded.labels, parents = excluded.parents, producer = excluded.producer, created = excluded.created"
+    "labels = excluded.labels, parents = excluded.parents, producer = excluded.producer, "
+    "created = excluded.created, properties = excluded.properties"
 )
 _MOST = 1000
 
@@ -51,6 +55,7 @@ class Listed(BaseModel):
     parents: tuple[str, ...]
     producer: str | None
     created: datetime
+    properties: dict[str, Any]
 
 
 class Page(BaseModel):
@@ -154,6 +159,22 @@ class Library:
             return dict(rows.fetchall())
 
 
+def listed(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
+    """The row that a record should have."""
+    return Listed(
+        artifact=record.artifact.sha256,
+        name=_without_nul(record.name),
+        media_type=record.artifact.media_type,
+        kind=record.kind,
+        size=record.artifact.size,
+        labels=tuple(labels),
+        parents=record.parents,
+        producer=record.producer,
+        created=record.created,
+        properties=_without_nul(record.properties),
+    )
+
+
 def _rows(connection: Connection[Any], condition: LiteralString, values: list[Any]) -> list[Listed]:
     with connection.cursor(row_factory=class_row(Listed)) as cursor:
         query = sql.SQL("select {} from artifacts where ").format(_COLUMNS) + sql.SQL(condition)
@@ -161,19 +182,18 @@ def _rows(connection: Connection[Any], condition: LiteralString, values: list[An
 
 
 def _values(record: ArtifactRecord, labels: Sequence[str]) -> list[Any]:
-    artifact = record.artifact
-    return [
-        record.project,
-        artifact.sha256,
-        record.name.replace("\0", " "),
-        artifact.media_type,
-        record.kind,
-        artifact.size,
-        list(labels),
-        list(record.parents),
-        record.producer,
-        record.created,
-    ]
+    """In the order of the columns."""
+    row = vars(listed(record, labels)) | {"properties": Jsonb(_without_nul(record.properties))}
+    return [record.project, *(list(value) if isinstance(value, tuple) else value for value in row.values())]
+
+
+def _without_nul(value: Any) -> Any:
+    """Postgres stores no NUL."""
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(inner) for inner in value]
+    return value.replace("\0", " ") if isinstance(value, str) else value
 
 
 def _place(after: str | None) -> tuple[str, str]:

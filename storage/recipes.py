@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.artifacts import Sha256, checked_project
 from storage.bucket import Bucket
-from storage.errors import ObjectNotFound
+from storage.errors import ObjectNotFound, RecordCorrupt
 
 
 class Recipe(BaseModel):
@@ -56,7 +56,7 @@ class RecipeBook:
     def find(self, key: str) -> RecipeRecord | None:
         """The answer to a recipe, if somebody has it."""
         try:
-            return RecipeRecord.model_validate_json(self._bucket.get(self._key(key)))
+            return self._read(self._key(key))
         except ObjectNotFound:
             return None
 
@@ -66,12 +66,18 @@ class RecipeBook:
         data = record.model_dump_json().encode()
         if self._bucket.create(self._key(key), data, media_type="application/json"):
             return record
-        return RecipeRecord.model_validate_json(self._bucket.get(self._key(key)))
+        return self._read(self._key(key))
 
     def all(self) -> Iterator[RecipeRecord]:
         """Every answered recipe of the project, in key order."""
         for found in self._bucket.objects(f"{self.project}/recipes/"):
-            yield RecipeRecord.model_validate_json(self._bucket.get(found.key))
+            yield self._read(found.key)
+
+    def _read(self, key: str) -> RecipeRecord:
+        try:
+            return RecipeRecord.model_validate_json(self._bucket.get(key))
+        except ValidationError as error:
+            raise RecordCorrupt(f"{key} cannot be read: run `triptych verify --repair`.") from error
 
     def _key(self, key: str) -> str:
         return f"{self.project}/recipes/{key}.json"

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.artifacts import Artifact, Sha256, checked_project
 from storage.bucket import Bucket
-from storage.errors import ArtifactNotFound, ObjectNotFound
+from storage.errors import ArtifactNotFound, ObjectNotFound, RecordCorrupt
 
 Kind = Literal["image", "speech", "text", "data"]
 KINDS_BY_TYPE: dict[str, Kind] = {"image": "image", "audio": "speech", "video": "speech", "text": "text"}
@@ -56,7 +56,7 @@ class Records:
     def get(self, sha256: str) -> ArtifactRecord:
         """The record of an artifact. Raises ArtifactNotFound."""
         try:
-            return ArtifactRecord.model_validate_json(self._bucket.get(self._key(sha256)))
+            return self._read(self._key(sha256))
         except ObjectNotFound as error:
             raise ArtifactNotFound(f"Project {self.project} has no artifact {sha256}.") from error
 
@@ -73,12 +73,18 @@ class Records:
         if len(found) != 1:
             reason = "has no artifact" if not found else f"has {len(found)} artifacts that begin with"
             raise ArtifactNotFound(f"Project {self.project} {reason} {prefix}.")
-        return ArtifactRecord.model_validate_json(self._bucket.get(found[0].key))
+        return self._read(found[0].key)
 
     def all(self) -> Iterator[ArtifactRecord]:
         """Every record of the project, in the order of their ids."""
         for found in self._bucket.objects(f"{self.project}/artifacts/"):
-            yield ArtifactRecord.model_validate_json(self._bucket.get(found.key))
+            yield self._read(found.key)
+
+    def _read(self, key: str) -> ArtifactRecord:
+        try:
+            return ArtifactRecord.model_validate_json(self._bucket.get(key))
+        except ValidationError as error:
+            raise RecordCorrupt(f"{key} cannot be read: run `triptych verify --repair`.") from error
 
     def _key(self, sha256: str, suffix: str = ".json") -> str:
         return f"{self.project}/artifacts/{sha256}{suffix}"

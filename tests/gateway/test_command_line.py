@@ -101,6 +101,18 @@ def test_a_label_can_be_searched_for_at_once_and_outlives_the_index(triptych: An
     assert found() == [artifact]
 
 
+def test_verify_says_what_is_wrong_and_repair_mends_it(triptych: Any, project: str) -> None:
+    stored = document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
+    assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
+    space = open_platform().space(project)
+    space.platform.bucket.remove(f"{project}/artifacts/{stored['items'][0]['artifact']}.json")
+    code, out, _ = triptych("verify", "--project", project)
+    assert (code, "The record of autumn-market.txt" in out) == (4, True)
+    code, out, _ = triptych("verify", "--project", project, "--repair")
+    assert (code, "Mended." in out) == (0, True)
+    assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
+
+
 def test_generate_writes_files_whose_hashes_it_tells(triptych: Any, project: str, tmp_path: Path) -> None:
     asked = (
         "generate",

@@ -31,6 +31,7 @@ for _command in (
     stack_commands.status,
     stack_commands.doctor,
     stack_commands.password,
+    stack_commands.rights,
 ):
     app.command()(_command)
 for _command in (care_commands.label, care_commands.rebuild, care_commands.verify):

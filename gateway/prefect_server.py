@@ -136,12 +136,12 @@ def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str
     }
 
 
-def start_workers(home: Path, root: Path, api: PrefectApi) -> None:
-    """Start the workers that do not run."""
+def start_workers(home: Path, root: Path, api: PrefectApi, s3_keys: dict[str, str]) -> None:
+    """Start the workers that do not run, with the S3 keys of their own."""
     for name, pool in WORKERS.items():
         if running_process(home, name) is None:
             command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "warm-process"]
-            environment = client_environment(home, root, api) | _warm_options(home, name, pool)
+            environment = client_environment(home, root, api) | s3_keys | _warm_options(home, name, pool)
             start_process(home, name, [*command, "--name", name], clean_environment(environment), root)
 
 

@@ -1,10 +1,8 @@
 """The embedded stack: S3, Postgres, Prefect and the workers on this machine, from installed packages alone."""
 
-import secrets
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from os import environ
 from pathlib import Path
@@ -14,7 +12,8 @@ from pydantic import BaseModel
 from flows.settings import ROOT, Settings, default_home, load_settings, stack_file
 from gateway import http_server, postgres, prefect_server, seaweed
 from gateway.errors import NotReachable
-from gateway.processes import free_ports, is_free, running_process, stop_process
+from gateway.processes import running_process, stop_process
+from gateway.stack_file import StackFile, read_stack_file, remember
 from storage.bucket import Bucket
 from workers.status import WorkerStatus, read_status
 
@@ -52,29 +51,12 @@ class StackStatus(BaseModel):
         return all(part.running for part in self.parts)
 
 
-@dataclass(frozen=True)
-class _Secrets:
-    """What `stack.env` holds, beside what Settings reads from it."""
-
-    values: dict[str, str]
-
-    def ports(self) -> dict[str, int]:
-        return {name: int(self.values[_variable(name)]) for name in seaweed.PORTS}
-
-    def port(self, name: str) -> int:
-        return int(self.values[_variable(name)])
-
-    @property
-    def password(self) -> str:
-        return self.values["TRIPTYCH_STACK_POSTGRES_PASSWORD"]
-
-
 def up(home: Path | None = None, *, report: Report = lambda _: None, storage_only: bool = False) -> StackStatus:
     """Start what does not run yet, and wait until it answers. Data of an earlier `up` is found again."""
     home = (home or default_home()).absolute()
     home.mkdir(parents=True, exist_ok=True)
     with _only_one(home):
-        held = _remember(home)
+        held = remember(home)
         settings = load_settings(home)
         with ThreadPoolExecutor(2) as threads:
             for started in [threads.submit(start, home, held, settings, report) for start in (_up_s3, _up_postgres)]:
@@ -101,7 +83,7 @@ def status(home: Path | None = None) -> StackStatus:
     """What runs and where."""
     home = (home or default_home()).absolute()
     parts = [(name, running_process(home, name)) for name in _parts_here(home)]
-    values = _read(home) | dict(environ)
+    values = read_stack_file(home) | dict(environ)
     s3 = values.get("TRIPTYCH_S3_ENDPOINT")
     return StackStatus(
         home=str(home),
@@ -124,7 +106,7 @@ def _parts_here(home: Path) -> tuple[str, ...]:
     return tuple(name for name in _PARTS if _REPLACED_BY.get(name, "") not in environ)
 
 
-def _up_s3(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:
+def _up_s3(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
     bucket = Bucket.connect(
         endpoint=settings.s3_endpoint,
         access_key=settings.s3_access_key,
@@ -140,10 +122,12 @@ def _up_s3(home: Path, held: _Secrets, settings: Settings, report: Report) -> No
         report("starting the S3 server")
         keys = (settings.s3_access_key, settings.s3_secret_key.get_secret_value())
         token = held.values["TRIPTYCH_STACK_TOKEN"]
-        seaweed.start_seaweed(home, ports=held.ports(), bucket=bucket, keys=keys, token=token)
+        seaweed.start_seaweed(
+            home, ports=held.ports(), bucket=bucket, keys=keys, token=token, identities=held.identities()
+        )
 
 
-def _up_postgres(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:
+def _up_postgres(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
     if "TRIPTYCH_POSTGRES_DSN" in environ:
         if not postgres.answers(settings.postgres_dsn.get_secret_value()):
             raise NotReachable("The database of TRIPTYCH_POSTGRES_DSN does not answer: check the address.")
@@ -152,7 +136,7 @@ def _up_postgres(home: Path, held: _Secrets, settings: Settings, report: Report)
         postgres.start_postgres(home, port=held.port("postgres.port"), password=held.password)
 
 
-def _up_prefect(home: Path, held: _Secrets, settings: Settings, report: Report) -> None:
+def _up_prefect(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
     api = prefect_server.api_of(settings)
     if "TRIPTYCH_PREFECT_API_URL" in environ:
         if not prefect_server.healthy(api.url):
@@ -170,68 +154,15 @@ def _up_prefect(home: Path, held: _Secrets, settings: Settings, report: Report) 
     prefect_server.prepare_pools(api)
     prefect_server.deploy(home, ROOT, api)
     report("starting the workers")
-    prefect_server.start_workers(home, ROOT, api)
+    prefect_server.start_workers(home, ROOT, api, held.s3_environment("worker"))
     prefect_server.wait_for_workers(home, api)
 
 
-def _up_gateway(home: Path, held: _Secrets, report: Report) -> None:
+def _up_gateway(home: Path, held: StackFile, report: Report) -> None:
     if "TRIPTYCH_GATEWAY_URL" not in environ and running_process(home, http_server.NAME) is None:
         report("starting the gateway")
-        http_server.start_gateway(home, ROOT, port=held.port("gateway.port"), environment={"TRIPTYCH_HOME": str(home)})
-
-
-def _remember(home: Path) -> _Secrets:
-    """The ports and credentials of this home, made at the first time; ports that others took are chosen anew."""
-    values = _read(home)
-    values.setdefault("TRIPTYCH_S3_ACCESS_KEY", secrets.token_hex(10))
-    values.setdefault("TRIPTYCH_S3_SECRET_KEY", secrets.token_hex(24))
-    values.setdefault("TRIPTYCH_STACK_POSTGRES_PASSWORD", secrets.token_hex(24))
-    values.setdefault("TRIPTYCH_STACK_TOKEN", secrets.token_hex(24))
-    values.setdefault("TRIPTYCH_GATEWAY_TOKEN", secrets.token_urlsafe(32))
-    # With a user's name, so that `curl --user` and the like take it as it is.
-    values.setdefault("TRIPTYCH_PREFECT_AUTH_STRING", f"triptych:{secrets.token_hex(24)}")
-    owners = {
-        seaweed.NAME: seaweed.PORTS,
-        postgres.NAME: ("postgres.port",),
-        prefect_server.SERVER: ("prefect.port",),
-        http_server.NAME: ("gateway.port",),
-    }
-    for part, names in owners.items():
-        if running_process(home, part) is None:
-            _choose_ports(values, names)
-    held = _Secrets(values)
-    values["TRIPTYCH_S3_ENDPOINT"] = f"127.0.0.1:{held.port('s3.port')}"
-    values["TRIPTYCH_POSTGRES_DSN"] = postgres.dsn(held.port("postgres.port"), held.password, "triptych")
-    values["TRIPTYCH_PREFECT_API_URL"] = f"http://127.0.0.1:{held.port('prefect.port')}/api"
-    values["TRIPTYCH_GATEWAY_URL"] = f"http://127.0.0.1:{held.port('gateway.port')}"
-    _write(home, values)
-    return held
-
-
-def _choose_ports(values: dict[str, str], names: tuple[str, ...]) -> None:
-    for name in names:
-        known = values.get(_variable(name))
-        if known is None or not is_free(int(known)):
-            taken = {value for key, value in values.items() if key.startswith("TRIPTYCH_STACK_PORT_")}
-            values[_variable(name)] = next(str(p) for p in free_ports(len(taken) + 1) if str(p) not in taken)
-
-
-def _variable(name: str) -> str:
-    return f"TRIPTYCH_STACK_PORT_{name.replace('.', '_').upper()}"
-
-
-def _read(home: Path) -> dict[str, str]:
-    path = stack_file(home)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def _write(home: Path, values: dict[str, str]) -> None:
-    path = stack_file(home)
-    fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text("".join(f"{name}={value}\n" for name, value in sorted(values.items())), encoding="utf-8")
-    fresh.replace(path)
+        environment = {"TRIPTYCH_HOME": str(home)} | held.s3_environment("gateway")
+        http_server.start_gateway(home, ROOT, port=held.port("gateway.port"), environment=environment)
 
 
 @contextmanager

@@ -56,6 +56,24 @@ def password(
     answer({"part": part, "password": secret.get_secret_value()}, as_json, secret.get_secret_value())
 
 
+def rights(
+    role: Annotated[Literal["worker", "gateway"], typer.Argument(help="Whose rights.")],
+    only: Annotated[list[str] | None, typer.Option(help="A project it works for; repeatable. All if left out.")] = None,
+    bucket: Annotated[str, typer.Option(help="The bucket.")] = "triptych",
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Print the least rights of a role as an S3 policy, for an S3 server of your own."""
+    import json
+
+    from gateway.s3_rights import EVERY_PROJECT, policy
+    from storage.artifacts import checked_project
+
+    projects = [checked_project(name) for name in only or []] or [EVERY_PROJECT]
+    document = policy(role, bucket, projects)
+    answer(document, as_json, json.dumps(document, indent=1))
+
+
 def doctor(project: Project = "default", as_json: Json = False) -> None:
     """Check this machine, the models and the stack, and say what to do about what is wrong."""
     from gateway.doctor import examine

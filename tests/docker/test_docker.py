@@ -403,7 +403,7 @@ def test_the_s3_command_makes_a_server_that_answers_only_who_has_the_keys(tmp_pa
 
 
 def deploy(settings: Settings, **others: str) -> subprocess.CompletedProcess[str]:
-    told = {f"TRIPTYCH_{name.upper()}": value for name, value in settings.model_dump(mode="json").items() if value}
+    told = {f"TRIPTYCH_{name.upper()}": str(value) for name, value in settings.model_dump(mode="json").items() if value}
     told |= {
         "TRIPTYCH_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
         "TRIPTYCH_POSTGRES_DSN": settings.postgres_dsn.get_secret_value(),

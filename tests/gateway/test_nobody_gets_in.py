@@ -17,15 +17,15 @@ import pytest
 import websockets.sync.client
 from websockets.exceptions import WebSocketException
 
+from flows.platform import Platform
 from flows.settings import Settings, load_settings, stack_file
 from gateway import prefect_server, stack
 from gateway.api import create
 from gateway.processes import running_process
 from gateway.uploads import drop_into_inbox
-from storage.bucket import Bucket
+from gateway.work import do_there
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-SAMPLES = Path(__file__).parents[2] / "samples"
 REFUSALS = {400, 401, 403, 404, 405, 426}
 OPEN = {
     "s3": {"/healthz", "/status"},  # S3 and filer: empty; volume: disk use and volume numbers
@@ -199,21 +199,13 @@ def shown(text: str, secrets: dict[str, str]) -> set[str]:
     return {name for name, value in secrets.items() if value in text}
 
 
-def test_no_secret_stands_in_a_process_list_a_log_or_an_artifact(stack_home: Path, settings: Settings) -> None:
-    drop_into_inbox(
-        Bucket.connect(
-            endpoint=settings.s3_endpoint,
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key.get_secret_value(),
-            name=settings.bucket,
-            secure=False,
-            region=settings.s3_region,
-        ),
-        [SAMPLES / "autumn-market.txt"],
-    )
+def test_no_secret_stands_in_a_process_list_a_log_or_an_artifact(
+    stack_home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text(f"A note about {uuid4()} that nobody else wrote.\n", encoding="utf-8")
+    drop_into_inbox(Platform(settings).bucket, [note])
     secrets = secrets_of(stack_home)
-    from gateway.work import do_there
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRIPTYCH_HOME", str(stack_home))
         do_there("process-inbox", {"project": "default"}, "default", lambda _: None)

@@ -21,6 +21,8 @@ WORKERS = {"worker-cpu": "cpu", "worker-gpu": "gpu"}
 """Each worker's pool."""
 SLOTS = {"cpu": 3, "gpu": 1}
 """How many warm processes a pool has; with GPUs, `gpu` has one on each."""
+ATTEMPTS = 5
+"""How often a run whose process dies is begun before it is parked; `TRIPTYCH_WARM_PROCESS_ATTEMPTS` says otherwise."""
 QUEUES = {"interactive": 1, "batch": 10}
 """The queues of the pool `gpu` and their priorities; 1 goes first."""
 REFUSED = (401, 403)
@@ -153,6 +155,7 @@ def _warm_options(home: Path, worker: str, pool: str) -> dict[str, str]:
         "WARM_PROCESS_PRELOAD": ",".join(preload),
         "WARM_PROCESS_REPORT": "flows.warm:loaded_models",
         "WARM_PROCESS_STATUS_FILE": str(status_file(home, worker)),
+        "WARM_PROCESS_ATTEMPTS": str(ATTEMPTS),
     }
     return chosen | {name: environ[f"TRIPTYCH_{name}"] for name in chosen if f"TRIPTYCH_{name}" in environ}
 

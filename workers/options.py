@@ -29,6 +29,9 @@ class WarmOptions(BaseSettings):
     report: str = Field(
         default="", description="`module:name` of a callable that tells the loaded models: {name: bytes}."
     )
+    attempts: int = Field(
+        default=1, ge=1, description="How often a run whose process or worker dies is begun, at most."
+    )
     cancel_grace_seconds: float = Field(default=30.0, ge=0, description="Then a flow that does not yield is killed.")
     drain_seconds: float = Field(default=8.0, ge=0, description="How long a stopping worker waits for its runs.")
     recycle_runs: int = Field(default=0, ge=0, description="A process is replaced after so many runs; 0: never.")

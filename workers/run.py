@@ -13,7 +13,7 @@ from workers.job import WarmProcessJobConfiguration
 from workers.messages import Done, RunFlow, Suspend
 from workers.options import WarmOptions
 from workers.slot import ProcessEnded, Slot
-from workers.states import crash, finish_cancel, is_over
+from workers.states import finish_cancel, is_over, put_back
 
 _ASK_AGAIN_SECONDS = 0.1
 _NEW_PROCESSES = 3
@@ -115,7 +115,7 @@ class Run:
             await self._run_hooks("cancellation")
             await finish_cancel(self._client, self.id, "Cancelled; the flow did not yield, and its process was killed.")
             return
-        crashed = await crash(self._client, self.id, self._abandoned or reason)
+        crashed = await put_back(self._client, self.id, self._abandoned or reason, self._options.attempts)
         if crashed is not None and self._abandoned is None:
             self._flow_run = crashed
             await self._run_hooks("crashed")
@@ -136,4 +136,5 @@ class Run:
         if flow_run.state.is_cancelling():
             await finish_cancel(self._client, self.id, "Cancelled before the flow began.")
         elif done.outcome == "broken":
-            await crash(self._client, self.id, done.problem or "The flow ended without a state.")
+            problem = done.problem or "The flow ended without a state."
+            await put_back(self._client, self.id, problem, self._options.attempts)

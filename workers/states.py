@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -9,11 +10,14 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, ObjectNotFound, Pause
-from prefect.states import Cancelled, Crashed, Pending
+from prefect.states import AwaitingRetry, Cancelled, Crashed, Pending
+from prefect.types._datetime import now
 from prefect.utilities.engine import propose_state
 
 _T = TypeVar("_T")
 _PAUSE_SECONDS = 2.0
+_RETRY_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
+"""Before the second attempt, and twice as long before each further one."""
 
 
 async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:
@@ -64,6 +68,33 @@ async def crash(client: PrefectClient, flow_run_id: UUID, message: str) -> FlowR
         return None
     flow_run.state = state
     return flow_run if state.is_crashed() else None
+
+
+async def put_back(client: PrefectClient, flow_run_id: UUID, reason: str, attempts: int) -> FlowRun | None:
+    """Let a run whose process died wait for another attempt, or say Crashed when it had them all.
+
+    Returns the run when it crashed by this.
+    """
+    flow_run = await is_over(client, flow_run_id)
+    if flow_run is None or flow_run.state is None:
+        return None
+    begun = await _attempts(client, flow_run_id)
+    if begun >= attempts or flow_run.state.is_cancelling():
+        given_up = f"Given up after {begun} attempts. The last one: " if attempts > 1 else ""
+        return await crash(client, flow_run_id, given_up + reason)
+    pause = timedelta(seconds=min(_LONGEST_PAUSE_SECONDS, _RETRY_SECONDS * 2 ** max(0, begun - 1)))
+    again = AwaitingRetry(message=f"{reason} It had {begun} of {attempts} attempts.", scheduled_time=now("UTC") + pause)
+    await patiently(lambda: client.set_flow_run_state(flow_run_id, again, force=True))
+    return None
+
+
+async def _attempts(client: PrefectClient, flow_run_id: UUID) -> int:
+    """How often the run was claimed since it last ended: a flow that cannot even be loaded never says Running."""
+    states = await patiently(lambda: client.read_flow_run_states(flow_run_id))
+    claims = 0
+    for state in sorted(states, key=lambda one: one.timestamp):
+        claims = 0 if state.is_final() else claims + state.is_pending()
+    return claims
 
 
 async def finish_cancel(client: PrefectClient, flow_run_id: UUID, message: str) -> None:

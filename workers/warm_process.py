@@ -23,7 +23,7 @@ from workers.order import Turns
 from workers.queues import Queues
 from workers.run import Run
 from workers.slot import Slot, process_environment
-from workers.states import claim, crash
+from workers.states import claim, patiently, put_back
 from workers.status import WorkerStatus, serve_status, write_status
 from workers.sweep import sweep
 from workers.tasks import Tasks
@@ -68,7 +68,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         await super().setup()
         for slot in self.slots:
             self._tasks.start(slot.keep())
-        self._tasks.start(sweep(self.client, self._work_pool_name, self.options.machine, self._logger))
+        self._tasks.start(sweep(self.client, self._work_pool_name, self.options, self._logger))
         self._tasks.start(watch(self.client, self.runs, self.options.watch_seconds))
         self._tasks.start(self._write_status())
         if self.options.status_port:
@@ -175,7 +175,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             await self._mark_flow_run_as_cancelled(flow_run, {"message": "Its deployment no longer exists."})
         except Exception as error:
             self.get_flow_run_logger(flow_run).exception("The warm worker could not run this flow run")
-            await crash(self.client, flow_run.id, f"The warm worker could not run it: {error}")
+            await put_back(self.client, flow_run.id, f"The worker could not run it: {error}", self.options.attempts)
         finally:
             slot.flow_run_id = None
             self._submitting_flow_run_ids.discard(flow_run.id)
@@ -206,12 +206,11 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
 
     async def _note(self, flow_run: FlowRun, slot: Slot) -> None:
         """Tell the server which process has the run: a cancel, and the sweep after a crash, need it."""
-        try:
-            await self.client.update_flow_run(flow_run_id=flow_run.id, infrastructure_pid=self._place(slot))
+        pid = self._place(slot)
+        with suppress(ObjectNotFound, httpx.TransportError):  # a deleted run needs no note
+            await patiently(lambda: self.client.update_flow_run(flow_run_id=flow_run.id, infrastructure_pid=pid))
             await asyncio.sleep(_LABELS_AFTER_SECONDS)
             await self._give_worker_labels_to_flow_run(flow_run.id)
-        except (ObjectNotFound, httpx.TransportError):
-            return  # a deleted run needs no note; without a server there is none to tell
 
     def _place(self, slot: Slot) -> str:
         return str(Infrastructure(self.options.machine, slot.name, slot.pid, started_at(slot.pid)))

@@ -165,3 +165,17 @@ async def settings_of_run(path: str) -> None:
 @flow
 async def log_a_line() -> None:
     get_run_logger().info("a line of %s", get_run_context().flow_run.name)  # type: ignore[union-attr]
+
+
+@flow
+async def die_at_first(path: str, times: int) -> None:
+    tell(path, "begun")
+    if len(Path(path).read_text(encoding="utf-8").splitlines()) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@flow
+async def sleep_at_first(path: str, seconds: float) -> None:
+    tell(path, "begun")
+    if len(Path(path).read_text(encoding="utf-8").splitlines()) == 1:
+        await asyncio.sleep(seconds)

@@ -11,6 +11,12 @@ class FlowError(Exception):
 class RunFailed(FlowError):
     """A run that this one waited for did not complete."""
 
+    retryable = True
+
+
+class RunRefused(FlowError):
+    """A run that this one waited for cannot be done before a person changes something."""
+
 
 class NothingToDo(FlowError):
     """The request names nothing that the flow could work on."""

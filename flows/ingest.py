@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -20,12 +21,14 @@ from flows.showing import ingest_page
 from modalities.errors import ModalityError
 from modalities.media import CAPS, identify
 from storage.artifacts import Artifact
-from storage.bucket import Bucket
+from storage.bucket import Readable, described
 from storage.errors import ObjectNotFound, TooLarge
 from storage.records import ArtifactRecord, Kind
 
 NAME = "name"
 """The user metadata that carries a person's file name, percent-encoded."""
+CHUNK = 100
+"""How many files are taken in before the next ones are begun: what a crash can cost at most, besides what is kept."""
 _FILES_AT_ONCE = 4
 _SMALL = 8 * 1024 * 1024
 
@@ -63,26 +66,47 @@ class UploadedFiles(Form):
     project: str = project_field()
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What became of one object, the ETag of the very object that was read, and the record it has now.
+
+    The ETag is empty when there was nothing under the key any more.
+    """
+
+    item: IngestItem
+    etag: str
+    record: ArtifactRecord | None
+
+
 @flow(name="ingest")
 async def ingest(files: UploadedFiles) -> State[Any]:
     """Take uploaded files into the project: stored once, recorded, and findable."""
 
     async def work(job: Job) -> IngestReport:
-        report = await ingest_files(job, files.keys, tuple(files.labels))
-        await asyncio.to_thread(job.space.platform.bucket.remove_all, files.keys)
-        return report
+        return await ingest_files(job, files.keys, tuple(files.labels))
 
-    return await run_as_flow(files.project, work)
+    async def clear(job: Job) -> None:
+        await asyncio.to_thread(job.space.platform.bucket.remove_all, files.keys)
+
+    return await run_as_flow(files.project, work, afterwards=clear)
 
 
 async def ingest_files(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:
     """Store, record and index the objects under `keys`, which stay where they are."""
-    if not keys:
-        return IngestReport(items=[])
+    items: list[IngestItem] = []
+    for start in range(0, len(keys), CHUNK):
+        items += [one.item for one in await take_in(job, keys[start : start + CHUNK], labels)]
+    report = IngestReport(items=items)
+    await show_report(job, report)
+    return report
+
+
+async def take_in(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -> list[Taken]:
+    """Store, record and index a chunk of objects, which stay where they are; killed anywhere, it is called again."""
     slots = asyncio.Semaphore(_FILES_AT_ONCE)
     done = 0
 
-    async def take(key: str) -> tuple[IngestItem, ArtifactRecord | None]:
+    async def take(key: str) -> Taken:
         nonlocal done
         async with slots:
             taken = await asyncio.to_thread(_take, job, key, labels)
@@ -91,32 +115,44 @@ async def ingest_files(job: Job, keys: Sequence[str], labels: tuple[str, ...] = 
             return taken
 
     taken = await asyncio.gather(*(take(key) for key in keys))
-    records = {record.artifact.sha256: record for _, record in taken if record}
+    records = {one.record.artifact.sha256: one.record for one in taken if one.record}
     failures = await make_findable(job, list(records.values()))
-    items = [item.model_copy(update={"reason": failures.get(item.artifact or "", item.reason)}) for item, _ in taken]
-    report = IngestReport(items=items)
-    await job.show(
-        "files", ingest_page([(item.path, item.status, item.artifact or "", item.reason or "") for item in items])
-    )
-    return report
+    reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in taken]
+    return [
+        replace(one, item=one.item.model_copy(update={"reason": reason}))
+        for one, reason in zip(taken, reasons, strict=True)
+    ]
 
 
-def _take(job: Job, key: str, labels: tuple[str, ...]) -> tuple[IngestItem, ArtifactRecord | None]:
+async def show_report(job: Job, report: IngestReport) -> None:
+    """Show what became of each file."""
+    rows = [(item.path, item.status, item.artifact or "", item.reason or "") for item in report.items]
+    if rows:
+        await job.show("files", ingest_page(rows))
+
+
+def _take(job: Job, key: str, labels: tuple[str, ...]) -> Taken:
     """Store and record one object, unless it is nothing that we take."""
-    bucket = job.space.platform.bucket
-    name = key.rsplit("/", 1)[-1]
+    name, etag = key.rsplit("/", 1)[-1], ""
     try:
-        name = name_of(bucket, key)
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / "upload"
-            _download(bucket, key, path)
+            with job.space.platform.bucket.open(key) as stream:
+                found = described(key, stream)
+                name, etag = unquote(found.metadata.get(NAME, "")) or name, found.etag
+                _save(stream, path)
             record, is_new = store_file(job.space, path, name, labels)
     except ObjectNotFound:
-        return IngestItem(path=name, key=key, status="rejected", reason="It is not in the bucket any more."), None
+        return Taken(_rejected(name, key, "It is not in the bucket any more."), "", None)
     except (ModalityError, TooLarge) as error:
-        return IngestItem(path=name, key=key, status="rejected", reason=str(error)), None
+        return Taken(_rejected(name, key, str(error)), etag, None)
     status = "stored" if is_new else "duplicate"
-    return IngestItem(path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind), record
+    item = IngestItem(path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind)
+    return Taken(item, etag, record)
+
+
+def _rejected(name: str, key: str, reason: str) -> IngestItem:
+    return IngestItem(path=name, key=key, status="rejected", reason=reason)
 
 
 def bring_along(space: Space, path: Path) -> Artifact:
@@ -146,16 +182,8 @@ def _put(space: Space, path: Path, media_type: str) -> Artifact:
         return space.store.put(file, media_type)
 
 
-def name_of(bucket: Bucket, key: str) -> str:
-    """A person's name for an object: from its metadata, otherwise the last part of its key."""
-    found = bucket.stat(key)
-    if found is None:
-        raise ObjectNotFound(f"Nothing is stored under {key}.")
-    return unquote(found.metadata.get(NAME, "")) or key.rsplit("/", 1)[-1]
-
-
-def _download(bucket: Bucket, key: str, path: Path) -> None:
-    with bucket.open(key) as stream, path.open("wb") as file:
+def _save(stream: Readable, path: Path) -> None:
+    with path.open("wb") as file:
         size = 0
         for chunk in iter(lambda: stream.read(1024 * 1024), b""):
             size += len(chunk)

@@ -12,6 +12,7 @@ from modalities.room import Bounds
 from modalities.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
+from storage.claims import Claims
 from storage.database import Database
 from storage.footprints import Footprints
 from storage.index import SearchIndex
@@ -38,6 +39,7 @@ class Platform:
             name=settings.bucket,
             secure=settings.s3_secure,
             region=settings.s3_region,
+            patience_seconds=settings.patience_seconds,
         )
 
     @cached_property
@@ -51,7 +53,7 @@ class Platform:
 
     @cached_property
     def database(self) -> Database:
-        return Database.connect(self.settings.postgres_dsn.get_secret_value())
+        return Database.connect(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
 
     @cached_property
     def index(self) -> SearchIndex:
@@ -73,6 +75,10 @@ class Platform:
             idle_seconds=settings.models_idle_seconds or None,
         )
 
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
+
     def vector_space(self, model: str) -> str:
         """The name of the space that a model's vectors stand in: other weights, other space."""
         return f"{model}@{self.pool.digest(model)[:16]}"
@@ -88,7 +94,7 @@ class Platform:
             labels=Labels(self.bucket, project),
             recipes=recipes,
             refs=Refs(self.bucket, project),
-            answers=Answers(self.pool, store, recipes),
+            answers=Answers(self.pool, store, recipes, self.claims),
         )
 
 

@@ -5,26 +5,30 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger
 from prefect.artifacts import Artifact as PrefectArtifact
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterType, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import Artifact as KeptArtifact
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.deployments import arun_deployment
 from prefect.states import Completed, Failed
 from pydantic import BaseModel
 
-from flows.errors import EXPECTED, RunFailed
+from flows.errors import EXPECTED, RunFailed, RunRefused
 from flows.job import Job, Queue
 from flows.platform import Space, open_platform
-from flows.requests import decode_failure, encode_requests
+from flows.requests import decode_failure, encode_failure, encode_requests
 from modalities.answers import Answer
+from modalities.errors import ModalityError
 from modalities.operator import Progress, Request
 from storage.artifacts import Artifact, ArtifactStore
 
@@ -36,6 +40,8 @@ _ATTEMPTS = 3
 """How often the models are asked: when an alias moves to other weights meanwhile, the question has become another."""
 _POLL_SECONDS = 0.2
 _UPDATE_SECONDS = 0.5
+_PAUSES_SECONDS = (2.0, 10.0, 30.0)
+_SERVER_ERROR = 500
 
 ReportT = TypeVar("ReportT", bound=BaseModel)
 
@@ -52,7 +58,8 @@ class ProgressArtifact:
         if now - self._told < _UPDATE_SECONDS and fraction < 1.0:
             return
         self._told = now
-        with get_client(sync_client=True) as client:
+        # Progress that nobody can be told is no reason to stop.
+        with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
             client.update_artifact(self.id, ArtifactUpdate(data=round(min(fraction, 1.0) * 100, 1)))
 
 
@@ -62,19 +69,52 @@ async def run_as_flow(
     *,
     queue: Queue = "interactive",
     watch: UUID | None = None,
+    afterwards: Callable[[Job], Awaitable[None]] | None = None,
 ) -> State[Any]:
-    """Do the work of a flow run; its report goes to the bucket, and a person's mistake becomes one sentence."""
-    try:
-        space = open_platform().space(project)
-        progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0))
-        job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue)
+    """Do the work of a flow run; its report goes to the bucket, and a person's mistake becomes one sentence.
+
+    A server that does not answer costs another attempt, not the run. `afterwards` clears away what the work needed,
+    once the report is kept: a run that is begun again finds its report and does not work without it.
+    """
+    for pause in (*_PAUSES_SECONDS, None):
+        try:
+            return Completed(message=await _attempt(project, work, queue, watch, afterwards))
+        except (*EXPECTED, httpx.HTTPError) as error:
+            get_run_logger().error(str(error))
+            if not _passes(error):
+                return Failed(name=REFUSED, message=str(error))
+            if pause is None:
+                return Failed(message=f"{error} It was tried {len(_PAUSES_SECONDS) + 1} times.")
+            await asyncio.sleep(pause)
+    raise AssertionError("the last attempt returns")
+
+
+async def _attempt(
+    project: str,
+    work: Callable[[Job], Awaitable[ReportT]],
+    queue: Queue,
+    watch: UUID | None,
+    afterwards: Callable[[Job], Awaitable[None]] | None,
+) -> str:
+    space = open_platform().space(project)
+    progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0))
+    job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue)
+    said = await _said_before()
+    if said is None:
         report = await work(job)
+        said = str(report)
         await _publish(space.store, report)
-        await asyncio.to_thread(progress, 1.0)
-    except EXPECTED as error:
-        get_run_logger().error(str(error))
-        return Failed(name="Failed" if getattr(error, "retryable", False) else REFUSED, message=str(error))
-    return Completed(message=str(report))
+    if afterwards is not None:
+        await afterwards(job)
+    await asyncio.to_thread(progress, 1.0)
+    return said
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same work can succeed later without anybody changing anything."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= _SERVER_ERROR
+    return isinstance(error, httpx.HTTPError) or getattr(error, "retryable", False)
 
 
 async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress) -> list[Answer]:
@@ -95,10 +135,7 @@ async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queu
 
 async def fetch_report(client: PrefectClient, store: ArtifactStore, flow_run_id: UUID) -> dict[str, Any] | None:
     """What a completed run reported, or None when it left no report."""
-    found = await client.read_artifacts(
-        artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=[REPORT])),
-        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
-    )
+    found = await _reports(client, flow_run_id)
     if not found:
         return None
     reference = Artifact.model_validate_json(str(found[0].data))
@@ -131,18 +168,51 @@ async def _run_models(
         tags=[f"model:{requests[0].model}"],
         poll_interval=_POLL_SECONDS,
     )
+    said = (run.state.message if run.state else None) or "no reason was given"
+    if run.state is not None and run.state.is_crashed():
+        return await _one_by_one(space, requests, queue, progress, said)
+    if run.state is not None and run.state.name == REFUSED:
+        raise RunRefused(f"The run {run.name} that asks the models was refused: {said}")
     if run.state is None or not run.state.is_completed():
-        said = run.state.message if run.state else None
-        raise RunFailed(f"The run {run.name} that asks the models did not complete: {said or 'no reason was given'}")
+        raise RunFailed(f"The run {run.name} that asks the models did not complete: {said}")
     async with get_client() as client:
         report = await fetch_report(client, space.store, run.id)
     return report["failures"] if report else {}
 
 
+async def _one_by_one(
+    space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress, said: str
+) -> dict[str, Any]:
+    """Ask again in halves, so that one request that kills every process it meets keeps no other from its answer."""
+    if len(requests) == 1:
+        error = ModalityError(f"Every process that worked on it ended: {said}")
+        return {space.answers.recipe(requests[0]).key: encode_failure(error)}
+    half = len(requests) // 2
+    failures = [await _run_models(space, part, queue, progress) for part in (requests[:half], requests[half:])]
+    return failures[0] | failures[1]
+
+
 async def _publish(store: ArtifactStore, report: BaseModel) -> None:
     """Keep the report in the bucket, and its reference with the run."""
     kept = await asyncio.to_thread(store.put, report.model_dump_json().encode(), "application/json")
-    await PrefectArtifact(type=REPORT, data=kept.model_dump()).acreate()
+    await PrefectArtifact(type=REPORT, data=kept.model_dump(), description=str(report)).acreate()
+
+
+async def _said_before() -> str | None:
+    """What an earlier attempt of this run reported, if it came that far."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.run_count <= 1:
+        return None
+    async with get_client() as client:
+        found = await _reports(client, context.flow_run.id)
+    return (found[0].description or "Done.") if found else None
+
+
+async def _reports(client: PrefectClient, flow_run_id: UUID) -> list[KeptArtifact]:
+    return await client.read_artifacts(
+        artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=[REPORT])),
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+    )
 
 
 async def _show(key: str, markdown: str) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, count
 from typing import Any
 
 from prefect import flow
@@ -10,9 +13,15 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.form import Form, project_field
-from flows.ingest import IngestItem, IngestReport, ingest_files
+from flows.ingest import CHUNK, IngestReport, Taken, show_report, take_in
 from flows.job import Job
 from flows.prefect_job import run_as_flow
+from storage.bucket import Bucket, StoredObject
+from storage.claims import Claimant
+from storage.errors import Conflict
+
+_RUNS_AT_ONCE = 2
+"""Of one inbox; one more leaves at once, so that a full inbox does not take every slot of the pool."""
 
 
 class Inbox(Form):
@@ -36,35 +45,90 @@ async def process_inbox(inbox: Inbox | None = None) -> State[Any]:
 
 
 async def empty_inbox(job: Job, inbox: Inbox) -> IngestReport:
-    """An object leaves the inbox last: after it is stored, recorded and findable, or in quarantine."""
-    bucket = job.space.platform.bucket
-    listed = await asyncio.to_thread(lambda: [found.key for found in bucket.objects(inbox.prefix)])
-    keys = [key for key in listed if not key.endswith("/")][: inbox.limit]
-    report = await ingest_files(job, keys)
-    for item in report.items:
-        if item.status == "rejected":
-            await asyncio.to_thread(_quarantine, job, item)
-    await asyncio.to_thread(bucket.remove_all, keys)
+    """An object leaves the inbox last: after it is stored, recorded and findable, or in quarantine.
+
+    Runs at the same time share the work: each takes the next hundred that no other has claimed. What a dead run had
+    claimed is free at once, and what it had done is found done.
+    """
+    claims = job.space.platform.claims
+    taken: list[Taken] = []
+    with claims.claimant() as seat, claims.claimant() as mine:
+        seats = [f"inbox {inbox.prefix} run {number}" for number in range(_RUNS_AT_ONCE)]
+        if any(await asyncio.to_thread(seat.take, seats)):
+            listed = await asyncio.to_thread(_waiting, job.space.platform.bucket, inbox.prefix)
+            for chunk in _chunks(listed):
+                ours = (await asyncio.to_thread(_claimed, mine, chunk))[: inbox.limit - len(taken)]
+                taken += await _take_chunk(job, ours) if ours else []
+                await asyncio.to_thread(mine.release)
+                if len(taken) == inbox.limit:
+                    break
+    report = IngestReport(items=[one.item for one in taken])
+    await show_report(job, report)
     return report
 
 
 class Rejection(BaseModel):
-    """Why a file is in quarantine."""
+    """Why a file is in quarantine; `etag` is the S3 server's name for the very object that was refused."""
 
     name: str
     reason: str
     project: str
     rejected: datetime
+    etag: str
 
 
-def _quarantine(job: Job, item: IngestItem) -> None:
-    """Copy the object to quarantine, its reason beside it."""
+async def _take_chunk(job: Job, found: Sequence[StoredObject]) -> list[Taken]:
+    """Take the objects in, and out of the inbox; those that another run has taken meanwhile are its to report."""
+    taken = [one for one in await take_in(job, [one.key for one in found]) if one.etag]
     bucket = job.space.platform.bucket
-    place = f"quarantine/{item.key.partition('/')[2]}"
-    if bucket.stat(item.key) is None:
-        return
-    why = Rejection(name=item.path, reason=item.reason or "", project=job.space.project, rejected=datetime.now(UTC))
-    bucket.copy(item.key, place)
-    bucket.put(
-        f"{place}.json", json.dumps(why.model_dump(mode="json"), indent=1).encode(), media_type="application/json"
+    for one in taken:
+        if one.item.status != "rejected" or await asyncio.to_thread(_quarantine, job, one):
+            await asyncio.to_thread(partial(bucket.remove_if, one.item.key, one.etag))
+    return taken
+
+
+def _quarantine(job: Job, one: Taken) -> bool:
+    """Keep the reason, then the object beside it; False when another object stands in its place by now."""
+    bucket = job.space.platform.bucket
+    rejection = Rejection(
+        name=one.item.path,
+        reason=one.item.reason or "",
+        project=job.space.project,
+        rejected=datetime.now(UTC),
+        etag=one.etag,
     )
+    document = json.dumps(rejection.model_dump(mode="json"), indent=1).encode()
+    place = _place(bucket, one, document)
+    try:
+        bucket.copy(one.item.key, place, etag=one.etag)
+    except Conflict:
+        if bucket.stat(place) is None:
+            bucket.remove(f"{place}.json")
+        return False
+    return True
+
+
+def _place(bucket: Bucket, one: Taken, document: bytes) -> str:
+    """Where the object goes, its reason there already; an earlier one of the same name keeps its own place."""
+    path = f"quarantine/{one.item.key.partition('/')[2]}"
+    for place in chain([path], (f"{path}~{number}" for number in count(2))):
+        why = f"{place}.json"
+        if bucket.create(why, document, media_type="application/json"):
+            return place
+        if Rejection.model_validate_json(bucket.get(why)).etag == one.etag:
+            return place
+    raise AssertionError("there are places without end")
+
+
+def _waiting(bucket: Bucket, prefix: str) -> list[StoredObject]:
+    return [found for found in bucket.objects(prefix) if not found.key.endswith("/")]
+
+
+def _claimed(claimant: Claimant, chunk: Sequence[StoredObject]) -> list[StoredObject]:
+    free = claimant.take([found.key for found in chunk])
+    return [found for found, is_free in zip(chunk, free, strict=True) if is_free]
+
+
+def _chunks(listed: Sequence[StoredObject]) -> Iterator[Sequence[StoredObject]]:
+    for start in range(0, len(listed), CHUNK):
+        yield listed[start : start + CHUNK]

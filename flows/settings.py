@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     s3_region: str | None = "us-east-1"
     bucket: str = "triptych"
     postgres_dsn: SecretStr = Field(description="libpq connection string of the index database")
+    patience_seconds: float = Field(default=5.0, ge=0, description="how long a server that restarts is waited for")
     prefect_api_url: str | None = None
     prefect_auth_string: SecretStr | None = Field(default=None, description="the password of the Prefect server")
     prefect_api_key: SecretStr | None = Field(default=None, description="a key of Prefect Cloud, instead")

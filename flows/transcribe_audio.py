@@ -14,8 +14,9 @@ from flows.prefect_job import run_as_flow
 from flows.showing import downloads, transcript_page
 from flows.subjects import Subject, subject
 from flows.translate_text import translate_lines
+from modalities.segments import Segment
 from modalities.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
-from modalities.transcription import Segment, Transcribe, read_segments
+from modalities.transcription import Transcribe, read_segments
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 

@@ -130,6 +130,9 @@ def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "DO_NOT_TRACK": "1",
+        # Runs in hand outlive a restart of any server; 500 is what Prefect's says without its database.
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+        "TRIPTYCH_PATIENCE_SECONDS": "60",
         "TRIPTYCH_HOME": str(home),
         "TRIPTYCH_ROOT": str(root),
         "TOKENIZERS_PARALLELISM": "false",

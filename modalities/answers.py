@@ -8,22 +8,26 @@ from functools import partial
 from typing import Any
 
 from modalities.errors import ModalityError
-from modalities.operator import Operator, Progress, Request, Result, ResultT, no_progress
+from modalities.operator import InPieces, Operator, Progress, Request, Result, ResultT, no_progress
 from modalities.pool import OperatorPool
 from storage.artifacts import ArtifactStore
+from storage.claims import Claimant, Claims
 from storage.recipes import Recipe, RecipeBook, RecipeRecord
 
 Answer = Result | ModalityError
 _LOOKUPS_AT_ONCE = 4
+_LOOK_AGAIN_SECONDS = 0.2
+"""How often somebody else's work in hand is looked at."""
 
 
 class Answers:
     """The questions and answers of one project."""
 
-    def __init__(self, pool: OperatorPool, store: ArtifactStore, recipes: RecipeBook) -> None:
+    def __init__(self, pool: OperatorPool, store: ArtifactStore, recipes: RecipeBook, claims: Claims) -> None:
         self._pool = pool
         self._store = store
         self._recipes = recipes
+        self._claims = claims
 
     def find(self, request: Request[ResultT]) -> ResultT | None:
         """The answer, if somebody has it already. Loads no model."""
@@ -50,7 +54,8 @@ class Answers:
     def run_all(self, requests: Sequence[Request[Any]], progress: Progress = no_progress) -> list[Answer]:
         """One answer per request, in order, with the error in the place of one that failed.
 
-        Equal requests run once. Each batch is recorded as soon as it is done, so that what follows it can die.
+        Equal requests run once, also when others ask them at the same time: each batch is claimed, and what others
+        have claimed is waited for. Each batch is recorded as soon as it is done, so that what follows it can die.
         """
         answers: dict[Request[Any], Answer] = {
             request: found
@@ -63,10 +68,10 @@ class Answers:
         for model in groups:
             self._pool.check_fits(model)
         for model, asked in groups.items():
-            with self._pool.operator(model) as operator:
-                for batch in _batches(asked, operator.batch_size):
+            with self._pool.operator(model) as operator, self._claims.claimant() as claimant:
+                for batch in self._claimed(claimant, asked, operator.batch_size):
                     share = _share(progress, done, len(batch), len(missing))
-                    answers.update(zip(batch, self._run_batch(operator, batch, share), strict=True))
+                    answers.update(zip(batch, self._answer_batch(operator, batch, share), strict=True))
                     done += len(batch)
         progress(1.0)
         return [answers[request] for request in requests]
@@ -82,12 +87,53 @@ class Answers:
                         records[request] = result if failed else self._record(request, result, None)
         return [records[request] for request in requests]
 
+    def _claimed(self, claimant: Claimant, asked: Sequence[Request[Any]], size: int) -> Iterator[list[Request[Any]]]:
+        """The requests in batches that nobody else works on meanwhile; each is released when the next is asked for."""
+        waiting = {request: f"{self._store.project}/{self._pool.recipe(request).key}" for request in asked}
+        while waiting:
+            batch: list[Request[Any]] = []
+            for some in _batches(list(waiting), size):
+                free = claimant.take([waiting[request] for request in some])
+                batch += [request for request, is_free in zip(some, free, strict=True) if is_free]
+                if len(batch) >= size:
+                    break
+            for start in range(0, len(batch), size):
+                yield batch[start : start + size]
+            claimant.release()
+            taken = set(batch)
+            waiting = {request: name for request, name in waiting.items() if request not in taken}
+            if not batch:
+                time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _answer_batch(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> list[Answer]:
+        """The answers of a claimed batch: whoever had claimed it before may have left some."""
+        left = dict(zip(batch, self.find_all(batch), strict=True))
+        missing = [request for request, answer in left.items() if answer is None]
+        made = dict(zip(missing, self._run_batch(operator, missing, progress), strict=True)) if missing else {}
+        return [answer if answer is not None else made[request] for request, answer in left.items()]
+
     def _run_batch(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> list[Answer]:
         started = time.perf_counter()
-        results = operator(batch, self._store, progress)
+        results = self._ask(operator, batch, progress)
         seconds = round((time.perf_counter() - started) / len(batch), 4)
         with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as threads:
             return list(threads.map(partial(self._keep, seconds=seconds), batch, results))
+
+    def _ask(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> Sequence[Answer]:
+        if not isinstance(operator, InPieces):
+            return operator(batch, self._store, progress)
+        shares = [_share(progress, number, 1, len(batch)) for number in range(len(batch))]
+        return [operator.answer(one, self._store, share, self._once) for one, share in zip(batch, shares, strict=True)]
+
+    def _once(self, part: Request[ResultT], work: Callable[[], ResultT], /) -> ResultT:
+        """A piece of a claimed request: found, or made and kept at once."""
+        found = self.find(part)
+        if found is not None:
+            return found
+        started = time.perf_counter()
+        made = work()
+        seconds = round(time.perf_counter() - started, 4)
+        return self._keep(part, made, seconds=seconds)  # pyright: ignore[reportReturnType]
 
     def _keep(self, request: Request[Any], result: Answer, *, seconds: float) -> Answer:
         if isinstance(result, ModalityError):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -122,6 +122,21 @@ class Operator(Protocol[ResultT_co]):
         self, requests: Sequence[Any], store: ArtifactStore, progress: Progress
     ) -> Sequence[ResultT_co | ModalityError]:
         """One result per request, in order; an error in its place where one request cannot be answered."""
+        ...
+
+
+class Once(Protocol):
+    """Answers a part of a request: read where somebody has it already, otherwise worked out now, and kept."""
+
+    def __call__(self, part: Request[ResultT], work: Callable[[], ResultT], /) -> ResultT: ...
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """An operator that answers a long request piece by piece, so that what is done outlives a crash."""
+
+    def answer(self, request: Any, store: ArtifactStore, progress: Progress, once: Once) -> Result | ModalityError:
+        """One result, whose pieces went through `once`; or the error of a request that cannot be answered."""
         ...
 
 

@@ -13,7 +13,7 @@ from itertools import accumulate, zip_longest
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modalities.transcription import Segment
+from modalities.segments import Segment
 
 COLUMNS = 42
 LONGEST_SECONDS = 7.0

@@ -1,6 +1,7 @@
 """Transcription: what was said in a recording, in which language, and when, word by word."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from modalities.devices import choose_device
 from modalities.errors import InvalidRequest, ModalityError, ModelUnavailable
 from modalities.joined_weights import model_folder
-from modalities.operator import ModelSpec, Progress, Request, Result, Weights
+from modalities.operator import ModelSpec, Once, Progress, Request, Result, ResultT, Weights
 from modalities.seeded_decoder import SeededDecoder
+from modalities.segments import SEGMENTS, Segment, segments_of
 from modalities.sound import SAMPLE_RATE, Piece, read_pieces
 from storage.artifacts import Artifact, ArtifactStore
 
@@ -20,28 +22,6 @@ _SHORTEST_SECONDS = 0.02
 _TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh", "iw": "he"}
 _FROM_WHISPER = {"jw": "jv"}
 _WRITTEN_WITHOUT_SPACES = frozenset({"ja", "zh", "yue", "th", "lo", "km", "my", "bo"})
-
-
-class Word(BaseModel):
-    """A word with its punctuation, its times in seconds from the start, and how sure the model is (0 to 1)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    start_seconds: float = Field(ge=0)
-    end_seconds: float = Field(ge=0)
-    text: str
-    probability: float = Field(ge=0, le=1)
-
-
-class Segment(BaseModel):
-    """A stretch of speech, about a sentence; its words joined are its text, apart from outer spaces."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    start_seconds: float = Field(ge=0)
-    end_seconds: float = Field(ge=0)
-    text: str
-    words: tuple[Word, ...] = ()
 
 
 class Transcript(Result):
@@ -62,6 +42,24 @@ class Transcribe(Request[Transcript]):
     task: Literal["transcribe", "translate"] = Field(
         default="transcribe", description="translate: into English, in one step."
     )
+
+
+class PieceTranscript(Result):
+    """What is said in one piece; `language` is None where nobody was heard."""
+
+    language: str | None
+    language_probability: float
+    segments: Artifact = Field(description="application/json: the segments, with times within the recording.")
+
+
+class TranscribePiece(Request[PieceTranscript]):
+    """Write down one piece of a long recording. Its answer is kept, so that a crash costs one piece."""
+
+    audio: Artifact
+    start_seconds: float
+    end_seconds: float
+    language: str | None
+    task: Literal["transcribe", "translate"]
 
 
 class TranscriptDocument(BaseModel):
@@ -91,7 +89,7 @@ class WhisperOptions(BaseModel):
 class Whisper:
     """Whisper models in CTranslate2 form, through faster-whisper."""
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, model: Any, decoder: SeededDecoder, options: WhisperOptions) -> None:
         self.batch_size = 1  # an answer is kept as soon as its recording is done
@@ -129,31 +127,43 @@ class Whisper:
         self, requests: Sequence[Transcribe], store: ArtifactStore, progress: Progress
     ) -> Sequence[Transcript | ModalityError]:
         """One transcript per recording; silence, noise and recordings of a few milliseconds have an empty text."""
-        answers: list[Transcript | ModalityError] = []
-        for number, request in enumerate(requests):
-            share = _share(progress, number, len(requests))
-            try:
-                answers.append(self._transcribe(request, store, share))
-            except ModalityError as error:
-                answers.append(error)
-            share(1.0)
-        return answers
+        shares = [_share(progress, number, len(requests)) for number in range(len(requests))]
+        return [self.answer(request, store, share, _again) for request, share in zip(requests, shares, strict=True)]
 
-    def _transcribe(self, request: Transcribe, store: ArtifactStore, progress: Progress) -> Transcript:
+    def answer(
+        self, request: Transcribe, store: ArtifactStore, progress: Progress, once: Once
+    ) -> Transcript | ModalityError:
+        """The transcript of one recording; the pieces of a long one go through `once`."""
+        try:
+            transcript = self._transcribe(request, store, progress, once)
+        except ModalityError as error:
+            return error
+        progress(1.0)
+        return transcript
+
+    def _transcribe(self, request: Transcribe, store: ArtifactStore, progress: Progress, once: Once) -> Transcript:
         language = self._whisper_language(request.language)
         probability = 1.0 if language else 0.0
         segments: list[Segment] = []
         duration, done = 0.0, 0.0
-        self._decoder.restart()
         with store.local(request.audio) as path:
             for piece in read_pieces(path):
-                heard, info = self._listen(piece, language, request.task)
-                for segment in heard:
-                    segments.append(segment)
-                    within = (segment.end_seconds - piece.start_seconds) / (piece.end_seconds - piece.start_seconds)
-                    progress(done + (piece.done - done) * min(within, 1.0))
-                if language is None and info and segments:
-                    language, probability = info
+                asked = TranscribePiece(
+                    model=request.model,
+                    audio=request.audio,
+                    start_seconds=round(piece.start_seconds, 3),
+                    end_seconds=round(piece.end_seconds, 3),
+                    language=language,
+                    task=request.task,
+                )
+                told = _part(progress, done, piece.done)
+                # A recording of one piece is kept as a whole, a moment later.
+                keep = _again if duration == 0.0 and piece.done >= 1.0 else once
+                heard = keep(asked, partial(self._hear, asked, piece, store, told))
+                said = SEGMENTS.validate_json(store.get(heard.segments))
+                segments += said
+                if language is None and heard.language and segments:
+                    language, probability = heard.language, heard.language_probability
                 duration, done = piece.end_seconds, piece.done
                 progress(done)
         spoken = _FROM_WHISPER.get(language, language) if language else UNDETERMINED
@@ -168,22 +178,29 @@ class Whisper:
             document=store.put(document.model_dump_json().encode(), "application/json"),
         )
 
-    def _listen(
-        self, piece: Piece, language: str | None, task: str
-    ) -> tuple[Iterable[Segment], tuple[str, float] | None]:
-        """The segments of one piece, as they come, and the language heard with its probability."""
-        if len(piece.samples) < _SHORTEST_SECONDS * SAMPLE_RATE:
-            return (), None
-        found, info = self._model.transcribe(
-            piece.samples,
+    def _hear(self, asked: TranscribePiece, piece: Piece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
+        language, probability = None, 0.0
+        segments: list[Segment] = []
+        if len(piece.samples) >= _SHORTEST_SECONDS * SAMPLE_RATE:
+            self._decoder.restart()
+            found, info = self._model.transcribe(
+                piece.samples,
+                language=asked.language,
+                task=asked.task,
+                beam_size=self._options.beam_size,
+                temperature=list(self._options.temperatures),
+                vad_filter=True,
+                word_timestamps=True,
+            )
+            language, probability = info.language, float(info.language_probability)
+            for segment in segments_of(found, piece):
+                segments.append(segment)
+                progress((segment.end_seconds - piece.start_seconds) / (piece.end_seconds - piece.start_seconds))
+        return PieceTranscript(
             language=language,
-            task=task,
-            beam_size=self._options.beam_size,
-            temperature=list(self._options.temperatures),
-            vad_filter=True,
-            word_timestamps=True,
+            language_probability=round(probability, 4),
+            segments=store.put(SEGMENTS.dump_json(segments), "application/json"),
         )
-        return _segments(found, piece), (info.language, float(info.language_probability))
 
     def _whisper_language(self, language: str | None) -> str | None:
         """Whisper's code for a BCP 47 tag. Raises InvalidRequest."""
@@ -208,30 +225,15 @@ def _separator(language: str, task: str) -> str:
     return "" if task == "transcribe" and language in _WRITTEN_WITHOUT_SPACES else " "
 
 
-def _segments(found: Iterable[Any], piece: Piece) -> Iterator[Segment]:
-    for segment in found:
-        text = segment.text.strip()
-        if text:
-            yield Segment(
-                start_seconds=_at(segment.start, piece),
-                end_seconds=_at(segment.end, piece),
-                text=text,
-                words=tuple(
-                    Word(
-                        start_seconds=_at(word.start, piece),
-                        end_seconds=_at(word.end, piece),
-                        text=word.word,
-                        probability=round(min(max(float(word.probability), 0.0), 1.0), 4),
-                    )
-                    for word in segment.words or ()
-                ),
-            )
-
-
-def _at(seconds: float, piece: Piece) -> float:
-    """A time within a piece as a time within the recording, to the millisecond."""
-    return round(min(piece.start_seconds + max(float(seconds), 0.0), piece.end_seconds), 3)
+def _again(_part: Request[ResultT], work: Callable[[], ResultT], /) -> ResultT:
+    """For pieces that nobody keeps."""
+    return work()
 
 
 def _share(progress: Progress, number: int, total: int) -> Progress:
     return lambda fraction: progress((number + fraction) / total)
+
+
+def _part(progress: Progress, done: float, end: float) -> Progress:
+    """Progress within a piece as progress of the whole recording."""
+    return lambda fraction: progress(done + (end - done) * min(fraction, 1.0))

@@ -6,10 +6,11 @@ Everything here is bytes under keys. Conditional writes have no public call in t
 """
 
 import io
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from storage.errors import (
 )
 
 PART_SIZE = 16 * 1024 * 1024
+_LONGEST_PAUSE_SECONDS = 2.0
 _LOST_RACE = frozenset({404, 409, 412})
 _MISSING = frozenset({"NoSuchKey", "NoSuchObject", "NotFound"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -64,13 +66,27 @@ class Bucket:
 
     @classmethod
     def connect(
-        cls, *, endpoint: str, access_key: str, secret_key: str, name: str, secure: bool, region: str | None
+        cls,
+        *,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        name: str,
+        secure: bool,
+        region: str | None,
+        patience_seconds: float = 5.0,
     ) -> "Bucket":
-        """A bucket on `endpoint` (host:port); connects at the first call."""
+        """A bucket on `endpoint` (host:port); connects at the first call, and again while the server restarts."""
         http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=120),
             maxsize=16,
-            retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+            retries=urllib3.Retry(
+                total=3 + ceil(patience_seconds / _LONGEST_PAUSE_SECONDS),
+                backoff_factor=0.2,
+                backoff_max=_LONGEST_PAUSE_SECONDS,
+                status_forcelist=[500, 502, 503, 504],
+                allowed_methods=None,  # a POST here begins or ends an upload, or deletes: all may come twice
+            ),
         )
         client = Minio(
             endpoint=endpoint,
@@ -100,6 +116,8 @@ class Bucket:
             response = self._client.get_object(bucket_name=self.name, object_name=key)
         try:
             yield response
+        except HTTPError as error:
+            raise StorageUnavailable(f"The S3 server broke off while {key} was read.") from error
         finally:
             response.close()
             response.release_conn()
@@ -116,15 +134,12 @@ class Bucket:
                 found = self._client.stat_object(bucket_name=self.name, object_name=key)
         except ObjectNotFound:
             return None
-        prefix = "x-amz-meta-"
-        headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
-        metadata = {name[len(prefix) :]: value for name, value in headers.items() if name.startswith(prefix)}
         return StoredObject(
             key,
             found.size or 0,
             (found.etag or "").strip('"'),
             found.last_modified,
-            metadata,
+            _user_metadata(found.metadata or {}),
             found.content_type or "",
         )
 
@@ -163,19 +178,43 @@ class Bucket:
         """Compare-and-swap: write only if the object still has `etag`. Raises Conflict."""
         self._conditional_put(key, data, media_type, {"If-Match": f'"{etag}"'})
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy inside the bucket, on the server."""
+    def copy(self, source: str, target: str, *, etag: str | None = None) -> None:
+        """Copy inside the bucket, on the server. Raises Conflict when the source has not this `etag` any more."""
         with _translated(source):
-            self._client.copy_object(
-                bucket_name=self.name,
-                object_name=target,
-                source=CopySource(bucket_name=self.name, object_name=source),
-            )
+            try:
+                self._client.copy_object(
+                    bucket_name=self.name,
+                    object_name=target,
+                    source=CopySource(bucket_name=self.name, object_name=source, match_etag=etag),
+                )
+            except S3Error as error:
+                if error.code == "PreconditionFailed":
+                    raise Conflict(f"Somebody has put something else under {source}.") from error
+                raise
 
     def remove(self, key: str) -> None:
         """Delete; removing what is not there is no error."""
         with _translated(key):
             self._client.remove_object(bucket_name=self.name, object_name=key)
+
+    def remove_if(self, key: str, etag: str) -> bool:
+        """Delete this very object; False when another one stands under the key by now.
+
+        Servers that know no conditional delete leave the moment between a look and the delete unguarded.
+        """
+        found = self.stat(key)
+        if found is None or found.etag != etag:
+            return found is None
+        with _translated(key):
+            try:
+                self._client._execute(  # pyright: ignore[reportPrivateUsage]
+                    method="DELETE", bucket_name=self.name, object_name=key, headers={"If-Match": f'"{etag}"'}
+                )
+            except S3Error as error:
+                if error.response.status in _LOST_RACE:
+                    return self.stat(key) is None
+                raise
+        return True
 
     def remove_all(self, keys: Iterable[str]) -> None:
         """Delete many keys in few requests."""
@@ -252,6 +291,19 @@ class Bucket:
                 if error.response.status in _LOST_RACE and error.code != "NoSuchBucket":
                     raise Conflict(f"Somebody else wrote {key} first.") from error
                 raise
+
+
+def described(key: str, response: urllib3.BaseHTTPResponse) -> StoredObject:
+    """What the answer to `open` tells of the very object that it reads."""
+    headers = response.headers
+    size, etag = int(headers.get("content-length", 0)), headers.get("etag", "").strip('"')
+    return StoredObject(key, size, etag, None, _user_metadata(headers), headers.get("content-type", ""))
+
+
+def _user_metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    prefix = "x-amz-meta-"
+    lower = {name.lower(): value for name, value in headers.items()}
+    return {name[len(prefix) :]: value for name, value in lower.items() if name.startswith(prefix)}
 
 
 def _as_binary(source: Readable) -> BinaryIO:

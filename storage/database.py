@@ -19,9 +19,10 @@ class Database:
         self._pool = pool
 
     @classmethod
-    def connect(cls, dsn: str) -> "Database":
-        """The database at `dsn`; connects at the first call."""
-        return cls(ConnectionPool(dsn, min_size=0, max_size=4, timeout=10, open=True))
+    def connect(cls, dsn: str, patience_seconds: float = 10.0) -> "Database":
+        """The database at `dsn`; connects at the first call, and waits so long for a server that restarts."""
+        check = ConnectionPool.check_connection  # a restart of the server breaks the connections that are kept
+        return cls(ConnectionPool(dsn, min_size=0, max_size=4, timeout=patience_seconds, check=check, open=True))
 
     def close(self) -> None:
         self._pool.close()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modalities.segments import Segment, Word
 from modalities.subtitles import (
     COLUMNS,
     LONGEST_SECONDS,
@@ -19,7 +20,6 @@ from modalities.subtitles import (
     translated_cues,
     translated_segments,
 )
-from modalities.transcription import Segment, Word
 
 SENTENCE = (
     "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country, "

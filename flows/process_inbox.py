@@ -101,9 +101,7 @@ def _quarantine(job: Job, one: Taken) -> bool:
     place = _place(bucket, one, document)
     try:
         bucket.copy(one.item.key, place, etag=one.etag)
-    except Conflict:
-        if bucket.stat(place) is None:
-            bucket.remove(f"{place}.json")
+    except Conflict:  # the reason stays; what was put there meanwhile is for the next run
         return False
     return True
 

@@ -201,7 +201,7 @@ async def _publish(store: ArtifactStore, report: BaseModel) -> None:
 async def _said_before() -> str | None:
     """What an earlier attempt of this run reported, if it came that far."""
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.run_count <= 1:
+    if context is None or context.flow_run is None or context.flow_run.run_count < 1:
         return None
     async with get_client() as client:
         found = await _reports(client, context.flow_run.id)

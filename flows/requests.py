@@ -11,11 +11,11 @@ from modalities.embedding import EmbedImage, EmbedText
 from modalities.errors import ModalityError
 from modalities.generation import GenerateImage
 from modalities.operator import Request
-from modalities.transcription import Transcribe
+from modalities.transcription import Transcribe, TranscribePiece
 from modalities.translation import Translate
 
 _TYPES: dict[str, type[Request[Any]]] = {
-    kind.__name__: kind for kind in (EmbedImage, EmbedText, GenerateImage, Transcribe, Translate)
+    kind.__name__: kind for kind in (EmbedImage, EmbedText, GenerateImage, Transcribe, TranscribePiece, Translate)
 }
 
 

@@ -124,22 +124,26 @@ class Whisper:
         return cls(model, decoder, options)
 
     def __call__(
-        self, requests: Sequence[Transcribe], store: ArtifactStore, progress: Progress
-    ) -> Sequence[Transcript | ModalityError]:
+        self, requests: Sequence[Transcribe | TranscribePiece], store: ArtifactStore, progress: Progress
+    ) -> Sequence[Transcript | PieceTranscript | ModalityError]:
         """One transcript per recording; silence, noise and recordings of a few milliseconds have an empty text."""
         shares = [_share(progress, number, len(requests)) for number in range(len(requests))]
         return [self.answer(request, store, share, _again) for request, share in zip(requests, shares, strict=True)]
 
     def answer(
-        self, request: Transcribe, store: ArtifactStore, progress: Progress, once: Once
-    ) -> Transcript | ModalityError:
+        self, request: Transcribe | TranscribePiece, store: ArtifactStore, progress: Progress, once: Once
+    ) -> Transcript | PieceTranscript | ModalityError:
         """The transcript of one recording; the pieces of a long one go through `once`."""
+        answer: Transcript | PieceTranscript | ModalityError
         try:
-            transcript = self._transcribe(request, store, progress, once)
+            if isinstance(request, TranscribePiece):
+                answer = self._piece(request, store, progress)
+            else:
+                answer = self._transcribe(request, store, progress, once)
         except ModalityError as error:
-            return error
+            answer = error
         progress(1.0)
-        return transcript
+        return answer
 
     def _transcribe(self, request: Transcribe, store: ArtifactStore, progress: Progress, once: Once) -> Transcript:
         language = self._whisper_language(request.language)
@@ -177,6 +181,13 @@ class Whisper:
             text=_separator(spoken, request.task).join(segment.text for segment in segments),
             document=store.put(document.model_dump_json().encode(), "application/json"),
         )
+
+    def _piece(self, asked: TranscribePiece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
+        with store.local(asked.audio) as path:
+            for piece in read_pieces(path):
+                if round(piece.start_seconds, 3) == asked.start_seconds:
+                    return self._hear(asked, piece, store, progress)
+        raise InvalidRequest(f"The recording has no piece that begins at {asked.start_seconds} s.")
 
     def _hear(self, asked: TranscribePiece, piece: Piece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
         language, probability = None, 0.0

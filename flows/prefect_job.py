@@ -34,6 +34,7 @@ from storage.artifacts import Artifact, ArtifactStore
 
 MODELS_DEPLOYMENT = "answer-requests/gpu"
 REPORT = "report"
+_PROGRESS = "How far the run is."
 REFUSED = "Refused"
 """The name of the state of a run that a person must change before it can succeed."""
 _ATTEMPTS = 3
@@ -97,7 +98,7 @@ async def _attempt(
     afterwards: Callable[[Job], Awaitable[None]] | None,
 ) -> str:
     space = open_platform().space(project)
-    progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0))
+    progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0, description=_PROGRESS))
     job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue)
     said = await _said_before()
     if said is None:
@@ -218,7 +219,11 @@ async def _reports(client: PrefectClient, flow_run_id: UUID) -> list[KeptArtifac
 async def _show(key: str, markdown: str) -> None:
     context = FlowRunContext.get()
     name = context.flow.name if context and context.flow else "triptych"
-    await acreate_markdown_artifact(markdown=markdown, key=re.sub(r"[^a-z0-9-]+", "-", f"{name}-{key}".lower()))
+    await acreate_markdown_artifact(
+        markdown=markdown,
+        key=re.sub(r"[^a-z0-9-]+", "-", f"{name}-{key}".lower()),
+        description=f"Open this to see the {key}.",
+    )
 
 
 def _name_of(requests: Sequence[Request[Any]]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from flows.errors import NothingToDo
 from flows.form import Form, project_field
@@ -35,7 +35,12 @@ class Query(Form):
         default=["image", "speech", "text"], title="Kinds", description="What to look through.", min_length=1
     )
     labels: list[str] = Field(default=[], title="Labels", description="Only what has all of these labels.")
+    since: AwareDatetime | None = Field(
+        default=None, title="Since", description="Only what came at this time or later."
+    )
+    until: AwareDatetime | None = Field(default=None, title="Until", description="Only what came before this time.")
     limit: int = Field(default=10, title="Results at most", description="How many results to list.", ge=1, le=200)
+    offset: int = Field(default=0, title="Leave out", description="How many of the best to leave out.", ge=0, le=400)
     project: str = project_field()
 
 
@@ -72,6 +77,9 @@ async def find(job: Job, query: Query) -> SearchReport:
         kinds=tuple(query.kinds),
         labels=tuple(query.labels),
         limit=query.limit,
+        offset=query.offset,
+        since=query.since,
+        until=query.until,
     )
     report = SearchReport(hits=hits)
     await job.show("hits", await asyncio.to_thread(search_page, job.space, query.words or query.like, hits))

@@ -99,14 +99,27 @@ def forget_token(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
-async def _holder(request: Request, services: Services) -> Person | None:
-    token = _from_header(request) or _from_cookie(request) or await _from_field(request)
-    if not token:
-        return None
+def holder_of(services: Services, token: str) -> Person | None:
+    """Who holds a token; the stack's own is an admin's."""
     own = services.platform.settings.gateway_token
     if own and secrets.compare_digest(token.encode(), own.get_secret_value().encode()):
         return Person(name="stack", role="admin")
-    return await run_in_threadpool(services.tokens.holder, token)
+    return services.tokens.holder(token)
+
+
+def is_from_elsewhere(request: Request) -> bool:
+    """Whether a page of another site or port sends this to change something.
+
+    Other ports of this machine are the same site to a browser: the pages there must not act with the cookie.
+    """
+    origin = request.headers.get("origin")
+    is_elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    return request.method not in _CHANGES_NOTHING and is_elsewhere
+
+
+async def _holder(request: Request, services: Services) -> Person | None:
+    token = _from_header(request) or _from_cookie(request) or await _from_field(request)
+    return await run_in_threadpool(holder_of, services, token) if token else None
 
 
 def _from_header(request: Request) -> str | None:
@@ -115,12 +128,7 @@ def _from_header(request: Request) -> str | None:
 
 
 def _from_cookie(request: Request) -> str | None:
-    # Other ports of this machine are the same site to a browser: the pages there must not act with the cookie.
-    origin = request.headers.get("origin")
-    is_elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    if request.method not in _CHANGES_NOTHING and is_elsewhere:
-        return None
-    return request.cookies.get(COOKIE)
+    return None if is_from_elsewhere(request) else request.cookies.get(COOKIE)
 
 
 async def _from_field(request: Request) -> str | None:

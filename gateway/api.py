@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from flows.platform import Platform, open_platform
 from gateway import problems
+from gateway.gallery.app import add_gallery
 from gateway.jobs import Jobs
 from gateway.limits import BodyLimit, RateLimits
 from gateway.problems import Problem
@@ -55,6 +56,7 @@ def create_app(platform: Platform) -> FastAPI:
     for router in _OURS:
         app.include_router(router, responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
     app.include_router(_health)
+    add_gallery(app)
     return app
 
 

@@ -72,6 +72,15 @@ class ArtifactStore:
             raise self._missing(artifact.sha256) from error
 
     @contextmanager
+    def open_range(self, artifact: Artifact, start: int, length: int) -> Generator[Readable]:
+        """A stream of some of the bytes, which cannot be verified: to play and to show, not to compute with."""
+        try:
+            with self.bucket.open(self._key(artifact.sha256), start, length) as response:
+                yield response
+        except ObjectNotFound as error:
+            raise self._missing(artifact.sha256) from error
+
+    @contextmanager
     def local(self, artifact: Artifact, suffix: str = "") -> Generator[Path]:
         """The verified bytes as a file that lives as long as the context."""
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:

@@ -110,10 +110,10 @@ class Bucket:
             return stream.read()
 
     @contextmanager
-    def open(self, key: str) -> Generator[urllib3.BaseHTTPResponse]:
-        """A stream of the bytes under `key`. Raises ObjectNotFound."""
+    def open(self, key: str, start: int = 0, length: int = 0) -> Generator[urllib3.BaseHTTPResponse]:
+        """A stream of the bytes under `key`, or of `length` of them from `start`. Raises ObjectNotFound."""
         with _translated(key):
-            response = self._client.get_object(bucket_name=self.name, object_name=key)
+            response = self._client.get_object(bucket_name=self.name, object_name=key, offset=start, length=length)
         try:
             yield response
         except HTTPError as error:

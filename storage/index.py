@@ -162,6 +162,15 @@ class SearchIndex:
                 found[values[1]].append(Entry(project=project, vectors=spaces[part], **entry))
         return found
 
+    def openings(self, project: str, artifacts: Sequence[str]) -> dict[str, str]:
+        """The first words of artifacts that have some, by artifact."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "select artifact, body from parts where project = %s and artifact = any(%s) and ordinal = 0",
+                [project, list(artifacts)],
+            )
+            return dict(rows.fetchall())
+
     def counts(self, project: str) -> dict[str, int]:
         """How many parts of each kind a project has."""
         with self._database.connection() as connection:
@@ -177,8 +186,13 @@ class SearchIndex:
         kinds: Sequence[PartKind],
         labels: Sequence[str],
         limit: int,
+        offset: int = 0,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[Hit]:
         """The best parts by meaning (`vectors`, per kind) and by words (all of them must occur), best first.
+
+        Of those with all of the labels, made from `since` on and before `until`; the first `offset` are left out.
 
         Of parts with equal ranks in different kinds, the one that stands out more from its kind goes first.
         """
@@ -187,12 +201,12 @@ class SearchIndex:
             connection.execute("set local hnsw.iterative_scan = strict_order")
             connection.execute("set local hnsw.ef_search = 200")
             for kind in kinds:
-                scope = [project, kind, list(labels)]
+                scope = [project, kind, list(labels), since, until]
                 nearness = self._by_meaning(connection, scope, vectors.get(kind))
                 scores = fuse([list(nearness), _by_words(connection, scope, words)])
                 hits += _hits(connection, scores, standing_out_of(nearness))
         hits.sort(key=lambda row: (-row[0], -row[1], row[2], row[3]))
-        return [hit for *_, hit in hits[:limit]]
+        return [hit for *_, hit in hits[offset : offset + limit]]
 
     def _by_meaning(
         self, connection: Connection[Any], scope: list[Any], vector: SpaceVector | None
@@ -204,6 +218,8 @@ class SearchIndex:
         query = sql.SQL(
             "select p.id, v.embedding <=> %s::vector, p.artifact, p.ordinal from {} v join parts p on p.id = v.part "
             "where p.project = %s and p.kind = %s and p.labels @> %s::text[] "
+            "and p.created >= coalesce(%s::timestamptz, '-infinity') "
+            "and p.created < coalesce(%s::timestamptz, 'infinity') "
             "order by v.embedding <=> %s::vector limit %s"
         ).format(_table(space[0]))
         found = connection.execute(query, [str(vector[1]), *scope, str(vector[1]), _DEPTH]).fetchall()
@@ -271,7 +287,9 @@ def _by_words(connection: Connection[Any], scope: list[Any], words: str | None) 
         return []
     found = connection.execute(
         "select id from parts, plainto_tsquery('simple', %s) q where project = %s and kind = %s "
-        "and labels @> %s::text[] and (words @@ q or (length(%s) >= 2 and %s ~ '[^\\x01-\\u024F]' "
+        "and labels @> %s::text[] and created >= coalesce(%s::timestamptz, '-infinity') "
+        "and created < coalesce(%s::timestamptz, 'infinity') "
+        "and (words @@ q or (length(%s) >= 2 and %s ~ '[^\\x01-\\u024F]' "
         "and position(lower(%s) in lower(body)) > 0)) "
         "order by ts_rank_cd(words, q) desc, artifact, ordinal limit %s",
         [words, *scope, words, words, words, _DEPTH],

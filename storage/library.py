@@ -109,23 +109,30 @@ class Library:
         *,
         kinds: Sequence[Kind] = (),
         labels: Sequence[str] = (),
+        without: Sequence[str] = (),
         name: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
         after: str | None = None,
         limit: int = 50,
     ) -> Page:
         """The newest artifacts first: of any of the kinds, with all of the labels, `name` somewhere in their names.
 
-        `after` is the `next` of the page before. Raises InvalidName when it is not.
+        Only those made from `since` on and before `until`, that have none of the labels `without`. `after` is the
+        `next` of the page before. Raises InvalidName when it is not.
         """
         created, artifact = _place(after)
         limit = min(limit, _MOST)
+        place = (project, list(kinds), list(kinds), list(labels), list(without), name)
         with self._database.connection() as connection:
             found = _rows(
                 connection,
                 "project = %s and (cardinality(%s::text[]) = 0 or kind = any(%s)) and labels @> %s::text[] "
-                "and strpos(lower(name), lower(%s)) > 0 and (created, artifact) < (%s::timestamptz, %s) "
-                "order by created desc, artifact desc limit %s",
-                [project, list(kinds), list(kinds), list(labels), name, created, artifact, limit + 1],
+                "and not labels && %s::text[] and strpos(lower(name), lower(%s)) > 0 "
+                "and created >= coalesce(%s::timestamptz, '-infinity') "
+                "and created < coalesce(%s::timestamptz, 'infinity') "
+                "and (created, artifact) < (%s::timestamptz, %s) order by created desc, artifact desc limit %s",
+                [*place, since, until, created, artifact, limit + 1],
             )
         more = len(found) > limit
         rows = found[:limit]

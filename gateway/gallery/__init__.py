@@ -1,0 +1,1 @@
+"""The gallery: pages where people ask for pictures, find what they have, listen and read."""

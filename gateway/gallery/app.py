@@ -1,0 +1,68 @@
+"""The gallery as a part of the gateway's app."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from gateway.gallery import (
+    artifact_page,
+    collection_pages,
+    door,
+    library_page,
+    make_page,
+    media,
+    review_page,
+    upload_page,
+)
+from gateway.gallery.page import STATIC, STATIC_PATH
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_OTHERS = ("/docs", "/redoc", "/openapi.json", "/api", "/v1")
+"""What has pages and policies of its own, or none."""
+
+
+def add_gallery(app: FastAPI) -> None:
+    """Add the pages, their scripts and styles, and the headers that hold browsers to them."""
+    for module in (door, library_page, artifact_page, media, make_page, upload_page, review_page, collection_pages):
+        app.include_router(module.router)
+    app.mount(STATIC_PATH, _KeptFiles(directory=STATIC))
+    app.add_middleware(_Policy)
+
+
+class _KeptFiles(StaticFiles):
+    """Files whose address changes with their content."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Any:
+        response = super().file_response(*arguments, **named)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+class _Policy:
+    """Says with every page that nothing may run or load but what the gateway serves."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_OTHERS):
+            await self._app(scope, receive, send)
+            return
+
+        async def with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_policy)

@@ -1,0 +1,104 @@
+"""What the browser tests share: Debian's Chromium, which reaches nothing but this machine."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+PICTURES = Path(__file__).parents[3] / "out" / "screenshots"
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 860}
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Whatever would ask for another machine gets no address.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+# The first search loads models, on a machine that may be busy.
+expect.set_options(timeout=90_000)
+_HERE = frozenset({"127.0.0.1", ""})
+
+
+class Visitor:
+    """A person at a browser of their own; `asked` holds the addresses that the browser asked for."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.asked: list[str] = []
+        self.faults: list[str] = []
+        context.on("request", lambda request: self.asked.append(request.url))
+        context.set_default_timeout(90_000)
+        self.page: Page = context.new_page()
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of the page under out/."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png")
+
+    def look(self, name: str) -> None:
+        """Keep the page in light, dark and on a phone; axe-core must find nothing serious in any."""
+        for theme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            self.shoot(f"{name}-{theme}")
+            assert serious(self.page) == [], (name, theme)
+        self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.page.set_viewport_size(PHONE)
+        self.shoot(f"{name}-phone")
+        assert serious(self.page) == [], (name, "phone")
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name} is {wide} pixels wider than a phone"
+        self.page.set_viewport_size(DESK)
+
+    def leave(self) -> None:
+        """Nothing went wrong in the browser, and no request left the machine."""
+        assert self.faults == []
+        assert {urlsplit(url).hostname or "" for url in self.asked} <= _HERE
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or critical."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {fault['help']}: {[node['html'][:160] for node in fault['nodes'][:3]]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium with a fresh profile."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS, ignore_default_args=["--headless=old"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Opens a browser for a person of a language."""
+    with ExitStack() as stack:
+
+        def open_one(language: str = "en", **options: Any) -> Visitor:
+            chosen = {"locale": language, "viewport": DESK, "reduced_motion": "reduce"} | options
+            context = chromium.new_context(**chosen)
+            stack.callback(context.close)
+            return Visitor(context)
+
+        yield open_one

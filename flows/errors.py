@@ -22,5 +22,15 @@ class NothingToDo(FlowError):
     """The request names nothing that the flow could work on."""
 
 
+class AddressRefused(FlowError):
+    """An address that Triptych does not fetch from."""
+
+
+class NotFetched(FlowError):
+    """The address was asked and gave no file."""
+
+    retryable = True
+
+
 EXPECTED = (FlowError, ModalityError, StorageError)
 """What a person can understand and act on: shown as a sentence, without a traceback."""

@@ -19,7 +19,8 @@ from flows.platform import Space
 from flows.prefect_job import run_as_flow
 from flows.showing import ingest_page
 from modalities.errors import ModalityError
-from modalities.media import CAPS, identify
+from modalities.location import drop_location
+from modalities.media import CAPS
 from storage.artifacts import Artifact
 from storage.bucket import Readable, described
 from storage.errors import ObjectNotFound, TooLarge
@@ -27,6 +28,8 @@ from storage.records import ArtifactRecord, Kind
 
 NAME = "name"
 """The user metadata that carries a person's file name, percent-encoded."""
+LOCATION, KEEP = "location", "keep"
+"""The user metadata that says to keep where a picture was taken; without it, that is dropped."""
 CHUNK = 100
 """How many files are taken in before the next ones are begun: what a crash can cost at most, besides what is kept."""
 _FILES_AT_ONCE = 4
@@ -141,10 +144,13 @@ def _take(job: Job, key: str, labels: tuple[str, ...]) -> Taken:
                 found = described(key, stream)
                 name, etag = unquote(found.metadata.get(NAME, "")) or name, found.etag
                 _save(stream, path)
-            record, is_new = store_file(job.space, path, name, labels)
+            keep = found.metadata.get(LOCATION) == KEEP
+            record, is_new = store_file(job.space, path, name, labels, keep_location=keep)
     except ObjectNotFound:
         return Taken(_rejected(name, key, "It is not in the bucket any more."), "", None)
     except (ModalityError, TooLarge) as error:
+        if error.retryable:  # nobody can say yet what the file is
+            raise
         return Taken(_rejected(name, key, str(error)), etag, None)
     status = "stored" if is_new else "duplicate"
     item = IngestItem(path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind)
@@ -157,12 +163,18 @@ def _rejected(name: str, key: str, reason: str) -> IngestItem:
 
 def bring_along(space: Space, path: Path) -> Artifact:
     """Check and store a file to ask about it, without taking it into the library. Raises ModalityError."""
-    return _put(space, path, identify(path, path.name).media_type)
+    return _put(space, path, space.platform.decoders.identify(path, path.name).media_type)
 
 
-def store_file(space: Space, path: Path, name: str, labels: tuple[str, ...] = ()) -> tuple[ArtifactRecord, bool]:
-    """Check, store and record one file; whether the project did not have it yet. Raises ModalityError."""
-    facts = identify(path, name)
+def store_file(
+    space: Space, path: Path, name: str, labels: tuple[str, ...] = (), *, keep_location: bool = False
+) -> tuple[ArtifactRecord, bool]:
+    """Check, store and record one file; whether the project did not have it yet. Raises ModalityError.
+
+    Unless told to keep it, the place where it was taken is blanked in the file first.
+    """
+    facts = space.platform.decoders.identify(path, name)
+    dropped = {"location": "dropped"} if not keep_location and drop_location(path, facts.media_type) else {}
     artifact = _put(space, path, facts.media_type)
     return space.records.add(
         ArtifactRecord(
@@ -170,7 +182,7 @@ def store_file(space: Space, path: Path, name: str, labels: tuple[str, ...] = ()
             project=space.project,
             name=facts.name,
             labels=labels,
-            properties=dict(facts.properties),
+            properties=facts.properties | dropped,
         )
     )
 

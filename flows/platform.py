@@ -9,6 +9,7 @@ from modalities.answers import Answers
 from modalities.catalogue import Catalogue, Profile, load_catalogue
 from modalities.pool import OperatorPool
 from modalities.room import Bounds
+from modalities.sandbox import Decoders
 from modalities.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
@@ -54,6 +55,11 @@ class Platform:
     @cached_property
     def database(self) -> Database:
         return Database.connect(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
+
+    @cached_property
+    def decoders(self) -> Decoders:
+        """Reads files from outside, in processes of their own."""
+        return Decoders()
 
     @cached_property
     def index(self) -> SearchIndex:

@@ -15,7 +15,6 @@ from flows.job import Job
 from flows.requests import request_of
 from flows.verify import Finding, Inspection, VerifyReport, look, report_of
 from modalities.errors import ModalityError
-from modalities.media import identify
 from modalities.operator import Request
 from storage.artifacts import Artifact
 from storage.inspection import Contents, Problem, outputs_of, read_recipe_of
@@ -117,7 +116,7 @@ def _record(mending: _Mending, artifact: Artifact, row: Listed | None) -> Artifa
 def _properties(mending: _Mending, artifact: Artifact) -> dict[str, Any]:
     try:
         with mending.job.space.store.local(artifact) as path:
-            return dict(identify(path, artifact.sha256[:12]).properties)
+            return dict(mending.job.space.platform.decoders.identify(path, artifact.sha256[:12]).properties)
     except ModalityError:
         return {"findable": False}
 

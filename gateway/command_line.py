@@ -43,6 +43,7 @@ app.add_typer(token_commands.app)
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to take in.")],
     label: Annotated[list[str] | None, typer.Option(help="A word to find these files by; repeatable.")] = None,
+    keep_location: Annotated[bool, typer.Option("--keep-location", help="Keep where pictures were taken.")] = False,
     project: Project = "default",
     as_json: Json = False,
     local: Local = False,
@@ -54,7 +55,7 @@ def ingest(
     files = files_under(paths)
 
     def run(space: "Space") -> dict[str, Any]:
-        keys = upload(space.platform.bucket, files, _say_count)
+        keys = upload(space.platform.bucket, files, _say_count, keep_location=keep_location)
         form = UploadedFiles(keys=list(keys), labels=label or [], project=project)
         report = _do(
             "ingest", "files", form, lambda job, given: ingest_files(job, given.keys, tuple(given.labels)), local

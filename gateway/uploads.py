@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from flows.ingest import NAME
+from flows.ingest import KEEP, LOCATION, NAME
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
 
@@ -25,8 +25,11 @@ def files_under(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def upload(bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None]) -> dict[str, Path]:
+def upload(
+    bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None], *, keep_location: bool = False
+) -> dict[str, Path]:
     """Put each file under a key of its own in tmp/, its name beside it. Returns the file of each key."""
+    told = {LOCATION: KEEP} if keep_location else {}
     keys = {f"tmp/{uuid4()}": path for path in files}
     done = 0
 
@@ -34,7 +37,7 @@ def upload(bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], N
         nonlocal done
         key, path = pair
         with path.open("rb") as file:
-            bucket.put(key, file, metadata={NAME: quote(path.name)})
+            bucket.put(key, file, metadata={NAME: quote(path.name)} | told)
         done += 1
         report(done, len(files))
 

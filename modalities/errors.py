@@ -43,6 +43,12 @@ class UnreadableMedia(ModalityError):
     """The bytes claim to be a picture, a sound or a text, and cannot be read as one."""
 
 
+class DecoderFailed(ModalityError):
+    """The process that reads files from outside was ended from outside, and nobody can say what a file is."""
+
+    retryable = True
+
+
 class InvalidRequest(ModalityError):
     """The model cannot do what the request asks."""
 

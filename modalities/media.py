@@ -33,6 +33,7 @@ class Caps(BaseModel):
     bytes: int = Field(default=4_000_000_000, description="Of any file: two hours of good video.")
     image_pixels: int = Field(default=50_000_000, description="A 50 Mpx camera; 150 MB in memory as RGB.")
     image_side: int = Field(default=20_000, description="Pixels of the longer side.")
+    image_frames: int = Field(default=2000, description="Pictures of an animation or pages of a TIFF.")
     image_aspect: int = Field(default=50, description="Longer by shorter side: a long screenshot has 20.")
     sound_seconds: float = Field(default=6 * 3600, description="A long day of meetings; an hour and a half of CPU.")
     text_bytes: int = Field(default=20_000_000, description="Twenty thick books.")
@@ -130,6 +131,17 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
     return _text(path, safe_name(name), caps, guess.label if score >= 0.8 else None)
 
 
+def load_libraries() -> None:
+    """Load everything that `identify` needs, so that the first file is read as fast as the second."""
+    import av
+    from PIL import Image
+
+    Image.init()
+    assert av.formats_available
+    _magika().identify_bytes(b"a text")
+    decode_text(b"a text")
+
+
 def safe_name(name: str) -> str:
     """A person's file name without path, control and direction characters; at most 200 characters."""
     kept = "".join(
@@ -151,7 +163,9 @@ def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
                 raise UnsupportedMedia(
                     f"The file begins like a picture ({image.format}) and goes on like {label}: save the picture anew."
                 )
-            animated = bool(getattr(image, "is_animated", False))
+            frames = int(getattr(image, "n_frames", 1))
+            if frames > caps.image_frames:
+                raise UnsupportedMedia(f"The picture has {frames} frames, and the limit is {caps.image_frames}.")
             image.load()
             if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # shown on its side
                 width, height = height, width
@@ -159,7 +173,7 @@ def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
         raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or hostile.") from error
-    properties: dict[str, Property] = {"width": width, "height": height, "animated": animated}
+    properties: dict[str, Property] = {"width": width, "height": height, "animated": frames > 1}
     return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
 
 
@@ -179,7 +193,7 @@ def _check_size(width: int, height: int, caps: Caps) -> None:
 
 def _speech(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:
     with open_sound(path) as (container, stream):
-        if next(decoded_frames(container, stream), None) is None:
+        if not any(True for _ in decoded_frames(container, stream)):
             raise UnreadableMedia("The recording has no sound in it.")
         has_video = any(not _is_cover(video.disposition) for video in container.streams.video)
         audio_type, video_type = _SOUND_TYPES[container.format.name.split(",")[0]]

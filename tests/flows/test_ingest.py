@@ -1,14 +1,17 @@
 """The promises of ingest: stored once, recorded, findable, and a reason for whatever is not."""
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from flows.ingest import ingest_files
 from flows.job import Job
 from flows.search import Query, find
+from gateway.uploads import upload
 
 Send = Callable[..., list[str]]
 
@@ -80,3 +83,21 @@ async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(job: Job, 
     hits = (await find(job, Query(words="a tone without any words", project=job.space.project, limit=50))).hits
     assert hits
     assert {hit.artifact for hit in hits} <= {item.artifact for item in report.items}
+
+
+async def test_where_a_picture_was_taken_is_dropped_unless_its_bringer_keeps_it(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "tower.jpg"
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[2] = (48.0, 51.0, 29.5)
+    Image.effect_noise((200, 100), 90).save(path, exif=exif)
+    bucket = job.space.platform.bucket
+    kept, dropped = (
+        list(upload(bucket, [path], lambda done, total: None, keep_location=keep)) for keep in (True, False)
+    )
+    items = (await ingest_files(job, [*dropped, *kept, *dropped])).items
+    assert items[0].artifact == items[2].artifact != items[1].artifact
+    records = [job.space.records.get(item.artifact or "") for item in items[:2]]
+    assert [record.properties.get("location") for record in records] == ["dropped", None]
+    assert job.space.store.get(records[1].artifact) == path.read_bytes()
+    with Image.open(io.BytesIO(job.space.store.get(records[0].artifact))) as image:
+        assert dict(image.getexif().get_ifd(0x8825)) == {}

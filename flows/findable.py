@@ -19,6 +19,9 @@ from modalities.transcription import Transcribe, Transcript, read_segments
 from storage.index import Entry, PartKind
 from storage.records import ArtifactRecord
 
+TRANSCRIPT = ".transcript.json"
+"""How the names of transcripts end."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -132,7 +135,7 @@ def record_transcript(job: Job, record: ArtifactRecord, transcript: Transcript) 
         ArtifactRecord(
             artifact=transcript.document,
             project=record.project,
-            name=f"{record.name}.transcript.json",
+            name=f"{record.name}{TRANSCRIPT}",
             parents=(record.artifact.sha256,),
             producer=recipe.key,
             properties={"language": transcript.language},

@@ -17,7 +17,7 @@ from flows.platform import Space
 from flows.subjects import subject
 from gateway.access import Maker, Viewer
 from gateway.errors import GatewayError
-from gateway.gallery.orders import Asked, order_like
+from gateway.gallery.orders import STYLES, Asked, order_like
 from gateway.gallery.page import Reader, see
 from gateway.gallery.route import GalleryRoute
 from gateway.job import Job
@@ -26,8 +26,6 @@ from modalities.generation import GeneratedImage
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 DEPLOYMENT = "generate-images"
-STYLES = ("soft", "bold", "3d", "flat")
-"""What the starter model knows; other models know others."""
 
 
 class Made(BaseModel):

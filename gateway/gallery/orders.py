@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict
 from flows.generate_images import PictureOrder
 from flows.platform import Space
 from flows.subjects import subject
+from modalities.generation import defaults_for
 
+STYLES = ("soft", "bold", "3d", "flat")
+"""What the starter model knows; other models know others."""
 _MOST_AT_ONCE = 64
 """So far apart are the seeds of two orders, that none of their pictures are the same."""
 
@@ -52,18 +55,26 @@ def order_like(space: Space, identity: str) -> Asked:
     if "prompt" not in request:
         return Asked(start_from=found.artifact.sha256)
     start = request.get("init_image")
-    size = f"{request['width']}x{request['height']}"
-    usual = space.catalogue.models.get(request["model"])
-    is_native = usual is not None and size == f"{usual.options.get('width')}x{usual.options.get('height')}"
+    style, _, rest = request["prompt"].partition(" ")
     return Asked(
-        prompt=request["prompt"],
+        prompt=rest if style in STYLES and rest else request["prompt"],
+        style=style if style in STYLES and rest else "",
         seed=str((request["seed"] + _MOST_AT_ONCE) % 2**32),
-        size="native" if is_native else size,
         avoid=request["negative_prompt"],
-        steps=str(request["steps"]),
-        guidance=f"{request['guidance']:g}",
         scheduler=request["scheduler"],
-        model=request["model"],
         start_from=start["sha256"] if start else "",
         strength=f"{request['strength']:g}" if start else "0.6",
+        **_unusual(space, request),
     )
+
+
+def _unusual(space: Space, request: dict[str, Any]) -> dict[str, str]:
+    """What differs from what the form means when nobody chooses."""
+    usual = defaults_for(space.catalogue.spec(request["model"]))
+    is_native = (request["width"], request["height"]) == (usual.width, usual.height)
+    return {
+        "size": "native" if is_native else f"{request['width']}x{request['height']}",
+        "steps": "0" if request["steps"] == usual.steps else str(request["steps"]),
+        "guidance": "-1" if request["guidance"] == usual.guidance else f"{request['guidance']:g}",
+        "model": "" if request["model"] == space.profile.generation else request["model"],
+    }

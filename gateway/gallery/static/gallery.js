@@ -58,7 +58,7 @@ addEventListener('keydown', (event) => {
 
 /** Pictures that are smaller than their place stand in its middle instead of being blown up. */
 function settle(image) {
-  const judge = () => image.classList.toggle('small', image.naturalWidth > 0 && Math.max(image.naturalWidth, image.naturalHeight) <= 160 && !image.closest('.family, .strip, .chip, .start, .collection'));
+  const judge = () => image.classList.toggle('small', image.naturalWidth > 0 && Math.max(image.naturalWidth, image.naturalHeight) <= 160 && !image.closest('.family, .strip, .chip, .start'));
   if (image.complete) judge();
   image.addEventListener('load', judge);
 }

@@ -1,0 +1,62 @@
+"""The Prefect UI's own pages in a real browser: a designer fills in a form there and finds the pictures."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from flows.settings import Settings
+from gateway import prefect_server
+
+FIELDS = ("Prompt", "Style (Optional)", "How many (Optional)", "Size (Optional)", "Seed (Optional)")
+"""As the UI titles them, in the order in which a designer thinks."""
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Any], stack_settings: Settings) -> Any:
+    """Somebody who gave the server's password, before the list of deployments."""
+    api = prefect_server.api_of(stack_settings)
+    visitor = visit("en")
+    visitor.page.goto(f"{api.url.removesuffix('/api')}/deployments")
+    visitor.page.locator("input[type=password]").fill(api.auth_string.get_secret_value())
+    visitor.page.get_by_role("button", name="Login").click()
+    return visitor
+
+
+def open_form(page: Page, deployment: str) -> None:
+    page.get_by_role("link", name=deployment).first.click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    expect(page.get_by_text("Parameters", exact=True).first).to_be_visible()
+
+
+def open_run(page: Page) -> None:
+    """The newest run of the deployment, once it has left a page of pictures."""
+    page.locator('a[href*="/runs/flow-run/"]').first.click()
+    page.get_by_text("Artifacts", exact=True).last.click()
+
+
+def test_generate_images_is_a_form_and_its_run_shows_the_pictures(visitor: Any) -> None:
+    page = visitor.page
+    open_form(page, "generate-images")
+    fields = [page.get_by_text(name, exact=True).first for name in FIELDS]
+    for field in fields:
+        expect(field).to_be_visible()
+    heights = [field.bounding_box()["y"] for field in fields]
+    assert heights == sorted(heights)
+    expect(page.get_by_text("Another seed gives other pictures of the same prompt.")).to_be_visible()
+    page.locator("form textarea").first.fill("frog")
+    page.locator("form input[type=number]").first.fill("2")
+    visitor.shoot("prefect-form")
+    page.get_by_role("button", name="Submit").click()
+    open_run(page)
+    page.get_by_role("link", name=re.compile("generate-images-pictures")).click(timeout=240_000)
+    sheet = page.locator('img[src^="data:image/jpeg;base64,"]').first
+    expect(sheet).to_be_visible()
+    assert sheet.evaluate("picture => picture.naturalWidth") > 2 * 64
+    expect(page.get_by_role("link", name="open")).to_have_count(2)
+    visitor.shoot("prefect-pictures")
+    visitor.leave()

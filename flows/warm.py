@@ -8,6 +8,7 @@ PRELOAD = (
     "flows.answer_requests",
     "flows.generate_images",
     "flows.ingest",
+    "flows.ingest_urls",
     "flows.process_inbox",
     "flows.review_images",
     "flows.search",

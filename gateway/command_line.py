@@ -41,7 +41,7 @@ app.add_typer(token_commands.app)
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders to take in.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders and https addresses to take in.")],
     label: Annotated[list[str] | None, typer.Option(help="A word to find these files by; repeatable.")] = None,
     keep_location: Annotated[bool, typer.Option("--keep-location", help="Keep where pictures were taken.")] = False,
     project: Project = "default",
@@ -50,9 +50,11 @@ def ingest(
 ) -> None:
     """Take files into a project: stored once, recorded and findable."""
     from flows.ingest import UploadedFiles, ingest_files
-    from gateway.uploads import files_under, upload
+    from flows.ingest_urls import Addresses, take_in_urls
+    from gateway.uploads import addresses_in, files_under, upload
 
-    files = files_under(paths)
+    urls = addresses_in(paths)
+    files = files_under([Path(path) for path in paths if path not in urls]) if len(urls) < len(paths) else []
 
     def run(space: "Space") -> dict[str, Any]:
         keys = upload(space.platform.bucket, files, _say_count, keep_location=keep_location)
@@ -63,8 +65,13 @@ def ingest(
         space.platform.bucket.remove_all(keys)
         return {"items": [_ingested(item, keys) for item in report["items"]]}
 
+    def fetch() -> dict[str, Any]:
+        form = filled(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
+        report = _do("ingest-urls", "addresses", form, take_in_urls, local)
+        return {"items": [_ingested(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]}
+
     with _space(project, local) as space:
-        document = run(space)
+        document = {"items": [*(run(space)["items"] if files else []), *(fetch()["items"] if urls else [])]}
     rows = [f"{item['status']:9} {item['path']}  {item['reason'] or ''}" for item in document["items"]]
     answer(document, as_json, "\n".join(rows))
     if any(item["status"] == "rejected" for item in document["items"]):
@@ -260,7 +267,7 @@ def _space(project: str, local: bool) -> Generator["Space"]:
 
 def _ingested(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
     wanted = ("status", "artifact", "kind", "reason")
-    return {"path": str(keys[item["key"]])} | {name: item[name] for name in wanted}
+    return {"path": str(keys.get(item["key"], item["path"]))} | {name: item[name] for name in wanted}
 
 
 def _written(space: "Space", image: dict[str, Any], out: Path | None) -> dict[str, Any]:

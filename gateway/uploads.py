@@ -25,6 +25,15 @@ def files_under(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def addresses_in(paths: Sequence[str]) -> list[str]:
+    """What was named by address. Raises WrongInput for addresses that nothing is fetched from."""
+    found = [path for path in paths if "://" in path]
+    for address in found:
+        if not address.startswith("https://"):
+            raise WrongInput(f"Files are fetched from addresses that begin with https:// alone, not from {address}.")
+    return found
+
+
 def upload(
     bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None], *, keep_location: bool = False
 ) -> dict[str, Path]:

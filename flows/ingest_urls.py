@@ -1,0 +1,71 @@
+"""Ingest by address: files are fetched from https addresses, and then taken in like any others."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import Field
+
+from flows.errors import AddressRefused, NotFetched
+from flows.fetching import Fetcher
+from flows.form import Form, project_field
+from flows.ingest import KEEP, LOCATION, NAME, IngestItem, IngestReport, ingest_files
+from flows.job import Job
+from flows.prefect_job import run_as_flow
+from storage.errors import TooLarge
+
+_AT_ONCE = 4
+
+
+class Addresses(Form):
+    """Files on the public internet."""
+
+    urls: list[str] = Field(title="Addresses", description="Each begins with https://.", min_length=1, max_length=1000)
+    labels: list[str] = Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)
+    keep_location: bool = Field(
+        default=False, title="Keep locations", description="Keep where pictures were taken; it is dropped otherwise."
+    )
+    project: str = project_field()
+
+
+@flow(name="ingest-urls")
+async def ingest_urls(addresses: Addresses) -> State[Any]:
+    """Fetch files from https addresses and take them into the project."""
+    return await run_as_flow(addresses.project, lambda job: take_in_urls(job, addresses))
+
+
+async def take_in_urls(job: Job, addresses: Addresses, fetcher: Fetcher | None = None) -> IngestReport:
+    """Fetch each file to tmp/, take them in, and say of each address what became of it."""
+    fetcher = fetcher or Fetcher()
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def fetched(url: str) -> str | IngestItem:
+        async with slots:
+            return await asyncio.to_thread(_fetch, job, url, addresses.keep_location, fetcher)
+
+    found = await asyncio.gather(*(fetched(url) for url in addresses.urls))
+    keys = [one for one in found if isinstance(one, str)]
+    report = await ingest_files(job, keys, tuple(addresses.labels))
+    await asyncio.to_thread(job.space.platform.bucket.remove_all, keys)
+    taken = iter(report.items)
+    return IngestReport(items=[one if isinstance(one, IngestItem) else next(taken) for one in found])
+
+
+def _fetch(job: Job, url: str, keep_location: bool, fetcher: Fetcher) -> str | IngestItem:
+    """The key of the fetched file, or why there is none."""
+    key = f"tmp/{uuid4()}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
+            path = Path(folder) / "fetched"
+            name = fetcher.fetch(url, path)
+            told = {NAME: quote(name)} | ({LOCATION: KEEP} if keep_location else {})
+            with path.open("rb") as file:
+                job.space.platform.bucket.put(key, file, metadata=told)
+    except (AddressRefused, NotFetched, TooLarge) as error:
+        return IngestItem(path=url, key=url, status="rejected", reason=str(error))
+    return key

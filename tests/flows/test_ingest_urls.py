@@ -1,0 +1,221 @@
+"""Files come in by address, from the public internet alone."""
+
+import http.server
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from flows.errors import AddressRefused, NotFetched
+from flows.fetching import Fetcher, checked_url, is_public, resolve
+from flows.ingest_urls import Addresses, take_in_urls
+from flows.job import Job
+from gateway.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
+from storage.errors import TooLarge
+
+FILE = b"Bread and honey are sold on the market.\n"
+PUBLIC = "127.0.0.1"
+"""Stands for a public address: the resolver and the allowance are the test's."""
+
+
+class Site(http.server.BaseHTTPRequestHandler):
+    """A site with a file, ways that lead elsewhere, and bad manners."""
+
+    def do_GET(self) -> None:
+        leads = {
+            "/again": "/market%20day.txt",
+            "/inside": "https://inside.example.test/secret",
+            "/metadata": "https://169.254.169.254/latest/meta-data/",
+            "/plain": "http://files.example.test/market.txt",
+            "/file": "file:///etc/passwd",
+            "/round": "/round",
+        }
+        if self.path in leads:
+            self.send_response(302)
+            self.send_header("Location", leads[self.path])
+            self.end_headers()
+            return
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        if self.path == "/packed":
+            self.send_header("Content-Encoding", "gzip")
+        if self.path == "/short":
+            self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.answer()
+
+    def answer(self) -> None:
+        if self.path == "/endless":
+            while True:
+                self.wfile.write(bytes(64 * 1024))
+        if self.path == "/slow":
+            for _ in range(600):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.05)
+        self.wfile.write(FILE)
+
+    def log_message(self, *args: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl.SSLContext]]:
+    """The port of an https server, and what its clients trust."""
+    folder = tmp_path_factory.mktemp("tls")
+    make_certificates(folder)
+    server = http.server.ThreadingHTTPServer((PUBLIC, 0), Site)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients break off
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    trusting = ssl.create_default_context(cafile=str(folder / AUTHORITY))
+    trusting.check_hostname = False  # the certificate is for 127.0.0.1
+    yield server.server_address[1], trusting
+    server.shutdown()
+
+
+@pytest.fixture
+def fetcher(site: tuple[int, ssl.SSLContext]) -> Fetcher:
+    names = {
+        "files.example.test": [PUBLIC],
+        "inside.example.test": ["10.0.0.7"],
+        "both.example.test": [PUBLIC, "10.0.0.7"],
+    }
+    return Fetcher(
+        resolve=lambda host, port: names.get(host) or resolve(host, port),
+        allowed=lambda address: str(address) == PUBLIC or is_public(address),
+        tls=site[1],
+        max_bytes=1_000_000,
+        seconds=3,
+    )
+
+
+@pytest.fixture
+def base(site: tuple[int, ssl.SSLContext]) -> str:
+    return f"https://files.example.test:{site[0]}"
+
+
+def test_a_file_is_fetched_with_the_name_of_its_address(fetcher: Fetcher, base: str, tmp_path: Path) -> None:
+    assert fetcher.fetch(f"{base}/again", tmp_path / "file") == "market day.txt"
+    assert (tmp_path / "file").read_bytes() == FILE
+
+
+@pytest.mark.parametrize("path", ["/inside", "/metadata", "/plain", "/file", "/round"])
+def test_an_address_may_not_lead_elsewhere(fetcher: Fetcher, base: str, tmp_path: Path, path: str) -> None:
+    with pytest.raises(AddressRefused):
+        fetcher.fetch(f"{base}{path}", tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize("path", ["/gone", "/packed", "/short", "/slow", "/a%0d%0aHost:%20inside"])
+def test_what_is_no_whole_file_in_time_is_not_fetched(fetcher: Fetcher, base: str, tmp_path: Path, path: str) -> None:
+    began = time.monotonic()
+    if path.startswith("/a"):  # no second header line: it is one odd path
+        fetcher.fetch(f"{base}{path}", tmp_path / "file")
+        return
+    with pytest.raises(NotFetched):
+        fetcher.fetch(f"{base}{path}", tmp_path / "file")
+    assert time.monotonic() - began < 20
+
+
+def test_bytes_are_capped_while_they_arrive(fetcher: Fetcher, base: str, tmp_path: Path) -> None:
+    with pytest.raises(TooLarge):
+        fetcher.fetch(f"{base}/endless", tmp_path / "file")
+    assert (tmp_path / "file").stat().st_size <= 1_000_000
+
+
+def test_every_address_of_a_name_must_be_public_and_the_certificate_must_be_known(
+    fetcher: Fetcher, site: tuple[int, ssl.SSLContext], base: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AddressRefused):
+        fetcher.fetch(f"https://both.example.test:{site[0]}/market.txt", tmp_path / "file")
+    stranger = Fetcher(resolve=fetcher.resolve, allowed=fetcher.allowed)
+    with pytest.raises(NotFetched):
+        stranger.fetch(f"{base}/market.txt", tmp_path / "file")
+
+
+def test_a_name_is_resolved_once(site: tuple[int, ssl.SSLContext], tmp_path: Path) -> None:
+    answers = iter([[PUBLIC], ["10.0.0.7"]])
+    rebinding = Fetcher(resolve=lambda host, port: next(answers), allowed=lambda a: str(a) == PUBLIC, tls=site[1])
+    rebinding.fetch(f"https://rebinds.example.test:{site[0]}/market.txt", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == FILE
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/a.jpg",
+        "ftp://example.com/a.jpg",
+        "file:///etc/passwd",
+        "gopher://example.com/",
+        "https://",
+        "https:///etc/passwd",
+        "https://user:password@example.com/a.jpg",
+        "https://example.com@127.0.0.1/",
+        "https://example.com:0/",
+        "https://example.com:99999/",
+        "https://[::1/",
+        "https://127.0.0.1/",
+        "https://127.1/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://0177.0.0.1/",
+        "https://0/",
+        "https://0.0.0.0/",
+        "https://10.0.0.1/",
+        "https://172.16.0.1/",
+        "https://192.168.1.1/",
+        "https://100.64.0.1/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://192.88.99.1/",
+        "https://198.18.0.1/",
+        "https://224.0.0.1/",
+        "https://255.255.255.255/",
+        "https://[::]/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::127.0.0.1]/",
+        "https://[fe80::1]/",
+        "https://[fe80::1%25lo]/",
+        "https://[fc00::1]/",
+        "https://[fec0::1]/",
+        "https://[ff02::1]/",
+        "https://[64:ff9b::7f00:1]/",
+        "https://[64:ff9b:1::7f00:1]/",
+        "https://[2002:7f00:1::]/",
+        "https://[2001:0:7f00:1::]/",
+        "https://localhost/",
+        "https://localhost./",
+    ],
+)
+def test_a_hostile_address_is_refused_without_a_connection(url: str, tmp_path: Path) -> None:
+    with pytest.raises((AddressRefused, NotFetched)) as refusal:
+        Fetcher(patience_seconds=2).fetch(url, tmp_path / "file")
+    assert "does not answer" not in str(refusal.value)
+    assert str(refusal.value).endswith(".")
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111"])
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(ip_address(address))
+    assert checked_url("https://example.com:8443/a.jpg?b=c").port == 8443
+
+
+async def test_fetched_files_are_taken_in_and_the_others_say_why(job: Job, fetcher: Fetcher, base: str) -> None:
+    urls = [f"{base}/market.txt", "https://10.0.0.1/a.txt", f"{base}/gone", f"{base}/again"]
+    report = await take_in_urls(job, Addresses(urls=urls, labels=["fetched"]), fetcher)
+    assert [item.status for item in report.items] == ["stored", "rejected", "rejected", "duplicate"]
+    assert [item.path for item in report.items[:3]] == ["market.txt", *urls[1:3]]
+    record = job.space.records.get(report.items[0].artifact or "")
+    assert job.space.store.get(record.artifact) == FILE
+    assert "public internet" in (report.items[1].reason or "")
+    assert "404" in (report.items[2].reason or "")

@@ -1,6 +1,6 @@
 """How long a run waits for the first line of its flow: stock `process` pools beside our `warm-process` pool, in one go.
 
-    .venv/bin/python -m benchmarks.warm_start --runs 50 --default-runs 10
+    .venv/bin/python -m benchmarks.warm_start --runs 50 --default-runs 50
 
 Starts a Postgres, a Prefect server and three workers of its own, and stops them. The pools are measured in turns
 (default, tuned, warm, default, …), one run at a time, so that whatever else the machine does falls on all alike; that
@@ -124,7 +124,7 @@ def main() -> None:
     """Measure the three pools in turns and print one table."""
     parser = argparse.ArgumentParser(description="Create run → first line of the flow, three work pools side by side.")
     parser.add_argument("--runs", type=int, default=50, help="runs of the tuned and of the warm pool")
-    parser.add_argument("--default-runs", type=int, default=10, help="runs of the stock pool with default settings")
+    parser.add_argument("--default-runs", type=int, default=50, help="runs of the stock pool with default settings")
     options = parser.parse_args()
     if not 1 <= options.default_runs <= options.runs:
         parser.error("--default-runs must be at least 1 and at most --runs")

@@ -11,6 +11,8 @@ from modalities.errors import ModalityError
 from modalities.operator import Progress, Request, ResultT, no_progress
 
 Queue = Literal["interactive", "batch"]
+BY = "by:"
+"""The tag that says whose run it is begins so: the warm workers serve people in turn, not runs."""
 
 
 class Ask(Protocol):

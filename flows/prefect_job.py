@@ -24,7 +24,7 @@ from prefect.states import Completed, Failed
 from pydantic import BaseModel
 
 from flows.errors import EXPECTED, RunFailed, RunRefused
-from flows.job import Job, Queue
+from flows.job import BY, Job, Queue
 from flows.platform import Space, open_platform
 from flows.requests import decode_failure, encode_failure, encode_requests
 from modalities.answers import Answer
@@ -165,8 +165,8 @@ async def _run_models(
         },
         flow_run_name=_name_of(requests),
         work_queue_name=queue,
-        # The warm worker lets runs go ahead whose model it has loaded.
-        tags=[f"model:{requests[0].model}"],
+        # The warm worker lets runs go ahead whose model it has loaded, and gives each person a fair turn.
+        tags=[f"model:{requests[0].model}", *_whose()],
         poll_interval=_POLL_SECONDS,
     )
     said = (run.state.message if run.state else None) or "no reason was given"
@@ -224,6 +224,13 @@ async def _show(key: str, markdown: str) -> None:
         key=re.sub(r"[^a-z0-9-]+", "-", f"{name}-{key}".lower()),
         description=f"Open this to see the {key}.",
     )
+
+
+def _whose() -> list[str]:
+    """The tag that names the person whom this run is for, if it has one."""
+    context = FlowRunContext.get()
+    tags = context.flow_run.tags if context and context.flow_run else []
+    return [tag for tag in tags if tag.startswith(BY)]
 
 
 def _name_of(requests: Sequence[Request[Any]]) -> str:

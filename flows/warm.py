@@ -15,8 +15,15 @@ PRELOAD = (
     "flows.subtitle_media",
     "flows.transcribe_audio",
     "flows.translate_text",
+    "flows.verify",
 )
 """The modules of all deployments; a test holds this to configs/prefect.yaml."""
+
+
+def import_flows() -> None:
+    """Import the modules of all deployments."""
+    for name in PRELOAD:
+        import_module(name)
 
 
 def import_model_libraries() -> None:

@@ -22,8 +22,8 @@ _STATES: dict[StateType, JobState] = {
     StateType.CRASHED: "failed",
 }
 FINAL: frozenset[JobState] = frozenset({"completed", "failed", "refused", "cancelled"})
-BY, OF = "by:", "project:"
-"""What the tags of a job begin with: who asked for it, and in which project."""
+OF = "project:"
+"""What the tag of a job begins with that names its project; `BY` is that of the one who asked for it."""
 
 
 class Job(BaseModel):

@@ -22,10 +22,11 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
 
+from flows.job import BY
 from flows.platform import Platform
 from flows.prefect_job import fetch_report
 from gateway.errors import AlreadyThere, NotAllowed, NotReachable, NotThere, RunDidNotComplete, WrongInput
-from gateway.job import BY, OF, Job, project_of, state_of, tagged
+from gateway.job import OF, Job, project_of, state_of, tagged
 from gateway.job_watch import Sight, Watch, look
 from gateway.queue_line import Line
 from gateway.tokens import Person

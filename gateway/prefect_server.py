@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
+from flows.job import BY
 from flows.settings import Settings
-from flows.warm import PRELOAD
 from gateway.errors import NotReachable, PartDidNotStart
 from gateway.processes import clean_environment, running_process, start_process, wait_until
 
@@ -141,26 +142,32 @@ def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str
     }
 
 
-def start_workers(home: Path, root: Path, api: PrefectApi, s3_keys: dict[str, str]) -> None:
-    """Start the workers that do not run, with the S3 keys of their own."""
+def start_workers(home: Path, root: Path, api: PrefectApi, own: Mapping[str, Mapping[str, str]]) -> None:
+    """Start the workers that do not run; `own` has what each one alone is told: its keys, its port for metrics."""
     for name, pool in WORKERS.items():
         if running_process(home, name) is None:
             command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "warm-process"]
-            environment = client_environment(home, root, api) | s3_keys | _warm_options(home, name, pool)
+            environment = client_environment(home, root, api) | _warm_options(home, name, pool, own[name])
             start_process(home, name, [*command, "--name", name], clean_environment(environment), root)
 
 
-def _warm_options(home: Path, worker: str, pool: str) -> dict[str, str]:
+def _warm_options(home: Path, worker: str, pool: str, own: Mapping[str, str]) -> dict[str, str]:
     """How many processes a worker keeps, and what they have ready; what the environment says goes first."""
-    preload = [*PRELOAD, "flows.warm:import_model_libraries"] if pool == "gpu" else PRELOAD
+    preload = ["flows.warm:import_flows", *(["flows.warm:import_model_libraries"] if pool == "gpu" else [])]
     chosen = {
         "WARM_PROCESS_SLOTS": ",".join(_gpus()) if pool == "gpu" and _gpus() else f"cpu:{SLOTS[pool]}",
         "WARM_PROCESS_PRELOAD": ",".join(preload),
         "WARM_PROCESS_REPORT": "flows.warm:loaded_models",
+        "WARM_PROCESS_SHARE_TAG": BY,
         "WARM_PROCESS_STATUS_FILE": str(status_file(home, worker)),
         "WARM_PROCESS_ATTEMPTS": str(ATTEMPTS),
+        **own,
     }
-    return chosen | {name: environ[f"TRIPTYCH_{name}"] for name in chosen if f"TRIPTYCH_{name}" in environ}
+    return chosen | {
+        name.removeprefix("TRIPTYCH_"): value
+        for name, value in environ.items()
+        if name.startswith("TRIPTYCH_WARM_PROCESS_")
+    }
 
 
 def status_file(home: Path, worker: str) -> Path:

@@ -36,8 +36,8 @@ def policy(role: Role, bucket: str, projects: Sequence[str] = (EVERY_PROJECT,)) 
     """
     arn = f"arn:aws:s3:::{bucket}"
     statements = [
-        _allow(_READ, _keys_under(arn, "inbox", "quarantine", "tmp", "models", *projects)),
-        _allow(_WRITE, _keys_under(arn, "quarantine", "tmp", *projects)),
+        _allow(_READ, _keys_under(arn, "inbox", "quarantine", "tmp", "models", "footprints", *projects)),
+        _allow(_WRITE, _keys_under(arn, "quarantine", "tmp", "footprints", *projects)),
         _allow(["s3:DeleteObject"], _keys_under(arn, "inbox", "tmp")),
         _deny(_WRITE, _keys_under(arn, "models")),
     ]
@@ -50,7 +50,7 @@ def policy(role: Role, bucket: str, projects: Sequence[str] = (EVERY_PROJECT,)) 
         statements += [_deny(_WRITE, _keys_under(arn, "inbox")), _deny([*_READ, *_WRITE], _keys_under(arn, "gateway"))]
     listing = _allow(["s3:ListBucket"], [arn])
     if EVERY_PROJECT not in projects:
-        folders = ("inbox", "quarantine", "tmp", "models", *projects)
+        folders = ("inbox", "quarantine", "tmp", "models", "footprints", *projects)
         listing |= {"Condition": {"StringLike": {"s3:prefix": [f"{folder}/*" for folder in folders]}}}
     return {"Version": "2012-10-17", "Statement": [*statements, listing]}
 

@@ -154,7 +154,7 @@ def _up_prefect(home: Path, held: StackFile, settings: Settings, report: Report)
     prefect_server.prepare_pools(api)
     prefect_server.deploy(home, ROOT, api)
     report("starting the workers")
-    prefect_server.start_workers(home, ROOT, api, held.s3_environment("worker"))
+    prefect_server.start_workers(home, ROOT, api, held.worker_environments())
     prefect_server.wait_for_workers(home, api)
 
 

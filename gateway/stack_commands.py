@@ -10,6 +10,7 @@ from gateway.terminal import NOT_REACHABLE, answer, say
 
 if TYPE_CHECKING:
     from gateway.stack import StackStatus
+    from workers.status import SlotStatus
 
 SIGN_IN = "`triptych password` prints what it asks for"
 
@@ -36,7 +37,7 @@ def status(project: Project = "default", as_json: Json = False) -> None:
 
     found = stack.status()
     rows = "\n".join(f"{part.name:12} {'running' if part.running else 'stopped'}" for part in found.parts)
-    answer(found.model_dump(), as_json, "\n".join([_addresses(found), rows, *_slots(found)]))
+    answer(found.model_dump(), as_json, "\n".join([_addresses(found), rows, *_workers(found)]))
     if not found.running:
         raise typer.Exit(NOT_REACHABLE)
 
@@ -85,15 +86,22 @@ def doctor(project: Project = "default", as_json: Json = False) -> None:
         raise typer.Exit(NOT_REACHABLE)
 
 
-def _slots(found: "StackStatus") -> list[str]:
-    """A line for each warm process: what it does, what it has loaded, and what that takes."""
-    return [
-        f"{worker.pool} {slot.slot:8} {slot.flow_run_id or 'idle':36}  {slot.runs_done} runs, {slot.reloads} reloads, "
-        f"{slot.resident_bytes / 1e6:.0f} MB"
-        + "".join(f", {model} {size / 1e6:.0f} MB" for model, size in slot.models.items())
-        for worker in found.workers
-        for slot in worker.slots
-    ]
+def _workers(found: "StackStatus") -> list[str]:
+    """A line for each worker with its queue, and one for each warm process: what it does, what it has loaded."""
+    rows: list[str] = []
+    for worker in found.workers:
+        waits = f"{worker.waiting_runs} runs wait, the oldest for {worker.queue_age_seconds:.0f} s"
+        rows.append(f"{worker.worker}: {waits if worker.waiting_runs else 'nothing waits'}")
+        rows += [_slot(slot) for slot in worker.slots]
+    return rows
+
+
+def _slot(slot: "SlotStatus") -> str:
+    models = "".join(f", {model} {size / 1e6:.0f} MB" for model, size in slot.models.items())
+    return (
+        f"  {slot.slot:8} {slot.flow_run_id or 'idle':36}  {slot.runs_done} runs, {slot.reloads} reloads, "
+        f"{slot.restarts} restarts, {slot.resident_bytes / 1e6:.0f} MB{models}"
+    )
 
 
 def _addresses(found: "StackStatus") -> str:

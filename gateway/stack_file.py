@@ -1,5 +1,6 @@
 """`stack.env`: the ports and credentials of a home, made at the first start and kept, readable by their owner alone."""
 
+import re
 import secrets
 from dataclasses import dataclass
 from os import environ
@@ -40,6 +41,14 @@ class StackFile:
         access, secret = self.s3_keys(role)
         return {"TRIPTYCH_S3_ACCESS_KEY": access, "TRIPTYCH_S3_SECRET_KEY": secret.get_secret_value()}
 
+    def worker_environments(self) -> dict[str, dict[str, str]]:
+        """What each worker alone is told: its S3 keys, and where and to whom it shows its metrics."""
+        token = {"WARM_PROCESS_STATUS_TOKEN": self.values["TRIPTYCH_METRICS_TOKEN"]}
+        return {
+            name: self.s3_environment("worker") | token | {"WARM_PROCESS_STATUS_PORT": str(self.port(f"{name}.port"))}
+            for name in prefect_server.WORKERS
+        }
+
     @property
     def password(self) -> str:
         return self.values["TRIPTYCH_STACK_POSTGRES_PASSWORD"]
@@ -55,6 +64,7 @@ def remember(home: Path) -> StackFile:
         values.setdefault(_s3_variable(role, "SECRET"), secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_POSTGRES_PASSWORD", secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_TOKEN", secrets.token_hex(24))
+    values.setdefault("TRIPTYCH_METRICS_TOKEN", secrets.token_urlsafe(32))
     values.setdefault("TRIPTYCH_GATEWAY_TOKEN", secrets.token_urlsafe(32))
     # With a user's name, so that `curl --user` and the like take it as it is.
     values.setdefault("TRIPTYCH_PREFECT_AUTH_STRING", f"triptych:{secrets.token_hex(24)}")
@@ -63,6 +73,7 @@ def remember(home: Path) -> StackFile:
         postgres.NAME: ("postgres.port",),
         prefect_server.SERVER: ("prefect.port",),
         http_server.NAME: ("gateway.port",),
+        **{name: (f"{name}.port",) for name in prefect_server.WORKERS},
     }
     for part, names in owners.items():
         if running_process(home, part) is None:
@@ -89,7 +100,7 @@ def _s3_variable(role: Role, kind: str) -> str:
 
 
 def _variable(name: str) -> str:
-    return f"TRIPTYCH_STACK_PORT_{name.replace('.', '_').upper()}"
+    return f"TRIPTYCH_STACK_PORT_{re.sub('[.-]', '_', name).upper()}"
 
 
 def read_stack_file(home: Path) -> dict[str, str]:

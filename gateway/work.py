@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from getpass import getuser
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import httpx
 from pydantic import BaseModel
 
 from flows.form import Form
-from flows.job import Job, local_job
+from flows.job import BY, Job, local_job
 from flows.platform import Platform, open_platform
 from flows.search import Query
 from flows.settings import Settings, default_home, load_settings
@@ -169,7 +170,7 @@ async def _run(
             raise WrongInput(f"There is no deployment {deployment}: see `triptych run --help`.") from error
         try:
             placed = parameters_of(found.parameter_openapi_schema or {}, parameters)
-            run = await client.create_flow_run_from_deployment(found.id, parameters=placed)
+            run = await client.create_flow_run_from_deployment(found.id, parameters=placed, tags=[f"{BY}{getuser()}"])
         except PrefectHTTPStatusError as error:
             raise WrongInput(f"The parameters of {deployment} are refused: {error.response.text[:300]}") from error
         await _finished(client, run.id, progress)

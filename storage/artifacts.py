@@ -31,7 +31,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LINK_LIFETIME = timedelta(minutes=15)
 _CHUNK = 1024 * 1024
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_RESERVED = frozenset({"inbox", "quarantine", "tmp", "models", "gateway"})
+_RESERVED = frozenset({"inbox", "quarantine", "tmp", "models", "footprints", "gateway"})
 
 
 class Artifact(BaseModel):

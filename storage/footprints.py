@@ -37,4 +37,4 @@ class Footprints:
 
 
 def _key(digest: str, kind: str) -> str:
-    return f"models/footprints/{digest}/{kind}.json"
+    return f"footprints/{digest}/{kind}.json"

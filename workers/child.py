@@ -9,8 +9,8 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
@@ -22,6 +22,7 @@ from prefect.utilities.importtools import import_object
 from workers.channel import Channel
 from workers.engine import drive, flow_run_of, run_hooks, settings_of
 from workers.flow_source import CodeChanged, FlowSource
+from workers.holdings import Holdings
 from workers.isolation import isolated
 from workers.messages import Done, Ready, RunFlow, Stale, Stop
 from workers.options import WarmOptions
@@ -32,6 +33,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Preload, say so, then run what the worker sends until it says stop."""
     _end_with_the_worker()
+    _be_the_one_to_go()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker: it lets the run in hand finish.
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
@@ -39,19 +41,21 @@ def main() -> None:
     channel.listen()
     options, source = WarmOptions(), FlowSource()
     problem = _preload(options.preload)
-    report = _reporter(options.report)
+    holdings = Holdings(options.report, channel.send)
+    holdings.tell()
     source.note_files()
-    channel.send(Ready(problem=problem, models=report()))
+    channel.send(Ready(problem=problem))
+    holdings.keep_telling()
     with SyncClientContext():
-        _serve(channel, source, report)
+        _serve(channel, source, holdings)
 
 
-def _serve(channel: Channel, source: FlowSource, report: Callable[[], dict[str, int]]) -> None:
+def _serve(channel: Channel, source: FlowSource, holdings: Holdings) -> None:
     while not isinstance(order := channel.next_order(), Stop):
         answer = contextvars.copy_context().run(_answer, order, channel, source)
-        models = report()
+        holdings.tell()  # first: the worker chooses the next run by what is loaded
         source.note_files()
-        channel.send(answer.model_copy(update={"models": models}) if isinstance(answer, Done) else answer)
+        channel.send(answer)
 
 
 def _answer(order: RunFlow, channel: Channel, source: FlowSource) -> Done | Stale:
@@ -110,22 +114,6 @@ def _preload(names: tuple[str, ...]) -> str | None:
     return "; ".join(problems) or None
 
 
-def _reporter(name: str) -> Callable[[], dict[str, int]]:
-    """What tells the loaded models and their bytes; nothing where no callable is named."""
-    if not name:
-        return dict
-    models: Any = import_object(name)
-
-    def report() -> dict[str, int]:
-        try:
-            return {str(model): int(size) for model, size in models().items()}
-        except Exception:
-            get_logger("worker").exception("%s did not tell the loaded models", name)
-            return {}
-
-    return report
-
-
 def _told(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
@@ -134,6 +122,12 @@ def _end_with_the_worker() -> None:
     """Linux kills this process when the worker dies, however it dies; elsewhere, the end of the channel does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _be_the_one_to_go() -> None:
+    """Where the machine's memory runs out, Linux ends the process with the run, not the worker that tells of it."""
+    with suppress(OSError):  # other systems have no such file, and some containers do not allow it
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,13 @@ class Ready(_Message):
 
     kind: Literal["ready"] = "ready"
     problem: str | None = None
-    models: dict[str, int] = Field(default_factory=dict)
+
+
+class Holds(_Message):
+    """The models in the memory of the process have changed: these are loaded now, with their bytes."""
+
+    kind: Literal["holds"] = "holds"
+    models: dict[str, int]
 
 
 class Accepted(_Message):
@@ -77,11 +83,10 @@ class Done(_Message):
     flow_run_id: str
     outcome: Literal["ended", "cancelled", "open", "broken"]
     problem: str | None = None
-    models: dict[str, int] = Field(default_factory=dict)
 
 
 Order = Annotated[RunFlow | Cancel | Suspend | Stop, Field(discriminator="kind")]
-Answer = Annotated[Ready | Accepted | Stale | Done, Field(discriminator="kind")]
+Answer = Annotated[Ready | Holds | Accepted | Stale | Done, Field(discriminator="kind")]
 
 _orders: TypeAdapter[Order] = TypeAdapter(Order)
 _answers: TypeAdapter[Answer] = TypeAdapter(Answer)
@@ -97,6 +102,6 @@ def read_order(line: bytes) -> RunFlow | Cancel | Suspend | Stop:
     return _orders.validate_json(line)
 
 
-def read_answer(line: bytes) -> Ready | Accepted | Stale | Done:
+def read_answer(line: bytes) -> Ready | Holds | Accepted | Stale | Done:
     """What a process answers."""
     return _answers.validate_json(line)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -36,6 +36,7 @@ class WarmOptions(BaseSettings):
     drain_seconds: float = Field(default=8.0, ge=0, description="How long a stopping worker waits for its runs.")
     recycle_runs: int = Field(default=0, ge=0, description="A process is replaced after so many runs; 0: never.")
     recycle_megabytes: int = Field(default=0, ge=0, description="… or when it holds more memory after a run; 0: never.")
+    memory_megabytes: int = Field(default=0, ge=0, description="… or at once, with its run, past this; 0: never.")
     watch_seconds: float = Field(default=1.0, gt=0, description="How often runs in hand are looked up for a cancel.")
     patience_seconds: float = Field(default=10.0, ge=0, description="How long loaded models may go ahead of others.")
     model_tag: str = Field(default="model:", description="A tag with this prefix names the model of a run …")
@@ -44,8 +45,14 @@ class WarmOptions(BaseSettings):
     )
     share_tag: str = Field(default="user:", description="Runs with equal tags of this prefix share one fair turn.")
     status_file: Path | None = Field(default=None, description="Where the state of the slots is kept as JSON.")
-    status_port: int = Field(default=0, ge=0, le=65535, description="Port of 127.0.0.1 for /metrics and /status.")
+    status_port: int = Field(default=0, ge=0, le=65535, description="Port for /metrics and /status; 0: none.")
     status_host: str = Field(default="127.0.0.1", description="Where the port listens.")
+    status_token: SecretStr = Field(default=SecretStr(""), description="Only who bears it is told; empty: everybody.")
+    artifact_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="How often the worker's artifact in Prefect's UI is renewed; 0: never.",
+    )
     machine: str = Field(default_factory=socket.gethostname, description="Name of this machine in infrastructure ids.")
 
     @field_validator("preload", "model_parameters", mode="before")

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+_MEMORY_SECONDS = 3600.0
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -18,14 +20,15 @@ class Waiting:
 
 @dataclass
 class Turns:
-    """When each share was last served: who waited longest since then is next."""
+    """When each share was last served: who waited longest since then is next. And each model of each share likewise."""
 
     patience_seconds: float
     _served: dict[str, float] = field(default_factory=dict[str, float])
+    _groups: dict[tuple[str, str | None], float] = field(default_factory=dict[tuple[str, str | None], float])
 
     def waited(self, run: Waiting, now: float) -> float:
-        """How long the run's share has gone without being served, in seconds, as far as this run waits."""
-        return now - max(run.since, self._served.get(run.share, run.since))
+        """How long this run has waited, in seconds, since its share was last served with its model."""
+        return now - max(run.since, self._groups.get((run.share, run.model), run.since))
 
     def turn(self, run: Waiting) -> tuple[float, float, str]:
         """Sorts runs: shares served longest ago first, older runs first."""
@@ -33,24 +36,26 @@ class Turns:
 
     def serve(self, run: Waiting, now: float) -> None:
         self._served[run.share] = now
+        self._groups[run.share, run.model] = now
         # Shares come and go (one per person): those of an hour ago have no debt left.
-        self._served = {share: at for share, at in self._served.items() if now - at < 3600}
+        self._served = {share: at for share, at in self._served.items() if now - at < _MEMORY_SECONDS}
+        self._groups = {group: at for group, at in self._groups.items() if now - at < _MEMORY_SECONDS}
 
 
 def next_run(waiting: Sequence[Waiting], loaded: frozenset[str], turns: Turns, now: float) -> Waiting | None:
     """The run to start now, of those waiting.
 
     The highest priority (the smallest number) goes first. Among equals it is the turn of the share that was served
-    longest ago; a run whose model is loaded goes ahead until the one whose turn it is has waited out its patience.
+    longest ago; a run whose model is loaded goes ahead of it. Nobody waits behind those for ever: of the runs that
+    would be passed over, one that has waited out its patience (see `waited`) takes its turn, whatever is loaded.
     """
     if not waiting:
         return None
     best = min(run.priority for run in waiting)
     equals = sorted((run for run in waiting if run.priority == best), key=turns.turn)
-    first = equals[0]
-    if turns.waited(first, now) > turns.patience_seconds:
-        return first
-    return next((run for run in equals if run.model in loaded), first)
+    ahead = next((number for number, run in enumerate(equals) if run.model in loaded), 0)
+    passed_over = (run for run in equals[:ahead] if turns.waited(run, now) > turns.patience_seconds)
+    return next(passed_over, equals[ahead])
 
 
 def assign(

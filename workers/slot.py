@@ -12,12 +12,24 @@ from contextlib import suppress
 from logging import LoggerAdapter
 from typing import Any
 
-import psutil
 from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
-from workers.messages import LINE_BYTES, Accepted, Cancel, Done, Ready, RunFlow, Stale, Stop, read_answer, to_line
+from workers.messages import (
+    LINE_BYTES,
+    Accepted,
+    Cancel,
+    Done,
+    Holds,
+    Ready,
+    RunFlow,
+    Stale,
+    Stop,
+    read_answer,
+    to_line,
+)
 from workers.options import SlotSpec
+from workers.process import resident_bytes, told_exit
 from workers.status import SlotStatus
 
 _SHORTEST_LIFE_SECONDS = 5.0
@@ -44,6 +56,7 @@ class Slot:
         self.runs_done = 0
         self.runs_of_process = 0
         self.starts = 0
+        self.reloads = 0
         self._logger = logger
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -51,6 +64,8 @@ class Slot:
         self._answer: asyncio.Future[Done | Stale] | None = None
         self._accepted = asyncio.Event()
         self._closing = False
+        self._once_loaded: set[str] = set()
+        self._killed_for: str | None = None
 
     @property
     def idle(self) -> bool:
@@ -66,9 +81,8 @@ class Slot:
 
     @property
     def resident_bytes(self) -> int:
-        with suppress(psutil.Error):
-            return int(psutil.Process(self.pid).memory_info().rss)
-        return 0
+        """What the process holds, with everything that it started."""
+        return resident_bytes(self.pid)
 
     async def keep(self) -> None:
         """Have a process until `close`: a new one when it ends, later and later while it ends at once."""
@@ -117,9 +131,10 @@ class Slot:
         # A thread that a flow left behind could hold the old process, and with it the slot, for ever.
         asyncio.get_running_loop().call_later(_STOP_SECONDS, self._kill_if_still, self.pid)
 
-    def kill(self) -> None:
-        """End the process now, with everything that it started."""
+    def kill(self, reason: str | None = None) -> None:
+        """End the process now, with everything that it started; the run in hand says why, if there is a reason."""
         if self._process is not None and self._process.poll() is None:
+            self._killed_for = reason
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -144,7 +159,8 @@ class Slot:
             ready=self.ready,
             flow_run_id=self.flow_run_id,
             runs_done=self.runs_done,
-            reloads=max(0, self.starts - 1),
+            reloads=self.reloads,
+            restarts=max(0, self.starts - 1),
             resident_bytes=self.resident_bytes,
             models=self.models,
             problem=self.problem,
@@ -163,6 +179,7 @@ class Slot:
             )
         self.starts += 1
         self.runs_of_process = 0
+        self._killed_for = None
         reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=LINE_BYTES)
         reading = asyncio.create_task(self._read(reader))
         # Not the end of the stream: a process that the flow forked would hold it open.
@@ -180,13 +197,15 @@ class Slot:
             while line := await reader.readline():
                 self._heed(read_answer(line))
 
-    def _heed(self, answer: Ready | Accepted | Stale | Done) -> None:
+    def _heed(self, answer: Ready | Holds | Accepted | Stale | Done) -> None:
         if isinstance(answer, Accepted):
             self._accepted.set()
-            return
-        if isinstance(answer, Ready | Done):
+        elif isinstance(answer, Holds):
+            loads = answer.models.keys() - self.models.keys()
+            self.reloads += len(loads & self._once_loaded)
+            self._once_loaded |= loads
             self.models = answer.models
-        if isinstance(answer, Ready):
+        elif isinstance(answer, Ready):
             self.problem = answer.problem
             self._ready.set()
         elif self._answer is not None and not self._answer.done():
@@ -195,9 +214,8 @@ class Slot:
     def _lost(self, code: int) -> None:
         self.models = {}
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(
-                ProcessEnded(f"The process of slot {self.name} {told_exit(code)} during this run.")
-            )
+            how = f"was killed: {self._killed_for}" if self._killed_for else f"{told_exit(code)} during this run."
+            self._answer.set_exception(ProcessEnded(f"The process of slot {self.name} {how}"))
         elif code and not self._closing:
             self._logger.warning("The process of slot %s %s; a new one starts", self.name, told_exit(code))
 
@@ -217,12 +235,3 @@ def process_environment() -> dict[str, str]:
     # A server that is away for some minutes must not cost a run that is in hand.
     patience = {"PREFECT_CLIENT_MAX_RETRIES": "8"}
     return {**patience, **os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
-
-
-def told_exit(code: int) -> str:
-    """An exit code of subprocess in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with suppress(ValueError):
-        return f"ended by signal {signal.Signals(-code).name} ({-code})"
-    return f"ended by signal {-code}"

@@ -1,16 +1,17 @@
 """What a worker shows of itself: a JSON file, and on a port the same document and Prometheus metrics."""
 
 import asyncio
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import compare_digest
 from pathlib import Path
-from typing import Any
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
 
 
 class SlotStatus(BaseModel):
-    """One slot. Memory in bytes."""
+    """One slot. Memory in bytes; `reloads` of models that it had loaded before, `restarts` of its process."""
 
     slot: str
     pid: int
@@ -18,6 +19,7 @@ class SlotStatus(BaseModel):
     flow_run_id: str | None
     runs_done: int
     reloads: int
+    restarts: int
     resident_bytes: int
     models: dict[str, int]
     problem: str | None
@@ -49,61 +51,44 @@ def read_status(path: Path) -> WorkerStatus | None:
         return None
 
 
-def as_metrics(status: WorkerStatus) -> str:
-    """The status in Prometheus's text format."""
-    worker = f'pool="{_escaped(status.pool)}",worker="{_escaped(status.worker)}"'
-    lines = [
-        *_metric("warm_process_waiting_runs", "gauge", [(worker, status.waiting_runs)]),
-        *_metric("warm_process_queue_age_seconds", "gauge", [(worker, status.queue_age_seconds)]),
-    ]
-    columns: dict[str, tuple[str, Callable[[SlotStatus], float]]] = {
-        "warm_process_ready": ("gauge", lambda slot: int(slot.ready)),
-        "warm_process_busy": ("gauge", lambda slot: int(slot.flow_run_id is not None)),
-        "warm_process_runs_total": ("counter", lambda slot: slot.runs_done),
-        "warm_process_reloads_total": ("counter", lambda slot: slot.reloads),
-        "warm_process_resident_bytes": ("gauge", lambda slot: slot.resident_bytes),
-    }
-    for name, (kind, value) in columns.items():
-        lines += _metric(name, kind, [(f'{worker},slot="{_escaped(slot.slot)}"', value(slot)) for slot in status.slots])
-    models = [
-        (f'{worker},slot="{_escaped(slot.slot)}",model="{_escaped(model)}"', size)
-        for slot in status.slots
-        for model, size in slot.models.items()
-    ]
-    return "\n".join([*lines, *_metric("warm_process_model_bytes", "gauge", models)]) + "\n"
+@dataclass(frozen=True)
+class StatusPort:
+    """Where a worker answers GET /metrics and GET /status; with a token, those alone who bear it."""
 
+    host: str
+    port: int
+    token: str
+    status: Callable[[], WorkerStatus]
+    metrics: Callable[[], str]
 
-async def serve_status(host: str, port: int, status: Callable[[], WorkerStatus]) -> asyncio.Server:
-    """Answer GET /metrics and GET /status."""
+    async def open(self) -> asyncio.Server:
+        return await asyncio.start_server(self._answer, self.host, self.port)
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            request = (await asyncio.wait_for(reader.readline(), 5)).decode("latin-1").split(" ")
-            writer.write(_response(request[1] if len(request) > 1 else "", status))
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            writer.write(self._response(head.decode("latin-1").split("\r\n")))
             await writer.drain()
-        except (TimeoutError, ConnectionError, ValueError):
+        except (TimeoutError, ConnectionError, ValueError, EOFError, asyncio.LimitOverrunError):
             pass  # whoever asked is gone, or did not speak HTTP
         finally:
             writer.close()
 
-    return await asyncio.start_server(answer, host, port)
+    def _response(self, lines: list[str]) -> bytes:
+        request = lines[0].split(" ")
+        path = request[1] if len(request) > 1 else ""
+        code, kind, body = "404 Not Found", "text/plain", "Ask for /metrics or /status.\n"
+        if not self._may(lines[1:]):
+            code, body = "401 Unauthorized", "Send the token: Authorization: Bearer …\n"
+        elif path == "/metrics":
+            code, kind, body = "200 OK", CONTENT_TYPE_PLAIN_0_0_4, self.metrics()
+        elif path == "/status":
+            code, kind, body = "200 OK", "application/json", self.status().model_dump_json()
+        content = body.encode()
+        head = f"HTTP/1.1 {code}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        return head.encode() + content
 
-
-def _response(path: str, status: Callable[[], WorkerStatus]) -> bytes:
-    code, kind, body = "404 Not Found", "text/plain", "Ask for /metrics or /status.\n"
-    if path == "/metrics":
-        code, kind, body = "200 OK", "text/plain; version=0.0.4", as_metrics(status())
-    elif path == "/status":
-        code, kind, body = "200 OK", "application/json", status().model_dump_json()
-    head = (
-        f"HTTP/1.1 {code}\r\nContent-Type: {kind}\r\nContent-Length: {len(body.encode())}\r\nConnection: close\r\n\r\n"
-    )
-    return (head + body).encode()
-
-
-def _metric(name: str, kind: str, values: list[tuple[str, Any]]) -> list[str]:
-    return [f"# TYPE {name} {kind}", *(f"{name}{{{labels}}} {json.dumps(value)}" for labels, value in values)]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    def _may(self, headers: list[str]) -> bool:
+        named = (header.partition(":") for header in headers)
+        given = next((value.strip() for name, _, value in named if name.lower() == "authorization"), "")
+        return not self.token or compare_digest(given.encode(), f"Bearer {self.token}".encode())

@@ -18,19 +18,20 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 
 from workers.identity import Infrastructure, parse_infrastructure, started_at
 from workers.job import WarmProcessJobConfiguration, WarmProcessVariables
+from workers.memory_watch import watch_memory
 from workers.options import WarmOptions
 from workers.order import Turns
 from workers.queues import Queues
 from workers.run import Run
+from workers.showing import Showing
 from workers.slot import Slot, process_environment
 from workers.states import claim, patiently, put_back
-from workers.status import WorkerStatus, serve_status, write_status
+from workers.status import WorkerStatus
 from workers.sweep import sweep
 from workers.tasks import Tasks
 from workers.watch import watch
 
 _BUSY_POLL_SECONDS = 2.0
-_STATUS_SECONDS = 1.0
 _LAST_REPORTS_SECONDS = 5.0
 _LABELS_AFTER_SECONDS = 1.0  # they are for people to look at, and do not compete with the start of the run
 
@@ -58,7 +59,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         self.queues = Queues(Turns(self.options.patience_seconds), self.options)
         self._flows: dict[UUID, APIFlow] = {}
         self._tasks = Tasks(self._logger)
-        self._servers: list[asyncio.Server] = []
+        self._showing = Showing(self.options, self.status)
         self._polling = asyncio.Lock()
         self._polled_at = 0.0
         self._stopping = False
@@ -70,9 +71,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             self._tasks.start(slot.keep())
         self._tasks.start(sweep(self.client, self._work_pool_name, self.options, self._logger))
         self._tasks.start(watch(self.client, self.runs, self.options.watch_seconds))
-        self._tasks.start(self._write_status())
-        if self.options.status_port:
-            self._servers.append(await serve_status(self.options.status_host, self.options.status_port, self.status))
+        self._tasks.start(watch_memory(self.slots, self.options.memory_megabytes))
+        await self._showing.start(self.client, self._tasks, self._logger)
 
     async def teardown(self, *exc_info: Any) -> None:
         """Take no more runs, let those in hand finish for a while, end the processes."""
@@ -83,9 +83,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
                 run.abandon("The worker was stopped, and this run did not end in time.")
             await self._drained(_LAST_REPORTS_SECONDS)
             await asyncio.gather(*(slot.close(seconds=3.0) for slot in self.slots))
-            for server in self._servers:
-                server.close()
             await self._tasks.end()
+            await self._showing.close()
         await super().teardown(*exc_info)
 
     async def sync_with_backend(self) -> None:
@@ -196,10 +195,14 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         self.runs[flow_run.id] = run
         self._tasks.start(self._note(flow_run, slot))
         submitted = self._emit_flow_run_submitted_event(configuration)
+        began = time.time()
+        wanted = flow_run.next_scheduled_start_time or flow_run.expected_start_time
+        self._showing.metrics.begun(self._work_pool_name, began - wanted.timestamp() if wanted else 0.0)
         try:
             code = await run.to_its_end()
         finally:
             del self.runs[flow_run.id]
+            self._showing.metrics.ended(self._work_pool_name, time.time() - began)
         result = WarmProcessWorkerResult(identifier=str(slot.pid), status_code=code)
         self._emit_flow_run_executed_event(result, configuration, submitted)
         return result
@@ -242,8 +245,3 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
     async def _poll_now(self) -> None:
         with suppress(httpx.HTTPError):
             await self.get_and_submit_flow_runs()
-
-    async def _write_status(self) -> None:
-        while self.options.status_file is not None:
-            write_status(self.options.status_file, self.status())
-            await asyncio.sleep(_STATUS_SECONDS)

@@ -82,7 +82,7 @@ def test_a_footprint_is_remembered_in_the_bucket_for_other_machines(tmp_path: Pa
     models = {"red": {"megabytes": 40, "working": 50, "memory_mb": 1}}
     use(pool_of(tmp_path, bucket=bucket, **models), "red")
     digest = WeightsLocator(tmp_path, tmp_path / "cache", None).digest(ballast(tmp_path, **models).spec("red"))
-    kept = [found.key for found in bucket.objects(f"models/footprints/{digest}/")]
+    kept = [found.key for found in bucket.objects(f"footprints/{digest}/")]
     assert [key.rsplit("/", 1)[1].split("-")[0] for key in kept] == ["cpu"]
     elsewhere = pool_of(tmp_path, limit(80), bucket=bucket, **models)
     with pytest.raises(NotEnoughMemory, match=r"The model red needs 0\.\d\d GB, and models may take 0\.08 GB here"):

@@ -1,30 +1,17 @@
 """A real Prefect server on Postgres for the session, and a warm worker that most tests share."""
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from gateway import postgres
-from gateway.processes import free_ports, stop_process
-from tests.workers.harness import Pool, Server, Worker, running_worker
+from tests.workers.harness import Pool, Server, Worker, own_server, running_worker
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Prefect server on a Postgres of its own."""
-    home = tmp_path_factory.mktemp("prefect")
-    ports = free_ports(2)
-    password = secrets.token_hex(16)
-    postgres.start_postgres(home, port=ports[0], password=password)
-    database = postgres.dsn(ports[0], password, "prefect", "postgresql+asyncpg")
-    found = Server(home, database, ports[1])
-    try:
-        found.start()
+    with own_server(tmp_path_factory.mktemp("prefect")) as found:
         yield found
-    finally:
-        found.stop()
-        stop_process(home, postgres.NAME)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,22 @@ async def with_model(path: str, model: str = "small", seconds: float = 0) -> Non
 
 
 @flow
+async def with_model_for_a_while(path: str, seconds: float) -> None:
+    models.load("small")
+    models.let_go_in(seconds)
+    tell(path, os.getpid())
+
+
+@flow
+async def with_pooled_model(path: str, model: str) -> None:
+    """Uses a model of a pool in which two of three fit; tells how many loads there have been in this process."""
+    from pooled_for_tests import POOL, Ballast
+
+    with POOL.operator(model):
+        tell(path, f"{time.time()} {os.getpid()} {model} {len(Ballast.loads)}")
+
+
+@flow
 async def fail() -> None:
     raise ValueError("this flow fails")
 
@@ -83,6 +99,37 @@ def stubborn(path: str, seconds: float) -> None:
     tell(path, f"begun {os.getpid()}")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     time.sleep(seconds)
+
+
+@flow
+async def chaotic(path: str, kind: str, seconds: float, model: str) -> None:
+    """One run of the chaos: does what its kind says."""
+    run = get_run_context().flow_run.id  # type: ignore[union-attr]
+    tell(path, f"begun {run} {os.getpid()}")
+    models.load(model)
+    await asyncio.sleep(seconds)
+    match kind:
+        case "fail":
+            raise ValueError("this flow fails")
+        case "exit":
+            os._exit(7)
+        case "kill" | "segv":
+            os.kill(os.getpid(), signal.SIGKILL if kind == "kill" else signal.SIGSEGV)
+        case "hog":
+            held = bytearray(b"1") * (600 * 2**20)
+            await asyncio.sleep(30)
+            tell(path, f"kept {run} {len(held)}")
+        case "suspend":
+            await suspend_flow_run(timeout=600, key="once")
+        case _:
+            pass
+
+
+@flow
+async def take_memory(path: str, megabytes: int) -> None:
+    held = bytearray(b"1") * (megabytes * 2**20)
+    await asyncio.sleep(30)
+    tell(path, f"kept it {len(held)}")
 
 
 @flow(timeout_seconds=1)

@@ -1,6 +1,7 @@
 """What the tests of the warm worker speak to: a Prefect server, its pools, and workers started as people start them."""
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -13,8 +14,8 @@ from uuid import uuid4
 import httpx
 import psutil
 
-from gateway import prefect_server
-from gateway.processes import clean_environment, stop_process
+from gateway import postgres, prefect_server
+from gateway.processes import clean_environment, free_ports, stop_process
 from workers.status import WorkerStatus, read_status
 from workers.warm_process import WarmProcessWorker
 
@@ -52,6 +53,25 @@ class Server:
             "DO_NOT_TRACK": "1",
             "OMP_NUM_THREADS": "1",
         }
+
+
+@contextmanager
+def own_server(home: Path, *, sqlite: bool = False) -> Generator[Server]:
+    """A Prefect server on a Postgres of its own, or on SQLite; stopped at the end."""
+    ports = free_ports(2)
+    if sqlite:
+        database = f"sqlite+aiosqlite:///{home}/prefect.db"
+    else:
+        password = secrets.token_hex(16)
+        postgres.start_postgres(home, port=ports[0], password=password)
+        database = postgres.dsn(ports[0], password, "prefect", "postgresql+asyncpg")
+    server = Server(home, database, ports[1])
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        stop_process(home, postgres.NAME)
 
 
 class Pool:
@@ -149,12 +169,12 @@ class Worker:
         return lines(self.folder / "told")
 
 
-def wait_for(true: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_for(true: Callable[[], bool], seconds: float, what: str, *, every: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def lines(path: Path) -> list[str]:
@@ -170,7 +190,7 @@ def running_worker(pool: Pool, folder: Path, **options: str) -> Generator[Worker
     known = {
         "WARM_PROCESS_STATUS_FILE": str(folder / "status.json"),
         "TOLD": str(folder / "told"),
-        "PYTHONPATH": str(HERE),
+        "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}",
     }
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool.name, "--type", pool.kind]
     with (folder / "worker.log").open("ab") as output:

@@ -1,5 +1,7 @@
 """Stands for a module that keeps models: loaded once a process, told to the worker."""
 
+import threading
+
 LOADS = 0
 _LOADED: dict[str, bytes] = {}
 
@@ -11,6 +13,11 @@ def load(name: str) -> bytes:
         _LOADED.clear()  # one fits
         _LOADED[name] = bytes(1000)
     return _LOADED[name]
+
+
+def let_go_in(seconds: float) -> None:
+    """As a model that nobody asks for is let go, between runs."""
+    threading.Timer(seconds, _LOADED.clear).start()
 
 
 def loaded() -> dict[str, int]:

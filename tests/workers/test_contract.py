@@ -12,7 +12,10 @@ import pytest
 from prefect import _flow_run_suspension
 from prefect._internal import control_listener
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilterKey, FlowRunFilterNextScheduledStartTime
 from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import AsyncClientContext, SettingsContext, SyncClientContext
 from prefect.deployments.steps.core import run_steps
 from prefect.exceptions import TerminationSignal
@@ -91,17 +94,31 @@ def test_a_job_configuration_is_made_and_prepared_as_before() -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("read_flow_runs", {"flow_run_filter", "work_pool_filter", "limit", "offset"}),
+        ("read_flow_runs", {"flow_run_filter", "work_pool_filter", "sort", "limit", "offset"}),
         ("read_work_queues", {"work_pool_name"}),
         ("update_flow_run", {"flow_run_id", "infrastructure_pid"}),
         ("set_flow_run_state", {"flow_run_id", "state", "force"}),
         ("read_flow_run", {"flow_run_id"}),
         ("read_deployment", {"deployment_id"}),
         ("read_flow", {"flow_id"}),
+        ("create_artifact", {"artifact"}),
+        ("update_artifact", {"artifact_id", "artifact"}),
     ],
 )
 def test_the_client_has_what_ours_calls(name: str, wanted: set[str]) -> None:
     assert wanted <= set(parameters(getattr(PrefectClient, name)))
+
+
+def test_an_artifact_is_found_by_its_key_and_renewed() -> None:
+    assert hasattr(PrefectClient, "read_artifacts")
+    assert "any_" in ArtifactFilterKey.model_fields
+    assert {"key", "type", "description", "data"} <= ArtifactCreate.model_fields.keys()
+    assert "data" in ArtifactUpdate.model_fields
+
+
+def test_the_flow_runs_that_wait_are_read_in_the_order_of_their_start() -> None:
+    assert {"EXPECTED_START_TIME_ASC", "EXPECTED_START_TIME_DESC"} <= set(FlowRunSort.__members__)
+    assert "before_" in FlowRunFilterNextScheduledStartTime.model_fields
 
 
 def test_a_flow_is_run_and_loaded_by_the_same_functions() -> None:

@@ -108,7 +108,7 @@ def test_a_process_is_replaced_after_its_share_of_runs(pool: Pool, tmp_path: Pat
         assert {own.end(run) for run in runs} == {"COMPLETED"}
         pids = [line.split()[0] for line in lines(tmp_path / "out")]
         assert len(set(pids)) == 2
-        wait_for(lambda: worker.status().slots[0].reloads == 2, 30, "the second replacement")
+        wait_for(lambda: worker.status().slots[0].restarts == 2, 30, "the second replacement")
 
 
 def test_a_process_that_holds_too_much_memory_is_replaced(pool: Pool, tmp_path: Path) -> None:
@@ -117,6 +117,22 @@ def test_a_process_that_holds_too_much_memory_is_replaced(pool: Pool, tmp_path: 
         runs = [own.start("with_model", path=tmp_path / "out") for _ in range(2)]
         assert {own.end(run) for run in runs} == {"COMPLETED"}
     assert len({line.split()[0] for line in lines(tmp_path / "out")}) == 2
+
+
+def test_a_run_that_takes_more_than_the_limit_crashes_with_the_numbers_and_the_others_go_on(
+    pool: Pool, tmp_path: Path
+) -> None:
+    own = Pool(pool.server)
+    with running_worker(own, tmp_path / "worker", slots="cpu:2", memory_megabytes="500") as worker:
+        other = own.start("sleep", path=tmp_path / "other", seconds=6)
+        wait_for(lambda: bool(lines(tmp_path / "other")), 30, "the other flow")
+        run = own.start("take_memory", path=tmp_path / "out", megabytes=600)
+        assert own.end(run) == "CRASHED"
+        assert "memory_megabytes allows 500" in own.message(run)
+        assert "kept it" not in lines(tmp_path / "out")
+        assert own.end(other) == "COMPLETED"
+        wait_for(worker.ready, 30, "a new process")
+        assert sorted(slot.restarts for slot in worker.status().slots) == [0, 1]
 
 
 def test_a_worker_that_stops_lets_its_run_finish(pool: Pool, tmp_path: Path) -> None:
@@ -195,7 +211,7 @@ def test_changed_flow_code_is_picked_up(pool: Pool, tmp_path: Path) -> None:
         helper.write_text("ANSWER = 'the second'\n", encoding="utf-8")
         assert own.end(own.start("changing", folder=code, path=tmp_path / "out")) == "COMPLETED"
         assert (first, (tmp_path / "out").read_text(encoding="utf-8")) == ("first", "the second")
-        assert worker.status().slots[0].reloads == 1
+        assert worker.status().slots[0].restarts == 1
 
 
 def test_a_run_in_hand_outlives_its_server_and_reports_late(pool: Pool, tmp_path: Path) -> None:

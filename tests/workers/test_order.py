@@ -1,10 +1,15 @@
 """Who goes next: priority, then fair turns, then loaded models, for a bounded time."""
 
+import random
+from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from prefect.client.orchestration import PrefectClient
 
 from tests.workers.harness import Pool, lines, running_worker, wait_for
+from workers.long_queue import LongQueue
 from workers.options import parse_slots
 from workers.order import Turns, Waiting, assign, model_of, next_run
 
@@ -49,6 +54,50 @@ def test_nobody_starves_however_many_runs_have_their_model_loaded() -> None:
             served = float(second)
             break
     assert 0 < served <= 6.0, "it waited at most its patience and the run in hand"
+
+
+def test_nobody_starves_behind_loaded_models_of_the_same_share_either() -> None:
+    turns, waits = Turns(5.0), list[float]()
+    lonely = [run(f"lonely{number}", since=0.0, model="b") for number in range(3)]
+    for second in range(60):
+        crowd = [run(f"crowd{second}-{number}", since=float(second), model="a") for number in range(3)]
+        (chosen, _), *_ = assign([*crowd, *lonely], {"slot": frozenset({"a"})}, turns, float(second))
+        if chosen.startswith("lonely"):
+            waits.append(float(second))
+            lonely = [one for one in lonely if one.id != chosen]
+    assert len(waits) == 3, "a run whose model is never loaded gets a turn"
+    within = 5.0 + 2.0  # the patience and the run in hand
+    assert all(later - earlier <= within for earlier, later in pairwise([0.0, *waits]))
+
+
+def test_long_runs_do_not_make_a_batch_impatient_before_somebody_else() -> None:
+    turns = Turns(5.0)
+    batch = [run(f"batch{number}", since=0.0, model="a", share="ada") for number in range(5)]
+    turns.serve(batch[0], 100.0)
+    image = run("image", since=118.0, model="a", share="bob")
+    chosen = next_run([*batch[1:], image], frozenset({"a"}), turns, now=120.0)
+    assert chosen is not None
+    assert chosen.id == "image"
+
+
+def test_loaded_models_save_two_reloads_of_three_on_a_mix_of_three_models_of_which_two_fit() -> None:
+    chances = random.Random(4)
+    mix = [run(f"{number:03}", since=0.0, model=chances.choice("abc")) for number in range(200)]
+    assert reloads(mix, patience_seconds=10.0) * 3 <= reloads(mix, patience_seconds=0.0)
+
+
+def reloads(waiting: list[Waiting], patience_seconds: float, seconds_a_run: float = 0.5) -> int:
+    """How many loads a slot for two models needs, the longest unused one going first."""
+    left, turns, loaded, loads = list(waiting), Turns(patience_seconds), list[str](), 0
+    for number in range(len(waiting)):
+        chosen = next_run(left, frozenset(loaded), turns, number * seconds_a_run)
+        assert chosen is not None
+        turns.serve(chosen, number * seconds_a_run)
+        left.remove(chosen)
+        model = str(chosen.model)
+        loads += model not in loaded
+        loaded = [*[one for one in loaded if one != model], model][-2:]
+    return loads
 
 
 def test_a_thousand_runs_of_one_person_hold_up_one_run_of_another_by_one_run_at_most() -> None:
@@ -117,6 +166,21 @@ def test_a_run_behind_more_runs_than_one_poll_answers_is_not_overlooked(pool: Po
     with running_worker(own, tmp_path / "worker"):
         assert own.end(image) == "COMPLETED"
         assert len(lines(tmp_path / "ada")) <= 5, "at most a few runs of the batch went before"
+
+
+@pytest.mark.stack
+async def test_a_run_in_the_middle_of_a_long_queue_is_found_and_forgotten_when_it_starts(pool: Pool) -> None:
+    own = Pool(pool.server)
+    runs = [own.start("with_model", tags=(f"user:{'bob' if number == 6 else 'ada'}",)) for number in range(13)]
+    queue = LongQueue(lambda run: tuple(run.tags), page=3)
+    async with PrefectClient(own.server.url) as client:
+        found = [await client.read_flow_run(UUID(run)) for run in runs[:3]]
+        others = {str(run.id): run for run in await queue.others(client, own.name, found)}
+        assert runs[6] in others, "neither among the oldest nor among the newest"
+        assert set(runs[10:]) <= others.keys(), "the newest, as they are"
+        queue.forget([others[runs[6]]])
+        assert runs[6] not in {str(run.id) for run in await queue.others(client, own.name, found)}
+        assert await queue.others(client, own.name, found[:2]) == [], "that was the whole queue"
 
 
 @pytest.mark.stack

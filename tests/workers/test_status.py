@@ -1,14 +1,19 @@
 """A worker shows what its slots do."""
 
 import json
+import re
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from gateway.processes import free_ports
 from tests.workers.harness import Pool, lines, running_worker, wait_for
-from workers.status import SlotStatus, WorkerStatus, as_metrics, read_status, write_status
+from workers.artifact import artifact_key, as_markdown
+from workers.metrics import Metrics
+from workers.status import SlotStatus, StatusPort, WorkerStatus, read_status, write_status
 
 STATUS = WorkerStatus(
     worker='a "worker"',
@@ -23,6 +28,7 @@ STATUS = WorkerStatus(
             flow_run_id="x",
             runs_done=3,
             reloads=1,
+            restarts=2,
             resident_bytes=10,
             models={"icons": 5},
             problem=None,
@@ -37,11 +43,26 @@ def test_a_status_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_status(tmp_path / "none.json") is None
 
 
-def test_metrics_are_in_the_text_format_with_labels_escaped() -> None:
-    text = as_metrics(STATUS)
-    assert 'warm_process_runs_total{pool="gpu",worker="a \\"worker\\"",slot="gpu-0"} 3\n' in text
-    assert 'warm_process_model_bytes{pool="gpu",worker="a \\"worker\\"",slot="gpu-0",model="icons"} 5\n' in text
-    assert text.endswith("\n")
+def test_metrics_are_what_prometheus_reads() -> None:
+    metrics = Metrics(lambda: STATUS)
+    metrics.begun("gpu", 0.3)
+    metrics.ended("gpu", 2.0)
+    found = {sample.name: sample for family in parse(metrics.text()) for sample in family.samples}
+    of_slot = {"pool": "gpu", "worker": 'a "worker"', "slot": "gpu-0"}
+    assert (found["warm_process_runs_total"].value, found["warm_process_runs_total"].labels) == (3, of_slot)
+    assert (found["warm_process_reloads_total"].value, found["warm_process_restarts_total"].value) == (1, 2)
+    assert found["warm_process_model_bytes"].labels == of_slot | {"model": "icons"}
+    assert found["warm_process_queue_age_seconds"].value == 1.5
+    assert (found["warm_process_wait_seconds_sum"].value, found["warm_process_run_seconds_count"].value) == (0.3, 1)
+
+
+def test_the_artifact_is_a_table_that_changes_only_with_what_people_want_to_know() -> None:
+    text = as_markdown(STATUS)
+    assert "2 runs wait, the oldest for 2 s" in text
+    assert "| gpu-0 | [x](/runs/flow-run/x) | icons 0 MB | 3 | 1 | 2 | 0.0 GB |" in text
+    slot = STATUS.slots[0].model_copy(update={"resident_bytes": 2000})
+    assert as_markdown(STATUS.model_copy(update={"slots": [slot]})) == text
+    assert artifact_key(STATUS) == "warm-gpu-a-worker"
 
 
 @pytest.mark.stack
@@ -57,8 +78,62 @@ def test_a_worker_tells_its_run_in_hand_and_its_models_on_a_port(pool: Pool, tmp
         assert slot["models"] == {"small": 1000}
         assert slot["resident_bytes"] > 10_000_000
         assert own.end(run) == "COMPLETED"
-        wait_for(lambda: "warm_process_busy" in _metrics(port) and 'slot="cpu-0"} 1\n' in _metrics(port), 5, "metrics")
+        wait_for(lambda: bool(re.search(r"runs_total\{.*cpu-0.*\} 1\.0", _metrics(port))), 5, "the run to be counted")
         assert httpx.get(f"http://127.0.0.1:{port}/elsewhere").status_code == 404
+
+
+async def test_a_port_with_a_token_answers_only_who_bears_it() -> None:
+    port = free_ports(1)[0]
+    shown = StatusPort("127.0.0.1", port, "secret", lambda: STATUS, lambda: "metrics")
+    async with await shown.open(), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        for given in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
+            answer = await client.get("/metrics", headers=given)
+            assert (answer.status_code, "metrics" in answer.text) == (401, False)
+        assert (await client.get("/metrics", headers={"Authorization": "Bearer secret"})).text == "metrics"
+
+
+@pytest.mark.stack
+def test_a_worker_has_a_page_in_the_ui_that_is_kept_up_to_date(pool: Pool, tmp_path: Path) -> None:
+    own = Pool(pool.server)
+    options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded", "artifact_seconds": "0.3"}
+
+    def shown() -> str:
+        wanted = {"key": {"like_": f"warm-{own.name}%"}}
+        found = own.server.post("/artifacts/latest/filter", artifacts=wanted)
+        return str(found[0]["data"]) if found else ""
+
+    with running_worker(own, tmp_path / "worker", **options):
+        run = own.start("sleep", path=tmp_path / "out", seconds=3)
+        wait_for(lambda: run in shown(), 30, "the run in hand")
+        assert "| cpu-0 |" in shown()
+        assert "small 0 MB" in shown()
+        assert own.end(run) == "COMPLETED"
+        wait_for(lambda: "| – | small 0 MB | 1 | 0 | 0 |" in shown(), 30, "the end of the run")
+    assert "was stopped" in shown()
+    with running_worker(own, tmp_path / "worker", **options):
+        wait_for(lambda: "| cpu-0 |" in shown(), 30, "the next worker to show itself on the same page")
+
+
+@pytest.mark.stack
+def test_a_model_that_is_let_go_between_runs_is_no_longer_shown(pool: Pool, tmp_path: Path) -> None:
+    own = Pool(pool.server)
+    with running_worker(own, tmp_path / "worker", report="models_for_tests:loaded") as worker:
+        run = own.start("with_model_for_a_while", path=tmp_path / "out", seconds=3)
+        assert own.end(run) == "COMPLETED"
+        wait_for(lambda: worker.status().slots[0].models == {"small": 1000}, 5, "the model to be shown")
+        wait_for(lambda: worker.status().slots[0].models == {}, 15, "the model to be gone")
+        assert own.end(own.start("with_model", path=tmp_path / "out")) == "COMPLETED"
+        wait_for(lambda: worker.status().slots[0].reloads == 1, 5, "the reload to be counted")
+
+
+@pytest.mark.stack
+def test_a_port_that_is_taken_costs_the_metrics_and_not_the_worker(pool: Pool, tmp_path: Path) -> None:
+    own = Pool(pool.server)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with running_worker(own, tmp_path / "worker", status_port=port):
+            assert own.end(own.start("with_model", path=tmp_path / "out")) == "COMPLETED"
+    assert f"No metrics on port {port}" in (tmp_path / "worker" / "worker.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.stack

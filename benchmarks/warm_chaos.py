@@ -1,0 +1,31 @@
+"""Two hundred mixed runs over two slots while runs, the server and the worker are killed; says what came of them.
+
+    .venv/bin/python -m benchmarks.warm_chaos --runs 200 --seed 1
+
+Starts a Postgres, a Prefect server and a worker of its own, and stops them. Ends with an error that names every run
+that did not end as it should.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from tests.workers.chaos import Chaos
+from tests.workers.harness import Pool, own_server
+
+
+def main() -> None:
+    """Run it once and print the summary."""
+    parser = argparse.ArgumentParser(description="Mixed runs, crashes and restarts on a warm worker with two slots.")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1800, help="how long each third may take")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="triptych-bench-") as folder, own_server(Path(folder)) as server:
+        chaos = Chaos(Pool(server), Path(folder) / "chaos", runs=options.runs, seed=options.seed)
+        print(json.dumps({"seed": options.seed, **chaos.go(options.seconds)}))
+
+
+if __name__ == "__main__":
+    main()

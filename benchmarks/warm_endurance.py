@@ -1,0 +1,106 @@
+"""What a warm process keeps up over many runs: its memory, its models, and a fair turn for everybody.
+
+    .venv/bin/python -m benchmarks.warm_endurance
+
+Starts a Postgres, a Prefect server and workers of its own, and stops them. The models are real memory in a real pool
+(40 MB each, of which two of three fit); what is counted is loads.
+"""
+
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from tests.workers.harness import Pool, Server, Worker, lines, own_server, running_worker, wait_for
+
+RUNS, FIRST, MIX, BATCH = 500, 50, 200, 1000
+MODELS = ("red", "green", "blue")
+_SECONDS = 1200.0
+
+
+def main() -> None:
+    """Measure one after the other and print one table."""
+    table = Table("what", "measured", "wanted")
+    with tempfile.TemporaryDirectory(prefix="triptych-bench-") as folder, own_server(Path(folder)) as server:
+        home = Path(folder)
+        _endurance(table, server, home / "endurance")
+        ours = _mix(server, home / "ours", {"patience_seconds": "10"})
+        theirs = _mix(server, home / "theirs", {"patience_seconds": "0", "model_parameters": ""})
+        table.add_row(f"loads for {MIX} runs of 3 models, 2 fit", f"{ours} ({theirs} in order)", "≤ a third")
+        _fairness(table, server, home / "fairness")
+    Console().print(table)
+
+
+def _endurance(table: Table, server: Server, home: Path) -> None:
+    """Resident memory of one process, and loads of one model, over many runs one after the other."""
+    told = home / "told"
+    with _worker(server, home, {}) as (pool, worker):
+        held = dict[int, int]()
+        done = 0
+        for part in (FIRST, 100, RUNS):
+            for _ in range(part - done):
+                pool.start("with_pooled_model", path=told, model="red")
+            wait_for(lambda part=part: len(lines(told)) >= part, _SECONDS, f"{part} runs", every=0.5)
+            done = part
+            # The run's end is reported after its line was told.
+            wait_for(lambda: worker.status().slots[0].flow_run_id is None, 60, "the last run to be over", every=0.5)
+            held[part] = statistics.median_high([_resident(worker) for _ in range(5)])
+            if part == 100:
+                table.add_row("loads of a model for 100 runs", lines(told)[-1].split()[3], "1")
+    growth = held[RUNS] / held[FIRST] - 1
+    numbers = f"{held[FIRST] / 1e6:.1f} → {held[RUNS] / 1e6:.1f} MB ({growth:+.1%})"
+    table.add_row(f"memory of a process after {FIRST} → {RUNS} runs", numbers, "within 10 %")
+
+
+def _mix(server: Server, home: Path, options: dict[str, str]) -> int:
+    """How often models are loaded for a random mix that waits all at once."""
+    chances = random.Random(4)
+    told = home / "told"
+    pool = Pool(server)
+    for _ in range(MIX):
+        pool.start("with_pooled_model", path=told, model=chances.choice(MODELS))
+    with _worker(server, home, options, pool):
+        wait_for(lambda: len(lines(told)) >= MIX, _SECONDS, f"{MIX} runs", every=0.5)
+    return int(lines(told)[-1].split()[3])
+
+
+def _fairness(table: Table, server: Server, home: Path) -> None:
+    """How long one run of Bob waits behind a thousand of Ada's, and how many of hers go before it."""
+    pool = Pool(server)
+    for _ in range(BATCH):
+        pool.start("with_pooled_model", tags=("user:ada",), path=home / "ada", model="red")
+    with _worker(server, home, {}, pool):
+        wait_for(lambda: len(lines(home / "ada")) >= 5, _SECONDS, "the batch to be under way")
+        before, began = len(lines(home / "ada")), time.time()
+        pool.start("with_pooled_model", tags=("user:bob",), path=home / "bob", model="red")
+        wait_for(lambda: bool(lines(home / "bob")), _SECONDS, "the image")
+        waited = float(lines(home / "bob")[0].split()[0]) - began
+        passed = len(lines(home / "ada")) - before
+    table.add_row(f"wait behind a batch of {BATCH} of another person", f"{waited:.1f} s, {passed} runs first", "few")
+
+
+@contextmanager
+def _worker(
+    server: Server, home: Path, options: dict[str, str], pool: Pool | None = None
+) -> Generator[tuple[Pool, Worker]]:
+    pool = pool or Pool(server)
+    home.mkdir(parents=True, exist_ok=True)
+    known = {"report": "pooled_for_tests:loaded", "model_parameters": "model"}
+    with running_worker(pool, home / "worker", **{**known, **options}) as worker:
+        yield pool, worker
+
+
+def _resident(worker: Worker) -> int:
+    time.sleep(0.2)
+    return int(psutil.Process(worker.status().slots[0].pid).memory_info().rss)
+
+
+if __name__ == "__main__":
+    main()

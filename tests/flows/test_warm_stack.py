@@ -1,0 +1,58 @@
+"""The warm workers of the whole stack: people take turns, memory is measured, and both can be seen."""
+
+import json
+import os
+import subprocess
+import sys
+from getpass import getuser
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.platform import Platform
+from flows.settings import load_settings
+from gateway import prefect_server, stack
+from gateway.stack_file import read_stack_file
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def home(stack_home: Path) -> Path:
+    """The stack of the session, after one picture was made."""
+    command = [sys.executable, "-m", "gateway.command_line", "generate", "cat", "--steps", "3", "--seed", "771"]
+    environment = os.environ | {"TRIPTYCH_HOME": str(stack_home)}
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    return stack_home
+
+
+def test_a_run_and_what_it_asks_of_the_models_bear_the_name_of_who_started_it(home: Path) -> None:
+    with prefect_server.api_of(load_settings(home)).client() as api:
+        wanted = {"tags": {"all_": [f"by:{getuser()}"]}}
+        runs = api.post("/flow_runs/filter", json={"flow_runs": wanted}).json()
+    assert {"cpu", "gpu"} <= {run["work_pool_name"] for run in runs}
+
+
+def test_what_the_model_takes_was_measured_and_lies_in_the_bucket(home: Path) -> None:
+    bucket = Platform(load_settings(home)).bucket
+    kept = [json.loads(bucket.get(found.key)) for found in bucket.objects("footprints/")]
+    assert kept
+    assert all(0 < one["resident"] <= one["resident_peak"] < 10**10 for one in kept)
+
+
+def test_the_worker_shows_its_models_in_the_status_and_to_prometheus(home: Path) -> None:
+    [gpu] = [worker for worker in stack.status(home).workers if worker.pool == "gpu"]
+    assert any(slot.models.get("icons", 0) > 10**6 for slot in gpu.slots)
+    known = read_stack_file(home)
+    url = f"http://127.0.0.1:{known['TRIPTYCH_STACK_PORT_WORKER_GPU_PORT']}/metrics"
+    assert httpx.get(url).status_code == 401
+    shown = httpx.get(url, headers={"Authorization": f"Bearer {known['TRIPTYCH_METRICS_TOKEN']}"}).text
+    assert 'warm_process_model_bytes{model="icons"' in shown
+
+
+def test_each_worker_has_a_page_in_the_ui(home: Path) -> None:
+    with prefect_server.api_of(load_settings(home)).client() as api:
+        found = api.post("/artifacts/latest/filter", json={"artifacts": {"key": {"like_": "warm-%"}}}).json()
+    assert {one["key"] for one in found} == {"warm-cpu-worker-cpu", "warm-gpu-worker-gpu"}

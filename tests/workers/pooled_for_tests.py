@@ -1,0 +1,22 @@
+"""A real pool of models with real memory: two of the three fit."""
+
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
+from modalities.pool import OperatorPool
+from modalities.room import Bounds
+from modalities.weights import WeightsLocator
+from tests.modalities.ballast import MEGABYTE, Ballast, ballast
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="triptych-pooled-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+_CATALOGUE = ballast(_FOLDER, **{name: {"megabytes": 40, "memory_mb": 40} for name in ("red", "green", "blue")})
+POOL = OperatorPool(_CATALOGUE, WeightsLocator(_FOLDER, _FOLDER / "cache", None), Bounds(memory_bytes=100 * MEGABYTE))
+
+__all__ = ["POOL", "Ballast", "loaded"]
+
+
+def loaded() -> dict[str, int]:
+    return {model.name: model.memory_bytes for model in POOL.loaded()}

@@ -127,7 +127,9 @@ def demo() -> None:
     console.print(f"\nDone in {time.perf_counter() - began:.0f} s. The report with the pictures: {page}")
     console.print(f"Prefect UI  {addresses.prefect}  ({SIGN_IN})", highlight=False)
     console.print(f"S3          {addresses.s3}\nGateway     {addresses.gateway}")
-    console.print("The gateway's page is the gallery; `.venv/bin/triptych token create --name me --role maker` opens it.")
+    console.print(
+        "The gateway's page is the gallery; `.venv/bin/triptych token create --name me --role maker` opens it."
+    )
     console.print("Go on with `.venv/bin/triptych search …`; stop with `make down`.", highlight=False)
 
 

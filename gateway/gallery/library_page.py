@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from flows import search
 from flows.errors import EXPECTED
@@ -14,13 +14,17 @@ from flows.job import local_job
 from flows.platform import Space
 from flows.subjects import Subject, subject
 from gateway.access import Viewer
+from gateway.errors import WrongInput
 from gateway.gallery.cards import Card, card_of_hit, cards_of
 from gateway.gallery.page import Reader
 from gateway.gallery.route import GalleryRoute
+from gateway.terminal import filled
 from storage.records import Kind
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 PAGE = 60
+_LAST_PAGE = 6
+"""Of a search: what comes later has little to do with the words."""
 SUBTITLES = "subtitles"
 _KINDS: tuple[Kind, ...] = ("image", "speech", "text")
 
@@ -28,13 +32,13 @@ _KINDS: tuple[Kind, ...] = ("image", "speech", "text")
 class Asked(BaseModel):
     """What somebody looks for; the names are those of the form. `within` in days, `after` a place in the newest."""
 
-    q: str = ""
+    q: str = Field(default="", max_length=2000)
     like: str = ""
     kind: Literal["", "image", "speech", "text"] = ""
     label: str = ""
     within: Literal["", "1", "7", "30", "365"] = ""
     after: str = ""
-    page: int = 0
+    page: int = Field(default=0, ge=0, le=_LAST_PAGE)
 
     @property
     def empty(self) -> bool:
@@ -73,7 +77,7 @@ async def library(request: Request, caller: Viewer, asked: Annotated[Asked, Quer
         if asked.like:
             likeness = await run_in_threadpool(subject, space, asked.like)
         cards, more = await found(space, asked)
-    except EXPECTED as error:
+    except (*EXPECTED, WrongInput) as error:
         if getattr(error, "retryable", False):
             raise
         fault = str(error)
@@ -95,10 +99,11 @@ async def found(space: Space, asked: Asked) -> tuple[list[Card], str]:
     """A page of cards, and the query of the next one if there is one."""
     if not asked.is_search:
         return await run_in_threadpool(_newest, space, asked)
-    query = search.Query(
+    query = filled(
+        search.Query,
         words="" if asked.like else asked.q,
         like=asked.like,
-        kinds=list(asked.kinds),  # pyright: ignore[reportArgumentType]
+        kinds=list(asked.kinds),
         labels=[asked.label] if asked.label else [],
         since=asked.since,
         limit=PAGE + 1,
@@ -107,7 +112,7 @@ async def found(space: Space, asked: Asked) -> tuple[list[Card], str]:
     )
     hits = (await search.find(local_job(space), query)).hits
     words = query.words.strip()
-    more = asked.with_place(page=asked.page + 1) if len(hits) > PAGE else ""
+    more = asked.with_place(page=asked.page + 1) if len(hits) > PAGE and asked.page < _LAST_PAGE else ""
     return [card_of_hit(hit, words) for hit in hits[:PAGE]], more
 
 

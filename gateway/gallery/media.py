@@ -55,7 +55,7 @@ def _stream(space: Space, artifact: Artifact, wanted: str) -> Response:
     is_shown = _SHOWN.fullmatch(media_type) and (media_type in WEB_TYPES or not media_type.startswith("image/"))
     headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline" if is_shown else "attachment", **_FOR_GOOD}
     start, end = _range(wanted, artifact.size)
-    if start >= artifact.size > 0:
+    if wanted and start >= end:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{artifact.size}"})
     headers["Content-Length"] = str(end - start)
     if wanted:

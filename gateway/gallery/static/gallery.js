@@ -98,5 +98,12 @@ document.querySelectorAll('[data-dice]').forEach((dice) => {
   dice.addEventListener('click', () => { document.getElementById(dice.dataset.dice).value = Math.floor(Math.random() * 100000); });
 });
 
+// Who comes by a link of another site has no cookie yet, and is at the door although signed in: ask again from here.
+const door = document.querySelector('form[action="/sign-in"]');
+if (door && document.referrer && new URL(document.referrer).origin !== location.origin) {
+  const back = door.elements.back.value;
+  fetch(location.href, { redirect: 'manual' }).then((answer) => { if (answer.type === 'opaqueredirect') location.replace(back); });
+}
+
 const needed = { '[data-player]': './player.js', '[data-review]': './review.js', '[data-job]': './job.js', '[data-upload]': './upload.js' };
 for (const [selector, module] of Object.entries(needed)) if (document.querySelector(selector)) import(module);

@@ -1,0 +1,126 @@
+"""The gallery over HTTP: what it sends, and what it does not let others do."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from flows.ingest import store_file
+from flows.platform import Platform, Space
+from flows.settings import Settings
+from gateway.tokens import Role, Tokens
+from storage.records import ArtifactRecord
+from tests.gateway.conftest import SAMPLES
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+SOUND = SAMPLES / "weather.wav"
+
+
+@pytest.fixture(scope="module")
+def space(stack_settings: Settings) -> Space:
+    return Platform(stack_settings).space(f"pages-{uuid4().hex[:8]}")
+
+
+@pytest.fixture(scope="module")
+def recording(space: Space) -> ArtifactRecord:
+    return store_file(space, SOUND, SOUND.name)[0]
+
+
+@pytest.fixture(scope="module")
+def browse(stack_settings: Settings, space: Space) -> Iterator[Callable[..., httpx.Client]]:
+    """A browser without scripts: its cookie is the token of a role."""
+    open_ones: list[httpx.Client] = []
+
+    def browser(role: Role, project: str = space.project) -> httpx.Client:
+        name = f"{role}-{uuid4().hex[:8]}"
+        token = Tokens(space.platform.bucket).create(name, role, project)
+        headers = {"Accept": "text/html"}
+        cookies = {"triptych_token": token}
+        open_ones.append(httpx.Client(base_url=str(stack_settings.gateway_url), headers=headers, cookies=cookies))
+        open_ones[-1].timeout = 60
+        return open_ones[-1]
+
+    yield browser
+    for client in open_ones:
+        client.close()
+
+
+def test_a_player_gets_the_bytes_that_it_asks_for(
+    browse: Callable[..., httpx.Client], recording: ArtifactRecord
+) -> None:
+    client, address, data = browse("viewer"), f"/content/{recording.artifact.sha256}", SOUND.read_bytes()
+    whole = client.get(address)
+    assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, data, "audio/wav")
+    for asked, expected in (("0-99", data[:100]), ("100-", data[100:]), ("-50", data[-50:])):
+        part = client.get(address, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.content) == (206, expected)
+    start = len(data) - 50
+    assert part.headers["content-range"] == f"bytes {start}-{len(data) - 1}/{len(data)}"
+    for asked in (f"{len(data)}-", "9-3", "-0"):
+        assert client.get(address, headers={"Range": f"bytes={asked}"}).status_code == 416
+
+
+def test_a_text_that_somebody_uploaded_is_never_run(browse: Callable[..., httpx.Client], space: Space) -> None:
+    text = store_file(space, SAMPLES / "autumn-market.txt", "market.html")[0]
+    answer = browse("viewer").get(f"/content/{text.artifact.sha256}")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_pages_run_nothing_but_the_gallerys_own_scripts(browse: Callable[..., httpx.Client], space: Space) -> None:
+    name = '<script>alert("x")</script>.txt'
+    text = store_file(space, SAMPLES / "herbstmarkt.md", name)[0]
+    page = browse("maker").get(f"/artifacts/{text.artifact.sha256}?q=<script>")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "<script>alert" not in page.text
+    assert " style=" not in page.text
+
+
+def test_a_form_of_another_site_does_nothing(
+    browse: Callable[..., httpx.Client], space: Space, recording: ArtifactRecord
+) -> None:
+    client, artifact = browse("maker"), recording.artifact.sha256
+    for origin in ("https://elsewhere.example", "http://127.0.0.1:1", "null"):
+        forged = {"Origin": origin}
+        assert client.post(f"/artifacts/{artifact}/labels", data={"add": "forged"}, headers=forged).status_code == 401
+        assert client.post("/sign-out", headers=forged).status_code == 403
+        assert client.post("/preferences", data={"theme": "dark"}, headers=forged).status_code == 403
+    assert "forged" not in space.labels.of(recording)
+    own = {"Origin": str(client.base_url).rstrip("/")}
+    assert client.post(f"/artifacts/{artifact}/labels", data={"add": "ours"}, headers=own).status_code == 303
+    assert "ours" in space.labels.of(recording)
+
+
+def test_nobody_sees_or_changes_what_is_not_theirs(
+    browse: Callable[..., httpx.Client], recording: ArtifactRecord
+) -> None:
+    artifact = recording.artifact.sha256
+    stranger, viewer = browse("maker", "somewhere-else"), browse("viewer")
+    for path in (f"/artifacts/{artifact}", f"/content/{artifact}", f"/captions/{artifact}", f"/?like={artifact}"):
+        assert SOUND.name not in stranger.get(path).text
+    assert stranger.get(f"/artifacts/{artifact}").status_code == 404
+    assert stranger.get(f"/content/{artifact}").status_code == 404
+    assert viewer.get(f"/artifacts/{artifact}").status_code == 200
+    for path in (f"/artifacts/{artifact}/labels", f"/artifacts/{artifact}/verdict", "/collections", "/make"):
+        assert viewer.post(path, data={"add": "x", "verdict": "selected", "name": "x"}).status_code == 403
+    nobody = httpx.get(f"{viewer.base_url}artifacts/{artifact}", headers={"Accept": "text/html"})
+    assert (nobody.status_code, nobody.headers["location"]) == (303, f"/sign-in?back=%2Fartifacts%2F{artifact}")
+
+
+@pytest.mark.parametrize("back", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "x"])
+def test_signing_in_leads_nowhere_else(browse: Callable[..., httpx.Client], back: str) -> None:
+    answer = browse("viewer").get("/sign-in", params={"back": back})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("query", ["page=99", "kind=nothing", "within=x", "after=never", "like=zz", f"q={'x' * 2001}"])
+def test_what_cannot_be_meant_gets_a_sentence(browse: Callable[..., httpx.Client], query: str) -> None:
+    answer = browse("viewer").get(f"/?{query}")
+    assert answer.status_code in (200, 422)
+    assert 'role="alert"' in answer.text
+    assert "Traceback" not in answer.text

@@ -4,6 +4,7 @@ Path in, plain facts out: nothing of the file is run, rendered or fetched, and n
 """
 
 import re
+import struct
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from modalities.errors import UnreadableMedia, UnsupportedMedia
+from modalities.media_types import IMAGE_FORMATS, IMAGE_TYPES, SIGNATURES, SOUND_TYPES, TEXT_TYPES
 from modalities.plain_text import decode_text, read_text, refuse_active
 from modalities.sound import decoded_frames, measured_seconds, open_sound
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPS", "Caps", "MediaFacts", "identify", "read_text", "safe_name"]
 
-Family = Literal["image", "speech", "refused"]
 Property = int | float | str | bool
 
 
@@ -57,48 +58,10 @@ class MediaFacts(BaseModel):
     properties: dict[str, Property]
 
 
-_IMAGE_TYPES = {
-    "JPEG": ("image/jpeg", {"jpeg"}),
-    "MPO": ("image/jpeg", {"jpeg"}),  # a JPEG with a second picture, as phones write
-    "PNG": ("image/png", {"png"}),
-    "GIF": ("image/gif", {"gif"}),
-    "WEBP": ("image/webp", {"webp"}),
-    "BMP": ("image/bmp", {"bmp"}),
-    "TIFF": ("image/tiff", {"tiff"}),
-    "AVIF": ("image/avif", {"avif", "heif", "mp4"}),  # magika knows the container only
-}
-_IMAGE_FORMATS = [name for name in _IMAGE_TYPES if name != "MPO"]  # which Pillow opens as JPEG
-_SOUND_TYPES = {
-    "wav": ("audio/wav", "audio/wav"),
-    "w64": ("audio/x-w64", "audio/x-w64"),
-    "aiff": ("audio/aiff", "audio/aiff"),
-    "au": ("audio/basic", "audio/basic"),
-    "caf": ("audio/x-caf", "audio/x-caf"),
-    "flac": ("audio/flac", "audio/flac"),
-    "mp3": ("audio/mpeg", "audio/mpeg"),
-    "aac": ("audio/aac", "audio/aac"),
-    "ac3": ("audio/ac3", "audio/ac3"),
-    "amr": ("audio/amr", "audio/amr"),
-    "ogg": ("audio/ogg", "video/ogg"),
-    "mov": ("audio/mp4", "video/mp4"),
-    "matroska": ("audio/webm", "video/webm"),
-    "avi": ("audio/x-msvideo", "video/x-msvideo"),
-    "mpeg": ("audio/mpeg", "video/mpeg"),
-    "mpegts": ("audio/mp2t", "video/mp2t"),
-    "asf": ("audio/x-ms-wma", "video/x-ms-wmv"),
-    "flv": ("audio/x-flv", "video/x-flv"),
-}
-_TEXT_TYPES = {".md": "text/markdown", ".csv": "text/csv", ".tsv": "text/tab-separated-values", ".vtt": "text/vtt"}
-_SIGNATURES: tuple[tuple[bytes, Family], ...] = (
-    (rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|II\*\x00|MM\x00\*|....ftypavi[fs]", "image"),
-    (rb"GIF8[79]a|BM.{4}\x00{4}", "image"),
-    (
-        rb"RIFF....(WAVE|AVI )|RF64|fLaC|OggS|ID3|\xff[\xe2-\xfb\xf1\xf9]|....ftyp|\x1aE\xdf\xa3|FORM....AIF",
-        "speech",
-    ),
-    (rb"caff|\.snd|#!AMR|FLV\x01|\x0bw|\x30\x26\xb2\x75|\x00\x00\x01\xba|riff\x2e\x91", "speech"),
-    (rb"\x7fELF|PK\x03\x04|PK\x05\x06|\x1f\x8b|7z\xbc\xaf|Rar!\x1a|BZh\d1AY|\xfd7zXZ|\x28\xb5\x2f\xfd", "refused"),
-    (rb"MZ.{0,1024}\x00|[\xca\xce\xcf\xfe]\xfe|\xd0\xcf\x11\xe0|SQLite format 3|\x80[\x02-\x05]", "refused"),
+# What Pillow's plugins were seen to raise, or can by their source, on files that are broken.
+_DECODE_FAULTS = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, MemoryError),
+    *(ArithmeticError, RuntimeError, TypeError, struct.error),
 )
 _HEAD = 4096
 _SURE = 0.5
@@ -119,7 +82,7 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     guess, score = _magika_says(path)
-    family = next((family for pattern, family in _SIGNATURES if re.match(pattern, head, re.DOTALL)), None)
+    family = next((family for pattern, family in SIGNATURES if re.match(pattern, head, re.DOTALL)), None)
     if family is None and not _looks_like_text(head):
         family = "speech" if guess.group in ("audio", "video") else "refused"
     if family == "refused":
@@ -155,10 +118,10 @@ def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=_IMAGE_FORMATS) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             width, height = image.size
             _check_size(width, height, caps)
-            media_type, labels = _IMAGE_TYPES[image.format or ""]
+            media_type, labels = IMAGE_TYPES[image.format or ""]
             if label and label not in labels:
                 raise UnsupportedMedia(
                     f"The file begins like a picture ({image.format}) and goes on like {label}: save the picture anew."
@@ -171,7 +134,7 @@ def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
                 width, height = height, width
     except Image.DecompressionBombError as error:
         raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
+    except _DECODE_FAULTS as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or hostile.") from error
     properties: dict[str, Property] = {"width": width, "height": height, "animated": frames > 1}
     return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
@@ -196,7 +159,7 @@ def _speech(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:
         if not any(True for _ in decoded_frames(container, stream)):
             raise UnreadableMedia("The recording has no sound in it.")
         has_video = any(not _is_cover(video.disposition) for video in container.streams.video)
-        audio_type, video_type = _SOUND_TYPES[container.format.name.split(",")[0]]
+        audio_type, video_type = SOUND_TYPES[container.format.name.split(",")[0]]
         channels, rate, codec = stream.channels, stream.rate, stream.codec_context.name
     seconds = measured_seconds(path, caps.sound_seconds)
     if seconds > caps.sound_seconds:
@@ -236,7 +199,7 @@ def _text(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
     if not text.strip():
         raise UnreadableMedia("The text has no letters in it.")
     properties: dict[str, Property] = {"encoding": encoding, "characters": len(text), "lines": len(text.splitlines())}
-    media_type = _TEXT_TYPES.get(Path(name).suffix.lower(), "text/plain")
+    media_type = TEXT_TYPES.get(Path(name).suffix.lower(), "text/plain")
     return MediaFacts(media_type=media_type, kind="text", name=name, properties=properties)
 
 

@@ -108,7 +108,7 @@ def test_nobody_sees_or_changes_what_is_not_theirs(
     assert viewer.get(f"/artifacts/{artifact}").status_code == 200
     for path in (f"/artifacts/{artifact}/labels", f"/artifacts/{artifact}/verdict", "/collections", "/make"):
         assert viewer.post(path, data={"add": "x", "verdict": "selected", "name": "x"}).status_code == 403
-    nobody = httpx.get(f"{viewer.base_url}artifacts/{artifact}", headers={"Accept": "text/html"})
+    nobody = httpx.get(f"{viewer.base_url}/artifacts/{artifact}", headers={"Accept": "text/html"})
     assert (nobody.status_code, nobody.headers["location"]) == (303, f"/sign-in?back=%2Fartifacts%2F{artifact}")
 
 

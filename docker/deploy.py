@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flows.migration import prepare_bucket
 from flows.platform import Platform
 from flows.settings import SettingsMissing, load_settings
 from gateway import postgres, prefect_server
@@ -32,6 +33,7 @@ def main() -> None:
     _await(f"the S3 server at {settings.s3_endpoint}", lambda: _keeps_promises(platform.bucket))
     _await(f"the Prefect server at {api.url}", lambda: prefect_server.healthy(api.url))
     platform.index.ensure_schema()
+    prepare_bucket(platform, say)
     prefect_server.prepare_pools(api)
     # An empty home: what an earlier run noted as deployed says nothing about this server.
     with tempfile.TemporaryDirectory() as home:

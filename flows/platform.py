@@ -1,5 +1,6 @@
 """The composition root: reads the settings once and builds every client; what is below receives what it needs."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +16,9 @@ from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
 from storage.claims import Claims
 from storage.database import Database
+from storage.errors import StorageRefused
 from storage.footprints import Footprints
+from storage.format import check_format
 from storage.index import SearchIndex
 from storage.labels import Labels
 from storage.library import Library
@@ -139,5 +142,8 @@ class Space:
 
 @lru_cache
 def open_platform(home: Path | None = None) -> Platform:
-    """The platform of this process. Raises StackNotRunning when nothing is configured."""
-    return Platform(load_settings(home))
+    """The platform of this process. Raises SettingsMissing, and WrongFormat for a bucket that it must not touch."""
+    platform = Platform(load_settings(home))
+    with suppress(StorageRefused):  # keys of one project alone: whoever started the stack looked
+        check_format(platform.bucket)
+    return platform

@@ -6,9 +6,7 @@ from pydantic import BaseModel
 
 from flows.findable import is_findable, make_findable
 from flows.job import Job
-from flows.labelling import settle_labels
-from flows.platform import Space
-from storage.records import ArtifactRecord
+from flows.listing import relist
 
 
 class RebuildReport(BaseModel):
@@ -24,18 +22,7 @@ class RebuildReport(BaseModel):
 async def rebuild_index(job: Job) -> RebuildReport:
     """List and index every record of the project again; every embedding is read, none is computed that was kept."""
     records = await asyncio.to_thread(lambda: list(job.space.records.all()))
-    await asyncio.to_thread(_list, job.space, records)
+    await asyncio.to_thread(relist, job.space, records)
     wanted = [record for record in records if is_findable(record)]
     failures = await make_findable(job, sorted(wanted, key=lambda record: (record.created, record.artifact.sha256)))
     return RebuildReport(artifacts=len(wanted) - len(failures), failures=failures)
-
-
-def _list(space: Space, records: list[ArtifactRecord]) -> None:
-    """The rows of the library as the records say; what no record stands for is forgotten everywhere."""
-    known = {record.artifact.sha256 for record in records}
-    gone = [row.artifact for row in space.library.all(space.project) if row.artifact not in known]
-    space.library.remove(space.project, gone)
-    space.index.remove(space.project, sorted(space.index.artifacts(space.project) - known))
-    labels = space.labels.of_all(records)
-    space.library.put(records, labels)
-    settle_labels(space, records, labels)

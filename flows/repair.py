@@ -5,7 +5,7 @@ recipes by asking again, and last the index. Then everything is looked at once m
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,14 +17,13 @@ from flows.verify import Finding, Inspection, VerifyReport, look, report_of
 from modalities.errors import ModalityError
 from modalities.operator import Request
 from storage.artifacts import Artifact
-from storage.inspection import Contents, Problem, outputs_of, read_recipe_of
+from storage.backup import fetch_blob
+from storage.inspection import Contents, Problem, artifacts_in, outputs_of, read_recipe_of
 from storage.library import Listed
+from storage.place import Place
 from storage.quarantine import set_aside
 from storage.recipes import RecipeRecord
 from storage.records import ArtifactRecord
-
-Fetch = Callable[[str], bool]
-"""Brings the bytes of a project's artifact back from a backup, if it has them."""
 
 
 @dataclass
@@ -56,15 +55,15 @@ class _Mending:
         return data
 
 
-async def repair_project(job: Job, inspection: Inspection, fetch: Fetch = lambda _: False) -> VerifyReport:
-    """Find every problem and mend what can be mended."""
+async def repair_project(job: Job, inspection: Inspection, backup: Place | None = None) -> VerifyReport:
+    """Find every problem and mend what can be mended, with bytes from the backup if there is one."""
     contents, problems = await look(job, quick=inspection.quick)
     if not problems:
         return report_of(contents, [])
     mending = _Mending(job, contents, problems, datetime.now(UTC))
     await asyncio.to_thread(_mend_records, mending)
     await asyncio.to_thread(_put_aside, mending)
-    await asyncio.to_thread(_mend_blobs, mending, fetch)
+    await asyncio.to_thread(_mend_blobs, mending, backup)
     await _ask_again(mending)
     await _mend_index(mending)
     contents, still = await look(job, quick=True)
@@ -138,12 +137,11 @@ def _put_aside(mending: _Mending) -> None:
         mending.reasons[problem.subject] = "It was moved to quarantine and counts as never set."
 
 
-def _mend_blobs(mending: _Mending, fetch: Fetch) -> None:
+def _mend_blobs(mending: _Mending, backup: Place | None) -> None:
     """Bytes again: from the backup, otherwise from whoever made them, parents before children."""
     missing = {problem.subject for problem in mending.of("changed-blob", "missing-blob")}
-    for sha256 in sorted(missing):
-        if fetch(sha256):
-            _found_again(mending, sha256)
+    if backup is not None:
+        _fetch(mending, backup, missing)
     makers: dict[str, list[RecipeRecord]] = {}
     for record in mending.contents.recipes.values():
         for sha256 in outputs_of(record):
@@ -165,6 +163,15 @@ def _mend_blobs(mending: _Mending, fetch: Fetch) -> None:
         mending.reasons.setdefault(
             sha256, "It cannot be made again: bring it back from a backup (`triptych verify --repair --from BACKUP`)."
         )
+
+
+def _fetch(mending: _Mending, backup: Place, missing: set[str]) -> None:
+    space, contents = mending.job.space, mending.contents
+    named = {a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))}
+    named |= {sha256: record.artifact for sha256, record in contents.records.items()}
+    for sha256 in missing & set(named):
+        if fetch_blob(backup, space.platform.bucket, space.project, named[sha256]):
+            _found_again(mending, sha256)
 
 
 def _make_again(mending: _Mending, records: Sequence[RecipeRecord]) -> None:

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     gateway_local_webhooks: bool = Field(default=False, description="webhooks may go to this machine, without TLS")
     profile: str = "starter"
     models_config: Path = ROOT / "configs" / "models.yaml"
+    retention_config: Path = ROOT / "configs" / "retention.yaml"
     cache_dir: Path = ROOT / ".triptych" / "cache"
     models_memory_mb: int | None = Field(default=None, ge=1, description="main memory for the models of one process")
     models_gpu_memory_mb: int | None = Field(default=None, ge=1, description="memory of the GPU for them")

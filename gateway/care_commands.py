@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from gateway.errors import WrongInput
-from gateway.options import Json, Project
-from gateway.terminal import SOME_FAILED, answer, progress_bar
+from gateway.options import BACKUP, Json, Local, Profile, Project
+from gateway.terminal import SOME_FAILED, answer, filled, progress_bar
 
 
 def label(
@@ -45,19 +45,73 @@ def rebuild(project: Project = "default", as_json: Json = False) -> None:
 
 def verify(
     repair: Annotated[bool, typer.Option(help="Mend what can be mended; what is broken goes to quarantine.")] = False,
+    source: Annotated[
+        str, typer.Option("--from", metavar="PLACE", help="A backup (a folder, or s3://BUCKET) to repair from.")
+    ] = "",
+    keys: Profile = BACKUP,
     quick: Annotated[bool, typer.Option(help="Do not read the bytes of every file again.")] = False,
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
     """Look whether every file, record, recipe and index row of a project is whole."""
+    from functools import partial
+
     from flows.repair import repair_project
     from flows.verify import Inspection, VerifyReport, verify_project
+    from gateway.places import place_at
     from gateway.work import do_here
 
-    form = Inspection(quick=quick, project=project)
+    work = verify_project
+    if repair or source:
+        work = partial(repair_project, backup=place_at(source, keys)) if source else repair_project
     with progress_bar() as progress:
-        found = do_here(project, form, repair_project if repair else verify_project, progress)
+        found = do_here(project, Inspection(quick=quick, project=project), work, progress)
     report = VerifyReport.model_validate(found)
     answer(found, as_json, "\n".join([*(f"- {finding}" for finding in report.findings), str(report)]))
     if report.open:
         raise typer.Exit(SOME_FAILED)
+
+
+def gc(
+    delete: Annotated[bool, typer.Option(help="Really mark and remove; otherwise only tell.")] = False,
+    grace: Annotated[float, typer.Option(metavar="HOURS", help="How long files that nothing names stay.")] = 24,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Remove files that nothing names: marked by one pass, removed by a later one, each after the grace time."""
+    import asyncio
+
+    from flows.collect_garbage import Collection, collect_garbage
+    from flows.in_use import artifacts_in_use
+    from gateway.work import do_here, prefect_client_settings
+    from storage.garbage import GarbageReport
+
+    form = filled(Collection, grace_hours=grace, project=project)
+    in_use: set[str] = set()
+    if not local:
+        with prefect_client_settings():
+            in_use = asyncio.run(artifacts_in_use())
+    with progress_bar() as progress:
+        found = do_here(
+            project, form, lambda job, given: collect_garbage(job, given, delete=delete, in_use=in_use), progress
+        )
+    answer(found, as_json, str(GarbageReport.model_validate(found)))
+
+
+def retain(
+    delete: Annotated[bool, typer.Option(help="Really remove; otherwise only tell.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Remove artifacts whose label says that their time is over (configs/retention.yaml); what is on hold stays."""
+    from flows.retain import RetainReport, Retention, apply_retention
+    from gateway.work import do_here
+
+    with progress_bar() as progress:
+        found = do_here(
+            project, Retention(project=project), lambda job, _: apply_retention(job, delete=delete), progress
+        )
+    report = RetainReport.model_validate(found)
+    rows = [f"{item.artifact[:12]}  {item.name}  {item.rule}" for item in report.expired]
+    answer(found, as_json, "\n".join([*rows, str(report)]))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from flows.migration import prepare_bucket
+from flows.platform import Platform
 from flows.settings import ROOT, Settings, default_home, load_settings, stack_file
 from gateway import http_server, postgres, prefect_server, seaweed
 from gateway.errors import NotReachable
@@ -61,6 +63,7 @@ def up(home: Path | None = None, *, report: Report = lambda _: None, storage_onl
         with ThreadPoolExecutor(2) as threads:
             for started in [threads.submit(start, home, held, settings, report) for start in (_up_s3, _up_postgres)]:
                 started.result()
+        prepare_bucket(Platform(settings), report)
         if not storage_only:
             _up_prefect(home, held, settings, report)
             _up_gateway(home, held, report)

@@ -11,9 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import AlreadyThere, NotThere, WrongInput
-from storage.artifacts import checked_project
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound
+from storage.names import checked_project
 
 Role = Literal["viewer", "maker", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "maker", "admin")

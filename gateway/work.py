@@ -33,12 +33,19 @@ _REFUSED = 422
 @contextmanager
 def local_platform() -> Generator[Platform]:
     """The platform for work in this process; S3 and Postgres are started for as long as it takes, if need be."""
+    with running_storage():
+        yield open_platform()
+
+
+@contextmanager
+def running_storage() -> Generator[None]:
+    """S3 and Postgres run as long as it takes; they are started if need be."""
     home = default_home()
     started = not any(part.running for part in stack.status(home).parts) and "TRIPTYCH_S3_ENDPOINT" not in os.environ
     if started:
         stack.up(home, storage_only=True)
     try:
-        yield open_platform()
+        yield
     finally:
         if started:
             stack.down(home)

@@ -5,7 +5,6 @@ of its hash: a 2 GB recording is never held in memory, and a blob's key never na
 """
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,20 +17,19 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.bucket import Bucket, Readable
+from storage.condemned import Condemned
 from storage.errors import (
     ArtifactCorrupt,
     ArtifactNotFound,
-    InvalidName,
     ObjectNotFound,
     StorageError,
     TooLarge,
 )
+from storage.names import blob_key, checked_project
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LINK_LIFETIME = timedelta(minutes=15)
 _CHUNK = 1024 * 1024
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_RESERVED = frozenset({"inbox", "quarantine", "tmp", "models", "footprints", "gateway"})
 
 
 class Artifact(BaseModel):
@@ -50,6 +48,7 @@ class ArtifactStore:
     def __init__(self, bucket: Bucket, project: str) -> None:
         self.bucket = bucket
         self.project = checked_project(project)
+        self._condemned = Condemned(bucket, project)
 
     def put(self, source: bytes | Readable, media_type: str, *, max_bytes: int | None = None) -> Artifact:
         """Store bytes or a stream. Raises TooLarge past `max_bytes`; then nothing is kept."""
@@ -112,7 +111,7 @@ class ArtifactStore:
             raise _too_large(max_bytes)
         artifact = Artifact(sha256=hashlib.sha256(data).hexdigest(), media_type=media_type, size=len(data))
         key = self._key(artifact.sha256)
-        if not self.exists(artifact.sha256) and not self.bucket.create(key, data, media_type=media_type):
+        if not self._is_here_to_stay(artifact.sha256) and not self.bucket.create(key, data, media_type=media_type):
             raise ArtifactCorrupt(f"Other bytes stand under the hash {artifact.sha256}.")
         return artifact
 
@@ -125,11 +124,18 @@ class ArtifactStore:
             stored = self.bucket.stat(upload)
             if stored is None or stored.size != size:
                 raise StorageError(f"An upload of {size} bytes did not arrive whole: send it again.")
-            if not self.exists(sha256):
+            if not self._is_here_to_stay(sha256):
                 self.bucket.copy(upload, self._key(sha256))
         finally:
             self.bucket.remove(upload)
         return Artifact(sha256=sha256, media_type=media_type, size=size)
+
+    def _is_here_to_stay(self, sha256: str) -> bool:
+        """Whether the bytes are here already, and no sweep that has begun takes them away."""
+        if not self.exists(sha256):
+            return False
+        self._condemned.spare(sha256)
+        return self.exists(sha256)
 
     def _key(self, sha256: str) -> str:
         return blob_key(self.project, sha256)
@@ -174,21 +180,6 @@ class _HashingReader:
 
     def digest(self) -> tuple[str, int]:
         return self._hash.hexdigest(), self._size
-
-
-def blob_key(project: str, sha256: str) -> str:
-    """Where the bytes of an artifact stand."""
-    return f"{project}/blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
-
-
-def checked_project(name: str) -> str:
-    """The name, if it can stand in a key. Raises InvalidName."""
-    if not _PROJECT.fullmatch(name) or name in _RESERVED:
-        raise InvalidName(
-            f"{name!r} cannot name a project: use a-z, 0-9 and -, at most 63 characters, "
-            f"and none of {', '.join(sorted(_RESERVED))}."
-        )
-    return name
 
 
 def _too_large(max_bytes: int) -> TooLarge:

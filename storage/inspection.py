@@ -14,9 +14,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from storage.artifacts import blob_key, checked_project
-from storage.bucket import Bucket, StoredObject
+from storage.artifacts import Artifact
+from storage.bucket import StoredObject
 from storage.errors import ObjectNotFound
+from storage.names import blob_key, checked_project
+from storage.place import Place
 from storage.recipes import RecipeRecord
 from storage.records import ArtifactRecord
 
@@ -66,7 +68,7 @@ class Contents:
 
 
 def inspect(
-    bucket: Bucket, project: str, *, quick: bool = False, progress: Progress = lambda _: None
+    bucket: Place, project: str, *, quick: bool = False, progress: Progress = lambda _: None
 ) -> tuple[Contents, list[Problem]]:
     """Read everything of a project. `quick` believes the bytes of blobs and looks only whether they are there."""
     checked_project(project)
@@ -78,7 +80,7 @@ def inspect(
     return contents, problems
 
 
-def _blobs(bucket: Bucket, project: str, contents: Contents, quick: bool, progress: Progress) -> Iterator[Problem]:
+def _blobs(bucket: Place, project: str, contents: Contents, quick: bool, progress: Progress) -> Iterator[Problem]:
     found = list(bucket.objects(f"{project}/blobs/"))
     contents.blobs = {_name(blob.key): blob.size for blob in found}
     total, done = sum(blob.size for blob in found) or 1, 0
@@ -99,7 +101,7 @@ def _blobs(bucket: Bucket, project: str, contents: Contents, quick: bool, progre
             )
 
 
-def _documents(bucket: Bucket, project: str, contents: Contents) -> Iterator[Problem]:
+def _documents(bucket: Place, project: str, contents: Contents) -> Iterator[Problem]:
     for found, data in _read(bucket, f"{project}/artifacts/"):
         record = _record(project, _name(found.key), data)
         if record is None:
@@ -163,7 +165,7 @@ def _missing_documents(project: str, contents: Contents) -> Iterator[Problem]:
 
 def outputs_of(record: RecipeRecord) -> tuple[str, ...]:
     """The ids of the artifacts in an answer."""
-    return tuple(dict.fromkeys([*record.outputs, *_artifacts_in(record.result)]))
+    return tuple(dict.fromkeys([*record.outputs, *(a.sha256 for a in artifacts_in(record.result))]))
 
 
 def read_recipe_of(data: bytes) -> dict[str, Any] | None:
@@ -179,15 +181,16 @@ def read_recipe_of(data: bytes) -> dict[str, Any] | None:
     return found
 
 
-def _artifacts_in(value: Any) -> Iterator[str]:
+def artifacts_in(value: Any) -> Iterator[Artifact]:
+    """Every artifact that a JSON document names."""
     if isinstance(value, dict):
         if {"sha256", "media_type", "size"} == set(value):
-            yield value["sha256"]
+            yield Artifact.model_validate(value)
         for inner in value.values():
-            yield from _artifacts_in(inner)
+            yield from artifacts_in(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _artifacts_in(inner)
+            yield from artifacts_in(inner)
 
 
 def _record(project: str, sha256: str, data: bytes) -> ArtifactRecord | None:
@@ -213,7 +216,7 @@ def _is_reference(data: bytes) -> bool:
         return False
 
 
-def _read(bucket: Bucket, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
+def _read(bucket: Place, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
     def read(found: StoredObject) -> tuple[StoredObject, bytes] | None:
         try:
             return found, bucket.get(found.key)
@@ -223,7 +226,7 @@ def _read(bucket: Bucket, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
     yield from (item for item in _each(read, list(bucket.objects(prefix))) if item)
 
 
-def _hash(bucket: Bucket, key: str) -> str | None:
+def _hash(bucket: Place, key: str) -> str | None:
     digest = hashlib.sha256()
     try:
         with bucket.open(key) as stream:

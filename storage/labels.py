@@ -90,6 +90,10 @@ class Labels:
 
         return tuple(self._refs.update(_name(sha256), changed))
 
+    def forget(self, sha256: str) -> None:
+        """For an artifact that was removed."""
+        self._refs.remove(_name(sha256))
+
 
 def _name(sha256: str) -> str:
     return f"{_FOLDER}/{sha256}"

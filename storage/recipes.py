@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from storage.artifacts import Sha256, checked_project
+from storage.artifacts import Sha256
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound, RecordCorrupt
+from storage.names import checked_project
 
 
 class Recipe(BaseModel):

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from storage.artifacts import Artifact, Sha256, checked_project
+from storage.artifacts import Artifact, Sha256
 from storage.bucket import Bucket
 from storage.errors import ArtifactNotFound, ObjectNotFound, RecordCorrupt
+from storage.names import checked_project
 
 Kind = Literal["image", "speech", "text", "data"]
 KINDS_BY_TYPE: dict[str, Kind] = {"image": "image", "audio": "speech", "video": "speech", "text": "text"}

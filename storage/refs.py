@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from storage.artifacts import checked_project
 from storage.bucket import Bucket
 from storage.errors import Conflict, InvalidName, ObjectNotFound
+from storage.names import checked_project
 
 MODELS = "models"
 """The folder that belongs to no project: published weights, and the aliases of their versions."""
@@ -36,6 +36,10 @@ class Refs:
             if self._write(name, changed, etag):
                 return changed
         raise Conflict(f"Too many others change the reference {name}: try again.")
+
+    def remove(self, name: str) -> None:
+        """Forget a reference."""
+        self._bucket.remove(self._key(name))
 
     def names(self, folder: str) -> list[str]:
         """The names of the references in a folder, such as `labels`: each with its folder."""

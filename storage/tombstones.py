@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from storage.bucket import Bucket
 from storage.refs import Refs
 
-_FOLDER = "removed"
+FOLDER = "removed"
 
 
 class Tombstone(BaseModel):
@@ -31,14 +31,14 @@ class Tombstones:
 
     def add(self, tombstone: Tombstone) -> None:
         """Note a removal, over an earlier one of the same artifact."""
-        self._refs.update(f"{_FOLDER}/{tombstone.artifact}", lambda _: tombstone.model_dump(mode="json"))
+        self._refs.update(f"{FOLDER}/{tombstone.artifact}", lambda _: tombstone.model_dump(mode="json"))
 
     def find(self, sha256: str) -> Tombstone | None:
         """The last removal of an artifact, if it was ever removed."""
-        value = self._refs.get(f"{_FOLDER}/{sha256}")
+        value = self._refs.get(f"{FOLDER}/{sha256}")
         return None if value is None else Tombstone.model_validate(value)
 
     def all(self) -> list[Tombstone]:
         """Every removal, in the order of ids."""
-        found = (self.find(name.removeprefix(f"{_FOLDER}/")) for name in self._refs.names(_FOLDER))
+        found = (self.find(name.removeprefix(f"{FOLDER}/")) for name in self._refs.names(FOLDER))
         return [tombstone for tombstone in found if tombstone]

@@ -1,6 +1,6 @@
 """What the tests share: a real S3 server, stores on it, and the models of the catalogue."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -65,6 +65,19 @@ def bucket(platform: Platform) -> Bucket:
 def index(platform: Platform) -> SearchIndex:
     """The search index of the session's Postgres."""
     return platform.index
+
+
+@pytest.fixture
+def new_bucket(platform: Platform) -> Callable[[], Bucket]:
+    """Makes empty buckets on the session's S3 server."""
+
+    def make() -> Bucket:
+        settings = platform.settings.model_copy(update={"bucket": f"test-{uuid4().hex[:12]}"})
+        bucket = Platform(settings).bucket
+        bucket.ensure()
+        return bucket
+
+    return make
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from flows.verify import Inspection, verify_project
 from gateway.uploads import upload
 from storage.bucket import Bucket
 from storage.inspection import Problem, outputs_of
+from storage.names import blob_key
+from storage.place import Folder
 from storage.recipes import RecipeRecord
 
 CORRUPTIONS = 100
@@ -31,6 +33,7 @@ async def fill(job: Job, folder: Path, *, texts: int, pictures: int) -> Job:
     """Take in small texts and pictures: each has its record, its recipe and its vector."""
     from PIL import Image
 
+    folder.mkdir(exist_ok=True)
     rng = random.Random(SEED)
     for number in range(texts):
         words = " ".join(rng.choices(WORDS, k=12))
@@ -57,7 +60,7 @@ async def test_what_is_whole_has_no_problem(small: Job) -> None:
 
 
 async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(job: Job, tmp_path: Path) -> None:
-    filled = await fill(job, tmp_path, texts=50, pictures=12)
+    filled = await fill(job, tmp_path / "files", texts=50, pictures=12)
     space, bucket = filled.space, filled.space.platform.bucket
     before = await hits(filled)
     recipes = {record.recipe.key: record for record in space.recipes.all()}
@@ -77,10 +80,10 @@ async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(job
     assert all(finding.reason for finding in report.findings if not finding.mended)
     assert lost & set(originals)
 
-    def fetch(sha256: str) -> bool:
-        return sha256 in originals and bool(space.store.put(originals[sha256], "text/plain"))
-
-    assert (await repair_project(filled, Inspection(), fetch)).open == 0
+    backup = Folder(tmp_path / "backup")
+    for sha256, data in originals.items():
+        backup.put(blob_key(space.project, sha256), data, media_type="")
+    assert (await repair_project(filled, Inspection(), backup)).open == 0
     assert (await verify_project(filled, Inspection())).findings == []
     assert await hits(filled) == before
     kept = [item.key for item in bucket.objects("quarantine/broken/") if space.project in item.key]

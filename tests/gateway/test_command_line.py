@@ -11,6 +11,7 @@ import pytest
 from flows.platform import open_platform
 from flows.settings import Settings
 from gateway import command_line
+from storage.names import blob_key
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -113,6 +114,34 @@ def test_verify_says_what_is_wrong_and_repair_mends_it(triptych: Any, project: s
     assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
 
 
+def test_a_backup_mends_what_was_lost_and_restores_the_rest(triptych: Any, project: str, tmp_path: Path) -> None:
+    stored = document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
+    artifact = stored["items"][0]["artifact"]
+    place = tmp_path / "backup"
+    assert document(triptych("backup", place, "--json"))["problems"] == []
+    assert document(triptych("backup", place, "--check", "--json"))["problems"] == []
+    space = open_platform().space(project)
+    space.platform.bucket.remove(blob_key(project, artifact))
+    assert triptych("verify", "--repair", "--project", project)[0] == 4
+    assert triptych("verify", "--repair", "--from", place, "--project", project)[0] == 0
+    (blob,) = place.rglob(artifact)
+    blob.write_bytes(b"no longer what it was")
+    code, out, _ = triptych("backup", place, "--check")
+    assert (code, artifact in out) == (4, True)
+    blob.unlink()
+    space.platform.bucket.remove(f"{project}/artifacts/{artifact}.json")
+    assert document(triptych("restore", place, "--json"))["copied"] == 1
+    assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
+
+
+def test_gc_and_retain_only_tell_unless_they_are_told_to(triptych: Any, project: str) -> None:
+    document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
+    told = document(triptych("gc", "--project", project, "--local", "--json"))
+    assert (told["dry_run"], told["removed"]) == (True, 0)
+    assert document(triptych("retain", "--project", project, "--json")) == {"expired": [], "held": 0, "dry_run": True}
+    assert document(triptych("migrate", "--json")) == {"before": 1, "format": 1}
+
+
 def test_generate_writes_files_whose_hashes_it_tells(triptych: Any, project: str, tmp_path: Path) -> None:
     asked = (
         "generate",
@@ -155,6 +184,10 @@ def test_translate_gives_as_many_lines_as_the_file_has(triptych: Any, project: s
     ("arguments", "code", "sentence"),
     [
         (("ingest", "/no/such/file", "--local"), 2, "There is no file or folder /no/such/file."),
+        (("gc", "--grace", "0.5", "--local"), 2, "grace_hours is not right"),
+        (("gc",), 3, "The Prefect server does not answer"),
+        (("backup", "ftp://there"), 2, "ftp://there is no place for a backup: give a folder, or s3://BUCKET."),
+        (("backup", "s3://there"), 2, "TRIPTYCH_BACKUP_S3_ENDPOINT is not set: it is needed for s3://there."),
         (("label", "0" * 12), 2, "Say which label: --add LABEL or --remove LABEL."),
         (("transcribe", "/no/such/file", "--local"), 2, "There is no file /no/such/file."),
         (("search", "", "--local"), 2, "say what to look for"),

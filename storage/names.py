@@ -1,0 +1,23 @@
+"""Names: what may stand in a key, and where things stand."""
+
+import re
+
+from storage.errors import InvalidName
+
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_RESERVED = frozenset({"inbox", "quarantine", "tmp", "models", "footprints", "gateway"})
+
+
+def blob_key(project: str, sha256: str) -> str:
+    """Where the bytes of an artifact stand."""
+    return f"{project}/blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def checked_project(name: str) -> str:
+    """The name, if it can stand in a key. Raises InvalidName."""
+    if not _PROJECT.fullmatch(name) or name in _RESERVED:
+        raise InvalidName(
+            f"{name!r} cannot name a project: use a-z, 0-9 and -, at most 63 characters, "
+            f"and none of {', '.join(sorted(_RESERVED))}."
+        )
+    return name

@@ -36,7 +36,13 @@ def policy(role: Role, bucket: str, projects: Sequence[str] = (EVERY_PROJECT,)) 
     """
     arn = f"arn:aws:s3:::{bucket}"
     statements = [
-        _allow(_READ, _keys_under(arn, "inbox", "quarantine", "tmp", "models", "footprints", *projects)),
+        _allow(
+            _READ,
+            [
+                *_keys_under(arn, "inbox", "quarantine", "tmp", "models", "footprints", *projects),
+                f"{arn}/format.json",
+            ],
+        ),
         _allow(_WRITE, _keys_under(arn, "quarantine", "tmp", "footprints", *projects)),
         _allow(["s3:DeleteObject"], _keys_under(arn, "inbox", "tmp")),
         _deny(_WRITE, _keys_under(arn, "models")),

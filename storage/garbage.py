@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from storage.bucket import Bucket, StoredObject
 from storage.condemned import FOLDER as CONDEMNED
 from storage.condemned import Condemned, Spared
-from storage.errors import StorageError
+from storage.errors import StorageError, StorageRefused
 from storage.inspection import Contents, inspect, outputs_of
 from storage.names import blob_key
 from storage.tombstones import FOLDER as REMOVED
@@ -57,7 +57,7 @@ def collect(
 
     `in_use` are the artifacts that running flows work with. Without `delete` nothing is changed. Raises CannotTell.
     """
-    named = _named(bucket, project, progress) | in_use
+    named = _named(bucket, project, delete, progress) | in_use
     now, condemned = datetime.now(UTC), Condemned(bucket, project)
     verdicts = condemned.all()
     report = GarbageReport(dry_run=not delete, uploads=_old_uploads(bucket, grace, now, delete))
@@ -94,7 +94,7 @@ def _sweep(bucket: Bucket, project: str, condemned: Condemned, sha256: str) -> b
     return is_gone
 
 
-def _named(bucket: Bucket, project: str, progress: Progress) -> set[str]:
+def _named(bucket: Bucket, project: str, delete: bool, progress: Progress) -> set[str]:
     """Every artifact that a record, an answer, a reference or the gateway names."""
     contents, problems = inspect(bucket, project, quick=True, progress=progress)
     unreadable = [problem for problem in problems if problem.kind.startswith("broken")]
@@ -103,7 +103,7 @@ def _named(bucket: Bucket, project: str, progress: Progress) -> set[str]:
             f"{unreadable[0].sentence} What it names is not known, so nothing is removed: "
             "run `triptych verify --repair` first."
         )
-    return {*_documented(contents), *_mentioned(bucket, project)}
+    return {*_documented(contents), *_mentioned(bucket, project, delete)}
 
 
 def _documented(contents: Contents) -> Iterator[str]:
@@ -114,11 +114,17 @@ def _documented(contents: Contents) -> Iterator[str]:
         yield from outputs_of(recipe)
 
 
-def _mentioned(bucket: Bucket, project: str) -> Iterator[str]:
+def _mentioned(bucket: Bucket, project: str, delete: bool) -> Iterator[str]:
     refs = f"{project}/refs/"
     for found in (*bucket.objects(refs), *bucket.objects(_IN_USE_ELSEWHERE)):
-        if not found.key.startswith((f"{refs}{CONDEMNED}/", f"{refs}{REMOVED}/")):
+        if found.key.startswith((f"{refs}{CONDEMNED}/", f"{refs}{REMOVED}/")):
+            continue
+        try:
             yield from (match.decode() for match in _ID.findall(bucket.get(found.key)))
+        except StorageRefused:
+            if delete:
+                raise
+            # Workers may not read what is the gateway's, and may not delete either: their count can be too high.
 
 
 def _old_uploads(bucket: Bucket, grace: timedelta, now: datetime, delete: bool) -> int:

@@ -28,6 +28,18 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    promises = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", promises)
+    assert named
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
 def test_the_example_settings_are_the_settings_there_are() -> None:
     example = (ROOT / "configs" / "example.env").read_text(encoding="utf-8")
     named = set(re.findall(r"^#(TRIPTYCH_\w+)=", example, re.MULTILINE))

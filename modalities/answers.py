@@ -82,7 +82,7 @@ class Answers:
         for model, asked in _by_model(list(dict.fromkeys(requests))).items():
             with self._pool.operator(model) as operator:
                 for batch in _batches(asked, operator.batch_size):
-                    for request, result in zip(batch, operator(batch, self._store, no_progress), strict=True):
+                    for request, result in zip(batch, self._ask(operator, batch, no_progress), strict=True):
                         failed = isinstance(result, ModalityError)
                         records[request] = result if failed else self._record(request, result, None)
         return [records[request] for request in requests]

@@ -5,22 +5,33 @@ so no model runs and the index comes out as it was.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from flows.job import Job
 from flows.labelling import settle_labels
 from flows.platform import Space
+from modalities.answers import Answer
 from modalities.embedding import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.errors import ModalityError
 from modalities.media import read_text
+from modalities.operator import Request
 from modalities.passages import split_passages
 from modalities.transcription import Transcribe, Transcript, read_segments
+from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.index import Entry, PartKind
 from storage.records import ArtifactRecord
 
 TRANSCRIPT = ".transcript.json"
 """How the names of transcripts end."""
+_AT_ONCE = 4
+_LOST = (ArtifactNotFound, ArtifactCorrupt)
+"""One artifact whose bytes are lost keeps no other from being found."""
+ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,13 @@ async def make_findable(job: Job, records: Sequence[ArtifactRecord]) -> dict[str
     failures: dict[str, str] = {}
     parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
     parts += await _spoken(job, [record for record in records if record.kind == "speech"], failures)
-    parts += await _written(job, [record for record in records if record.kind == "text"])
+    parts += await _written(job, [record for record in records if record.kind == "text"], failures)
     labels = await asyncio.to_thread(job.space.labels.of_all, records)
     entries = await _embed(job, parts, labels, failures)
     await asyncio.to_thread(job.space.index.add, entries)
+    whole = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})
+    whole.update(part.record.artifact.sha256 for part in parts if part.record.artifact.sha256 in whole)
+    await asyncio.to_thread(job.space.index.trim, job.space.project, whole)
     await asyncio.to_thread(settle_labels, job.space, records, labels)
     return failures
 
@@ -85,7 +99,10 @@ async def _spoken(job: Job, records: Sequence[ArtifactRecord], failures: dict[st
             continue
         assert isinstance(answer, Transcript)
         await asyncio.to_thread(record_transcript, job, record, answer)
-        parts += await asyncio.to_thread(_segments, job.space, record, answer)
+        try:
+            parts += await asyncio.to_thread(_segments, job.space, record, answer)
+        except _LOST as error:
+            failures[record.artifact.sha256] = str(error)
     return parts
 
 
@@ -96,8 +113,15 @@ def _segments(space: Space, record: ArtifactRecord, transcript: Transcript) -> l
     ]
 
 
-async def _written(job: Job, records: Sequence[ArtifactRecord]) -> list[Part]:
-    return [part for record in records for part in await asyncio.to_thread(_passages, job.space, record)]
+async def _written(job: Job, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+    def read(record: ArtifactRecord) -> list[Part]:
+        try:
+            return _passages(job.space, record)
+        except _LOST as error:
+            failures[record.artifact.sha256] = str(error)
+            return []
+
+    return [part for found in await _few_at_once(read, records) for part in found]
 
 
 def _passages(space: Space, record: ArtifactRecord) -> list[Part]:
@@ -117,15 +141,31 @@ async def _embed(
     ]
     answers = await job.answers(requests)
     spaces = {model: job.space.platform.vector_space(model) for model in (profile.pictures, profile.passages)}
-    entries: list[Entry] = []
-    for part, request, answer in zip(parts, requests, answers, strict=True):
-        if isinstance(answer, ModalityError):
-            failures[part.record.artifact.sha256] = str(answer)
-            continue
-        assert isinstance(answer, Embedding)
-        vector = await asyncio.to_thread(read_vector, job.space.store, answer)
-        entries.append(_entry(part, labels[part.record.artifact.sha256], {spaces[request.model]: vector.tolist()}))
-    return entries
+
+    def entry(asked: tuple[Part, Request[Any], Answer]) -> Entry | None:
+        part, request, answer = asked
+        try:
+            if isinstance(answer, ModalityError):
+                raise answer
+            assert isinstance(answer, Embedding)
+            vector = read_vector(job.space.store, answer)
+        except (ModalityError, *_LOST) as error:
+            failures[part.record.artifact.sha256] = str(error)
+            return None
+        return _entry(part, labels[part.record.artifact.sha256], {spaces[request.model]: vector.tolist()})
+
+    made = await _few_at_once(entry, list(zip(parts, requests, answers, strict=True)))
+    return [entry for entry in made if entry]
+
+
+async def _few_at_once(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) -> list[FoundT]:
+    """Reads from the bucket, in order, away from the event loop."""
+
+    def run() -> list[FoundT]:
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(work, items))
+
+    return await asyncio.to_thread(run)
 
 
 def record_transcript(job: Job, record: ArtifactRecord, transcript: Transcript) -> ArtifactRecord:

@@ -1,12 +1,17 @@
 """Rebuild: the search index again, from the bucket alone."""
 
 import asyncio
+from dataclasses import replace
 
 from pydantic import BaseModel
 
 from flows.findable import is_findable, make_findable
 from flows.job import Job
 from flows.listing import relist
+from modalities.operator import no_progress
+
+_CHUNK = 500
+"""Artifacts that are read before their parts are written: it bounds memory."""
 
 
 class RebuildReport(BaseModel):
@@ -23,6 +28,10 @@ async def rebuild_index(job: Job) -> RebuildReport:
     """List and index every record of the project again; every embedding is read, none is computed that was kept."""
     records = await asyncio.to_thread(lambda: list(job.space.records.all()))
     await asyncio.to_thread(relist, job.space, records)
-    wanted = [record for record in records if is_findable(record)]
-    failures = await make_findable(job, sorted(wanted, key=lambda record: (record.created, record.artifact.sha256)))
+    wanted = sorted(filter(is_findable, records), key=lambda record: (record.created, record.artifact.sha256))
+    quiet, failures = replace(job, progress=no_progress), dict[str, str]()
+    for start in range(0, len(wanted), _CHUNK):
+        failures |= await make_findable(quiet, wanted[start : start + _CHUNK])
+        job.progress(min((start + _CHUNK) / len(wanted), 1.0))
+    await asyncio.to_thread(job.space.index.optimise)
     return RebuildReport(artifacts=len(wanted) - len(failures), failures=failures)

@@ -5,54 +5,22 @@ recipes by asking again, and last the index. Then everything is looked at once m
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from flows.findable import is_findable, make_findable
 from flows.job import Job
+from flows.mending import Mending
+from flows.repair_blobs import mend_blobs
 from flows.requests import request_of
 from flows.verify import Finding, Inspection, VerifyReport, look, report_of
 from modalities.errors import ModalityError
-from modalities.operator import Request
 from storage.artifacts import Artifact
-from storage.backup import fetch_blob
-from storage.inspection import Contents, Problem, artifacts_in, outputs_of, read_recipe_of
+from storage.backup import fetch_document
 from storage.library import Listed
+from storage.mentions import read_recipe_of
 from storage.place import Place
-from storage.quarantine import set_aside
-from storage.recipes import RecipeRecord
 from storage.records import ArtifactRecord
-
-
-@dataclass
-class _Mending:
-    """What a repair knows, and why it could not mend what it could not."""
-
-    job: Job
-    contents: Contents
-    problems: list[Problem]
-    started: datetime
-    reasons: dict[str, str] = field(default_factory=dict)
-    """By the subject of the problem."""
-    to_ask: list[Request[Any]] = field(default_factory=list)
-
-    def of(self, *kinds: str) -> list[Problem]:
-        return [problem for problem in self.problems if problem.kind in kinds]
-
-    def set_aside(self, problem: Problem) -> bytes:
-        """Move the object of a problem to quarantine; its bytes."""
-        space = self.job.space
-        data = space.platform.bucket.get(problem.key)
-        set_aside(
-            space.platform.bucket,
-            problem.key,
-            project=space.project,
-            reason=problem.sentence,
-            when=self.started,
-        )
-        return data
 
 
 async def repair_project(job: Job, inspection: Inspection, backup: Place | None = None) -> VerifyReport:
@@ -60,14 +28,15 @@ async def repair_project(job: Job, inspection: Inspection, backup: Place | None 
     contents, problems = await look(job, quick=inspection.quick)
     if not problems:
         return report_of(contents, [])
-    mending = _Mending(job, contents, problems, datetime.now(UTC))
+    mending = Mending(job, contents, problems, datetime.now(UTC))
     await asyncio.to_thread(_mend_records, mending)
     await asyncio.to_thread(_put_aside, mending)
-    await asyncio.to_thread(_mend_blobs, mending, backup)
+    await asyncio.to_thread(_mend_references, mending, backup)
+    await asyncio.to_thread(mend_blobs, mending, backup)
     await _ask_again(mending)
     await _mend_index(mending)
     contents, still = await look(job, quick=True)
-    open_subjects = {problem.subject for problem in still}
+    open_subjects = {problem.subject for problem in still} | mending.given_up
     findings = [
         Finding(
             problem=problem,
@@ -81,7 +50,7 @@ async def repair_project(job: Job, inspection: Inspection, backup: Place | None 
     return report_of(contents, findings)
 
 
-def _mend_records(mending: _Mending) -> None:
+def _mend_records(mending: Mending) -> None:
     """A record again, from the row that repeats it and from the blob itself."""
     space = mending.job.space
     rows = {row.artifact: row for row in space.library.all(space.project)}
@@ -97,7 +66,7 @@ def _mend_records(mending: _Mending) -> None:
         mending.contents.records[sha256] = space.records.add(record)[0]
 
 
-def _record(mending: _Mending, artifact: Artifact, row: Listed | None) -> ArtifactRecord:
+def _record(mending: Mending, artifact: Artifact, row: Listed | None) -> ArtifactRecord:
     """As the row says; without one, what the bytes themselves tell."""
     space = mending.job.space
     if row is None:
@@ -112,7 +81,7 @@ def _record(mending: _Mending, artifact: Artifact, row: Listed | None) -> Artifa
     )
 
 
-def _properties(mending: _Mending, artifact: Artifact) -> dict[str, Any]:
+def _properties(mending: Mending, artifact: Artifact) -> dict[str, Any]:
     try:
         with mending.job.space.store.local(artifact) as path:
             return dict(mending.job.space.platform.decoders.identify(path, artifact.sha256[:12]).properties)
@@ -120,7 +89,7 @@ def _properties(mending: _Mending, artifact: Artifact) -> dict[str, Any]:
         return {"findable": False}
 
 
-def _put_aside(mending: _Mending) -> None:
+def _put_aside(mending: Mending) -> None:
     """What is broken leaves its place, so that the right thing can stand there."""
     for problem in mending.of("changed-blob"):
         mending.set_aside(problem)
@@ -130,109 +99,27 @@ def _put_aside(mending: _Mending) -> None:
         recipe = read_recipe_of(mending.set_aside(problem))
         request = request_of(recipe) if recipe else None
         # Of a recipe whose beginning is lost too nothing is asked: whoever needs the answer asks anew.
-        if request is not None and _key(mending, request):
+        if request is not None and mending.key(request):
             mending.to_ask.append(request)
+
+
+def _mend_references(mending: Mending, backup: Place | None) -> None:
+    """Labels as the row repeats them; other references from the backup."""
+    space = mending.job.space
+    rows = {row.artifact: row for row in space.library.all(space.project)}
     for problem in mending.of("broken-reference"):
         mending.set_aside(problem)
-        mending.reasons[problem.subject] = "It was moved to quarantine and counts as never set."
+        name = problem.key.removeprefix(f"{space.project}/refs/").removesuffix(".json")
+        row = rows.get(problem.subject) if name.startswith("labels/") else None
+        if row is not None:
+            labels = list(row.labels)
+            space.refs.update(name, lambda _, labels=labels: labels)
+        elif backup is None or not fetch_document(backup, space.platform.bucket, problem.key):
+            mending.given_up.add(problem.subject)
+            mending.reasons[problem.subject] = "It is in quarantine now and counts as never set."
 
 
-def _mend_blobs(mending: _Mending, backup: Place | None) -> None:
-    """Bytes again: from the backup, otherwise from whoever made them, parents before children."""
-    missing = {problem.subject for problem in mending.of("changed-blob", "missing-blob")}
-    if backup is not None:
-        _fetch(mending, backup, missing)
-    makers: dict[str, list[RecipeRecord]] = {}
-    for record in mending.contents.recipes.values():
-        for sha256 in outputs_of(record):
-            makers.setdefault(sha256, []).append(record)
-    tried: set[str] = set()
-    while True:
-        missing = {sha256 for sha256 in missing if not mending.contents.whole(sha256)}
-        recipes = {
-            record.recipe.key: record
-            for sha256 in missing
-            for record in makers.get(sha256, [])
-            if record.recipe.key not in tried and all(map(mending.contents.whole, record.recipe.inputs))
-        }
-        if not recipes:
-            break
-        tried |= set(recipes)
-        _make_again(mending, list(recipes.values()))
-    for sha256 in missing:
-        mending.reasons.setdefault(
-            sha256, "It cannot be made again: bring it back from a backup (`triptych verify --repair --from BACKUP`)."
-        )
-
-
-def _fetch(mending: _Mending, backup: Place, missing: set[str]) -> None:
-    space, contents = mending.job.space, mending.contents
-    named = {a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))}
-    named |= {sha256: record.artifact for sha256, record in contents.records.items()}
-    for sha256 in missing & set(named):
-        if fetch_blob(backup, space.platform.bucket, space.project, named[sha256]):
-            _found_again(mending, sha256)
-
-
-def _make_again(mending: _Mending, records: Sequence[RecipeRecord]) -> None:
-    answers = mending.job.space.answers
-    asked = [(record, request) for record in records if (request := _request(mending, record)) is not None]
-    for (old, _), new in zip(asked, answers.recompute([request for _, request in asked]), strict=True):
-        if isinstance(new, ModalityError):
-            _explain(mending, old, f"It could not be made again: {new}")
-            continue
-        for sha256 in outputs_of(new):
-            _found_again(mending, sha256)
-        if outputs_of(new) != outputs_of(old):
-            _replace(mending, old, new)
-
-
-def _request(mending: _Mending, record: RecipeRecord) -> Request[Any] | None:
-    """The question of a recipe, if the same model would answer it today."""
-    request = request_of(record.recipe.model_dump(mode="json"))
-    if request is not None and _key(mending, request) == record.recipe.key:
-        return request
-    _explain(mending, record, "The model that made it is not in the catalogue any more.")
-    return None
-
-
-def _key(mending: _Mending, request: Request[Any]) -> str | None:
-    """The recipe's key as the catalogue is today; None when it does not know the model."""
-    try:
-        return mending.job.space.answers.recipe(request).key
-    except ModalityError:
-        return None
-
-
-def _explain(mending: _Mending, record: RecipeRecord, reason: str) -> None:
-    mending.reasons.update(dict.fromkeys(outputs_of(record), reason))
-
-
-def _replace(mending: _Mending, old: RecipeRecord, new: RecipeRecord) -> None:
-    """The model answered with other bytes: where nobody recorded the old ones, the new answer counts."""
-    lost = [sha256 for sha256 in outputs_of(old) if not mending.contents.whole(sha256)]
-    if any(sha256 in mending.contents.records for sha256 in lost):
-        for sha256 in lost:
-            mending.reasons[sha256] = "It was made again and came out with other bytes, so the old ones are lost."
-        return
-    space, key = mending.job.space, old.recipe.key
-    problem = Problem(
-        kind="broken-recipe",
-        key=f"{space.project}/recipes/{key}.json",
-        subject=key,
-        sentence=f"The answer of recipe {key} was lost, and came out with other bytes when it was asked again.",
-    )
-    mending.set_aside(problem)
-    mending.contents.recipes[key] = space.recipes.add(new)
-
-
-def _found_again(mending: _Mending, sha256: str) -> None:
-    found = mending.job.space.store.find(sha256)
-    if found:
-        mending.contents.blobs[sha256] = found.size
-
-
-async def _ask_again(mending: _Mending) -> None:
+async def _ask_again(mending: Mending) -> None:
     """The recipes that were moved away and can still be read as far as the question goes."""
     asked = [r for r in mending.to_ask if all(mending.contents.whole(a.sha256) for a in r.artifacts())]
     for request, answer in zip(asked, await mending.job.answers(asked), strict=True):
@@ -240,7 +127,7 @@ async def _ask_again(mending: _Mending) -> None:
             mending.reasons[mending.job.space.answers.recipe(request).key] = str(answer)
 
 
-async def _mend_index(mending: _Mending) -> None:
+async def _mend_index(mending: Mending) -> None:
     space, records = mending.job.space, mending.contents.records
     gone = [problem.subject for problem in mending.of("wrong-row", "wrong-parts") if problem.subject not in records]
     await asyncio.to_thread(space.library.remove, space.project, gone)

@@ -14,6 +14,7 @@ from flows.job import Job
 from flows.platform import Space
 from flows.prefect_job import run_as_flow
 from flows.showing import plain
+from storage.errors import RecordCorrupt, StorageError
 from storage.index import Entry
 from storage.inspection import Contents, Problem, inspect
 from storage.library import listed
@@ -100,7 +101,9 @@ def report_of(contents: Contents, findings: list[Finding]) -> VerifyReport:
 
 
 def _index_problems(space: Space, contents: Contents) -> list[Problem]:
-    records = list(contents.records.values())
+    """Of artifacts whose labels cannot be read nothing is said here: that is a problem of its own."""
+    labels_of = f"{space.project}/refs/labels/"
+    records = [r for r in contents.records.values() if f"{labels_of}{r.artifact.sha256}.json" not in contents.broken]
     labels = space.labels.of_all(records)
     return [*_row_problems(space, contents, labels), *_part_problems(space, contents, labels)]
 
@@ -110,11 +113,13 @@ def _row_problems(space: Space, contents: Contents, labels: dict[str, tuple[str,
     problems = [
         _problem("wrong-row", sha256, f"The list of artifacts tells something else of {record.name} than its record.")
         for sha256, record in contents.records.items()
-        if rows.get(sha256) != listed(record, labels[sha256])
+        if sha256 in labels and rows.get(sha256) != listed(record, labels[sha256])
     ]
     removed = Tombstones(space.platform.bucket, space.project)
     for sha256, row in rows.items():
-        if sha256 in contents.records or f"{space.project}/artifacts/{sha256}.json" in contents.broken:
+        is_broken = f"{space.project}/artifacts/{sha256}.json" in contents.broken
+        # Records that arrived since the bucket was read are looked for once more.
+        if sha256 in contents.records or is_broken or _is_recorded(space, sha256):
             continue
         if sha256 in contents.blobs and removed.find(sha256) is None:
             problems.append(_problem("missing-record", sha256, f"The record of {row.name} ({sha256}) is missing."))
@@ -123,15 +128,22 @@ def _row_problems(space: Space, contents: Contents, labels: dict[str, tuple[str,
     return problems
 
 
+def _is_recorded(space: Space, sha256: str) -> bool:
+    try:
+        return space.records.find(sha256) is not None
+    except RecordCorrupt:
+        return False
+
+
 def _part_problems(space: Space, contents: Contents, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
     indexed = space.index.parts(space.project)
     problems = [
         _problem("wrong-parts", sha256, f"The index finds parts of {sha256}, and there is no record of it.")
         for sha256 in indexed
-        if sha256 not in contents.records
+        if sha256 not in contents.records and not _is_recorded(space, sha256)
     ]
     for sha256, record in contents.records.items():
-        if not is_findable(record) or not contents.whole(sha256):
+        if sha256 not in labels or not is_findable(record) or not contents.whole(sha256):
             continue
         expected = _expected(space, contents, record, labels[sha256])
         if expected is None or not _same(expected, indexed.get(sha256, [])):
@@ -142,8 +154,6 @@ def _part_problems(space: Space, contents: Contents, labels: dict[str, tuple[str
 
 def _expected(space: Space, contents: Contents, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
     """None when what the entries are made of is missing itself."""
-    from storage.errors import StorageError
-
     try:
         return expected_entries(space, record, labels)
     except (StorageError, ValueError):

@@ -16,7 +16,7 @@ from storage.artifacts import Artifact, VerifiedReader
 from storage.bucket import Bucket, StoredObject
 from storage.errors import ArtifactCorrupt, ObjectNotFound, StorageError, StorageUnavailable
 from storage.format import FORMAT_KEY, check_format
-from storage.inspection import artifacts_in
+from storage.mentions import artifacts_in
 from storage.names import blob_key
 from storage.place import Place
 from storage.records import ArtifactRecord
@@ -189,6 +189,16 @@ def fetch_blob(source: Place, target: Bucket, project: str, artifact: Artifact) 
     except (ObjectNotFound, ArtifactCorrupt):
         return False
     return True
+
+
+def fetch_document(source: Place, target: Bucket, key: str) -> bool:
+    """Bring a JSON document back that is missing, if the source has it and it can be read."""
+    try:
+        data = source.get(key)
+        json.loads(data)
+    except (ObjectNotFound, ValueError):
+        return False
+    return target.create(key, data, media_type="application/json")
 
 
 def projects_in(place: Place) -> Iterator[str]:

@@ -11,7 +11,8 @@ from storage.bucket import Bucket, StoredObject
 from storage.condemned import FOLDER as CONDEMNED
 from storage.condemned import Condemned, Spared
 from storage.errors import StorageError, StorageRefused
-from storage.inspection import Contents, inspect, outputs_of
+from storage.inspection import Contents, inspect
+from storage.mentions import outputs_of
 from storage.names import blob_key
 from storage.tombstones import FOLDER as REMOVED
 

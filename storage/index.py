@@ -5,7 +5,7 @@ embedding model and weights. Per kind, ranks by meaning and ranks by words are f
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, LiteralString
 
@@ -136,6 +136,15 @@ class SearchIndex:
         with self._database.connection() as connection:
             connection.execute(
                 "delete from parts where project = %s and artifact = any(%s)", [project, list(artifacts)]
+            )
+
+    def trim(self, project: str, parts: Mapping[str, int]) -> None:
+        """Forget the parts of artifacts that are more than so many, by artifact."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "delete from parts p using unnest(%s::text[], %s::int[]) as kept (artifact, number) "
+                "where p.project = %s and p.artifact = kept.artifact and p.ordinal >= kept.number",
+                [list(parts), list(parts.values()), project],
             )
 
     def artifacts(self, project: str) -> set[str]:

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from storage.artifacts import Artifact
 from storage.bucket import StoredObject
 from storage.errors import ObjectNotFound
+from storage.mentions import outputs_of
 from storage.names import blob_key, checked_project
 from storage.place import Place
 from storage.recipes import RecipeRecord
@@ -61,7 +61,7 @@ class Contents:
     records: dict[str, ArtifactRecord] = field(default_factory=dict)
     recipes: dict[str, RecipeRecord] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
-    """The keys of records and recipes that cannot be read."""
+    """The keys of records, recipes and references that cannot be read."""
 
     def whole(self, sha256: str) -> bool:
         return sha256 in self.blobs and sha256 not in self.changed
@@ -75,6 +75,7 @@ def inspect(
     contents = Contents()
     problems = list(_blobs(bucket, project, contents, quick, progress))
     problems += _documents(bucket, project, contents)
+    _look_again(bucket, project, contents)
     problems += _missing_blobs(project, contents)
     problems += _missing_documents(project, contents)
     return contents, problems
@@ -118,8 +119,19 @@ def _documents(bucket: Place, project: str, contents: Contents) -> Iterator[Prob
             contents.recipes[_name(found.key)] = recipe
     for found, data in _read(bucket, f"{project}/refs/"):
         if not _is_reference(data):
+            contents.broken.add(found.key)
             name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
             yield _broken("broken-reference", found.key, f"The reference {name} cannot be read.")
+
+
+def _look_again(bucket: Place, project: str, contents: Contents) -> None:
+    """Blobs that arrived while the documents were read: people work meanwhile."""
+    named = {sha256 for recipe in contents.recipes.values() for sha256 in outputs_of(recipe)}
+    named |= {one for record in contents.records.values() for one in (record.artifact.sha256, *record.parents)}
+    for sha256 in named - contents.blobs.keys():
+        key = blob_key(project, sha256)
+        for found in bucket.objects(key):
+            contents.blobs[sha256] = found.size
 
 
 def _missing_blobs(project: str, contents: Contents) -> Iterator[Problem]:
@@ -161,36 +173,6 @@ def _missing_documents(project: str, contents: Contents) -> Iterator[Problem]:
             if parent not in contents.records and parent not in contents.blobs:
                 sentence = f"The artifact {parent} that {record.name} was made from is missing."
                 yield Problem(kind="missing-parent", key=key, subject=parent, sentence=sentence)
-
-
-def outputs_of(record: RecipeRecord) -> tuple[str, ...]:
-    """The ids of the artifacts in an answer."""
-    return tuple(dict.fromkeys([*record.outputs, *(a.sha256 for a in artifacts_in(record.result))]))
-
-
-def read_recipe_of(data: bytes) -> dict[str, Any] | None:
-    """The recipe at the beginning of a recipe's record that was cut off behind it."""
-    text = data.decode(errors="replace")
-    start = text.find('{"recipe":')
-    if start < 0:
-        return None
-    try:
-        found, _ = json.JSONDecoder().raw_decode(text, start + len('{"recipe":'))
-    except ValueError:
-        return None
-    return found
-
-
-def artifacts_in(value: Any) -> Iterator[Artifact]:
-    """Every artifact that a JSON document names."""
-    if isinstance(value, dict):
-        if {"sha256", "media_type", "size"} == set(value):
-            yield Artifact.model_validate(value)
-        for inner in value.values():
-            yield from artifacts_in(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from artifacts_in(inner)
 
 
 def _record(project: str, sha256: str, data: bytes) -> ArtifactRecord | None:

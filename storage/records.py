@@ -1,6 +1,7 @@
 """Records: what a project knows of each artifact. Create-only, one JSON object per artifact."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from storage.bucket import Bucket
 from storage.errors import ArtifactNotFound, ObjectNotFound, RecordCorrupt
 from storage.names import checked_project
 
+_AT_ONCE = 4
 Kind = Literal["image", "speech", "text", "data"]
 KINDS_BY_TYPE: dict[str, Kind] = {"image": "image", "audio": "speech", "video": "speech", "text": "text"}
 
@@ -78,8 +80,9 @@ class Records:
 
     def all(self) -> Iterator[ArtifactRecord]:
         """Every record of the project, in the order of their ids."""
-        for found in self._bucket.objects(f"{self.project}/artifacts/"):
-            yield self._read(found.key)
+        keys = [found.key for found in self._bucket.objects(f"{self.project}/artifacts/")]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            yield from threads.map(self._read, keys)
 
     def _read(self, key: str) -> ArtifactRecord:
         try:

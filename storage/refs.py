@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from storage.bucket import Bucket
-from storage.errors import Conflict, InvalidName, ObjectNotFound
+from storage.errors import Conflict, InvalidName, ObjectNotFound, RecordCorrupt
 from storage.names import checked_project
 
 MODELS = "models"
@@ -65,7 +65,10 @@ class Refs:
             data, etag = self._bucket.read_versioned(self._key(name))
         except ObjectNotFound:
             return None, None
-        return json.loads(data)["value"], etag
+        try:
+            return json.loads(data)["value"], etag
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordCorrupt(f"{self._key(name)} cannot be read: run `triptych verify --repair`.") from error
 
     def _key(self, name: str) -> str:
         if not _NAME.fullmatch(name):

@@ -146,6 +146,15 @@ async def test_what_the_other_pool_cannot_answer_comes_back_as_its_reason(sample
     assert str(state.message).endswith(".")
 
 
+def test_care_is_taken_through_the_work_pools_and_changes_nothing(home: Path) -> None:
+    assert document(home, "run", "verify")["findings"] == []
+    told = document(home, "run", "gc")
+    assert (told["dry_run"], told["removed"]) == (True, 0)
+    assert document(home, "run", "retain") == {"expired": [], "held": 0, "dry_run": True}
+    assert document(home, "gc", "--delete")["condemned"] == 0
+    assert document(home, "run", "verify", "quick=true")["findings"] == []
+
+
 def test_the_forms_fields_stand_in_the_order_in_which_a_person_thinks(api: httpx.Client) -> None:
     found = api.get("/deployments/name/generate-images/generate-images").json()
     fields = found["parameter_openapi_schema"]["definitions"]["PictureOrder"]["properties"]

@@ -7,13 +7,17 @@ import pytest
 
 from flows.ingest import ingest_files
 from flows.job import Job, local_job
+from flows.labelling import relabel
 from flows.platform import Platform
+from flows.rebuild_index import rebuild_index
 from flows.repair import repair_project
 from flows.search import Query, find
 from flows.verify import Inspection, verify_project
 from gateway.uploads import upload
 from storage.bucket import Bucket
-from storage.inspection import Problem, outputs_of
+from storage.errors import RecordCorrupt
+from storage.inspection import Problem
+from storage.mentions import outputs_of
 from storage.names import blob_key
 from storage.place import Folder
 from storage.recipes import RecipeRecord
@@ -105,6 +109,33 @@ async def test_lost_records_come_back_as_they_were(small: Job) -> None:
     again = {record.artifact.sha256: record for record in space.records.all()}
     assert [again[record.artifact.sha256] for record in records[:2]] == records[:2]
     assert space.labels.of(again[records[2].artifact.sha256]) == ("batch", "later")
+
+
+async def test_labels_that_cannot_be_read_come_back_and_other_references_are_told_of(small: Job) -> None:
+    space, bucket = small.space, small.space.platform.bucket
+    record = next(iter(space.records.all()))
+    labels = relabel(space, record.artifact.sha256, add=["kept"])
+    space.refs.update("collection", lambda _: [1])
+    bucket.put(f"{space.project}/refs/labels/{record.artifact.sha256}.json", b"{")
+    bucket.put(f"{space.project}/refs/collection.json", b"[]")
+    with pytest.raises(RecordCorrupt, match="verify --repair"):
+        space.labels.of(record)
+    report = await repair_project(small, Inspection())
+    told = {finding.problem.subject: finding.mended for finding in report.findings}
+    assert told == {record.artifact.sha256: True, "collection": False}
+    assert space.labels.of(record) == labels
+    assert (await verify_project(small, Inspection())).findings == []
+
+
+async def test_a_rebuild_finds_the_rest_when_the_bytes_of_one_are_lost(small: Job) -> None:
+    space = small.space
+    record = next(record for record in space.records.all() if record.kind == "text")
+    data = space.store.get(record.artifact)
+    space.platform.bucket.remove(blob_key(space.project, record.artifact.sha256))
+    report = await rebuild_index(small)
+    assert (report.artifacts, list(report.failures)) == (7, [record.artifact.sha256])
+    space.store.put(data, record.artifact.media_type)
+    assert (await rebuild_index(small)).artifacts == 8
 
 
 async def test_an_index_that_tells_something_else_is_found_and_mended(small: Job) -> None:

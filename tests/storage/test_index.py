@@ -55,6 +55,15 @@ def test_adding_again_changes_nothing_and_doubles_nothing(index: SearchIndex, pr
     assert found(index, project) == before == [0, 1, 2, 3, 4]
 
 
+def test_parts_that_an_artifact_has_no_longer_are_trimmed(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "text", 1, [1.0, ordinal / 10], ordinal=ordinal) for ordinal in range(3)])
+    index.add([entry(project, "text", 2, [0.5, 0.5])])
+    index.trim(project, {f"{1:064x}": 1})
+    assert index.counts(project) == {"text": 2}
+    index.trim(project, {f"{1:064x}": 0})
+    assert found(index, project) == [2]
+
+
 def test_words_lift_a_text_that_has_all_of_them(index: SearchIndex, project: str) -> None:
     index.add(
         [

@@ -109,8 +109,8 @@ def _mend_references(mending: Mending, backup: Place | None) -> None:
     rows = {row.artifact: row for row in space.library.all(space.project)}
     for problem in mending.of("broken-reference"):
         mending.set_aside(problem)
-        name = problem.key.removeprefix(f"{space.project}/refs/").removesuffix(".json")
-        row = rows.get(problem.subject) if name.startswith("labels/") else None
+        name = problem.subject
+        row = rows.get(name.removeprefix("labels/")) if name.startswith("labels/") else None
         if row is not None:
             labels = list(row.labels)
             space.refs.update(name, lambda _, labels=labels: labels)

@@ -60,7 +60,8 @@ class VerifyReport(BaseModel):
         looked = f"{self.blobs} blobs, {self.records} records and {self.recipes} recipes were looked at"
         if not self.findings:
             return f"{looked}: everything is whole."
-        return f"{looked}: {len(self.findings)} problems, {len(self.findings) - self.open} of them mended."
+        problems = "1 problem" if len(self.findings) == 1 else f"{len(self.findings)} problems"
+        return f"{looked}: {problems}, {len(self.findings) - self.open} mended."
 
 
 @flow(name="verify")

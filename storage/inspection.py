@@ -121,7 +121,8 @@ def _documents(bucket: Place, project: str, contents: Contents) -> Iterator[Prob
         if not _is_reference(data):
             contents.broken.add(found.key)
             name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
-            yield _broken("broken-reference", found.key, f"The reference {name} cannot be read.")
+            sentence = f"The reference {name} cannot be read."
+            yield Problem(kind="broken-reference", key=found.key, subject=name, sentence=sentence)
 
 
 def _look_again(bucket: Place, project: str, contents: Contents) -> None:
@@ -152,12 +153,12 @@ def _missing_blobs(project: str, contents: Contents) -> Iterator[Problem]:
             named[sha256].append(f"the answer of recipe {key}")
     for sha256, by in named.items():
         if sha256 not in contents.blobs:
-            others = f" and {len(by) - 1} more" if len(by) > 1 else ""
+            needed = f"{by[0]} and {len(by) - 1} more need" if len(by) > 1 else f"{by[0]} needs"
             yield Problem(
                 kind="missing-blob",
                 key=blob_key(project, sha256),
                 subject=sha256,
-                sentence=f"The bytes of artifact {sha256} are missing: {by[0]}{others} needs them.",
+                sentence=f"The bytes of artifact {sha256} are missing: {needed} them.",
             )
 
 

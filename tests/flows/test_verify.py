@@ -122,7 +122,7 @@ async def test_labels_that_cannot_be_read_come_back_and_other_references_are_tol
         space.labels.of(record)
     report = await repair_project(small, Inspection())
     told = {finding.problem.subject: finding.mended for finding in report.findings}
-    assert told == {record.artifact.sha256: True, "collection": False}
+    assert told == {f"labels/{record.artifact.sha256}": True, "collection": False}
     assert space.labels.of(record) == labels
     assert (await verify_project(small, Inspection())).findings == []
 

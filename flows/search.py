@@ -61,7 +61,7 @@ async def search(query: Query) -> State[Any]:
 
 async def find(job: Job, query: Query) -> SearchReport:
     """Embed the question once per space and ask the index."""
-    words = query.words.strip()
+    words = query.words.replace("\0", " ").strip()  # which no database takes
     if query.like:
         likeness = await asyncio.to_thread(subject, job.space, query.like)
         vectors, words = await _resemblance(job, likeness), ""
@@ -75,7 +75,7 @@ async def find(job: Job, query: Query) -> SearchReport:
         vectors=vectors,
         words=words or None,
         kinds=tuple(query.kinds),
-        labels=tuple(query.labels),
+        labels=tuple(label.replace("\0", "") for label in query.labels),
         limit=query.limit,
         offset=query.offset,
         since=query.since,

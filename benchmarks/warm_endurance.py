@@ -1,11 +1,12 @@
 """What a warm process keeps up over many runs: its memory, its models, and a fair turn for everybody.
 
-    .venv/bin/python -m benchmarks.warm_endurance
+    .venv/bin/python -m benchmarks.warm_endurance --runs 500 --mix 200 --batch 1000
 
 Starts a Postgres, a Prefect server and workers of its own, and stops them. The models are real memory in a real pool
 (40 MB each, of which two of three fit); what is counted is loads.
 """
 
+import argparse
 import random
 import statistics
 import tempfile
@@ -20,31 +21,36 @@ from rich.table import Table
 
 from tests.workers.harness import Pool, Server, Worker, lines, own_server, running_worker, wait_for
 
-RUNS, FIRST, MIX, BATCH = 500, 50, 200, 1000
+FIRST, OF_ONE_MODEL = 50, 100
 MODELS = ("red", "green", "blue")
 _SECONDS = 1200.0
 
 
 def main() -> None:
-    """Measure one after the other and print one table."""
+    """Measure one after the other, tell each as it comes, and print one table."""
+    parser = argparse.ArgumentParser(description="Memory, loads and fairness of a warm process over many runs.")
+    parser.add_argument("--runs", type=int, default=500, help="runs of one process, more than 100")
+    parser.add_argument("--mix", type=int, default=200, help="runs of three models of which two fit")
+    parser.add_argument("--batch", type=int, default=1000, help="runs that one run of another person waits behind")
+    options = parser.parse_args()
     table = Table("what", "measured", "wanted")
     with tempfile.TemporaryDirectory(prefix="triptych-bench-") as folder, own_server(Path(folder)) as server:
         home = Path(folder)
-        _endurance(table, server, home / "endurance")
-        ours = _mix(server, home / "ours", {"patience_seconds": "10"})
-        theirs = _mix(server, home / "theirs", {"patience_seconds": "0", "model_parameters": ""})
-        table.add_row(f"loads for {MIX} runs of 3 models, 2 fit", f"{ours} ({theirs} in order)", "≤ a third")
-        _fairness(table, server, home / "fairness")
+        _endurance(table, server, home / "endurance", options.runs)
+        ours = _mix(server, home / "ours", options.mix, {"patience_seconds": "10"})
+        theirs = _mix(server, home / "theirs", options.mix, {"patience_seconds": "0", "model_parameters": ""})
+        _tell(table, f"loads for {options.mix} runs of 3 models, 2 fit", f"{ours} ({theirs} in order)", "≤ a third")
+        _fairness(table, server, home / "fairness", options.batch)
     Console().print(table)
 
 
-def _endurance(table: Table, server: Server, home: Path) -> None:
+def _endurance(table: Table, server: Server, home: Path, runs: int) -> None:
     """Resident memory of one process, and loads of one model, over many runs one after the other."""
     told = home / "told"
     with _worker(server, home, {}) as (pool, worker):
         held = dict[int, int]()
         done = 0
-        for part in (FIRST, 100, RUNS):
+        for part in (FIRST, OF_ONE_MODEL, runs):
             for _ in range(part - done):
                 pool.start("with_pooled_model", path=told, model="red")
             wait_for(lambda part=part: len(lines(told)) >= part, _SECONDS, f"{part} runs", every=0.5)
@@ -52,29 +58,29 @@ def _endurance(table: Table, server: Server, home: Path) -> None:
             # The run's end is reported after its line was told.
             wait_for(lambda: worker.status().slots[0].flow_run_id is None, 60, "the last run to be over", every=0.5)
             held[part] = statistics.median_high([_resident(worker) for _ in range(5)])
-            if part == 100:
-                table.add_row("loads of a model for 100 runs", lines(told)[-1].split()[3], "1")
-    growth = held[RUNS] / held[FIRST] - 1
-    numbers = f"{held[FIRST] / 1e6:.1f} → {held[RUNS] / 1e6:.1f} MB ({growth:+.1%})"
-    table.add_row(f"memory of a process after {FIRST} → {RUNS} runs", numbers, "within 10 %")
+            if part == OF_ONE_MODEL:
+                _tell(table, f"loads of a model for {part} runs", lines(told)[-1].split()[3], "1")
+    growth = held[runs] / held[FIRST] - 1
+    numbers = f"{held[FIRST] / 1e6:.1f} → {held[runs] / 1e6:.1f} MB ({growth:+.1%})"
+    _tell(table, f"memory of a process after {FIRST} → {runs} runs", numbers, "within 10 %")
 
 
-def _mix(server: Server, home: Path, options: dict[str, str]) -> int:
+def _mix(server: Server, home: Path, runs: int, options: dict[str, str]) -> int:
     """How often models are loaded for a random mix that waits all at once."""
     chances = random.Random(4)
     told = home / "told"
     pool = Pool(server)
-    for _ in range(MIX):
+    for _ in range(runs):
         pool.start("with_pooled_model", path=told, model=chances.choice(MODELS))
     with _worker(server, home, options, pool):
-        wait_for(lambda: len(lines(told)) >= MIX, _SECONDS, f"{MIX} runs", every=0.5)
+        wait_for(lambda: len(lines(told)) >= runs, _SECONDS, f"{runs} runs", every=0.5)
     return int(lines(told)[-1].split()[3])
 
 
-def _fairness(table: Table, server: Server, home: Path) -> None:
+def _fairness(table: Table, server: Server, home: Path, runs: int) -> None:
     """How long one run of Bob waits behind a thousand of Ada's, and how many of hers go before it."""
     pool = Pool(server)
-    for _ in range(BATCH):
+    for _ in range(runs):
         pool.start("with_pooled_model", tags=("user:ada",), path=home / "ada", model="red")
     with _worker(server, home, {}, pool):
         wait_for(lambda: len(lines(home / "ada")) >= 5, _SECONDS, "the batch to be under way")
@@ -83,7 +89,12 @@ def _fairness(table: Table, server: Server, home: Path) -> None:
         wait_for(lambda: bool(lines(home / "bob")), _SECONDS, "the image")
         waited = float(lines(home / "bob")[0].split()[0]) - began
         passed = len(lines(home / "ada")) - before
-    table.add_row(f"wait behind a batch of {BATCH} of another person", f"{waited:.1f} s, {passed} runs first", "few")
+    _tell(table, f"wait behind a batch of {runs} of another person", f"{waited:.1f} s, {passed} runs first", "few")
+
+
+def _tell(table: Table, *row: str) -> None:
+    table.add_row(*row)
+    print(*row, sep=": ", flush=True)
 
 
 @contextmanager

@@ -81,6 +81,7 @@ class OperatorPool:
         except (MemoryError, RuntimeError) as error:
             if not memory.is_out_of_memory(error):
                 raise
+            self._room.unload_all_idle()
             raise NotEnoughMemory(f"Memory ran out with the model {model}: {_first_line(error)}.") from error
         finally:
             self._room.leave(place)

@@ -15,6 +15,7 @@ from prefect.types import DateTime
 
 from workers.status import SlotStatus, WorkerStatus
 
+_GOODBYE_SECONDS = 2.0
 _DESCRIPTION = "What the processes of this warm worker do."
 
 
@@ -53,23 +54,25 @@ class WorkerArtifact:
 
     async def close(self) -> None:
         """Say that the worker is gone."""
-        with suppress(httpx.HTTPError):
+        # The client would ask a server that is away for minutes.
+        with suppress(httpx.HTTPError, TimeoutError):
             if self._id is not None:
-                await self._write(f"The worker **{self._status().worker}** was stopped, {_now()}.\n")
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._write(f"The worker **{self._status().worker}** was stopped, {_now()}.\n")
 
     async def show(self, status: WorkerStatus) -> None:
         text = as_markdown(status)
         if text != self._shown:
             if self._id is None:
                 self._id = await self._find_or_make(artifact_key(status))
-            await self._write(f"{text}\nAs of {_now()}.\n")
             self._shown = text
+            await self._write(f"{text}\nAs of {_now()}.\n")
 
     async def _write(self, text: str) -> None:
         try:
             await self._client.update_artifact(self._id, ArtifactUpdate(data=text))  # type: ignore[arg-type]
         except ObjectNotFound:
-            self._id = None  # somebody deleted it: the next time makes it anew
+            self._id, self._shown = None, ""  # somebody deleted it: the next time makes it anew
 
     async def _find_or_make(self, key: str) -> UUID:
         wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))

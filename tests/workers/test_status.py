@@ -71,14 +71,14 @@ def test_a_worker_tells_its_run_in_hand_and_its_models_on_a_port(pool: Pool, tmp
     port = free_ports(1)[0]
     options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded", "status_port": str(port)}
     with running_worker(own, tmp_path / "worker", **options):
-        run = own.start("sleep", path=tmp_path / "out", seconds=3)
+        run = own.start("sleep", path=tmp_path / "out", seconds=10)
         wait_for(lambda: bool(lines(tmp_path / "out")), 30, "the flow")
         slot = json.loads(httpx.get(f"http://127.0.0.1:{port}/status").text)["slots"][0]
         assert slot["flow_run_id"] == run
         assert slot["models"] == {"small": 1000}
         assert slot["resident_bytes"] > 10_000_000
         assert own.end(run) == "COMPLETED"
-        wait_for(lambda: bool(re.search(r"runs_total\{.*cpu-0.*\} 1\.0", _metrics(port))), 5, "the run to be counted")
+        wait_for(lambda: bool(re.search(r"runs_total\{.*cpu-0.*\} 1\.0", _metrics(port))), 20, "the run to be counted")
         assert httpx.get(f"http://127.0.0.1:{port}/elsewhere").status_code == 404
 
 
@@ -103,7 +103,7 @@ def test_a_worker_has_a_page_in_the_ui_that_is_kept_up_to_date(pool: Pool, tmp_p
         return str(found[0]["data"]) if found else ""
 
     with running_worker(own, tmp_path / "worker", **options):
-        run = own.start("sleep", path=tmp_path / "out", seconds=3)
+        run = own.start("sleep", path=tmp_path / "out", seconds=8)
         wait_for(lambda: run in shown(), 30, "the run in hand")
         assert "| cpu-0 |" in shown()
         assert "small 0 MB" in shown()
@@ -118,12 +118,12 @@ def test_a_worker_has_a_page_in_the_ui_that_is_kept_up_to_date(pool: Pool, tmp_p
 def test_a_model_that_is_let_go_between_runs_is_no_longer_shown(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker", report="models_for_tests:loaded") as worker:
-        run = own.start("with_model_for_a_while", path=tmp_path / "out", seconds=3)
+        run = own.start("with_model_for_a_while", path=tmp_path / "out", seconds=10)
         assert own.end(run) == "COMPLETED"
-        wait_for(lambda: worker.status().slots[0].models == {"small": 1000}, 5, "the model to be shown")
-        wait_for(lambda: worker.status().slots[0].models == {}, 15, "the model to be gone")
+        wait_for(lambda: worker.status().slots[0].models == {"small": 1000}, 20, "the model to be shown")
+        wait_for(lambda: worker.status().slots[0].models == {}, 60, "the model to be gone")
         assert own.end(own.start("with_model", path=tmp_path / "out")) == "COMPLETED"
-        wait_for(lambda: worker.status().slots[0].reloads == 1, 5, "the reload to be counted")
+        wait_for(lambda: worker.status().slots[0].reloads == 1, 20, "the reload to be counted")
 
 
 @pytest.mark.stack

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway import backup_commands, care_commands, stack_commands, token_commands
+from gateway import backup_commands, care_commands, run_commands, stack_commands, token_commands
 from gateway.errors import WrongInput
 from gateway.options import Json, Local, Project
 from gateway.terminal import SOME_FAILED, answer, existing, exit_code, filled, named_value, progress_bar, say
@@ -39,6 +39,8 @@ for _command in (care_commands.label, care_commands.rebuild, care_commands.verif
 for _command in (care_commands.gc, care_commands.retain):
     app.command()(_command)
 for _command in (backup_commands.backup, backup_commands.restore, backup_commands.migrate):
+    app.command()(_command)
+for _command in (run_commands.failed, run_commands.retry):
     app.command()(_command)
 app.add_typer(token_commands.app)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +36,8 @@ def start_process(
             start_new_session=True,
             preexec_fn=_heed_signals,
         )
+    # Whoever starts a part takes its exit code: Postgres does not start beside what is left of a killed one.
+    threading.Thread(target=started.wait, daemon=True).start()
     process = psutil.Process(started.pid)
     note = {"pid": process.pid, "started": process.create_time()}
     _note(home, name).parent.mkdir(parents=True, exist_ok=True)
@@ -54,11 +57,11 @@ def running_process(home: Path, name: str) -> psutil.Process | None:
     return process if alive else None
 
 
-def stop_process(home: Path, name: str) -> None:
-    """Ask the process to end, and after twenty seconds end it and everything it started."""
+def stop_process(home: Path, name: str, *, alone: bool = False) -> None:
+    """Ask the process to end, and after twenty seconds end it and, unless it goes alone, everything it started."""
     process = running_process(home, name)
     if process is not None:
-        family = [process, *process.children(recursive=True)]
+        family = [process, *([] if alone else process.children(recursive=True))]
         process.send_signal(signal.SIGTERM)
         _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
         for survivor in alive:

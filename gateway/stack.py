@@ -20,7 +20,9 @@ from storage.bucket import Bucket
 from workers.status import WorkerStatus, read_status
 
 Report = Callable[[str], None]
-_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS, http_server.NAME)
+SUPERVISOR = "supervisor"
+"""The process that starts the others again when they die: gateway/supervise.py."""
+_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS, http_server.NAME, SUPERVISOR)
 _REPLACED_BY = {
     seaweed.NAME: "TRIPTYCH_S3_ENDPOINT",
     postgres.NAME: "TRIPTYCH_POSTGRES_DSN",
@@ -67,6 +69,7 @@ def up(home: Path | None = None, *, report: Report = lambda _: None, storage_onl
         if not storage_only:
             _up_prefect(home, held, settings, report)
             _up_gateway(home, held, report)
+            _up_supervisor(home)
     return status(home)
 
 
@@ -79,13 +82,34 @@ def down(home: Path | None = None, *, report: Report = lambda _: None) -> None:
         for name in reversed(_PARTS):
             if running_process(home, name):
                 report(f"stopping {name}")
-            stop_process(home, name)
+            # What the supervisor has started are parts of their own, stopped in their turn.
+            stop_process(home, name, alone=name == SUPERVISOR)
+
+
+def start_part(home: Path, name: str) -> None:
+    """Start one part of a stack that is up, if it does not run, and wait until it answers. For the supervisor."""
+    held, settings = StackFile(read_stack_file(home)), load_settings(home)
+    start: dict[str, Callable[[], None]] = {
+        seaweed.NAME: lambda: _up_s3(home, held, settings, _silently),
+        postgres.NAME: lambda: _up_postgres(home, held, settings, _silently),
+        prefect_server.SERVER: lambda: _up_server(home, held, settings, _silently),
+        http_server.NAME: lambda: _up_gateway(home, held, _silently),
+    }
+    start.get(name, lambda: _start_workers(home, held, settings))()
+
+
+def can_start(home: Path, name: str) -> bool:
+    """Whether what a part needs is there: Prefect its database, the workers their server."""
+    settings = load_settings(home)
+    if name == prefect_server.SERVER:
+        return postgres.answers(settings.postgres_dsn.get_secret_value())
+    return name not in prefect_server.WORKERS or prefect_server.healthy(prefect_server.api_of(settings).url)
 
 
 def status(home: Path | None = None) -> StackStatus:
     """What runs and where."""
     home = (home or default_home()).absolute()
-    parts = [(name, running_process(home, name)) for name in _parts_here(home)]
+    parts = [(name, running_process(home, name)) for name in parts_here(home)]
     values = read_stack_file(home) | dict(environ)
     s3 = values.get("TRIPTYCH_S3_ENDPOINT")
     return StackStatus(
@@ -102,7 +126,7 @@ def _worker_status(home: Path, name: str) -> WorkerStatus | None:
     return read_status(prefect_server.status_file(home, name)) if running_process(home, name) else None
 
 
-def _parts_here(home: Path) -> tuple[str, ...]:
+def parts_here(home: Path) -> tuple[str, ...]:
     """The parts that `up` would start in this home: those that no address in the environment replaces."""
     if not stack_file(home).exists() and all(name in environ for name in _REPLACED_BY.values()):
         return ()
@@ -121,7 +145,10 @@ def _up_s3(home: Path, held: StackFile, settings: Settings, report: Report) -> N
     if "TRIPTYCH_S3_ENDPOINT" in environ:
         bucket.ensure()
         bucket.prove_conditional_writes()
-    elif running_process(home, seaweed.NAME) is None:
+        return
+    with _one_starts(home, seaweed.NAME) as is_missing:
+        if not is_missing:
+            return
         report("starting the S3 server")
         keys = (settings.s3_access_key, settings.s3_secret_key.get_secret_value())
         token = held.values["TRIPTYCH_STACK_TOKEN"]
@@ -134,38 +161,63 @@ def _up_postgres(home: Path, held: StackFile, settings: Settings, report: Report
     if "TRIPTYCH_POSTGRES_DSN" in environ:
         if not postgres.answers(settings.postgres_dsn.get_secret_value()):
             raise NotReachable("The database of TRIPTYCH_POSTGRES_DSN does not answer: check the address.")
-    elif running_process(home, postgres.NAME) is None:
-        report("starting Postgres")
-        postgres.start_postgres(home, port=held.port("postgres.port"), password=held.password)
+        return
+    with _one_starts(home, postgres.NAME) as is_missing:
+        if is_missing:
+            report("starting Postgres")
+            postgres.start_postgres(home, port=held.port("postgres.port"), password=held.password)
 
 
 def _up_prefect(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
+    _up_server(home, held, settings, report)
+    if all(running_process(home, name) for name in prefect_server.WORKERS):
+        return
+    api = prefect_server.api_of(settings)
+    report("preparing pools and deployments")
+    prefect_server.prepare_pools(api)
+    prefect_server.deploy(home, ROOT, api)
+    report("starting the workers")
+    _start_workers(home, held, settings)
+    prefect_server.wait_for_workers(home, api)
+
+
+def _up_server(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
     api = prefect_server.api_of(settings)
     if "TRIPTYCH_PREFECT_API_URL" in environ:
         if not prefect_server.healthy(api.url):
             raise NotReachable(f"The Prefect server at {api.url} does not answer: check TRIPTYCH_PREFECT_API_URL.")
-    elif running_process(home, prefect_server.SERVER) is None:
+        return
+    with _one_starts(home, prefect_server.SERVER) as is_missing:
+        if not is_missing:
+            return
         report("starting the Prefect server")
         database = postgres.dsn(held.port("postgres.port"), held.password, "prefect", "postgresql+asyncpg")
         auth_string = held.values["TRIPTYCH_PREFECT_AUTH_STRING"]
         prefect_server.start_server(
             home, ROOT, database=database, port=held.port("prefect.port"), auth_string=auth_string
         )
-    if all(running_process(home, name) for name in prefect_server.WORKERS):
-        return
-    report("preparing pools and deployments")
-    prefect_server.prepare_pools(api)
-    prefect_server.deploy(home, ROOT, api)
-    report("starting the workers")
-    prefect_server.start_workers(home, ROOT, api, held.worker_environments())
-    prefect_server.wait_for_workers(home, api)
+
+
+def _start_workers(home: Path, held: StackFile, settings: Settings) -> None:
+    with _one_starts(home, "workers"):
+        prefect_server.start_workers(home, ROOT, prefect_server.api_of(settings), held.worker_environments())
 
 
 def _up_gateway(home: Path, held: StackFile, report: Report) -> None:
-    if "TRIPTYCH_GATEWAY_URL" not in environ and running_process(home, http_server.NAME) is None:
-        report("starting the gateway")
-        environment = {"TRIPTYCH_HOME": str(home)} | held.s3_environment("gateway")
-        http_server.start_gateway(home, ROOT, port=held.port("gateway.port"), environment=environment)
+    if "TRIPTYCH_GATEWAY_URL" in environ:
+        return
+    with _one_starts(home, http_server.NAME) as is_missing:
+        if is_missing:
+            report("starting the gateway")
+            environment = {"TRIPTYCH_HOME": str(home)} | held.s3_environment("gateway")
+            http_server.start_gateway(home, ROOT, port=held.port("gateway.port"), environment=environment)
+
+
+def _up_supervisor(home: Path) -> None:
+    from gateway.supervise import start_supervisor
+
+    if running_process(home, SUPERVISOR) is None:
+        start_supervisor(home, ROOT)
 
 
 @contextmanager
@@ -174,3 +226,16 @@ def _only_one(home: Path) -> Generator[None]:
     with (home / "lock").open("w") as lock:
         flock(lock, LOCK_EX)
         yield
+
+
+@contextmanager
+def _one_starts(home: Path, name: str) -> Generator[bool]:
+    """`up` and the supervisor start a part one after the other; whether it does not run yet."""
+    (home / "run").mkdir(exist_ok=True)
+    with (home / "run" / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield running_process(home, name) is None
+
+
+def _silently(_sentence: str) -> None:
+    """For those who look into the log."""

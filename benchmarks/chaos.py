@@ -1,0 +1,194 @@
+"""Chaos: files arrive while one process of the stack after another is killed; then everything must be there, once.
+
+    python -m benchmarks.chaos --minutes 20 --files 500 --seed 1
+
+The same seed makes the same files, arrivals and choices of victims. Exits with 1 on a breach of docs/promises.md.
+"""
+
+import argparse
+import logging
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from benchmarks.chaos_check import breaches, work
+from benchmarks.chaos_files import File, arrivals, make_files
+from benchmarks.counted import CALLS
+from flows.platform import Platform
+from flows.settings import ROOT, load_settings
+from gateway import postgres, prefect_server, seaweed, stack
+from gateway.processes import running_process
+
+_COUNTED = {
+    "starter-clip": "benchmarks.counted:CountedClip",
+    "starter-minilm": "benchmarks.counted:CountedEncoder",
+    "whisper-base": "benchmarks.counted:CountedWhisper",
+}
+_VICTIMS = ("child", "worker", "prefect", "s3", "postgres")
+_BUTTON_SECONDS = 15.0
+_SETTLE_SECONDS = 420.0
+
+
+@dataclass
+class Killer:
+    """Kills one process after another until it is told to stop."""
+
+    home: Path
+    chance: random.Random
+    pause: tuple[float, float]
+    stop: Event = field(default_factory=Event)
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> None:
+        while not self.stop.wait(self.chance.uniform(*self.pause)):
+            for kind in self.chance.sample(_VICTIMS, len(_VICTIMS)):
+                victims = list(self._victims(kind))
+                if victims:
+                    with suppress(psutil.Error):
+                        self.chance.choice(victims).kill()
+                        self.kills[kind] += 1
+                    break
+
+    def _victims(self, kind: str) -> Iterator[psutil.Process]:
+        names = {"prefect": [prefect_server.SERVER], "s3": [seaweed.NAME], "postgres": [postgres.NAME]}
+        for name in names.get(kind, list(prefect_server.WORKERS)):
+            process = running_process(self.home, name)
+            if process is not None and kind != "child":
+                yield process
+            elif process is not None:
+                with suppress(psutil.Error):
+                    yield from (one for one in process.children() if "workers.child" in one.cmdline())
+
+
+class People:
+    """Those who drop files into the inbox, press the button, and look whether all is done."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._bucket = platform.bucket
+        self._api = prefect_server.api_of(platform.settings).client()
+        self._pressed = 0.0
+
+    def drop(self, file: File) -> None:
+        """Put a file into the inbox; again, when the S3 server was killed meanwhile."""
+        self._bucket.put(f"inbox/{file.name}", file.data)
+
+    def press(self) -> None:
+        """Start a run of the inbox now and then, unless one is under way."""
+        if time.monotonic() - self._pressed < _BUTTON_SECONDS:
+            return
+        self._pressed = time.monotonic()
+        with suppress(httpx.HTTPError, KeyError):
+            if not self.under_way():
+                found = self._api.get("/deployments/name/process-inbox/process-inbox").json()
+                self._api.post(f"/deployments/{found['id']}/create_flow_run", json={})
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """The runs that are not over, and should have begun."""
+        wanted = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING", "SCHEDULED"]}}}
+        found = self._api.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status().json()
+        return [run for run in found if run["state"]["type"] != "SCHEDULED" or run["estimated_start_time_delta"] > 0]
+
+    def ended(self) -> Counter[str]:
+        """How many runs ended in each state."""
+        states: Counter[str] = Counter()
+        while page := self._api.post("/flow_runs/filter", json={"offset": states.total(), "limit": 200}).json():
+            states.update(str(run["state_name"]) for run in page)
+        return states
+
+    def is_settled(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return not any(True for _ in self._bucket.objects("inbox/")) and not self.under_way()
+        return False
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[Platform]:
+    """A stack of its own, whose models count their calls."""
+    catalogue = yaml.safe_load((ROOT / "configs" / "models.yaml").read_text(encoding="utf-8"))
+    for name, operator in _COUNTED.items():
+        catalogue["models"][name]["operator"] = operator
+    (folder / "models.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
+    os.environ |= {
+        "TRIPTYCH_MODELS_CONFIG": str(folder / "models.yaml"),
+        CALLS: str(folder / "calls"),
+        "PYTHONPATH": str(ROOT),
+        "TRIPTYCH_PATIENCE_SECONDS": "120",
+    }
+    stack.up(folder / "home")
+    try:
+        yield Platform(load_settings(folder / "home"))
+    finally:
+        stack.down(folder / "home")
+
+
+def chaos(platform: Platform, folder: Path, files: list[File], seconds: float, seed: int, killer: Killer) -> People:
+    """Files arrive and processes die for so many seconds; then all that is begun may come to its end."""
+    people = People(platform)
+    thread = Thread(target=killer.run)
+    started = time.monotonic()
+    thread.start()
+    try:
+        for due, file in arrivals(files, seconds * 0.7, seed):
+            while (wait := started + due - time.monotonic()) > 0:
+                people.press()
+                time.sleep(min(wait, 0.5))
+            people.drop(file)
+        while time.monotonic() < started + seconds:
+            people.press()
+            time.sleep(0.5)
+    finally:
+        killer.stop.set()
+        thread.join()
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while not people.is_settled() and time.monotonic() < deadline:
+        people.press()
+        time.sleep(1)
+    return people
+
+
+def main() -> int:
+    """Run, report, judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", type=float, nargs=2, default=(2.0, 6.0), metavar=("LEAST", "MOST"), help="seconds")
+    parser.add_argument("--folder", type=Path, help="Where to work and leave everything; a temporary folder otherwise.")
+    given = parser.parse_args()
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # that a killed server does not answer is what this is about
+    with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
+        folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = make_files(given.files, given.seed)
+        with running_stack(folder) as platform:
+            killer = Killer(folder / "home", random.Random(given.seed), tuple(given.every))
+            began = time.monotonic()
+            people = chaos(platform, folder, files, given.minutes * 60, given.seed, killer)
+            took = time.monotonic() - began
+            stuck = [f"the run {run['name']} is {run['state_name']}" for run in people.under_way()]
+            wrong = [*stuck, *breaches(platform, files, killer.kills.total(), folder / "calls")]
+            begun, redone = work(folder / "calls")
+            sys.stdout.write(
+                f"{len(files)} files, {killer.kills.total()} kills {dict(killer.kills)} in {given.minutes:g} min, "
+                f"settled {took - given.minutes * 60:.0f} s later\n"
+                f"model calls: {begun}, of which {redone} again\n"
+                f"runs: {dict(people.ended())}\n" + "".join(f"BREACH: {one}\n" for one in wrong[:50])
+            )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

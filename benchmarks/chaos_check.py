@@ -1,0 +1,100 @@
+"""What must be true after a chaos run; each breach is one sentence."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.chaos_files import File
+from flows.findable import default_transcription
+from flows.job import local_job
+from flows.platform import Platform, Space
+from modalities.media import read_text
+from modalities.passages import split_passages
+from modalities.transcription import read_segments
+from storage.errors import StorageError
+from storage.records import ArtifactRecord
+
+
+def breaches(platform: Platform, files: Sequence[File], kills: int, calls: Path) -> Iterator[str]:
+    """Everything that is not as promised."""
+    space = platform.space("default")
+    left = [found.key for found in platform.bucket.objects("inbox/")]
+    if left:
+        yield f"{len(left)} files are left in the inbox, the first is {left[0]}"
+    yield from _stored(space, [file for file in files if file.is_good])
+    yield from _refused(space, [file for file in files if not file.is_good])
+    yield from _indexed(space)
+    begun, redone = work(calls)
+    if redone > kills:
+        yield f"{redone} of {begun} model calls did again what another had done: more than one a kill"
+
+
+def work(calls: Path) -> tuple[int, int]:
+    """How many calls of models were begun, and how many of them asked something that an earlier one had asked."""
+    seen: set[str] = set()
+    begun = redone = 0
+    for line in calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []:
+        asked = set(json.loads(line))
+        begun += 1
+        redone += bool(asked & seen)
+        seen |= asked
+    return begun, redone
+
+
+def _stored(space: Space, files: Sequence[File]) -> Iterator[str]:
+    wanted = {hashlib.sha256(file.data).hexdigest(): file for file in files}
+    originals = {record.artifact.sha256: record for record in space.records.all() if not record.parents}
+    yield from (f"{file.name} has no record" for sha256, file in wanted.items() if sha256 not in originals)
+    yield from (
+        f"{record.name} was stored, and nobody sent it" for sha256, record in originals.items() if sha256 not in wanted
+    )
+    for sha256, record in originals.items():
+        try:
+            if sha256 in wanted and space.store.get(record.artifact) != wanted[sha256].data:
+                yield f"{record.name} has other bytes than were sent"
+        except StorageError as error:
+            yield f"{record.name}: {error}"
+
+
+def _refused(space: Space, files: Sequence[File]) -> Iterator[str]:
+    bucket = space.platform.bucket
+    there = {found.key for found in bucket.objects("quarantine/")}
+    for file in files:
+        place = f"quarantine/{file.name}"
+        if not {place, f"{place}.json"} <= there:
+            yield f"{file.name} was refused, and is not in quarantine with its reason"
+        elif bucket.get(place) != file.data:
+            yield f"{file.name} lies in quarantine with other bytes"
+        there -= {place, f"{place}.json"}
+    if there:
+        yield f"{len(there)} things too many lie in quarantine, the first is {min(there)}"
+
+
+def _indexed(space: Space) -> Iterator[str]:
+    """The index has a row for each part of each record, with its vector, and no other."""
+    expected = Counter({record.artifact.sha256: _parts(space, record) for record in space.records.all()})
+    with psycopg.connect(space.platform.settings.postgres_dsn.get_secret_value()) as connection:
+        rows = connection.execute("select artifact, count(*) from parts where project = 'default' group by artifact")
+        found = Counter(dict(rows.fetchall()))
+        spaces = [number for (number,) in connection.execute("select id from spaces").fetchall()]
+        vectors = sum(connection.execute(f"select count(*) from space_{number}").fetchone()[0] for number in spaces)  # type: ignore[index,arg-type]
+    for artifact in sorted({*expected, *found}):
+        if expected[artifact] != found[artifact]:
+            yield f"the index has {found[artifact]} parts of {artifact[:12]}, and its record says {expected[artifact]}"
+    if vectors != sum(found.values()):
+        yield f"the index has {sum(found.values())} parts and {vectors} vectors"
+
+
+def _parts(space: Space, record: ArtifactRecord) -> int:
+    if record.parents or record.kind == "data":
+        return 0
+    if record.kind == "image":
+        return 1
+    if record.kind == "text":
+        return len(split_passages(read_text(space.store.get(record.artifact))))
+    transcript = space.answers.find(default_transcription(local_job(space), record))
+    return len(read_segments(space.store, transcript)) if transcript else -1

@@ -1,0 +1,81 @@
+"""Models that cost nothing and leave a line for each request that they answer: what the tests count calls by."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from modalities.embedding import EmbedImage, keep_vectors
+from modalities.operator import ModelSpec, Progress, Request, Weights
+from modalities.segments import Segment
+from modalities.transcription import Transcribe, Transcript, TranscriptDocument
+from storage.artifacts import ArtifactStore
+
+_DIMENSION = 8
+
+
+class _Cheap:
+    version: ClassVar[str] = "1"
+
+    def __init__(self, calls: Path, seconds: float) -> None:
+        self.batch_size = 4
+        self._calls, self._seconds = calls, seconds
+
+    @classmethod
+    def load(cls, spec: ModelSpec, weights: Weights) -> Self:
+        return cls(Path(spec.options["calls"]), float(spec.options.get("seconds", 0.0)))
+
+    def note(self, requests: Sequence[Request[Any]]) -> None:
+        with self._calls.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{request.model_dump_json()}\n" for request in requests))
+        time.sleep(self._seconds)
+
+
+class Eyes(_Cheap):
+    """Pictures and texts as vectors that follow from their bytes."""
+
+    def __call__(self, requests: Sequence[Any], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
+        self.note(requests)
+        rows = [self._vector(request, store) for request in requests]
+        return keep_vectors(store, np.array(rows, dtype=np.float32))
+
+    def _vector(self, request: Any, store: ArtifactStore) -> Any:
+        data = store.get(request.image) if isinstance(request, EmbedImage) else request.text.encode()
+        numbers = np.frombuffer(hashlib.sha256(data).digest()[:_DIMENSION], np.uint8).astype(np.float32) + 1
+        return numbers / np.linalg.norm(numbers)
+
+
+class Ears(_Cheap):
+    """Hears one sentence in every recording."""
+
+    def __call__(self, requests: Sequence[Transcribe], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
+        self.note(requests)
+        said = Segment(start_seconds=0, end_seconds=1, text="Somebody speaks.")
+        document = TranscriptDocument(language="en", task="transcribe", duration_seconds=1, segments=(said,))
+        kept = store.put(document.model_dump_json().encode(), "application/json")
+        heard = Transcript(language="en", language_probability=1, duration_seconds=1, text=said.text, document=kept)
+        return [heard for _ in requests]
+
+
+def catalogue(folder: Path, seconds: float = 0.0) -> Path:
+    """A catalogue of these models; their calls are written to `calls` in the folder."""
+    weights = folder / "weights"
+    weights.mkdir(exist_ok=True)
+    (weights / "none.txt").write_text("no weights\n", encoding="utf-8")
+    options = {"calls": str(folder / "calls"), "seconds": seconds}
+    common = {"source": {"folder": str(weights)}, "licence": "Apache-2.0", "options": options}
+    profile = {"pictures": "eyes", "passages": "eyes", "speech": "ears", "translation": [], "generation": "eyes"}
+    document = {
+        "models": {
+            "eyes": {"operator": "tests.faults.cheap:Eyes", **common},
+            "ears": {"operator": "tests.faults.cheap:Ears", **common},
+        },
+        "profiles": {"starter": profile},
+    }
+    path = folder / "models.yaml"
+    path.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
+    return path

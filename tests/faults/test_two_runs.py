@@ -1,0 +1,53 @@
+"""The promise of two runs over one inbox: they share the work, and no model is asked anything twice."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from flows.platform import Platform
+from flows.settings import Settings
+from storage.bucket import Bucket
+from tests.faults.conftest import Files, picture
+from tests.faults.scenario import take_in_the_inbox
+
+_FILES = 200
+
+
+@pytest.mark.timeout(600)
+def test_two_runs_at_the_same_moment_over_200_files_ask_each_question_once(
+    processes: ForkServerContext,
+    cheap: Settings,
+    cheap_platform: Platform,
+    bucket: Bucket,
+    drop: Callable[[str, Files], None],
+    tmp_path: Path,
+) -> None:
+    project = f"two-{uuid4().hex[:8]}"
+    pictures = {f"{number:03}.png": picture(number, 24) for number in range(_FILES // 2)}
+    texts = {f"{number:03}.txt": f"Note {number}: the river rises.".encode() for number in range(_FILES // 2)}
+    drop(project, pictures | texts)
+    runs = [
+        processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / f"notes{number}", None, project))
+        for number in (1, 2)
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(500)
+        assert run.exitcode == 0
+    asked = Counter((tmp_path / "calls").read_text(encoding="utf-8").splitlines())
+    assert len(asked) == _FILES
+    assert set(asked.values()) == {1}
+    space = cheap_platform.space(project)
+    assert len(list(space.recipes.all())) == _FILES
+    assert len(list(space.records.all())) == _FILES
+    assert space.index.counts(project) == {"image": _FILES // 2, "text": _FILES // 2}
+    assert not list(bucket.objects(f"inbox/{project}/"))
+    shares = [Counter((tmp_path / f"notes{number}").read_text(encoding="utf-8").splitlines()) for number in (1, 2)]
+    assert [share["remove_if inbox"] for share in shares] == [_FILES // 2] * 2, "each took a hundred"
+    assert {json.loads(question)["model"] for question in asked} == {"eyes"}

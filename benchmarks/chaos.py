@@ -37,7 +37,6 @@ _COUNTED = {
     "starter-minilm": "benchmarks.counted:CountedEncoder",
     "whisper-base": "benchmarks.counted:CountedWhisper",
 }
-_VICTIMS = ("child", "worker", "prefect", "s3", "postgres")
 _BUTTON_SECONDS = 15.0
 _SETTLE_SECONDS = 420.0
 
@@ -54,23 +53,24 @@ class Killer:
 
     def run(self) -> None:
         while not self.stop.wait(self.chance.uniform(*self.pause)):
-            for kind in self.chance.sample(_VICTIMS, len(_VICTIMS)):
-                victims = list(self._victims(kind))
-                if victims:
-                    with suppress(psutil.Error):
-                        self.chance.choice(victims).kill()
-                        self.kills[kind] += 1
-                    break
-
-    def _victims(self, kind: str) -> Iterator[psutil.Process]:
-        names = {"prefect": [prefect_server.SERVER], "s3": [seaweed.NAME], "postgres": [postgres.NAME]}
-        for name in names.get(kind, list(prefect_server.WORKERS)):
-            process = running_process(self.home, name)
-            if process is not None and kind != "child":
-                yield process
-            elif process is not None:
+            victims = list(self._victims())
+            if victims:
+                kind, process = self.chance.choice(victims)
                 with suppress(psutil.Error):
-                    yield from (one for one in process.children() if "workers.child" in one.cmdline())
+                    process.kill()
+                    self.kills[kind] += 1
+
+    def _victims(self) -> Iterator[tuple[str, psutil.Process]]:
+        """The servers, the workers, and the processes in which flows run; each as likely as any other."""
+        for name in (prefect_server.SERVER, seaweed.NAME, postgres.NAME, *prefect_server.WORKERS):
+            process = running_process(self.home, name)
+            if process is None:
+                continue
+            yield name, process
+            if name in prefect_server.WORKERS:
+                with suppress(psutil.Error):
+                    children = [one for one in process.children() if "workers.child" in one.cmdline()]
+                    yield from ((f"process of {name}", child) for child in children)
 
 
 class People:

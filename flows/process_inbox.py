@@ -53,8 +53,7 @@ async def empty_inbox(job: Job, inbox: Inbox) -> IngestReport:
     claims = job.space.platform.claims
     taken: list[Taken] = []
     with claims.claimant() as seat, claims.claimant() as mine:
-        seats = [f"inbox {inbox.prefix} run {number}" for number in range(_RUNS_AT_ONCE)]
-        if any(await asyncio.to_thread(seat.take, seats)):
+        if await asyncio.to_thread(_has_seat, seat, inbox):
             listed = await asyncio.to_thread(_waiting, job.space.platform.bucket, inbox.prefix)
             for chunk in _chunks(listed):
                 ours = (await asyncio.to_thread(_claimed, mine, chunk))[: inbox.limit - len(taken)]
@@ -116,6 +115,11 @@ def _place(bucket: Bucket, one: Taken, document: bytes) -> str:
         if Rejection.model_validate_json(bucket.get(why)).etag == one.etag:
             return place
     raise AssertionError("there are places without end")
+
+
+def _has_seat(seat: Claimant, inbox: Inbox) -> bool:
+    """Whether one of the few places for runs of this inbox was free; it is taken then, and no other."""
+    return any(seat.take([f"inbox {inbox.prefix} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
 
 
 def _waiting(bucket: Bucket, prefix: str) -> list[StoredObject]:

@@ -30,12 +30,13 @@ def watch_over(home: Path, name: str) -> None:
             if time.monotonic() - since > _SETTLED_SECONDS:
                 pause = 0.0
             continue
-        time.sleep(pause)
-        pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
         try:
-            if stack.can_start(home, name):
-                _tell(f"{name} has ended: it is started again")
-                stack.start_part(home, name)
+            if not stack.can_start(home, name):
+                continue
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
+            _tell(f"{name} has ended: it is started again")
+            stack.start_part(home, name)
         except Exception as error:
             # Whatever it was: nobody else would try again.
             _tell(f"{name} did not start: {type(error).__name__}: {error}")

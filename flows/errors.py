@@ -14,6 +14,10 @@ class RunFailed(FlowError):
     retryable = True
 
 
+class RunCrashed(FlowError):
+    """Every process that worked on a run ended, as often as it was begun."""
+
+
 class RunRefused(FlowError):
     """A run that this one waited for cannot be done before a person changes something."""
 

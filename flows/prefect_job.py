@@ -23,7 +23,8 @@ from prefect.deployments import arun_deployment
 from prefect.states import Completed, Failed
 from pydantic import BaseModel
 
-from flows.errors import EXPECTED, RunFailed, RunRefused
+from flows.errors import EXPECTED, RunCrashed, RunFailed, RunRefused
+from flows.halves import ask_in_halves
 from flows.job import BY, Job, Queue
 from flows.platform import Space, open_platform
 from flows.requests import decode_failure, encode_failure, encode_requests
@@ -122,11 +123,16 @@ async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queu
     """Read the answers that exist; let a run in the `gpu` pool find the others."""
     known = dict(zip(requests, await asyncio.to_thread(space.answers.find_all, requests), strict=True))
     failures: dict[str, Any] = {}
+
+    async def ask_run(some: Sequence[Request[Any]]) -> None:
+        failures.update(await _run_models(space, some, queue, progress))
+
     for _ in range(_ATTEMPTS):
         missing = [ask for ask, got in known.items() if got is None and space.answers.recipe(ask).key not in failures]
         if not missing:
             break
-        failures |= await _run_models(space, missing, queue, progress)
+        for request, crash in await ask_in_halves(missing, ask_run):
+            failures[space.answers.recipe(request).key] = encode_failure(ModalityError(str(crash)))
         known.update(zip(missing, await asyncio.to_thread(space.answers.find_all, missing), strict=True))
     return [
         answer if answer is not None else decode_failure(failures.get(space.answers.recipe(request).key))
@@ -171,7 +177,7 @@ async def _run_models(
     )
     said = (run.state.message if run.state else None) or "no reason was given"
     if run.state is not None and run.state.is_crashed():
-        return await _one_by_one(space, requests, queue, progress, said)
+        raise RunCrashed(f"Every process that worked on it ended: {said}")
     if run.state is not None and run.state.name == REFUSED:
         raise RunRefused(f"The run {run.name} that asks the models was refused: {said}")
     if run.state is None or not run.state.is_completed():
@@ -179,18 +185,6 @@ async def _run_models(
     async with get_client() as client:
         report = await fetch_report(client, space.store, run.id)
     return report["failures"] if report else {}
-
-
-async def _one_by_one(
-    space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress, said: str
-) -> dict[str, Any]:
-    """Ask again in halves, so that one request that kills every process it meets keeps no other from its answer."""
-    if len(requests) == 1:
-        error = ModalityError(f"Every process that worked on it ended: {said}")
-        return {space.answers.recipe(requests[0]).key: encode_failure(error)}
-    half = len(requests) // 2
-    failures = [await _run_models(space, part, queue, progress) for part in (requests[:half], requests[half:])]
-    return failures[0] | failures[1]
 
 
 async def _publish(store: ArtifactStore, report: BaseModel) -> None:

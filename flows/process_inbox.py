@@ -73,7 +73,7 @@ class Rejection(BaseModel):
     reason: str
     project: str
     rejected: datetime
-    etag: str
+    etag: str = ""
 
 
 async def _take_chunk(job: Job, found: Sequence[StoredObject]) -> list[Taken]:
@@ -108,7 +108,9 @@ def _quarantine(job: Job, one: Taken) -> bool:
 def _place(bucket: Bucket, one: Taken, document: bytes) -> str:
     """Where the object goes, its reason there already; an earlier one of the same name keeps its own place."""
     path = f"quarantine/{one.item.key.partition('/')[2]}"
-    for place in chain([path], (f"{path}~{number}" for number in count(2))):
+    # Only reasons end with .json: a file that does must not lie where another file's reason may come to lie.
+    first = [] if path.endswith(".json") else [path]
+    for place in chain(first, (f"{path}~{number}" for number in count(2))):
         why = f"{place}.json"
         if bucket.create(why, document, media_type="application/json"):
             return place

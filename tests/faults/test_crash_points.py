@@ -101,6 +101,18 @@ def test_an_object_that_is_replaced_while_it_is_taken_in_stays_in_the_inbox(
     assert bucket.stat(key) is None
 
 
+def test_a_refused_file_never_takes_the_place_of_anothers_reason(
+    processes: ForkServerContext, cheap: Settings, bucket: Bucket, drop: Callable[[str, Files], None], tmp_path: Path
+) -> None:
+    project = new_project()
+    drop(project, {"page.jpg": b"<html>1</html>", "page.jpg.json": b"<html>2</html>"})
+    assert ended(processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / "notes", None, project))) == 0
+    kept = {found.key: bucket.get(found.key) for found in bucket.objects(f"quarantine/{project}/")}
+    place = f"quarantine/{project}/page.jpg"
+    assert set(kept) == {place, f"{place}.json", f"{place}.json~2", f"{place}.json~2.json"}
+    assert (kept[place], kept[f"{place}.json~2"]) == (b"<html>1</html>", b"<html>2</html>")
+
+
 def test_two_refused_files_of_one_name_both_lie_in_quarantine_with_their_reasons(
     processes: ForkServerContext, cheap: Settings, bucket: Bucket, drop: Callable[[str, Files], None], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,13 @@ from tests.faults.crash_points import CrashPoint, Trap, TrappedPlatform
 _TIMES = {"created", "rejected", "seconds", "write"}
 
 
-def take_in_the_inbox(settings: Settings, notes: Path, point: CrashPoint | None, project: str) -> None:
-    """One run of the inbox of a project, on a platform with a trap."""
+def take_in_the_inbox(
+    settings: Settings, notes: Path, point: CrashPoint | None, project: str, together: Barrier | None = None
+) -> None:
+    """One run of the inbox of a project, on a platform with a trap; it waits for the others of `together`."""
     job = local_job(TrappedPlatform(settings, Trap(notes, point)).space(project))
+    if together is not None:
+        together.wait(60)
     asyncio.run(empty_inbox(job, Inbox(prefix=f"inbox/{project}/", project=project)))
 
 

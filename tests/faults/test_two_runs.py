@@ -31,8 +31,9 @@ def test_two_runs_at_the_same_moment_over_200_files_ask_each_question_once(
     pictures = {f"{number:03}.png": picture(number, 24) for number in range(_FILES // 2)}
     texts = {f"{number:03}.txt": f"Note {number}: the river rises.".encode() for number in range(_FILES // 2)}
     drop(project, pictures | texts)
+    together = processes.Barrier(2)
     runs = [
-        processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / f"notes{number}", None, project))
+        processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / f"notes{number}", None, project, together))
         for number in (1, 2)
     ]
     for run in runs:

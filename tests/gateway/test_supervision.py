@@ -79,7 +79,7 @@ def test_a_parked_run_is_listed_with_its_reason_and_begun_again(stack_home: Path
         )
         listed = {one["id"]: one for one in triptych(stack_home, "failed")["runs"]}
         assert (listed[run]["flow"], listed[run]["state"], listed[run]["reason"]) == ("search", "Crashed", reason)
-        assert triptych(stack_home, "retry", run[:13])["runs"] == [run]
+        assert triptych(stack_home, "retry", run[:18])["runs"] == [run]
         state = lambda: client.get(f"/flow_runs/{run}").json()["state"]["type"]  # noqa: E731
         wait_for(lambda: state() == "COMPLETED", 120, "the run to complete")
         assert run not in {one["id"] for one in triptych(stack_home, "failed")["runs"]}

@@ -2,6 +2,7 @@
 
 from modalities.errors import ModalityError
 from storage.errors import StorageError
+from training.recipe import TrainingError
 
 
 class FlowError(Exception):
@@ -36,5 +37,5 @@ class NotFetched(FlowError):
     retryable = True
 
 
-EXPECTED = (FlowError, ModalityError, StorageError)
+EXPECTED = (FlowError, ModalityError, StorageError, TrainingError)
 """What a person can understand and act on: shown as a sentence, without a traceback."""

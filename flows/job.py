@@ -36,6 +36,8 @@ class Job:
     show: Show
     progress: Progress = no_progress
     queue: Queue = "interactive"
+    tell: Callable[[str], None] = lambda _: None
+    """Tells a person in words how far it is, beside the progress."""
 
     async def answer(self, request: Request[ResultT], progress: Progress | None = None) -> ResultT:
         """One answer. Raises the ModalityError of a request that cannot be answered."""

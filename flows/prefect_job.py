@@ -54,6 +54,11 @@ class ProgressArtifact:
     def __init__(self, artifact_id: UUID) -> None:
         self.id = artifact_id
         self._told = 0.0
+        self._words: str | None = None
+
+    def tell(self, words: str) -> None:
+        """What stands beside the bar from its next move on."""
+        self._words = words
 
     def __call__(self, fraction: float) -> None:
         now = time.monotonic()
@@ -62,7 +67,10 @@ class ProgressArtifact:
         self._told = now
         # Progress that nobody can be told is no reason to stop.
         with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
-            client.update_artifact(self.id, ArtifactUpdate(data=round(min(fraction, 1.0) * 100, 1)))
+            moved = ArtifactUpdate(data=round(min(fraction, 1.0) * 100, 1))
+            if self._words:
+                moved = moved.model_copy(update={"description": self._words})
+            client.update_artifact(self.id, moved)
 
 
 async def run_as_flow(
@@ -100,7 +108,7 @@ async def _attempt(
 ) -> str:
     space = open_platform().space(project)
     progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0, description=_PROGRESS))
-    job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue)
+    job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue, tell=progress.tell)
     said = await _said_before()
     if said is None:
         report = await work(job)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway import backup_commands, care_commands, run_commands, stack_commands, token_commands
+from gateway import (
+    backup_commands,
+    care_commands,
+    run_commands,
+    stack_commands,
+    token_commands,
+    training_commands,
+)
 from gateway.errors import WrongInput
 from gateway.options import Json, Local, Project
 from gateway.terminal import SOME_FAILED, answer, existing, exit_code, filled, named_value, progress_bar, say
@@ -33,6 +40,8 @@ for _command in (
     stack_commands.password,
     stack_commands.rights,
 ):
+    app.command()(_command)
+for _command in (training_commands.train, training_commands.evaluate, training_commands.publish):
     app.command()(_command)
 for _command in (care_commands.label, care_commands.rebuild, care_commands.verify):
     app.command()(_command)

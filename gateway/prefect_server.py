@@ -20,6 +20,8 @@ from gateway.processes import clean_environment, running_process, start_process,
 SERVER = "prefect"
 WORKERS = {"worker-cpu": "cpu", "worker-gpu": "gpu"}
 """Each worker's pool."""
+TRAINER = "worker-train"
+"""The worker of the pool `train`, which starts a process for each training."""
 SLOTS = {"cpu": 3, "gpu": 1}
 """How many warm processes a pool has; with GPUs, `gpu` has one on each."""
 ATTEMPTS = 5
@@ -100,6 +102,8 @@ def prepare_pools(api: PrefectApi) -> None:
         for name in WORKERS.values():
             body = {"name": name, "type": "warm-process", "base_job_template": _template()}
             _accepted(client.post("/work_pools/", json=body))
+        body = {"name": "train", "type": "process", "base_job_template": _process_template()}
+        _accepted(client.post("/work_pools/", json=body))
         for name, priority in QUEUES.items():
             _accepted(client.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
 
@@ -149,6 +153,12 @@ def start_workers(home: Path, root: Path, api: PrefectApi, own: Mapping[str, Map
             command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "warm-process"]
             environment = client_environment(home, root, api) | _warm_options(home, name, pool, own[name])
             start_process(home, name, [*command, "--name", name], clean_environment(environment), root)
+    if running_process(home, TRAINER) is None:
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "train", "--type", "process"]
+        # A training can wait for some seconds, and asking for it five times a second has its cost.
+        environment = client_environment(home, root, api) | {"PREFECT_WORKER_QUERY_SECONDS": "5"} | dict(own[TRAINER])
+        command += ["--limit", "1", "--name", TRAINER]
+        start_process(home, TRAINER, command, clean_environment(environment), root)
 
 
 def _warm_options(home: Path, worker: str, pool: str, own: Mapping[str, str]) -> dict[str, str]:
@@ -196,6 +206,12 @@ def _template() -> dict[str, object]:
     from workers.warm_process import WarmProcessWorker
 
     return WarmProcessWorker.get_default_base_job_template()
+
+
+def _process_template() -> dict[str, object]:
+    from prefect.workers.process import ProcessWorker
+
+    return ProcessWorker.get_default_base_job_template()
 
 
 def refused(url: str) -> NotReachable:

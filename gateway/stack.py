@@ -22,7 +22,8 @@ from workers.status import WorkerStatus, read_status
 Report = Callable[[str], None]
 SUPERVISOR = "supervisor"
 """The process that starts the others again when they die: gateway/supervise.py."""
-_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *prefect_server.WORKERS, http_server.NAME, SUPERVISOR)
+_WORKERS = (*prefect_server.WORKERS, prefect_server.TRAINER)
+_PARTS = (seaweed.NAME, postgres.NAME, prefect_server.SERVER, *_WORKERS, http_server.NAME, SUPERVISOR)
 _REPLACED_BY = {
     seaweed.NAME: "TRIPTYCH_S3_ENDPOINT",
     postgres.NAME: "TRIPTYCH_POSTGRES_DSN",
@@ -103,7 +104,7 @@ def can_start(home: Path, name: str) -> bool:
     settings = load_settings(home)
     if name == prefect_server.SERVER:
         return postgres.answers(settings.postgres_dsn.get_secret_value())
-    return name not in prefect_server.WORKERS or prefect_server.healthy(prefect_server.api_of(settings).url)
+    return name not in _WORKERS or prefect_server.healthy(prefect_server.api_of(settings).url)
 
 
 def status(home: Path | None = None) -> StackStatus:
@@ -170,7 +171,7 @@ def _up_postgres(home: Path, held: StackFile, settings: Settings, report: Report
 
 def _up_prefect(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
     _up_server(home, held, settings, report)
-    if all(running_process(home, name) for name in prefect_server.WORKERS):
+    if all(running_process(home, name) for name in _WORKERS):
         return
     api = prefect_server.api_of(settings)
     report("preparing pools and deployments")

@@ -44,7 +44,7 @@ class StackFile:
     def worker_environments(self) -> dict[str, dict[str, str]]:
         """What each worker alone is told: its S3 keys, and where and to whom it shows its metrics."""
         token = {"WARM_PROCESS_STATUS_TOKEN": self.values["TRIPTYCH_METRICS_TOKEN"]}
-        return {
+        return {prefect_server.TRAINER: self.s3_environment("worker")} | {
             name: self.s3_environment("worker") | token | {"WARM_PROCESS_STATUS_PORT": str(self.port(f"{name}.port"))}
             for name in prefect_server.WORKERS
         }

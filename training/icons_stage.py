@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Progress = Callable[[str, int, int, float], None]
-"""Told after each step: the stage, its steps done, all its steps, the step's loss."""
+from training.recipe import LOSSES, Progress
 
 _WARM_UP = 100
 
@@ -31,10 +30,6 @@ class Stage:
     checkpoint_every: int = 100
 
 
-def no_progress(_stage: str, _done: int, _steps: int, _loss: float) -> None:
-    """For callers that do not watch."""
-
-
 def run(work: Path, stage: Stage, deadline: float, progress: Progress) -> bool:
     """AdamW until all steps are done (true) or `time.monotonic()` passes the deadline; leaves the averaged weights.
 
@@ -46,7 +41,7 @@ def run(work: Path, stage: Stage, deadline: float, progress: Progress) -> bool:
     averages = {key: copy.deepcopy(module).eval() for key, module in stage.modules.items()}
     checkpoint = work / f"{stage.name}.pt"
     first = _resume(checkpoint, optimizer, stage.modules, averages)
-    with (work / "losses.jsonl").open("a", encoding="utf-8") as log:
+    with (work / LOSSES).open("a", encoding="utf-8") as log:
         for step in range(first, stage.steps):
             loss = _step(stage, step, optimizer, weights)
             _average(averages, stage.modules, min(stage.average, (step + 1) / (step + 10)))

@@ -1,4 +1,4 @@
-"""The icon model's three stages: autoencoder, then its decoder alone, then UNet and text encoder on the latents.
+"""The icon model's three stages: autoencoder, then UNet and text encoder on its latents, then its decoder alone.
 
 Every step draws from a generator seeded by (seed, step), so a run that was killed goes on with the same losses.
 """
@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d, l1_loss
 from training.icons_data import Icon
 from training.icons_model import IconConfig, Parts, standardise
 from training.icons_stage import Stage, use_average
+from training.image_tower import load_tower, unlike_to_the_eye
 
 PROMPTS = ("{style} {name}", "{name}", "a {style} icon of a {name}", "{name}, {style}")
 SHARES = (0.7, 0.1, 0.1, 0.1)  # how often each form of the caption is shown
@@ -48,23 +49,6 @@ def autoencoder_stage(config: IconConfig, parts: Parts, pictures: Any) -> Stage:
     return Stage("autoencoder", {"vae": parts.vae}, loss, steps, rate, 0.99, config.decay, config.checkpoint_every)
 
 
-def decoder_stage(config: IconConfig, parts: Parts, pictures: Any, latents: Any) -> Stage:
-    """Fits the decoder alone to the standardised latents with noise: the UNet's latents are not exact either."""
-    device = parts.device()
-    modules, both = _decoding(parts), torch.cat([pictures, pictures.flip(-1)])
-
-    def loss(step: int) -> Any:
-        draw = torch.Generator().manual_seed(config.seed * 1_000_003 + 250_000 + step)
-        chosen = torch.randint(len(latents), (config.autoencoder_batch,), generator=draw)
-        real = both[chosen].to(device)
-        noise = torch.randn(latents[chosen].shape, generator=draw)
-        made = parts.vae.decode((latents[chosen] + config.decoder_noise * noise).to(device)).sample.float()
-        return _unlike(made, real)
-
-    rate, steps = config.autoencoder_learning_rate, config.decoder_steps
-    return Stage("decoder", modules, loss, steps, rate, 0.99, config.decay, config.checkpoint_every)
-
-
 def unet_stage(config: IconConfig, parts: Parts, latents: Any, icons: Sequence[Icon]) -> Stage:
     """Fits UNet and text encoder to the standardised latents by v-prediction."""
     latents = _last(latents)
@@ -93,23 +77,65 @@ def unet_stage(config: IconConfig, parts: Parts, latents: Any, icons: Sequence[I
     )
 
 
-def latents_of(parts: Parts, pictures: Any) -> Any:
-    """Latents of the pictures, then of their mirror images: 2N rows, each channel with mean 0 and deviation 1.
+def decoder_stage(config: IconConfig, parts: Parts, pictures: Any, latents: Any, icons: Sequence[Icon]) -> Stage:
+    """Fits the decoder alone to what it will get: half exact latents with a little noise, half what the UNet makes."""
+    device, modules, tower = parts.device(), _decoding(parts), load_tower().to(parts.device())
+    both, alphas = torch.cat([pictures, pictures.flip(-1)]), parts.scheduler.alphas_cumprod
+    words = _tokens(config, parts, icons)[0][0]
+    half = config.autoencoder_batch // 2
 
-    The first call moves that scale into the autoencoder's own weights, so that its scaling factor is 1.
-    """
+    def loss(step: int) -> Any:
+        draw = torch.Generator().manual_seed(config.seed * 1_000_003 + 250_000 + step)
+        chosen = torch.randint(len(latents), (config.autoencoder_batch,), generator=draw)
+        chosen[:half] %= len(icons)  # the UNet is asked for icons as they are, not mirrored
+        real = both[chosen].to(device)
+        noise = torch.randn(latents[chosen].shape, generator=draw)
+        times = torch.randint(len(alphas), (half,), generator=draw)
+        noisy = parts.scheduler.add_noise(latents[chosen[:half]], noise[:half], times)
+        guessed = _guess(parts, noisy.to(device), times.to(device), words[chosen[:half]].to(device))
+        exact = latents[chosen[half:]] + config.decoder_noise * noise[half:]
+        made = parts.vae.decode(torch.cat([guessed, exact.to(device)])).sample.float()
+        return _unlike(made, real) + config.perceptual_weight * unlike_to_the_eye(tower, made, real)
+
+    rate, steps = config.autoencoder_learning_rate, config.decoder_steps
+    return Stage("decoder", modules, loss, steps, rate, 0.99, config.decay, config.checkpoint_every)
+
+
+def _guess(parts: Parts, noisy: Any, times: Any, words: Any) -> Any:
+    """The latents that the UNet sees behind the noise, in one step."""
+    with torch.no_grad():
+        velocity = parts.unet(noisy, times, parts.text(words).last_hidden_state).sample.float()
+    signal = parts.scheduler.alphas_cumprod.to(noisy.device)[times][:, None, None, None]
+    return signal.sqrt() * noisy - (1 - signal).sqrt() * velocity
+
+
+def encode(parts: Parts, pictures: Any) -> Any:
+    """Latents of the pictures, then of their mirror images: 2N rows."""
     with torch.no_grad():
         both = torch.cat([pictures, pictures.flip(-1)]).split(32)
-        latents = torch.cat([parts.vae.encode(some.to(parts.device())).latent_dist.mean.cpu() for some in both])
-        mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
-        standardise(parts.vae, mean.to(parts.device()), deviation.to(parts.device()))
-        return (latents - mean[:, None, None]) / deviation[:, None, None]
+        return torch.cat([parts.vae.encode(some.to(parts.device())).latent_dist.mean.cpu() for some in both])
 
 
-def use_averages(work: Path, parts: Parts, pictures: Any) -> int:
+def standardised_latents(parts: Parts, pictures: Any) -> Any:
+    """The same, each channel with mean 0 and deviation 1.
+
+    That scale moves into the autoencoder's own weights, so that its scaling factor is 1.
+    """
+    latents = encode(parts, pictures)
+    mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
+    standardise(parts.vae, mean.to(parts.device()), deviation.to(parts.device()))
+    return (latents - mean[:, None, None]) / deviation[:, None, None]
+
+
+def latents_of(config: IconConfig, parts: Parts, pictures: Any) -> Any:
+    """Latents for the UNet to learn: of a new autoencoder standardised, of one that is kept as they are."""
+    return standardised_latents(parts, pictures) if config.autoencoder_steps else encode(parts, pictures)
+
+
+def use_averages(work: Path, config: IconConfig, parts: Parts, pictures: Any) -> int:
     """Put the averaged weights of all stages' checkpoints in place; gives the UNet's steps."""
     use_average(work, "autoencoder", {"vae": parts.vae})
-    latents_of(parts, pictures)
+    latents_of(config, parts, pictures)
     use_average(work, "decoder", _decoding(parts))
     return use_average(work, "unet", {"unet": parts.unet, "text": parts.text})
 

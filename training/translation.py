@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,15 @@ from transformers import (
     MarianTokenizer,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
-    TrainerCallback,
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from training.translation_data import encode, read_pairs, train_vocabulary
+from training.recipe import LOSSES, Progress, TrainingError, no_progress
+from training.translation_callbacks import Deadline, LossLog, Watched, WeightAverage
+from training.translation_data import encode, read_pairs, train_vocabulary, without_held_out
+
+HELD_OUT = "held-out"
+"""The folder in a work folder with the sentences that are put aside to test with."""
 
 
 class TranslationConfig(BaseModel):
@@ -42,11 +45,12 @@ class TranslationConfig(BaseModel):
     checkpoint_steps: int = 500
     average_decay: float = Field(default=0.998, description="Of the running average that is published.")
     seed: int = 17
+    notes: str = Field(default="", description="What the model card should say about how the weights came about.")
 
 
 def prepare(work: Path, data: Path, config: TranslationConfig) -> list[dict[str, Any]]:
-    """The training examples of `data`; makes the vocabulary once."""
-    pairs = read_pairs(data, config.sources, config.targets)
+    """The training examples of `data`, without those that were put aside; makes the vocabulary once."""
+    pairs = without_held_out(read_pairs(data, config.sources, config.targets), work / HELD_OUT)
     folder = work / "vocabulary"
     if not (folder / "vocab.json").exists():
         train_vocabulary(pairs, folder, config.vocabulary, config.targets)
@@ -97,8 +101,8 @@ def train(
     config: TranslationConfig,
     *,
     initial: Path | None = None,
-    resume: bool = True,
     minutes: float = math.inf,
+    progress: Progress = no_progress,
 ) -> MarianMTModel:
     """Train on the pairs in `data` until the epochs or the minutes are over; returns the averaged weights.
 
@@ -111,16 +115,31 @@ def train(
     model, tokenizer = build(work, config)
     if initial:
         model.load_state_dict(MarianMTModel.from_pretrained(initial, dtype=torch.float32).state_dict())
+    return fit(work, examples, config, model, tokenizer, minutes=minutes, progress=progress)
+
+
+def fit(
+    work: Path,
+    examples: Sequence[dict[str, Any]],
+    config: TranslationConfig,
+    model: MarianMTModel,
+    tokenizer: MarianTokenizer,
+    *,
+    minutes: float = math.inf,
+    progress: Progress = no_progress,
+) -> MarianMTModel:
+    """Train a built model on examples from `prepare`; goes on from the last checkpoint in `work`."""
     average = WeightAverage(model, config.average_decay)
+    losses = LossLog(work / LOSSES)
     trainer = Seq2SeqTrainer(
         model=model,
         args=_arguments(work, config),
         train_dataset=_Examples(examples),
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model, pad_to_multiple_of=4),
         processing_class=tokenizer,
-        callbacks=[average, Deadline(minutes), LossLog(work / "losses.jsonl")],
+        callbacks=[average, Deadline(minutes), losses, Watched(progress)],
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if resume else None)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)))
     return averaged(model, average.weights)
 
 
@@ -138,10 +157,10 @@ def averaged(model: MarianMTModel, weights: dict[str, torch.Tensor]) -> MarianMT
 
 
 def last_checkpoint(work: Path) -> Path:
-    """The newest checkpoint. Raises FileNotFoundError."""
+    """The newest checkpoint. Raises TrainingError."""
     found = get_last_checkpoint(str(work))
     if found is None:
-        raise FileNotFoundError(f"{work} has no checkpoint yet: train first.")
+        raise TrainingError(f"{work} has no checkpoint yet: train first.")
     return Path(found)
 
 
@@ -152,65 +171,12 @@ def from_checkpoint(checkpoint: Path) -> MarianMTModel:
     return averaged(model, weights)
 
 
-def publish(model: MarianMTModel, tokenizer: MarianTokenizer, folder: Path, card: str) -> None:
-    """Write safetensors in fp16, the tokenizer and the model card."""
+def save(model: MarianMTModel, tokenizer: MarianTokenizer, folder: Path) -> None:
+    """Write safetensors in fp16 and the tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-class WeightAverage(TrainerCallback):
-    """A running average of the weights: as good as annealing the learning rate, and ready at any time."""
-
-    FILE = "average.pt"
-
-    def __init__(self, model: MarianMTModel, decay: float) -> None:
-        self._model = model
-        self._decay = decay
-        self.weights = {name: value.detach().clone() for name, value in model.named_parameters()}
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Go on from the checkpoint that the trainer goes on from."""
-        file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / self.FILE
-        if state.global_step and file.exists():
-            self.weights = torch.load(file, weights_only=True)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Move the average towards the weights; quickly at first."""
-        decay = min(self._decay, (1 + state.global_step) / (10 + state.global_step))
-        with torch.no_grad():
-            for name, value in self._model.named_parameters():
-                self.weights[name].lerp_(value, 1 - decay)
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Keep the average beside the trainer's own files."""
-        torch.save(self.weights, Path(args.output_dir) / f"checkpoint-{state.global_step}" / self.FILE)
-
-
-class Deadline(TrainerCallback):
-    """Ends training after some minutes, with a checkpoint."""
-
-    def __init__(self, minutes: float) -> None:
-        self._end = time.monotonic() + minutes * 60
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop at the first step after the deadline."""
-        if time.monotonic() > self._end:
-            control.should_save = True
-            control.should_training_stop = True
-
-
-class LossLog(TrainerCallback):
-    """Losses as JSON lines."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """One line each time the trainer reports."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+    (folder / "model.safetensors").chmod(0o644)  # readable for the user that a container runs as
 
 
 class _Examples(torch.utils.data.Dataset[dict[str, Any]]):
@@ -241,7 +207,7 @@ def _arguments(work: Path, config: TranslationConfig) -> Seq2SeqTrainingArgument
         seed=config.seed,
         save_steps=config.checkpoint_steps,
         save_total_limit=2,
-        logging_steps=50,
+        logging_steps=10,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,

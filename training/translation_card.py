@@ -18,6 +18,7 @@ class Score(BaseModel):
     """How close the translations of one direction come to the references; BLEU and chrF from 0 to 100."""
 
     pair: str
+    tests: str
     sentences: int
     bleu: float
     chrf: float
@@ -27,7 +28,7 @@ class Score(BaseModel):
 
 
 def evaluate(folder: Path, sources: Sequence[str], targets: Sequence[str], tests: Path) -> list[Score]:
-    """Translate every held-out sentence of the wanted directions under `tests`, in int8 with beam 4."""
+    """Translate every sentence of the wanted directions in the `*.xx-yy.tsv` under `tests`, in int8 with beam 4."""
     spec = ModelSpec(
         name=folder.name,
         operator="modalities.translation:CTranslate2Translator",
@@ -44,18 +45,21 @@ def evaluate(folder: Path, sources: Sequence[str], targets: Sequence[str], tests
 
 def _directions(
     tests: Path, sources: Sequence[str], targets: Sequence[str]
-) -> Iterator[tuple[str, str, list[tuple[str, list[str]]]]]:
-    """Source language, target language, and sentences with their references; files are `NAME.en-xx.tsv`."""
-    for path in sorted(tests.glob("tatoeba.*.tsv")):
-        left, right = path.name.split(".")[1].split("-")
+) -> Iterator[tuple[str, str, str, list[tuple[str, list[str]]]]]:
+    """Name, source language, target language, and sentences with their references; files are `NAME.en-xx.tsv`."""
+    for path in sorted(tests.glob("*.tsv")):
+        name, pair, _ = path.name.rsplit(".", 2)
+        left, right = pair.split("-")
         rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if "\t" in line]
         if left in sources and right in targets:
-            yield left, right, [(row[0], row[1:]) for row in rows]
+            yield name, left, right, [(row[0], row[1:]) for row in rows]
         elif right in sources and left in targets:
-            yield right, left, [(row[1], [row[0]]) for row in rows]
+            yield name, right, left, [(row[1], [row[0]]) for row in rows]
 
 
-def _score(model: CTranslate2Translator, source: str, target: str, rows: list[tuple[str, list[str]]]) -> Score:
+def _score(
+    model: CTranslate2Translator, tests: str, source: str, target: str, rows: list[tuple[str, list[str]]]
+) -> Score:
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
@@ -68,6 +72,7 @@ def _score(model: CTranslate2Translator, source: str, target: str, rows: list[tu
     bleu = BLEU(tokenize="zh" if target == "zh" else "13a")
     return Score(
         pair=f"{source} → {target}",
+        tests=tests,
         sentences=len(rows),
         bleu=round(bleu.corpus_score(said, references).score, 1),
         chrf=round(CHRF().corpus_score(said, references).score, 1),
@@ -82,9 +87,17 @@ def _runs_on(text: str) -> bool:
     return any(len(set(words[n : n + _REPEATED])) == 1 for n in range(len(words) - _REPEATED + 1))
 
 
-def card(name: str, scores: Sequence[Score], facts: Mapping[str, object]) -> str:
+def describe_data(folder: Path) -> str:
+    """Where the sentence pairs in a folder come from, for a card."""
+    names = sorted({path.name.split(".")[0] for path in folder.glob("*.tsv*")})
+    if names == ["tatoeba"]:
+        return "Sentence pairs of Tatoeba (tatoeba.org) as manythings.org/anki collects them, CC BY 2.0 FR."
+    return f"Sentence pairs: {', '.join(names)}. Their licence is that of whoever they come from."
+
+
+def card(name: str, scores: Sequence[Score], facts: Mapping[str, str], data: str) -> str:
     """The model card, in Markdown with the metadata that hubs read."""
-    rows = "\n".join(f"| {s.pair} | {s.bleu} | {s.chrf} | {s.sentences} | {s.run_ons} |" for s in scores)
+    rows = "\n".join(f"| {s.pair} | {s.tests} | {s.bleu} | {s.chrf} | {s.sentences} | {s.run_ons} |" for s in scores)
     samples = "\n".join(
         f"| {s.pair} | {_cell(text)} | {_cell(said)} | {_cell(reference)} |"
         for s in scores
@@ -98,21 +111,20 @@ pipeline_tag: translation
 ---
 # {name}
 
-A small Marian model for short everyday sentences, made by `training/translation.py` so that Triptych can be tried
-without a hub. For more, name a larger Marian, M2M100 or NLLB checkpoint in configs/models.yaml.
+A small Marian model for short everyday sentences, made by Triptych's own recipe, `triptych train {name}`, so that
+Triptych can be tried without a hub. For more, name a larger Marian, M2M100 or NLLB checkpoint in configs/models.yaml.
 
 {known}
 
 ## Data
-Sentence pairs of Tatoeba (tatoeba.org) as manythings.org/anki collects them, CC BY 2.0 FR. The test sentences are
-held out.
+{data} The test sentences are held out.
 
 ## How well it translates
-Held-out Tatoeba sentences through the platform's own operator: CTranslate2 in int8, beam 4. sacrebleu, signature
+Held-out sentences through the platform's own operator: CTranslate2 in int8, beam 4. sacrebleu, signature
 `{scores[0].signature if scores else ""}` (`tok:zh` for Chinese). A run-on has the same word {_REPEATED} times in a row.
 
-| direction | BLEU | chrF | sentences | run-ons |
-|---|---|---|---|---|
+| direction | tests | BLEU | chrF | sentences | run-ons |
+|---|---|---|---|---|---|
 {rows}
 
 | direction | original | translation | reference |

@@ -3,11 +3,15 @@
 import gzip
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from training.recipe import DataMissing
 
 EOS, UNKNOWN, PAD = "</s>", "<unk>", "<pad>"
 _NAME = re.compile(r"\.([a-z]{2,3})-([a-z]{2,3})\.tsv(\.gz)?$")
@@ -29,7 +33,7 @@ class Pair:
 def read_pairs(folder: Path, sources: Sequence[str], targets: Sequence[str]) -> list[Pair]:
     """Every pair of the wanted directions under `folder`: files named `NAME.xx-yy.tsv` or `.tsv.gz`, one pair a line.
 
-    Raises ValueError, naming the file, for a line without a tab.
+    Raises DataMissing, naming the file, for a line without a tab.
     """
     pairs: list[Pair] = []
     for path in sorted(folder.glob("*.tsv*")):
@@ -42,7 +46,7 @@ def read_pairs(folder: Path, sources: Sequence[str], targets: Sequence[str]) -> 
         elif right in sources and left in targets:
             pairs += [Pair(b, a, right, left) for a, b in _lines(path)]
     if not pairs:
-        raise ValueError(f"{folder} has no sentence pairs for {', '.join(sources)} to {', '.join(targets)}.")
+        raise DataMissing(f"{folder} has no sentence pairs for {', '.join(sources)} to {', '.join(targets)}.")
     return pairs
 
 
@@ -51,9 +55,28 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(file, start=1):
             fields = line.rstrip("\n").split("\t")
             if len(fields) < 2:
-                raise ValueError(f"Line {number} of {path.name} has no tab between the sentence and its translation.")
+                raise DataMissing(f"Line {number} of {path.name} has no tab between the sentence and its translation.")
             if fields[0].strip() and fields[1].strip():
                 yield fields[0].strip(), fields[1].strip()
+
+
+def hold_out(data: Path, folder: Path, sources: Sequence[str], targets: Sequence[str], most: int) -> None:
+    """Put up to `most` pairs of each direction aside in `folder`, at most a tenth, chosen by their source sentences."""
+    by_direction: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for pair in read_pairs(data, sources, targets):
+        by_direction[pair.source_language, pair.target_language].setdefault(pair.source, pair.target)
+    folder.mkdir(parents=True)
+    for (source, target), pairs in by_direction.items():
+        chosen = sorted(pairs, key=lambda text: sha256(text.encode()).digest())[: min(most, len(pairs) // 10 or 1)]
+        rows = "".join(f"{text}\t{pairs[text]}\n" for text in chosen)
+        (folder / f"held-out.{source}-{target}.tsv").write_text(rows, encoding="utf-8")
+
+
+def without_held_out(pairs: Sequence[Pair], folder: Path) -> list[Pair]:
+    """The pairs none of whose sentences stands on either side of a pair in `folder`."""
+    rows = [row for path in folder.glob("*.tsv") for row in _lines(path)]
+    aside = {text for row in rows for text in row}
+    return [pair for pair in pairs if pair.source not in aside and pair.target not in aside]
 
 
 def train_vocabulary(pairs: Iterable[Pair], folder: Path, size: int, languages: Sequence[str]) -> None:

@@ -13,11 +13,22 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from training.icons import IconRecipe, from_checkpoints, prepare, publish, read_recipe, train
-from training.icons_data import NoIcons, pixels, read_icons
+from training.icons import (
+    IconRecipe,
+    IconTraining,
+    from_checkpoints,
+    prepare,
+    publish,
+    read_recipe,
+    take_weights,
+    train,
+)
+from training.icons_data import pixels, read_icons
 from training.icons_evaluate import draw, load_pipeline
-from training.icons_model import IconConfig, build, learn_tokenizer, load, standardise
-from training.icons_train import latents_of
+from training.icons_model import IconConfig, build_parts, learn_tokenizer, load, standardise, start_from
+from training.icons_train import standardised_latents
+from training.recipe import MODEL, DataMissing, TrainingError
+from training.run import train_recipe
 
 TINY = IconConfig(
     size=32,
@@ -133,12 +144,44 @@ def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path
     assert first.shape == (1, 3, 32, 32)
     assert torch.equal(first, again)
     on = draw_icons(tmp_path / "on")
-    train(
-        on, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}), initial=tmp_path / "model"
-    )
+    take_weights(tmp_path / "model", on)
+    train(on, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}))
     # Trained on from the published weights, the first loss is lower than that of a fresh autoencoder.
     assert losses(on)["autoencoder", 0] < losses(work)["autoencoder", 0]
     assert load(tmp_path / "model").scheduler.config["prediction_type"] == "v_prediction"
+
+
+def test_new_captions_leave_what_a_model_knows_as_it_is(tmp_path: Path) -> None:
+    import torch
+
+    work = draw_icons(tmp_path / "work")
+    plain = TINY.model_copy(update={"pooled_text": False, "autoencoder_steps": 1, "decoder_steps": 1, "steps": 3})
+    train(work, plain)
+    publish(work, recipe_of(plain), tmp_path / "model", prompts=1)
+    captions = ["red ellipse", "green ellipse", "blue rectangle", "red wombat", "violet ellipse"]
+    old, new = load(tmp_path / "model"), start_from(tmp_path / "model", TINY, captions)
+    noise, drawn = torch.randn(1, 16, 8, 8), []
+    for parts in (old, new):
+        ids = parts.tokenizer("red ellipse", padding="max_length", max_length=32, return_tensors="pt").input_ids
+        with torch.no_grad():
+            drawn.append(parts.unet(noise, 500, parts.text(ids).last_hidden_state).sample)
+    assert torch.allclose(drawn[0], drawn[1], atol=1e-5)
+    assert len(new.tokenizer.tokenize("violet wombat")) == 2
+
+
+def test_own_pictures_train_measure_and_get_a_card_and_a_begun_training_is_not_overwritten(tmp_path: Path) -> None:
+    pictures = draw_icons(tmp_path / "mine") / "icons"
+    recipe = IconTraining(recipe_of(TINY.model_copy(update={"steps": 4, "decoder_steps": 2})), prompts=2)
+    measured = train_recipe(recipe, tmp_path / "work", data=pictures)
+    assert measured["prompts"] == 2
+    card = (tmp_path / "work" / MODEL / "README.md").read_text()
+    assert "6 pictures of the folder that was given" in card
+    assert "npm" not in card
+    with pytest.raises(TrainingError, match="--resume"):
+        train_recipe(recipe, tmp_path / "work", data=pictures)
+    assert train_recipe(recipe, tmp_path / "work", resume=True) == measured
+    with Image.open(tmp_path / "work" / MODEL / "losses.png") as plot:
+        assert plot.width > 100
 
 
 def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path: Path) -> None:
@@ -169,7 +212,7 @@ def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same
     import torch
 
     icons = read_icons(draw_icons(tmp_path) / "icons")
-    parts, pictures = build(TINY, ["red ellipse"]), pixels(icons, TINY.size)
+    parts, pictures = build_parts(TINY, ["red ellipse"]), pixels(icons, TINY.size)
     with torch.no_grad():
         before = parts.vae.decode(parts.vae.encode(pictures).latent_dist.mean).sample
         spread = parts.vae.encode(pictures).latent_dist.std
@@ -177,7 +220,7 @@ def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same
         after = parts.vae.decode(parts.vae.encode(pictures).latent_dist.mean).sample
         assert torch.allclose(before, after, atol=1e-4)
         assert torch.allclose(parts.vae.encode(pictures).latent_dist.std, spread / 0.5, rtol=1e-3)
-    latents = latents_of(parts, pictures)
+    latents = standardised_latents(parts, pictures)
     assert latents.mean(dim=(0, 2, 3)).abs().max() < 1e-4
     assert (latents.std(dim=(0, 2, 3)) - 1).abs().max() < 1e-3
 
@@ -213,5 +256,5 @@ def test_the_tokenizer_of_the_same_captions_is_the_same_in_every_process(tmp_pat
 
 
 def test_a_folder_without_captions_says_what_to_put_there(tmp_path: Path) -> None:
-    with pytest.raises(NoIcons, match=r"NAME\.txt"):
+    with pytest.raises(DataMissing, match=r"NAME\.txt"):
         read_icons(tmp_path)

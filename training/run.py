@@ -1,0 +1,60 @@
+"""A whole training: the five steps of a recipe in order, with the checks that a person's command needs."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
+
+
+def train_recipe(
+    recipe: Recipe,
+    work: Path,
+    *,
+    data: Path | None = None,
+    resume: bool = False,
+    minutes: float = math.inf,
+    progress: Progress = no_progress,
+    say: Callable[[str], None] = lambda _: None,
+) -> Mapping[str, float]:
+    """Prepare, build, train, and publish to `work/model` with its card; gives what was measured.
+
+    Raises TrainingError: also when a training has begun in `work` and nobody said that it should go on.
+    """
+    if has_begun(work) and not resume:
+        raise TrainingError(f"A training has begun in {work}: go on with --resume, or move that folder away.")
+    work.mkdir(parents=True, exist_ok=True)
+    say(recipe.prepare(work, data))
+    recipe.train(work, recipe.build(work), minutes, progress)
+    say("measuring and writing the card")
+    return recipe.publish(work, work / MODEL)
+
+
+class Estimate:
+    """How long the part that is trained will take, from the pace of its steps so far."""
+
+    def __init__(self) -> None:
+        self._part = ""
+        self._first = 0
+        self._started = 0.0
+
+    def seconds_left(self, part: str, done: int, steps: int) -> float | None:
+        """None at the first step, which tells no pace."""
+        now = time.monotonic()
+        if part != self._part:
+            self._part, self._first, self._started = part, done, now
+        if done == self._first:
+            return None
+        return (steps - done) * (now - self._started) / (done - self._first)
+
+
+def describe(part: str, done: int, steps: int, loss: float, seconds_left: float | None) -> str:
+    """A line for people: where the training is, and when it will be done."""
+    left = "" if seconds_left is None else f", {_duration(seconds_left)} left"
+    return f"{part}: step {done} of {steps}, loss {loss:.4f}{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = math.ceil(seconds / 60), seconds / 3600
+    return f"{minutes} min" if hours < 2 else f"{hours:.1f} h"

@@ -224,7 +224,7 @@ async def _show(key: str, markdown: str) -> None:
     await acreate_markdown_artifact(
         markdown=markdown,
         key=re.sub(r"[^a-z0-9-]+", "-", f"{name}-{key}".lower()),
-        description=f"The {key} of this run.",
+        description=f"Open this to see the {key}.",
     )
 
 

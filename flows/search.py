@@ -1,8 +1,10 @@
 """Search: one query finds pictures, spoken moments and texts."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import AwareDatetime, BaseModel, Field
@@ -28,7 +30,7 @@ class Query(Form):
     like: str = Field(
         default="",
         title="Like this artifact",
-        description="The id of a stored picture or text that the results should resemble, instead of words.",
+        description="The id of a stored picture or text that the results should resemble; with words: both.",
         pattern=r"^([0-9a-f]{8,64})?$",
     )
     kinds: list[Literal["image", "speech", "text"]] = Field(
@@ -56,19 +58,30 @@ class SearchReport(BaseModel):
 @flow(name="search")
 async def search(query: Query) -> State[Any]:
     """Find pictures, spoken moments and texts by what they mean."""
-    return await run_as_flow(query.project, lambda job: find(job, query))
+    return await run_as_flow(query.project, lambda job: _find_and_show(job, query))
 
 
-async def find(job: Job, query: Query) -> SearchReport:
+async def _find_and_show(job: Job, query: Query) -> SearchReport:
+    report = await find(job, query)
+    page = await asyncio.to_thread(search_page, job.space, query.words or query.like, report.hits)
+    await job.show("hits", page)
+    return report
+
+
+Embed = Callable[[Job, Sequence[str], str], Awaitable[list[list[float]]]]
+"""Gives the vectors of words, as a question, one for each model."""
+
+
+async def asked(job: Job, models: Sequence[str], words: str) -> list[list[float]]:
+    """The vectors by requests, whose answers are kept."""
+    answers = await job.answers([EmbedText(model=model, text=words, role="query") for model in models])
+    return [await _vector(job, answer) for answer in answers]
+
+
+async def find(job: Job, query: Query, embed: Embed = asked) -> SearchReport:
     """Embed the question once per space and ask the index."""
     words = query.words.replace("\0", " ").strip()  # which no database takes
-    if query.like:
-        likeness = await asyncio.to_thread(subject, job.space, query.like)
-        vectors, words = await _resemblance(job, likeness), ""
-    elif words:
-        vectors = await _meaning(job, words, query.kinds)
-    else:
-        raise NothingToDo("The search has no words: say what to look for, or name an artifact to compare with.")
+    vectors = await _wanted(job, query, words, embed)
     hits = await asyncio.to_thread(
         job.space.index.search,
         job.space.project,
@@ -81,27 +94,34 @@ async def find(job: Job, query: Query) -> SearchReport:
         since=query.since,
         until=query.until,
     )
-    report = SearchReport(hits=hits)
-    await job.show("hits", await asyncio.to_thread(search_page, job.space, query.words or query.like, hits))
-    return report
+    return SearchReport(hits=hits)
 
 
 Vectors = dict[PartKind, tuple[str, list[float]]]
 
 
-async def _meaning(job: Job, words: str, kinds: list[Any]) -> Vectors:
+async def _wanted(job: Job, query: Query, words: str, embed: Embed) -> Vectors:
+    """What hits should be near to, in the space of each kind."""
+    if not query.like and not words:
+        raise NothingToDo("The search has no words: say what to look for, or name an artifact to compare with.")
+    if not query.like:
+        return await _meaning(job, words, query.kinds, embed)
+    vectors = await _resemblance(job, await asyncio.to_thread(subject, job.space, query.like), embed)
+    return _between(vectors, await _meaning(job, words, list(vectors), embed)) if words else vectors
+
+
+async def _meaning(job: Job, words: str, kinds: list[Any], embed: Embed) -> Vectors:
     """The words in the space of each kind: pictures through their text tower, the others as a query."""
     profile = job.space.profile
     models: dict[PartKind, str] = {
         kind: profile.pictures if kind == "image" else profile.passages for kind in KINDS if kind in kinds
     }
     names = list(dict.fromkeys(models.values()))
-    answers = await job.answers([EmbedText(model=name, text=words, role="query") for name in names])
-    vectors = {name: await _vector(job, answer) for name, answer in zip(names, answers, strict=True)}
+    vectors = dict(zip(names, await embed(job, names, words), strict=True))
     return {kind: (job.space.platform.vector_space(name), vectors[name]) for kind, name in models.items()}
 
 
-async def _resemblance(job: Job, likeness: Subject) -> Vectors:
+async def _resemblance(job: Job, likeness: Subject, embed: Embed) -> Vectors:
     """A picture looks for pictures; a text looks for everything."""
     if likeness.kind == "image":
         model = job.space.profile.pictures
@@ -109,8 +129,17 @@ async def _resemblance(job: Job, likeness: Subject) -> Vectors:
         return {"image": (job.space.platform.vector_space(model), await _vector(job, answer))}
     if likeness.kind == "text":
         text = read_text(await asyncio.to_thread(job.space.store.get, likeness.artifact))
-        return await _meaning(job, text[:_MEANINGFUL], list(KINDS))
+        return await _meaning(job, text[:_MEANINGFUL], list(KINDS), embed)
     raise NothingToDo(f"{likeness.name} is neither a picture nor a text: search for the words that are said in it.")
+
+
+def _between(likenesses: Vectors, meanings: Vectors) -> Vectors:
+    """Half way between what something is like and what words mean, in the space of each kind."""
+    found: Vectors = {}
+    for kind, (space, likeness) in likenesses.items():
+        middle = np.array(likeness) + np.array(meanings[kind][1])
+        found[kind] = (space, (middle / max(float(np.linalg.norm(middle)), 1e-9)).tolist())
+    return found
 
 
 async def _vector(job: Job, answer: Any) -> list[float]:

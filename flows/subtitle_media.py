@@ -48,7 +48,8 @@ async def subtitle_media(order: SubtitleOrder) -> State[Any]:
 
 async def subtitle(job: Job, order: SubtitleOrder) -> SubtitlesReport:
     """Transcribe once, translate the segments for each language, keep the files."""
-    recording, language, segments = await spoken(job, order.recording, order.language)
+    recording, transcript, segments = await spoken(job, order.recording, order.language)
+    language = transcript.language
     subtitles = {language: await asyncio.to_thread(keep_files, job, recording, language, segments)}
     for target in order.languages:
         if target not in subtitles and segments:

@@ -16,7 +16,7 @@ from flows.subjects import Subject, subject
 from flows.translate_text import translate_lines
 from modalities.segments import Segment
 from modalities.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
-from modalities.transcription import Transcribe, read_segments
+from modalities.transcription import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
@@ -33,6 +33,7 @@ class Recording(Form):
     to: str = Field(
         default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
     )
+    model: str = Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
     project: str = project_field()
 
 
@@ -40,6 +41,7 @@ class TranscriptReport(BaseModel):
     """What is said, with times, and the files that hold it."""
 
     language: str
+    duration_seconds: float
     text: str
     segments: list[Segment]
     files: dict[Literal["srt", "vtt", "txt"], Artifact]
@@ -56,9 +58,10 @@ async def transcribe_audio(recording: Recording) -> State[Any]:
 
 async def transcribe(job: Job, recording: Recording) -> TranscriptReport:
     """Transcribe, then translate if another language is wanted."""
-    heard, language, segments = await spoken(job, recording.recording, recording.language)
+    heard, transcript, segments = await spoken(job, recording.recording, recording.language, recording.model)
+    language = transcript.language
     if recording.to and recording.to != language and segments:
-        segments = await said_in(job, heard, language, segments, recording.to)
+        segments = await said_in(job, heard, language, segments, recording.to, recording.model)
         language = recording.to
     files = await asyncio.to_thread(keep_files, job, heard, language, segments)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
@@ -66,29 +69,37 @@ async def transcribe(job: Job, recording: Recording) -> TranscriptReport:
         downloads, job.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
     )
     await job.show("transcript", f"{transcript_page(heard.name, language, rows)}\n\n{links}")
-    return TranscriptReport(language=language, text=to_text(segments), segments=list(segments), files=files)
+    return TranscriptReport(
+        language=language,
+        duration_seconds=transcript.duration_seconds,
+        text=to_text(segments),
+        segments=list(segments),
+        files=files,
+    )
 
 
-async def spoken(job: Job, identity: str, language: str) -> tuple[Subject, str, tuple[Segment, ...]]:
-    """A recording, its language and what is said in it."""
+async def spoken(
+    job: Job, identity: str, language: str, model: str = ""
+) -> tuple[Subject, Transcript, tuple[Segment, ...]]:
+    """A recording, its transcript and what is said in it."""
     recording = await asyncio.to_thread(subject, job.space, identity)
     if recording.kind != "speech":
         raise NothingToDo(
             f"{recording.name} is no recording but {recording.artifact.media_type}: name an audio or video file."
         )
-    request = Transcribe(model=job.space.profile.speech, audio=recording.artifact, language=language or None)
+    request = Transcribe(model=model or job.space.profile.speech, audio=recording.artifact, language=language or None)
     transcript = await job.answer(request)
     segments = await asyncio.to_thread(read_segments, job.space.store, transcript)
-    return recording, transcript.language, segments
+    return recording, transcript, segments
 
 
 async def said_in(
-    job: Job, recording: Subject, language: str, segments: tuple[Segment, ...], target: str
+    job: Job, recording: Subject, language: str, segments: tuple[Segment, ...], target: str, model: str = ""
 ) -> tuple[Segment, ...]:
     """The segments in another language: into English by listening again, into others by translating the text."""
     if target == "en":
-        model = job.space.profile.speech
-        request = Transcribe(model=model, audio=recording.artifact, language=language, task="translate")
+        listener = model or job.space.profile.speech
+        request = Transcribe(model=listener, audio=recording.artifact, language=language, task="translate")
         return await asyncio.to_thread(read_segments, job.space.store, await job.answer(request))
     lines = await translate_lines(job, [segment.text for segment in segments], language, target)
     return translated_segments(segments, lines)

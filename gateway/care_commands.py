@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from gateway.errors import WrongInput
+from gateway.forms import filled
 from gateway.options import BACKUP, Json, Local, Profile, Project
-from gateway.terminal import SOME_FAILED, answer, filled, progress_bar
+from gateway.terminal import SOME_FAILED, answer, progress_bar
 
 
 def label(

@@ -18,8 +18,9 @@ from gateway import (
     training_commands,
 )
 from gateway.errors import WrongInput
+from gateway.forms import filled
 from gateway.options import Json, Local, Project
-from gateway.terminal import SOME_FAILED, answer, existing, exit_code, filled, named_value, progress_bar, say
+from gateway.terminal import SOME_FAILED, answer, existing, exit_code, named_value, progress_bar, say
 
 if TYPE_CHECKING:
     from flows.platform import Space

@@ -15,7 +15,9 @@ def start_gateway(home: Path, root: Path, *, port: int, environment: dict[str, s
     """Start the HTTP gateway and wait until it answers."""
     command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.api:create", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "warning"]
-    start_process(home, NAME, command, clean_environment(environment), root)
+    # The questions that it embeds are small: more threads would only wait for each other.
+    threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    start_process(home, NAME, command, clean_environment(threads | environment), root)
     wait_until(home, NAME, lambda: answers(f"http://127.0.0.1:{port}"), _BOOT_SECONDS)
 
 

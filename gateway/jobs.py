@@ -1,8 +1,10 @@
 """Jobs: deployments run for people, through Prefect, in order, and only as many as can be done soon."""
 
+import asyncio
 import copy
+import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -40,11 +42,15 @@ UPLOADED = "ingest"
 """The deployment that takes keys of the bucket: people reach it through an upload alone."""
 
 
+Started = Callable[[Job], None]
+
+
 class Jobs:
     """The way to Prefect for everybody at the gateway."""
 
-    def __init__(self, platform: Platform, client: PrefectClient) -> None:
+    def __init__(self, platform: Platform, client: PrefectClient, started: Started) -> None:
         self._platform = platform
+        self._started = started
         self._client = client
         self._line = Line(client)
         self._watch = Watch(client)
@@ -53,10 +59,10 @@ class Jobs:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, platform: Platform) -> AsyncGenerator["Jobs"]:
-        """Jobs on the Prefect server of the settings, which may be away for a while."""
+    async def open(cls, platform: Platform, started: Started) -> AsyncGenerator["Jobs"]:
+        """Jobs on the Prefect server of the settings, which may be away for a while; `started` hears of each job."""
         async with prefect_client(platform.settings) as client:
-            jobs = cls(platform, client)
+            jobs = cls(platform, client, started)
             async with jobs._watch.running():
                 yield jobs
 
@@ -83,6 +89,7 @@ class Jobs:
         self, person: Person, project: str, deployment: str, values: dict[str, Any], *, key: str | None = None
     ) -> Job:
         """As `submit`, for what the gateway itself wants to run."""
+        _check_text(values)
         async with _translated():
             found = await self._deployment(deployment)
             parameters = _placed(found, values, project, person)
@@ -95,7 +102,9 @@ class Jobs:
             )
             if key and project_of(run) == project and not _same(run, parameters):
                 raise AlreadyThere(f"The Idempotency-Key {key!r} was used for another request.")
-            return await self._describe(Sight(run, 0.0))
+            job = await self._describe(Sight(run, 0.0))
+        await asyncio.to_thread(self._started, job)
+        return job
 
     async def get(self, project: str, job_id: UUID) -> Job:
         """A job of the project. Raises NotThere."""
@@ -201,6 +210,16 @@ def _placed(found: DeploymentResponse, values: dict[str, Any], project: str, per
         return parameters_of(found.parameter_openapi_schema or {}, {**copy.deepcopy(values), "project": project})
     except TypeError as error:
         raise WrongInput(f"The values of {found.name} are not right: a form is a JSON object.") from error
+
+
+def _check_text(values: dict[str, Any]) -> None:
+    """Raises WrongInput for what cannot be kept: Postgres takes no NUL, and JSON no number that is none."""
+    try:
+        text = json.dumps(values, allow_nan=False)
+    except ValueError as error:
+        raise WrongInput("The values have a number that is none, such as NaN.") from error
+    if "\\u0000" in text:
+        raise WrongInput("The values have a NUL character, which no text can have.")
 
 
 def is_for_people(found: DeploymentResponse) -> bool:

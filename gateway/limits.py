@@ -1,5 +1,6 @@
 """Limits: how often a person may ask, how often an address may guess tokens, and how much may be sent."""
 
+import time
 from typing import Any
 
 from fastapi import HTTPException
@@ -24,7 +25,8 @@ class RateLimits:
     def check(self, person: Person) -> None:
         """Count one request. Raises TooBusy."""
         if not self._limiter.hit(self._rate, "person", person.project, person.name):
-            raise TooBusy(f"{person.name} asks more often than {self._rate}.", self._wait(self._rate, person.name))
+            window = self._limiter.get_window_stats(self._rate, "person", person.project, person.name)
+            raise TooBusy(f"{person.name} asks more often than {self._rate}.", window.reset_time - time.time())
 
     def check_address(self, address: str) -> None:
         """Raises TooBusy for an address that sent too many wrong tokens."""
@@ -34,9 +36,6 @@ class RateLimits:
     def count_failure(self, address: str) -> None:
         """Remember a wrong token."""
         self._limiter.hit(_WRONG_TOKENS, "address", address)
-
-    def _wait(self, rate: Any, name: str) -> float:
-        return float(rate.get_expiry())
 
 
 class BodyLimit:

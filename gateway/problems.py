@@ -4,10 +4,12 @@ import logging
 import math
 from typing import Any
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+from starlette.exceptions import HTTPException
 
 from flows.errors import EXPECTED, RunFailed
 from gateway.errors import (
@@ -63,7 +65,8 @@ class OpenAIProblem(BaseModel):
 def handlers() -> dict[Any, Any]:
     """The app's exception handlers."""
     known = dict.fromkeys((*EXPECTED, GatewayError), _explained)
-    return known | {HTTPException: _refused, RequestValidationError: _invalid, Exception: _unexpected}
+    no_text = dict.fromkeys((UnicodeEncodeError, PydanticSerializationError), _no_text)
+    return known | no_text | {HTTPException: _refused, RequestValidationError: _invalid, Exception: _unexpected}
 
 
 def status_of(error: Exception) -> int:
@@ -95,6 +98,10 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     return _answer(request, 422, f"{field} is not right: {fault['msg']}.", param=field)
 
 
+async def _no_text(request: Request, _error: Exception) -> Response:
+    return _answer(request, 422, "The request has characters that are no text (lone surrogates).")
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     _LOG.exception("%s %s failed", request.method, request.url.path, exc_info=error)
     return _answer(request, 500, f"The gateway failed: {type(error).__name__}. See its log.")
@@ -103,11 +110,17 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 def _answer(
     request: Request, status: int, message: str, *, param: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
+    message = message.encode(errors="replace").decode()  # what people sent may be quoted in it, and be no text
     if request.url.path.startswith("/v1/"):
         status = 400 if status == 422 else status
-        fault = OpenAIFault(message=message, type=_openai_type(status), param=param, code=_openai_code(status))
+        fault = openai_fault(status, message, param)
         return JSONResponse(OpenAIProblem(error=fault).model_dump(), status_code=status, headers=headers)
     return JSONResponse({"error": message}, status_code=status, headers=headers)
+
+
+def openai_fault(status: int, message: str, param: str | None = None) -> OpenAIFault:
+    """An error in OpenAI's words."""
+    return OpenAIFault(message=message, type=_openai_type(status), param=param, code=_openai_code(status))
 
 
 def _openai_type(status: int) -> str:

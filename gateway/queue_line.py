@@ -55,7 +55,10 @@ class Line:
     async def admit(self, most_seconds: float) -> None:
         """Count one more job. Raises TooBusy when it would wait longer."""
         await self._refresh()
-        wait = self._ahead(self._waiting) + self._joined * _FIRST_GUESS_SECONDS / max(len(self._running), 1)
+        # What a schedule ordered may be much after a night in which nothing ran, and is no reason to refuse people.
+        wait = self._ahead(
+            [run for run in self._waiting if not run.auto_scheduled]
+        ) + self._joined * _FIRST_GUESS_SECONDS / max(len(self._running), 1)
         if wait > most_seconds:
             raise TooBusy(f"The queue is {wait:.0f} s long: ask again later.", wait - most_seconds)
         self._joined += 1

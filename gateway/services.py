@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from flows.platform import Platform
 from gateway.jobs import Jobs
 from gateway.limits import RateLimits
+from gateway.questions import Questions
 from gateway.tokens import Tokens
+from gateway.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -15,4 +17,6 @@ class Services:
     platform: Platform
     tokens: Tokens
     jobs: Jobs
+    webhooks: Webhooks
+    questions: Questions
     limits: RateLimits

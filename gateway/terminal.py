@@ -5,15 +5,13 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import typer
 
 from gateway.errors import GatewayError, WrongInput
 
 DONE, WRONG_INPUT, NOT_REACHABLE, SOME_FAILED = 0, 2, 3, 4
-
-FormT = TypeVar("FormT")
 
 
 def answer(document: dict[str, Any], as_json: bool, text: str) -> None:
@@ -35,18 +33,6 @@ def progress_bar() -> Generator[Callable[[float], None]]:
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("working", total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
-
-
-def filled(kind: Callable[..., FormT], **values: Any) -> FormT:
-    """A form with these values. Raises WrongInput, which names the field."""
-    from pydantic import ValidationError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        raise WrongInput(f"{field} is not right: {fault['msg']} (given: {fault['input']!r}).") from error
 
 
 def existing(path: Path) -> Path:

@@ -8,7 +8,6 @@ from getpass import getuser
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-import httpx
 from pydantic import BaseModel
 
 from flows.form import Form
@@ -17,7 +16,9 @@ from flows.platform import Platform, open_platform
 from flows.search import Query
 from flows.settings import Settings, default_home, load_settings
 from gateway import stack
+from gateway.client import Client
 from gateway.errors import NotReachable, RunDidNotComplete, WrongInput
+from gateway.http_server import answers
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 FormT = TypeVar("FormT", bound=Form)
 _POLL_SECONDS = 0.2
-_SEARCH_SECONDS = 60.0
-_REFUSED = 422
 
 
 @contextmanager
@@ -68,27 +67,27 @@ def search_at_gateway(form: Query) -> dict[str, Any] | None:
 
     Raises WrongInput for what the gateway refuses.
     """
-    settings = load_settings()
-    if not settings.gateway_url or not settings.gateway_token:
+    if not _gateway_runs():
         return None
-    headers = {"Authorization": f"Bearer {settings.gateway_token.get_secret_value()}"}
-    try:
-        got = httpx.post(
-            f"{settings.gateway_url}/api/search", json=form.model_dump(), headers=headers, timeout=_SEARCH_SECONDS
-        )
-    except httpx.TransportError:
-        return None
-    if got.status_code == _REFUSED:
-        raise WrongInput(str(got.json().get("error", got.text)))
-    return got.raise_for_status().json()
+    with Client(project=form.project) as client:
+        hits = client.search(form.words, like=form.like, kinds=form.kinds, labels=form.labels, limit=form.limit)
+    return {"hits": [hit.model_dump(mode="json") for hit in hits]}
 
 
 def do_there(
     deployment: str, parameters: dict[str, Any], project: str, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """The report of a run of a deployment."""
+    """The report of a run of a deployment: as a job of the gateway where one runs, else straight from Prefect."""
+    if _gateway_runs():
+        with Client(project=project) as client:
+            return client.run(deployment, parameters, progress)
     with prefect_client_settings():
         return asyncio.run(_run(deployment, parameters, project, progress))
+
+
+def _gateway_runs() -> bool:
+    settings = load_settings()
+    return bool(settings.gateway_url and settings.gateway_token and answers(settings.gateway_url))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ _SAMPLE_CHARACTERS = 2000
 # 2,000 were wrong; without this bound, every tenth sentence of 20 to 60 characters was.
 _SURE = 0.99
 _LIKELY, _AHEAD = 0.2, 1.5
+_MOST_NAMED, _WORTH_NAMING = 5, 0.01
 
 # ISO 639-1 to 639-3 as translation models spell it: the individual language that they mean by a macrolanguage first.
 _TABLE = """
@@ -57,6 +58,26 @@ def detect_language(text: str) -> str:
             f"The text is too short or too mixed to tell its language ({first} or {second}, perhaps): name it."
         )
     return first
+
+
+def likely_languages(text: str) -> list[tuple[str, float]]:
+    """The likeliest languages of a text in BCP 47 with their shares of 1, the likeliest first; none without words."""
+    sample = text.strip()[:_SAMPLE_CHARACTERS]
+    if not any(character.isalpha() for character in sample):
+        return []
+    values = _detector(close_look=False).compute_language_confidence_values(sample)
+    if values[0].value < _SURE:
+        values = _detector(close_look=True).compute_language_confidence_values(sample)
+    return [named for named in map(_named, values[:_MOST_NAMED]) if named[1] >= _WORTH_NAMING]
+
+
+def english_name(tag: str) -> str:
+    """What English calls a language of a BCP 47 tag, in small letters, such as german; the tag itself if unknown."""
+    from lingua import IsoCode639_1, Language
+
+    language = _parse(tag).language
+    code = getattr(IsoCode639_1, {"no": "nb"}.get(language, language).upper(), None)
+    return {"nb": "norwegian"}.get(tag, Language.from_iso_code_639_1(code).name.lower()) if code else tag
 
 
 def best_match(tag: str, offered: Iterable[str]) -> str | None:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from modalities.errors import UnreadableMedia
 
@@ -45,6 +45,19 @@ def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4
         middle = (left + _NUMBER_SIDE / 2, top + _NUMBER_SIDE / 2)
         pen.text(middle, str(number + 1), fill="black", anchor="mm", font=font)
     return _jpeg(sheet)
+
+
+def converted(picture: bytes, kind: Literal["jpeg", "webp"]) -> bytes:
+    """The same picture in another format. Raises UnreadableMedia."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(picture)) as image:
+            upright_rgb(image).save(file, kind, quality=95)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
+    return file.getvalue()
 
 
 def upright_rgb(image: "Image") -> "Image":

@@ -1,5 +1,6 @@
 """The pool: models loaded once, admitted by the memory that they were measured to take, let go when others need it."""
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from modalities.room import Bounds, Place, Room
 from modalities.weights import WeightsLocator
 from storage.footprints import Footprints
 from storage.recipes import Recipe
+
+_LOADING = threading.Lock()
+"""transformers changes the default number format of the whole process while it loads: one model at a time."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,14 @@ class OperatorPool:
 
     def _loaded(self, spec: ModelSpec, weights: Weights) -> Operator[Any]:
         try:
-            return _operator_class(spec).load(spec, weights)
+            with _LOADING:
+                return _operator_class(spec).load(spec, weights)
         except (MemoryError, RuntimeError) as error:
             # Memory is scarcer than the numbers say: once more, with all of it.
             if not memory.is_out_of_memory(error) or not self._room.unload_all_idle():
                 raise
-            return _operator_class(spec).load(spec, weights)
+            with _LOADING:
+                return _operator_class(spec).load(spec, weights)
 
     def _measure_first_run(self, spec: ModelSpec, place: Place, entry: int) -> None:
         """Remember the footprint, unless another model ran meanwhile: then the next load is measured."""

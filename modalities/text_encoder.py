@@ -107,6 +107,10 @@ class TextEncoder:
         options = TextEncoderOptions.model_validate(spec.options)
         return cls(spec.name, SentenceEncoder.load(spec, weights, options.max_tokens), options.prefixes)
 
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of texts that look for something."""
+        return self._encoder.encode([self._prefixes.get("query", "") + text for text in texts])
+
     def __call__(
         self, requests: Sequence[EmbedText | EmbedImage], store: ArtifactStore, progress: Progress
     ) -> Sequence[Embedding | ModalityError]:

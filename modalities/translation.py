@@ -108,6 +108,12 @@ def route(catalogue: Catalogue, source: str, target: str) -> tuple[Hop, ...]:
     )
 
 
+def languages_of(catalogue: Catalogue) -> list[str]:
+    """What the profile's models translate from or to, in order."""
+    options = [_options(catalogue.spec(name)) for name in catalogue.profile.translation]
+    return sorted({language for each in options for language in (*each.sources, *each.targets)})
+
+
 def _hop(models: dict[str, TranslatorOptions], source: str, target: str) -> Hop | None:
     for name, options in models.items():
         pair = _pair(options, source, target)

@@ -6,7 +6,7 @@ Everything here is bytes under keys. Conditional writes have no public call in t
 """
 
 import io
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import urllib3
 from minio import Minio
-from minio.commonconfig import CopySource
+from minio.commonconfig import ComposeSource, CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
@@ -258,6 +258,21 @@ class Bucket:
                     "response-content-type": media_type,
                     "response-content-disposition": disposition,
                 },
+            )
+
+    def presign_put(self, key: str, *, expires: timedelta) -> str:
+        """A link through which anybody may write `key` until it expires."""
+        with _translated(key):
+            return self._client.presigned_put_object(bucket_name=self.name, object_name=key, expires=expires)
+
+    def compose(self, sources: Sequence[str], target: str, *, metadata: dict[str, str]) -> None:
+        """Put objects together on the server, in their order; all but the last have 5 MiB or more."""
+        with _translated(target):
+            self._client.compose_object(
+                bucket_name=self.name,
+                object_name=target,
+                sources=[ComposeSource(bucket_name=self.name, object_name=source) for source in sources],
+                metadata=dict(metadata),
             )
 
     def prove_conditional_writes(self) -> None:

@@ -42,11 +42,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of the whole stack, which all tests of the session share."""
     folder = tmp_path_factory.mktemp("stack")
-    stack.up(folder)
-    try:
-        yield folder
-    finally:
-        stack.down(folder)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TRIPTYCH_GATEWAY_LOCAL_WEBHOOKS", "true")
+        stack.up(folder)
+        try:
+            yield folder
+        finally:
+            stack.down(folder)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ from flows.platform import Space
 from flows.subjects import Subject, subject
 from gateway.access import Viewer
 from gateway.errors import WrongInput
+from gateway.forms import filled
 from gateway.gallery.cards import Card, card_of_hit, cards_of
 from gateway.gallery.page import Reader
 from gateway.gallery.route import GalleryRoute
-from gateway.terminal import filled
 from storage.records import Kind
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)

@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 
+from flows.errors import EXPECTED
 from gateway.access import Maker, Viewer
+from gateway.errors import GatewayError
 from gateway.job import Job, project_in
 from gateway.jobs import is_for_people
+from gateway.problems import Problem
 
 router = APIRouter(prefix="/api", tags=["Jobs"])
 _PING_SECONDS = 15
@@ -85,17 +88,20 @@ async def show_result(caller: Viewer, job: UUID) -> dict[str, Any]:
 
 @router.get(
     "/jobs/{job}/events",
-    response_class=EventSourceResponse,
+    response_class=Response,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
-async def follow_job(caller: Viewer, job: UUID) -> EventSourceResponse:
-    """Server-sent events: `job` at each change, the last one when it has ended."""
+async def follow_job(caller: Viewer, job: UUID) -> Response:
+    """Server-sent events: `job` at each change, the last one when it has ended; or `error`, with the reason."""
     await caller.services.jobs.get(caller.project, job)
     seen = caller.services.jobs.follow(caller.project, job)
 
     async def events() -> AsyncIterator[dict[str, str]]:
-        async for state in seen:
-            yield {"event": "job", "data": state.model_dump_json()}
+        try:
+            async for state in seen:
+                yield {"event": "job", "data": state.model_dump_json()}
+        except (*EXPECTED, GatewayError) as error:
+            yield {"event": "error", "data": Problem(error=str(error)).model_dump_json()}
 
     return EventSourceResponse(events(), ping=_PING_SECONDS)
 

@@ -1,0 +1,20 @@
+"""Forms filled with what people gave."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from gateway.errors import WrongInput
+
+FormT = TypeVar("FormT")
+
+
+def filled(kind: Callable[..., FormT], **values: Any) -> FormT:
+    """A form with these values. Raises WrongInput, which names the field."""
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        raise WrongInput(f"{field} is not right: {fault['msg']} (given: {str(fault['input'])[:200]!r}).") from error

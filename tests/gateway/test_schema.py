@@ -1,0 +1,46 @@
+"""The OpenAPI document is true: whatever is sent, answers are what it says, and never a failure of the server."""
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+SLOW = ("/events", "/v1/images", "/v1/audio", "/translate", "/api/artifacts", "/complete")
+"""What starts work when the dice make a request that is right: asked less often."""
+
+
+def operations(address: str) -> list[tuple[str, str]]:
+    document = httpx.get(f"{address}/openapi.json").json()
+    return [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
+
+
+def test_answers_are_as_the_document_says(address: str, maker_token: str) -> None:
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    for method, path in operations(address):
+        count = 4 if any(part in path for part in SLOW) else 12
+
+        @settings(
+            max_examples=count,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        def check(case: Case) -> None:
+            case.call_and_validate(
+                headers={"Authorization": f"Bearer {maker_token}"}, checks=CHECKS, timeout=120, allow_redirects=False
+            )
+
+        from hypothesis import given
+
+        given(case=schema[path][method].as_strategy())(check)()

@@ -30,7 +30,7 @@ REFUSALS = {400, 401, 403, 404, 405, 426}
 OPEN = {
     "s3": {"/healthz", "/status"},  # S3 and filer: empty; volume: disk use and volume numbers
     "prefect": {"/api/health", "/api/ready"},
-    "gateway": {"/health", "/openapi.json", "/docs"},
+    "gateway": {"/health", "/openapi.json", "/docs", "/sign-in", "/sign-out", "/preferences"},
 }
 """What answers anybody: whether a part is well, and nothing that it keeps. The pages' own files do too."""
 PATHS = (

@@ -83,9 +83,9 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium with a fresh profile."""
+    """Debian's Chromium with a fresh profile. For one module: while it runs, no other event loop may in this thread."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("Chromium is missing: apt-get install chromium")

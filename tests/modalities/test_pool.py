@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.platform import Platform
 from modalities.answers import Answers
 from modalities.errors import NotEnoughMemory
 from modalities.memory import Memory, is_out_of_memory
@@ -99,10 +100,10 @@ def test_a_model_that_can_never_fit_fails_at_once_and_leaves_the_others_loaded(t
 
 
 def test_a_batch_with_a_model_that_can_never_fit_fails_before_anything_runs(
-    tmp_path: Path, store: ArtifactStore, project: str
+    tmp_path: Path, store: ArtifactStore, project: str, platform: Platform
 ) -> None:
     pool = pool_of(tmp_path, limit(100), red={"megabytes": 40}, huge={"megabytes": 5, "memory_mb": 5000})
-    answers = Answers(pool, store, RecipeBook(store.bucket, project))
+    answers = Answers(pool, store, RecipeBook(store.bucket, project), platform.claims)
     with pytest.raises(NotEnoughMemory):
         answers.run_all([Weigh(model="red"), Weigh(model="huge")])
     assert Ballast.loads == []

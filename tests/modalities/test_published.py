@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from flows.platform import Platform
 from modalities.answers import Answers
 from modalities.catalogue import Catalogue, Profile
 from modalities.errors import ModelUnavailable, UnknownVersion
@@ -68,10 +69,10 @@ def spec(model: str, tmp_path: Path) -> ModelSpec:
 
 
 @pytest.fixture
-def answers(spec: ModelSpec, tmp_path: Path, bucket: Bucket, store: ArtifactStore) -> Answers:
+def answers(spec: ModelSpec, tmp_path: Path, bucket: Bucket, store: ArtifactStore, platform: Platform) -> Answers:
     catalogue = Catalogue(models={spec.name: spec}, profile=PROFILE)
     pool = OperatorPool(catalogue, WeightsLocator(tmp_path, tmp_path / "cache", bucket))
-    return Answers(pool, store, RecipeBook(bucket, store.project))
+    return Answers(pool, store, RecipeBook(bucket, store.project), platform.claims)
 
 
 def test_the_next_request_uses_the_version_that_the_alias_moved_to_and_old_recipes_stay_valid(

@@ -29,7 +29,7 @@ class Server:
     def __init__(self, home: Path, database: str, port: int) -> None:
         self._home, self._database, self._port = home, database, port
         self.url = f"http://127.0.0.1:{port}/api"
-        self.api = httpx.Client(base_url=self.url, timeout=30)
+        self.api = httpx.Client(base_url=self.url, timeout=60)
 
     def start(self) -> None:
         prefect_server.start_server(self._home, self._home, database=self._database, port=self._port)
@@ -38,7 +38,11 @@ class Server:
         stop_process(self._home, prefect_server.SERVER)
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = self.api.post(path, json=body)
+        """The answer; asks again while the server is too busy, as Prefect's client does: SQLite is locked at times."""
+        deadline = time.monotonic() + 60
+        while (answer := self.api.post(path, json=body)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            assert time.monotonic() < deadline, "the server stayed too busy"
+            time.sleep(0.5)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -46,7 +50,8 @@ class Server:
         return {
             "PREFECT_HOME": str(self._home / "client"),
             "PREFECT_API_URL": self.url,
-            "PREFECT_WORKER_QUERY_SECONDS": "0.2",
+            # SQLite lets one write at a time: who asks five times a second keeps the others out.
+            "PREFECT_WORKER_QUERY_SECONDS": "2" if self._database.startswith("sqlite") else "0.2",
             "PREFECT_WORKER_PREFETCH_SECONDS": "0",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",

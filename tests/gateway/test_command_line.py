@@ -124,7 +124,7 @@ def test_a_backup_mends_what_was_lost_and_restores_the_rest(triptych: Any, proje
     space.platform.bucket.remove(blob_key(project, artifact))
     assert triptych("verify", "--repair", "--project", project)[0] == 4
     assert triptych("verify", "--repair", "--from", place, "--project", project)[0] == 0
-    (blob,) = place.rglob(artifact)
+    (blob,) = (found for found in place.rglob(artifact) if project in found.parts)
     blob.write_bytes(b"no longer what it was")
     code, out, _ = triptych("backup", place, "--check")
     assert (code, artifact in out) == (4, True)

@@ -213,7 +213,9 @@ def test_public_addresses_are_public(address: str) -> None:
 async def test_fetched_files_are_taken_in_and_the_others_say_why(job: Job, fetcher: Fetcher, base: str) -> None:
     urls = [f"{base}/market.txt", "https://10.0.0.1/a.txt", f"{base}/gone", f"{base}/again"]
     report = await take_in_urls(job, Addresses(urls=urls, labels=["fetched"]), fetcher)
-    assert [item.status for item in report.items] == ["stored", "rejected", "rejected", "duplicate"]
+    first, *refused, again = (item.status for item in report.items)
+    assert refused == ["rejected", "rejected"]
+    assert {first, again} == {"stored", "duplicate"}, "the same bytes, whichever came first"
     assert [item.path for item in report.items[:3]] == ["market.txt", *urls[1:3]]
     record = job.space.records.get(report.items[0].artifact or "")
     assert job.space.store.get(record.artifact) == FILE

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from flows.findable import make_findable
 from flows.form import Form, project_field
 from flows.job import Job
+from flows.labelling import relabel
 from flows.platform import Space
 from flows.prefect_job import run_as_flow
 from flows.showing import ingest_page
@@ -146,6 +147,8 @@ def _take(job: Job, key: str, labels: tuple[str, ...]) -> Taken:
                 _save(stream, path)
             keep = found.metadata.get(LOCATION) == KEEP
             record, is_new = store_file(job.space, path, name, labels, keep_location=keep)
+            if labels and not is_new:
+                relabel(job.space, record.artifact.sha256, add=labels)
     except ObjectNotFound:
         return Taken(_rejected(name, key, "It is not in the bucket any more."), "", None)
     except (ModalityError, TooLarge) as error:

@@ -138,7 +138,9 @@ def parameters_of(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, An
     properties: dict[str, Any] = schema.get("properties", {})
     definitions: dict[str, Any] = schema.get("definitions", {})
     for name, value in given.items():
-        if name in properties:
+        # A form may have a field of its own name, as the text of a text: what is no object is meant for the field.
+        is_own_field = not isinstance(value, dict) and name in _fields_of(properties.get(name, {}), definitions)
+        if name in properties and not is_own_field:
             parameters[name] = value
             continue
         homes = [outer for outer, inner in properties.items() if name in _fields_of(inner, definitions)]

@@ -16,6 +16,13 @@ from tests.gateway.conftest import SAMPLES
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 OURS = {"steps": 3, "seed": 5}
 PICTURE = SAMPLES / "cat-and-mirror.jpg"
+
+
+def picture_uri() -> str:
+    """A picture as people send it inside JSON."""
+    return f"data:image/jpeg;base64,{base64.b64encode((SAMPLES / 'luggage.jpg').read_bytes()).decode()}"
+
+
 SOUND = SAMPLES / "weather.wav"
 
 
@@ -114,7 +121,7 @@ def test_texts_and_pictures_become_vectors(client: openai.OpenAI) -> None:
     assert cat @ kitten > cat @ law
     numbers = client.embeddings.create(model="starter-minilm", input="a cat", encoding_format="float").data[0].embedding
     assert np.allclose(numbers, cat, atol=1e-5)
-    uri = f"data:image/jpeg;base64,{base64.b64encode((SAMPLES / 'luggage.jpg').read_bytes()).decode()}"
+    uri = picture_uri()
     both = client.embeddings.create(model="starter-clip", input=[uri, "suitcases", "a lizard"])
     picture, suitcases, lizard = (np.array(each.embedding) for each in both.data)
     assert picture @ suitcases > picture @ lizard
@@ -138,7 +145,7 @@ def test_errors_have_openais_shape(client: openai.OpenAI, address: str, viewer_t
     with pytest.raises(openai.BadRequestError, match="is no recording"):
         client.audio.transcriptions.create(model="whisper-1", file=PICTURE)
     with pytest.raises(openai.BadRequestError, match="embeds texts"):
-        client.embeddings.create(model="starter-minilm", input="data:image/png;base64,AAAA")
+        client.embeddings.create(model="starter-minilm", input=picture_uri())
     with pytest.raises(openai.AuthenticationError):
         openai.OpenAI(base_url=f"{address}/v1", api_key="wrong", max_retries=0).models.list()
     with pytest.raises(openai.PermissionDeniedError):

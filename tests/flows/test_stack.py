@@ -188,7 +188,7 @@ def test_the_prefect_server_answers_nobody_without_its_password(home: Path, api:
     password = document(home, "password")["password"]
     name, _, word = password.partition(":")
     assert httpx.post(f"{api.base_url}deployments/filter", json={}, auth=(name, word)).json()
-    code, _, err = triptych(home, "run", "search", "words=cat", env={"TRIPTYCH_PREFECT_AUTH_STRING": "triptych:wrong"})
+    code, _, err = triptych(home, "failed", env={"TRIPTYCH_PREFECT_AUTH_STRING": "triptych:wrong"})
     assert (code, "does not let us in" in err, "Traceback" in err) == (3, True, False)
 
 

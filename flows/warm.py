@@ -6,10 +6,12 @@ from flows.platform import open_platform
 
 PRELOAD = (
     "flows.answer_requests",
+    "flows.collect_garbage",
     "flows.generate_images",
     "flows.ingest",
     "flows.ingest_urls",
     "flows.process_inbox",
+    "flows.retain",
     "flows.review_images",
     "flows.search",
     "flows.subtitle_media",
@@ -17,11 +19,11 @@ PRELOAD = (
     "flows.translate_text",
     "flows.verify",
 )
-"""The modules of all deployments; a test holds this to configs/prefect.yaml."""
+"""The modules of all deployments in the warm pools; a test holds this to configs/prefect.yaml."""
 
 
 def import_flows() -> None:
-    """Import the modules of all deployments."""
+    """Import the modules of all deployments in the warm pools."""
     for name in PRELOAD:
         import_module(name)
 

@@ -89,8 +89,8 @@ def test_training_starts_from_published_weights_and_their_vocabulary(data: Path,
     before = type(model).from_pretrained(published).float()
     for (name, weights), (_, others) in zip(model.named_parameters(), before.named_parameters(), strict=True):
         assert weights.allclose(others, atol=1e-3), name
-    again = tmp_path / "second" / "vocabulary" / "vocab.json"
-    assert again.read_bytes() == (tmp_path / "first" / "vocabulary" / "vocab.json").read_bytes()
+    first, second = (tmp_path / name / "vocabulary" / "vocab.json" for name in ("first", "second"))
+    assert json.loads(second.read_text(encoding="utf-8")) == json.loads(first.read_text(encoding="utf-8"))
 
 
 def test_a_recipe_trains_on_pairs_puts_some_aside_measures_and_writes_a_card(data: Path, tmp_path: Path) -> None:

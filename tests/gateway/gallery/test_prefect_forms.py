@@ -59,4 +59,4 @@ def test_generate_images_is_a_form_and_its_run_shows_the_pictures(visitor: Any) 
     assert sheet.evaluate("picture => picture.naturalWidth") > 2 * 64
     expect(page.get_by_role("link", name="open")).to_have_count(2)
     visitor.shoot("prefect-pictures")
-    visitor.leave()
+    visitor.asked_only_here()

@@ -35,7 +35,7 @@ def open_form(page: Page, deployment: str) -> None:
 
 
 def open_run(page: Page) -> None:
-    """The page of pictures of the deployment's newest run; the run's page is loaded again where its own script stumbled."""
+    """The pictures of the newest run; its page is loaded again where its own script stumbled."""
     page.locator('a[href*="/runs/flow-run/"]').first.click()
     page.wait_for_url("**/flow-run/**")
     for _ in range(8):

@@ -25,3 +25,14 @@ def project_field() -> Any:
         description="The project that the files and results belong to.",
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
     )
+
+
+def seed_field() -> Any:
+    """What makes the pictures of one prompt differ: 32 bits, as the generators take them."""
+    return Field(
+        default=1,
+        title="Seed",
+        description="Another seed gives other pictures of the same prompt.",
+        ge=0,
+        le=4294967295,
+    )

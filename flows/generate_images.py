@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field, ValidationError
 
 from flows.findable import make_findable
-from flows.form import Form, project_field
+from flows.form import Form, project_field, seed_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import pictures_page
@@ -35,13 +35,7 @@ class PictureOrder(Form):
     size: Size = Field(
         default="native", title="Size", description="Pixels, width by height; native is what the model was made for."
     )
-    seed: int = Field(
-        default=1,
-        title="Seed",
-        description="Another seed gives other pictures of the same prompt.",
-        ge=0,
-        le=4294967295,
-    )
+    seed: int = seed_field()
     start_from: str = Field(
         default="",
         title="Start from this picture",

@@ -17,7 +17,7 @@ from prefect.input import RunInput
 from pydantic import BaseModel, Field, create_model
 
 from flows.errors import NothingToDo
-from flows.form import Form, project_field
+from flows.form import Form, project_field, seed_field
 from flows.generate_images import PictureOrder, make_pictures
 from flows.job import Job
 from flows.labelling import relabel
@@ -44,13 +44,7 @@ class PicturesToReview(Form):
         default="", title="Style", description="A style word that the model knows; empty for none.", max_length=60
     )
     count: int = Field(default=4, title="How many", description="How many new pictures to make.", ge=1, le=_MOST)
-    seed: int = Field(
-        default=1,
-        title="Seed",
-        description="Another seed gives other pictures of the same prompt.",
-        ge=0,
-        le=4294967295,
-    )
+    seed: int = seed_field()
     pictures: list[str] = Field(
         default=[], title="Stored pictures", description="Their ids, instead of a prompt.", max_length=_MOST
     )

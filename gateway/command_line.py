@@ -34,23 +34,13 @@ app = typer.Typer(
 )
 
 for _command in (
-    stack_commands.up,
-    stack_commands.down,
-    stack_commands.status,
-    stack_commands.doctor,
-    stack_commands.password,
-    stack_commands.rights,
+    *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
+    *(stack_commands.password, stack_commands.rights),
+    *(training_commands.train, training_commands.evaluate, training_commands.publish),
+    *(care_commands.label, care_commands.rebuild, care_commands.verify, care_commands.gc, care_commands.retain),
+    *(backup_commands.backup, backup_commands.restore, backup_commands.migrate),
+    *(run_commands.failed, run_commands.retry),
 ):
-    app.command()(_command)
-for _command in (training_commands.train, training_commands.evaluate, training_commands.publish):
-    app.command()(_command)
-for _command in (care_commands.label, care_commands.rebuild, care_commands.verify):
-    app.command()(_command)
-for _command in (care_commands.gc, care_commands.retain):
-    app.command()(_command)
-for _command in (backup_commands.backup, backup_commands.restore, backup_commands.migrate):
-    app.command()(_command)
-for _command in (run_commands.failed, run_commands.retry):
     app.command()(_command)
 app.add_typer(token_commands.app)
 

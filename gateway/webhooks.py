@@ -16,7 +16,6 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx
@@ -109,6 +108,8 @@ class Webhooks:
                 await self._tell_all(states)
             except (*EXPECTED, GatewayError) as error:
                 _LOG.warning("webhooks wait: %s", error)
+            except Exception:
+                _LOG.exception("webhooks wait, for a reason that nobody thought of")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _tell_all(self, states: States) -> None:
@@ -117,7 +118,9 @@ class Webhooks:
             return
         jobs = await states(list({note.job for note, _ in due}))
         sending = [self._tell(note, etag, jobs.get(note.job)) for note, etag in due]
-        await asyncio.gather(*sending)
+        for failure in await asyncio.gather(*sending, return_exceptions=True):
+            if isinstance(failure, BaseException):  # of one address; the others were told
+                _LOG.warning("a webhook waits: %r", failure)
 
     async def _tell(self, note: _Delivery, etag: str, job: Job | None) -> None:
         if job is not None and not job.is_final:
@@ -143,7 +146,7 @@ class Webhooks:
             await asyncio.to_thread(check_address, hook.url, local=self._local)
             async with httpx.AsyncClient(timeout=_SEND_SECONDS, follow_redirects=False, trust_env=False) as client:
                 answer = await client.post(hook.url, content=body.encode(), headers=headers)
-        except (httpx.HTTPError, WrongInput) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, WrongInput) as error:
             _LOG.warning("the webhook %s was not told: %s", hook.id, error)
             return False
         return answer.is_success
@@ -182,11 +185,11 @@ def signed(secret: str, identity: str, timestamp: int, body: str) -> dict[str, s
 def check_address(url: str, *, local: bool) -> None:
     """Raises WrongInput unless it is https to a public host; with `local`, this machine and its network do too."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or 443
-    except ValueError as error:
+        parts = httpx.URL(url)
+        host, port = parts.host, parts.port or 443
+    except (httpx.InvalidURL, ValueError) as error:
         raise WrongInput("The address of the webhook is none.") from error
-    if host is None or parts.scheme not in ("https", "http"):
+    if not host or parts.scheme not in ("https", "http"):
         raise WrongInput("A webhook needs an https address.")
     if local:
         return

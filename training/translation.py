@@ -5,7 +5,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,6 +40,9 @@ class TranslationConfig(BaseModel):
     decoder_layers: int = 2
     batch_pairs: int = Field(default=64, description="Sentence pairs a step; sentences of like length go together.")
     learning_rate: float = 1.2e-3
+    schedule: Literal["constant", "linear"] = Field(
+        default="constant", description="Of the learning rate after warm-up: `linear` falls to zero over the epochs."
+    )
     warmup_steps: int = 400
     epochs: float = 12
     checkpoint_steps: int = 500
@@ -197,7 +200,7 @@ def _arguments(work: Path, config: TranslationConfig) -> Seq2SeqTrainingArgument
         per_device_train_batch_size=config.batch_pairs,
         train_sampling_strategy="group_by_length",
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type="linear" if config.schedule == "linear" else "constant_with_warmup",
         warmup_steps=config.warmup_steps,
         optim="adamw_torch_fused",
         adam_beta2=0.98,

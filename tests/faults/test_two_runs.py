@@ -50,5 +50,7 @@ def test_two_runs_at_the_same_moment_over_200_files_ask_each_question_once(
     assert space.index.counts(project) == {"image": _FILES // 2, "text": _FILES // 2}
     assert not list(bucket.objects(f"inbox/{project}/"))
     shares = [Counter((tmp_path / f"notes{number}").read_text(encoding="utf-8").splitlines()) for number in (1, 2)]
-    assert [share["remove_if inbox"] for share in shares] == [_FILES // 2] * 2, "each took a hundred"
+    removed = [share["remove_if inbox"] for share in shares]
+    assert sum(removed) == _FILES
+    assert min(removed) > 0, "both took part; how they met decides who took how many"
     assert {json.loads(question)["model"] for question in asked} == {"eyes"}

@@ -1,6 +1,8 @@
 """The modality flow of the `gpu` pool: loads models, answers requests, keeps the answers."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +10,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.findable import picture_embedding
 from flows.job import Job
+from flows.platform import Space
 from flows.prefect_job import run_as_flow
 from flows.requests import decode_requests, encode_failure
+from modalities.answers import Answer
 from modalities.errors import ModalityError
+from modalities.generation import GeneratedImage
 from storage.artifacts import Artifact
 
 
@@ -37,6 +43,17 @@ async def answer_requests(project: str, work: Artifact, watch: UUID | None = Non
             for request, given in zip(requests, answers, strict=True)
             if isinstance(given, ModalityError)
         }
+        await asyncio.to_thread(_look_ahead, job.space, answers)
         return Answered(answered=len(requests) - len(failures), failures=failures)
 
     return await run_as_flow(project, answer, watch=watch)
+
+
+def _look_ahead(space: Space, answers: Sequence[Answer]) -> None:
+    """Embed the pictures that were made: whoever asked for them asks that next, and is spared another run.
+
+    What cannot be embedded is left to that question, which says why.
+    """
+    made = [answer.image for answer in answers if isinstance(answer, GeneratedImage)]
+    with suppress(ModalityError):
+        space.answers.run_all([picture_embedding(space, picture) for picture in made])

@@ -21,6 +21,7 @@ from modalities.media import read_text
 from modalities.operator import Request
 from modalities.passages import split_passages
 from modalities.transcription import Transcribe, Transcript, read_segments
+from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.index import Entry, PartKind
 from storage.records import ArtifactRecord
@@ -90,6 +91,11 @@ def default_transcription(job: Job, record: ArtifactRecord) -> Transcribe:
     return Transcribe(model=job.space.profile.speech, audio=record.artifact)
 
 
+def picture_embedding(space: Space, picture: Artifact) -> EmbedImage:
+    """The question that finds a picture later."""
+    return EmbedImage(model=space.profile.pictures, image=picture)
+
+
 async def _spoken(job: Job, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
     answers = await job.answers([default_transcription(job, record) for record in records])
     parts: list[Part] = []
@@ -134,7 +140,7 @@ async def _embed(
 ) -> list[Entry]:
     profile = job.space.profile
     requests = [
-        EmbedImage(model=profile.pictures, image=part.record.artifact)
+        picture_embedding(job.space, part.record.artifact)
         if part.kind == "image"
         else EmbedText(model=profile.passages, text=part.text, role="passage")
         for part in parts

@@ -1,14 +1,14 @@
 """Pictures from words."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from flows.content_forms import PictureOrder
 from flows.findable import make_findable
-from flows.form import Form, project_field, seed_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import pictures_page
@@ -17,54 +17,6 @@ from modalities.errors import InvalidRequest, ModalityError
 from modalities.generation import GeneratedImage, GenerateImage, defaults_for
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
-
-Size = Literal["native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768"]
-
-
-class PictureOrder(Form):
-    """What a designer asks for. The same order gives the same pictures, at once the second time."""
-
-    prompt: str = Field(title="Prompt", description="What the picture shows.", min_length=1, max_length=1000)
-    style: str = Field(
-        default="",
-        title="Style",
-        description="A style word that the model knows, put before the prompt; empty for none.",
-        max_length=60,
-    )
-    count: int = Field(default=4, title="How many", description="How many pictures to make.", ge=1, le=64)
-    size: Size = Field(
-        default="native", title="Size", description="Pixels, width by height; native is what the model was made for."
-    )
-    seed: int = seed_field()
-    start_from: str = Field(
-        default="",
-        title="Start from this picture",
-        description="The id of a stored picture to change, or empty.",
-        pattern=r"^([0-9a-f]{8,64})?$",
-    )
-    strength: float = Field(
-        default=0.6, title="How much to change it", description="0 keeps the start picture, 1 ignores it.", ge=0, le=1
-    )
-    avoid: str = Field(default="", title="Avoid", description="What the picture should not show.", max_length=1000)
-    steps: int = Field(
-        default=0,
-        title="Steps",
-        description="More steps take longer and show more detail; 0 is the model's own.",
-        ge=0,
-        le=150,
-    )
-    guidance: float = Field(
-        default=-1.0,
-        title="Guidance",
-        description="How closely to follow the prompt; -1 is the model's own.",
-        ge=-1,
-        le=30,
-    )
-    scheduler: Literal["default", "ddim", "euler", "euler-ancestral", "dpm++"] = Field(
-        default="default", title="Scheduler", description="How the picture is found step by step."
-    )
-    model: str = Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
-    project: str = project_field()
 
 
 class PictureMade(BaseModel):
@@ -101,8 +53,8 @@ async def make_pictures(job: Job, order: PictureOrder) -> PicturesReport:
         raise next(answer for answer in answers if isinstance(answer, ModalityError))
     made = [(ask, got) for ask, got in zip(requests, answers, strict=True) if isinstance(got, GeneratedImage)]
     records = [await asyncio.to_thread(_record, job, ask, got) for ask, got in made]
-    await job.show("pictures", await asyncio.to_thread(pictures_page, job.space, order.prompt, records))
-    await make_findable(job, records)
+    page = await asyncio.to_thread(pictures_page, job.space, order.prompt, records)
+    await asyncio.gather(job.show("pictures", page), make_findable(job, records))
     images = [
         PictureMade(artifact=got.image.sha256, seed=got.seed, sha256=got.image.sha256, name=record.name)
         for (_, got), record in zip(made, records, strict=True)

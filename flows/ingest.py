@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from flows.content_forms import UploadedFiles
 from flows.findable import make_findable
-from flows.form import Form, project_field
 from flows.job import Job
 from flows.labelling import relabel
 from flows.platform import Space
@@ -60,16 +60,6 @@ class IngestReport(BaseModel):
         return ", ".join(f"{count} {status}" for status, count in counts.items()) + "."
 
 
-class UploadedFiles(Form):
-    """Files that were uploaded to the bucket under tmp/, waiting to be taken in."""
-
-    keys: list[str] = Field(
-        title="Keys", description="The keys of the uploaded objects in the bucket.", min_length=1, max_length=10_000
-    )
-    labels: list[str] = Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)
-    project: str = project_field()
-
-
 @dataclass(frozen=True)
 class Taken:
     """What became of one object, the ETag of the very object that was read, and the record it has now.
@@ -86,13 +76,15 @@ class Taken:
 async def ingest(files: UploadedFiles) -> State[Any]:
     """Take uploaded files into the project: stored once, recorded, and findable."""
 
-    async def work(job: Job) -> IngestReport:
-        return await ingest_files(job, files.keys, tuple(files.labels))
-
     async def clear(job: Job) -> None:
         await asyncio.to_thread(job.space.platform.bucket.remove_all, files.keys)
 
-    return await run_as_flow(files.project, work, afterwards=clear)
+    return await run_as_flow(files.project, lambda job: take_in_uploads(job, files), afterwards=clear)
+
+
+async def take_in_uploads(job: Job, files: UploadedFiles) -> IngestReport:
+    """Take in what a form names."""
+    return await ingest_files(job, files.keys, tuple(files.labels))
 
 
 async def ingest_files(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:

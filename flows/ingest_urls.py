@@ -9,28 +9,16 @@ from uuid import uuid4
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
+from flows.content_forms import Addresses
 from flows.errors import AddressRefused, NotFetched
 from flows.fetching import Fetcher
-from flows.form import Form, project_field
 from flows.ingest import KEEP, LOCATION, NAME, IngestItem, IngestReport, ingest_files
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from storage.errors import TooLarge
 
 _AT_ONCE = 4
-
-
-class Addresses(Form):
-    """Files on the public internet."""
-
-    urls: list[str] = Field(title="Addresses", description="Each begins with https://.", min_length=1, max_length=1000)
-    labels: list[str] = Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)
-    keep_location: bool = Field(
-        default=False, title="Keep locations", description="Keep where pictures were taken; it is dropped otherwise."
-    )
-    project: str = project_field()
 
 
 @flow(name="ingest-urls")

@@ -40,7 +40,7 @@ REFUSED = "Refused"
 """The name of the state of a run that a person must change before it can succeed."""
 _ATTEMPTS = 3
 """How often the models are asked: when an alias moves to other weights meanwhile, the question has become another."""
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.15
 _UPDATE_SECONDS = 0.5
 _PAUSES_SECONDS = (2.0, 10.0, 30.0)
 _SERVER_ERROR = 500
@@ -54,6 +54,7 @@ class ProgressArtifact:
     def __init__(self, artifact_id: UUID) -> None:
         self.id = artifact_id
         self._told = 0.0
+        self._fraction = 0.0
         self._words: str | None = None
 
     def tell(self, words: str) -> None:
@@ -62,9 +63,9 @@ class ProgressArtifact:
 
     def __call__(self, fraction: float) -> None:
         now = time.monotonic()
-        if now - self._told < _UPDATE_SECONDS and fraction < 1.0:
+        if fraction == self._fraction or (now - self._told < _UPDATE_SECONDS and fraction < 1.0):
             return
-        self._told = now
+        self._told, self._fraction = now, fraction
         # Progress that nobody can be told is no reason to stop.
         with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
             moved = ArtifactUpdate(data=round(min(fraction, 1.0) * 100, 1))
@@ -86,15 +87,18 @@ async def run_as_flow(
     A server that does not answer costs another attempt, not the run. `afterwards` clears away what the work needed,
     once the report is kept: a run that is begun again finds its report and does not work without it.
     """
+    is_new = _is_first_attempt()
     for pause in (*_PAUSES_SECONDS, None):
         try:
-            return Completed(message=await _attempt(project, work, queue, watch, afterwards))
+            said = None if is_new else await _said_before()
+            return Completed(message=await _attempt(project, work, queue, watch, afterwards, said))
         except (*EXPECTED, httpx.HTTPError) as error:
             get_run_logger().error(str(error))
             if not _passes(error):
                 return Failed(name=REFUSED, message=str(error))
             if pause is None:
                 return Failed(message=f"{error} It was tried {len(_PAUSES_SECONDS) + 1} times.")
+            is_new = False
             await asyncio.sleep(pause)
     raise AssertionError("the last attempt returns")
 
@@ -105,18 +109,17 @@ async def _attempt(
     queue: Queue,
     watch: UUID | None,
     afterwards: Callable[[Job], Awaitable[None]] | None,
+    said: str | None,
 ) -> str:
     space = open_platform().space(project)
     progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0, description=_PROGRESS))
     job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue, tell=progress.tell)
-    said = await _said_before()
     if said is None:
         report = await work(job)
         said = str(report)
-        await _publish(space.store, report)
+        await asyncio.gather(_publish(space.store, report), asyncio.to_thread(progress, 1.0))
     if afterwards is not None:
         await afterwards(job)
-    await asyncio.to_thread(progress, 1.0)
     return said
 
 
@@ -201,10 +204,15 @@ async def _publish(store: ArtifactStore, report: BaseModel) -> None:
     await PrefectArtifact(type=REPORT, data=kept.model_dump(), description=str(report)).acreate()
 
 
+def _is_first_attempt() -> bool:
+    context = FlowRunContext.get()
+    return context is None or context.flow_run is None or context.flow_run.run_count <= 1
+
+
 async def _said_before() -> str | None:
     """What an earlier attempt of this run reported, if it came that far."""
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.run_count < 1:
+    if context is None or context.flow_run is None:
         return None
     async with get_client() as client:
         found = await _reports(client, context.flow_run.id)

@@ -16,9 +16,10 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import BaseModel, Field, create_model
 
+from flows.content_forms import PictureOrder
 from flows.errors import NothingToDo
 from flows.form import Form, project_field, seed_field
-from flows.generate_images import PictureOrder, make_pictures
+from flows.generate_images import make_pictures
 from flows.job import Job
 from flows.labelling import relabel
 from flows.prefect_job import run_as_flow

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel
 
+from flows.content_forms import Query
 from flows.errors import NothingToDo
-from flows.form import Form, project_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import search_page
@@ -21,29 +21,6 @@ from storage.index import Hit, PartKind
 
 KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
 _MEANINGFUL = 2000
-
-
-class Query(Form):
-    """What to look for: words, or something that the results should be like."""
-
-    words: str = Field(default="", title="Words", description="What it shows, says or is about.", max_length=2000)
-    like: str = Field(
-        default="",
-        title="Like this artifact",
-        description="The id of a stored picture or text that the results should resemble; with words: both.",
-        pattern=r"^([0-9a-f]{8,64})?$",
-    )
-    kinds: list[Literal["image", "speech", "text"]] = Field(
-        default=["image", "speech", "text"], title="Kinds", description="What to look through.", min_length=1
-    )
-    labels: list[str] = Field(default=[], title="Labels", description="Only what has all of these labels.")
-    since: AwareDatetime | None = Field(
-        default=None, title="Since", description="Only what came at this time or later."
-    )
-    until: AwareDatetime | None = Field(default=None, title="Until", description="Only what came before this time.")
-    limit: int = Field(default=10, title="Results at most", description="How many results to list.", ge=1, le=200)
-    offset: int = Field(default=0, title="Leave out", description="How many of the best to leave out.", ge=0, le=400)
-    project: str = project_field()
 
 
 class SearchReport(BaseModel):

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from flows.content_forms import Recording
 from flows.errors import NothingToDo
-from flows.form import Form, project_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import downloads, transcript_page
@@ -19,22 +19,6 @@ from modalities.subtitles import cues, to_srt, to_text, to_vtt, translated_segme
 from modalities.transcription import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
-
-
-class Recording(Form):
-    """A recording and what to make of it."""
-
-    recording: str = Field(
-        title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$"
-    )
-    language: str = Field(
-        default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=12
-    )
-    to: str = Field(
-        default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
-    )
-    model: str = Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
-    project: str = project_field()
 
 
 class TranscriptReport(BaseModel):

@@ -6,10 +6,10 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from flows.content_forms import Text
 from flows.errors import NothingToDo
-from flows.form import Form, project_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import plain
@@ -17,23 +17,6 @@ from modalities.errors import ModalityError
 from modalities.languages import detect_language
 from modalities.media import read_text
 from modalities.translation import Translation, requests_for_lines, route
-
-
-class Text(Form):
-    """A text and the language to say it in."""
-
-    text: str = Field(default="", title="Text", description="What to translate.", max_length=200_000)
-    artifact: str = Field(
-        default="",
-        title="Stored text",
-        description="The id of a stored text to translate, instead.",
-        pattern=r"^([0-9a-f]{8,64})?$",
-    )
-    target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
-    source: str = Field(
-        default="", title="From", description="Such as en; empty to detect the language.", max_length=12
-    )
-    project: str = project_field()
 
 
 class TranslationReport(BaseModel):

@@ -21,8 +21,8 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy what a place lacks of all projects, verified; can be cut off and run again."""
+    from gateway.local_work import local_platform
     from gateway.places import place_at
-    from gateway.work import local_platform
     from storage.backup import back_up
 
     target = place_at(place, keys)
@@ -38,8 +38,8 @@ def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", 
     """Bring back what the bucket lacks from a backup, and make the index again. What is there stays."""
     from flows.form import Form
     from flows.rebuild_index import rebuild_index
+    from gateway.local_work import do_here, local_platform
     from gateway.places import place_at
-    from gateway.work import do_here, local_platform
     from storage.backup import bring_back
     from storage.records import projects
 
@@ -60,7 +60,7 @@ def migrate(project: Project = "default", as_json: Json = False) -> None:
     from flows.migration import prepare_bucket
     from flows.platform import Platform
     from flows.settings import load_settings
-    from gateway.work import running_storage
+    from gateway.local_work import running_storage
     from storage.format import FORMAT
 
     with running_storage():

@@ -37,7 +37,7 @@ def rebuild(project: Project = "default", as_json: Json = False) -> None:
     """Make the search index of a project again, from the bucket alone."""
     from flows.form import Form
     from flows.rebuild_index import rebuild_index
-    from gateway.work import do_here
+    from gateway.local_work import do_here
 
     with progress_bar() as progress:
         report = do_here(project, Form(), lambda job, _: rebuild_index(job), progress)
@@ -59,8 +59,8 @@ def verify(
 
     from flows.repair import repair_project
     from flows.verify import Inspection, VerifyReport, verify_project
+    from gateway.local_work import do_here
     from gateway.places import place_at
-    from gateway.work import do_here
 
     work = verify_project
     if repair or source:
@@ -85,7 +85,8 @@ def gc(
 
     from flows.collect_garbage import Collection, collect_garbage
     from flows.in_use import artifacts_in_use
-    from gateway.work import do_here, prefect_client_settings
+    from gateway.local_work import do_here
+    from gateway.work import prefect_client_settings
     from storage.garbage import GarbageReport
 
     form = filled(Collection, grace_hours=grace, project=project)
@@ -107,7 +108,7 @@ def retain(
 ) -> None:
     """Remove artifacts whose label says that their time is over (configs/retention.yaml); what is on hold stays."""
     from flows.retain import RetainReport, Retention, apply_retention
-    from gateway.work import do_here
+    from gateway.local_work import do_here
 
     with progress_bar() as progress:
         found = do_here(

@@ -97,7 +97,9 @@ class Client:
             raise WrongInput("The client needs the address of a gateway, and a token of `triptych token create`.")
         headers = {"Authorization": f"Bearer {token}"}
         parameters = {"project": project} if project else None
-        self._http = httpx.Client(base_url=url, headers=headers, params=parameters, timeout=_TIMEOUT)
+        # To read the machine's certificates takes longer than to ask a gateway on this machine.
+        secure = url.startswith("https://")
+        self._http = httpx.Client(base_url=url, headers=headers, params=parameters, timeout=_TIMEOUT, verify=secure)
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +110,13 @@ class Client:
     def close(self) -> None:
         """Let go of the connections."""
         self._http.close()
+
+    def answers(self) -> bool:
+        """Whether the gateway is there."""
+        try:
+            return self._http.get("/health", timeout=3).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def search(
         self,

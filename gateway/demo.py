@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from flows.content_forms import Query
 from flows.platform import Space, open_platform
-from flows.search import Query
 from flows.settings import ROOT
 from gateway import stack
 from gateway.stack_commands import SIGN_IN

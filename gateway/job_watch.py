@@ -19,9 +19,17 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 
+from flows.settings import Settings
 from gateway.errors import NotReachable
+from gateway.work import prefect_settings
+from workers.news import News
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS, _LISTENING_POLL_SECONDS = 0.25, 1.0
+"""Between two looks, without and with the server's news of runs. Every question takes the server 10 to 20 ms."""
+_COMMIT_SECONDS = 0.1
+"""The server tells of a state a moment before it can be read."""
+_PROGRESS_SECONDS = 0.5
+"""Flows tell their progress no more often."""
 _PATIENCE_SECONDS = 30.0
 _AT_ONCE = 200
 _LOG = logging.getLogger("uvicorn.error")
@@ -47,22 +55,29 @@ class Sight:
 class Watch:
     """Follows runs for as long as anybody wants to know."""
 
-    def __init__(self, client: PrefectClient) -> None:
+    def __init__(self, client: PrefectClient, settings: Settings) -> None:
         self._client = client
+        self._settings = settings
         self._followers: Counter[UUID] = Counter()
         self._seen: dict[UUID, Sight] = {}
         self._looked = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._answered = time.monotonic()
+        self._news = News()
+        self._told = asyncio.Event()
+        self._progress: dict[UUID, float] = {}
+        self._progress_read = 0.0
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Looks while the context lasts."""
-        task = asyncio.create_task(self._look_on())
+        with prefect_settings(self._settings):
+            tasks = [asyncio.create_task(self._look_on()), asyncio.create_task(self._news.follow(self._heard))]
         try:
             yield
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def follow(self, run_id: UUID) -> AsyncIterator[Sight]:
         """The run as it is, and whenever it has changed, until it ended. Raises NotReachable."""
@@ -70,6 +85,7 @@ class Watch:
             self._answered = time.monotonic()
         self._followers[run_id] += 1
         self._wanted.set()
+        self._told.set()
         last: Sight | None = None
         try:
             while last is None or not last.is_final:
@@ -96,30 +112,66 @@ class Watch:
             self._wanted.clear()
 
     async def _look_on(self) -> None:
+        was_told = False
         while True:
             await self._wanted.wait()
-            wanted = list(self._followers)
             try:
-                for start in range(0, len(wanted), _AT_ONCE):
-                    self._seen.update(await look(self._client, wanted[start : start + _AT_ONCE]))
+                await self._look_once(list(self._followers))
                 self._answered = time.monotonic()
             except (httpx.HTTPError, OSError) as error:
                 _LOG.warning("the Prefect server does not answer: %s", error)
             async with self._looked:
                 self._looked.notify_all()
-            await asyncio.sleep(_POLL_SECONDS)
+            was_told = await self._pause(was_told)
+
+    async def _pause(self, was_told: bool) -> bool:
+        """Until a followed run has news, or for as long as one can do without; whether there was any."""
+        seconds = _LISTENING_POLL_SECONDS if self._news.listening else _POLL_SECONDS
+        try:
+            await asyncio.wait_for(self._told.wait(), _COMMIT_SECONDS if was_told else seconds)
+        except TimeoutError:
+            return False
+        self._told.clear()
+        return True
+
+    def _heard(self, _state: str, run: str) -> None:
+        if UUID(run) in self._followers:
+            self._told.set()
+
+    async def _look_once(self, wanted: list[UUID]) -> None:
+        if time.monotonic() - self._progress_read >= _PROGRESS_SECONDS:
+            self._progress_read = time.monotonic()
+            self._progress = {}
+            for some in _portions(wanted):
+                self._progress |= await read_progress(self._client, some)
+        for some in _portions(wanted):
+            runs = await self._client.read_flow_runs(flow_run_filter=_these(some), limit=len(some))
+            self._seen |= {run.id: Sight(run, self._progress.get(run.id, 0.0)) for run in runs}
 
 
 async def look(client: PrefectClient, run_ids: list[UUID]) -> dict[UUID, Sight]:
     """The runs and their progress."""
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=run_ids))
-    runs = await client.read_flow_runs(flow_run_filter=wanted, limit=len(run_ids))
+    runs = await client.read_flow_runs(flow_run_filter=_these(run_ids), limit=len(run_ids))
+    progress = await read_progress(client, run_ids)
+    return {run.id: Sight(run, progress.get(run.id, 0.0)) for run in runs}
+
+
+async def read_progress(client: PrefectClient, run_ids: list[UUID]) -> dict[UUID, float]:
+    """How far the runs are, from 0 to 1; those that told nothing are left out."""
     told = await client.read_artifacts(
-        artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["progress"])), flow_run_filter=wanted
+        artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["progress"])), flow_run_filter=_these(run_ids)
     )
     progress: dict[UUID, float] = {}
     for artifact in told:
         if artifact.flow_run_id:
-            share = float(str(artifact.data or 0)) / 100
+            share = min(float(str(artifact.data or 0)) / 100, 1.0)
             progress[artifact.flow_run_id] = max(progress.get(artifact.flow_run_id, 0.0), share)
-    return {run.id: Sight(run, min(progress.get(run.id, 0.0), 1.0)) for run in runs}
+    return progress
+
+
+def _these(run_ids: list[UUID]) -> FlowRunFilter:
+    return FlowRunFilter(id=FlowRunFilterId(any_=run_ids))
+
+
+def _portions(run_ids: list[UUID]) -> list[list[UUID]]:
+    return [run_ids[start : start + _AT_ONCE] for start in range(0, len(run_ids), _AT_ONCE)]

@@ -53,7 +53,7 @@ class Jobs:
         self._started = started
         self._client = client
         self._line = Line(client)
-        self._watch = Watch(client)
+        self._watch = Watch(client, platform.settings)
         self._deployments: dict[UUID, DeploymentResponse] = {}
         self._read = 0.0
 

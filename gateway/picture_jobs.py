@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from flows.generate_images import PictureOrder, requests_of
+from flows.content_forms import PictureOrder
+from flows.generate_images import requests_of
 from flows.job import local_job
 from flows.platform import Space
 from gateway.access import Caller

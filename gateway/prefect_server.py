@@ -74,6 +74,7 @@ def server_environment(home: Path, database: str, port: int, auth_string: str | 
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # The second UI asks a host outside, whatever the setting above says.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
         "DO_NOT_TRACK": "1",

@@ -1,65 +1,24 @@
-"""Getting work done for the command line: through Prefect deployments, or in this process."""
+"""Getting work done for the command line: by the gateway, or by Prefect itself where no gateway runs.
+
+What the gateway does needs neither Prefect nor numpy here, and they are not imported: a person waits for it.
+"""
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from getpass import getuser
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pydantic import BaseModel
-
-from flows.form import Form
-from flows.job import BY, Job, local_job
-from flows.platform import Platform, open_platform
-from flows.search import Query
-from flows.settings import Settings, default_home, load_settings
-from gateway import stack
+from flows.content_forms import Query
+from flows.settings import Settings, load_settings
 from gateway.client import Client
 from gateway.errors import NotReachable, RunDidNotComplete, WrongInput
-from gateway.http_server import answers
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-    from gateway.prefect_server import PrefectApi
-
-FormT = TypeVar("FormT", bound=Form)
 _POLL_SECONDS = 0.2
-
-
-@contextmanager
-def local_platform() -> Generator[Platform]:
-    """The platform for work in this process; S3 and Postgres are started for as long as it takes, if need be."""
-    with running_storage():
-        yield open_platform()
-
-
-@contextmanager
-def running_storage() -> Generator[None]:
-    """S3 and Postgres run as long as it takes; they are started if need be."""
-    home = default_home()
-    started = not any(part.running for part in stack.status(home).parts) and "TRIPTYCH_S3_ENDPOINT" not in os.environ
-    if started:
-        stack.up(home, storage_only=True)
-    try:
-        yield
-    finally:
-        if started:
-            stack.down(home)
-
-
-def do_here(
-    project: str, form: FormT, work: Callable[[Job, FormT], Awaitable[BaseModel]], progress: Callable[[float], None]
-) -> dict[str, Any]:
-    """The report of work that is done in this process."""
-    with local_platform() as platform:
-
-        async def run() -> BaseModel:
-            return await work(local_job(platform.space(project), progress), form)
-
-        return asyncio.run(run()).model_dump(mode="json")
 
 
 def search_at_gateway(form: Query) -> dict[str, Any] | None:
@@ -67,9 +26,9 @@ def search_at_gateway(form: Query) -> dict[str, Any] | None:
 
     Raises WrongInput for what the gateway refuses.
     """
-    if not _gateway_runs():
-        return None
-    with Client(project=form.project) as client:
+    with _gateway(form.project) as client:
+        if client is None:
+            return None
         hits = client.search(form.words, like=form.like, kinds=form.kinds, labels=form.labels, limit=form.limit)
     return {"hits": [hit.model_dump(mode="json") for hit in hits]}
 
@@ -78,16 +37,22 @@ def do_there(
     deployment: str, parameters: dict[str, Any], project: str, progress: Callable[[float], None]
 ) -> dict[str, Any]:
     """The report of a run of a deployment: as a job of the gateway where one runs, else straight from Prefect."""
-    if _gateway_runs():
-        with Client(project=project) as client:
+    with _gateway(project) as client:
+        if client is not None:
             return client.run(deployment, parameters, progress)
     with prefect_client_settings():
         return asyncio.run(_run(deployment, parameters, project, progress))
 
 
-def _gateway_runs() -> bool:
+@contextmanager
+def _gateway(project: str) -> Generator[Client | None]:
+    """A client of the gateway; None where none runs."""
     settings = load_settings()
-    return bool(settings.gateway_url and settings.gateway_token and answers(settings.gateway_url))
+    if not settings.gateway_url or not settings.gateway_token:
+        yield None
+        return
+    with Client(settings.gateway_url, settings.gateway_token.get_secret_value(), project) as client:
+        yield client if client.answers() else None
 
 
 @contextmanager
@@ -97,10 +62,11 @@ def prefect_client_settings() -> Generator[None]:
 
     from gateway.prefect_server import REFUSED, api_of, healthy, refused
 
-    api = api_of(load_settings())
+    settings = load_settings()
+    api = api_of(settings)
     if not healthy(api.url):
         raise NotReachable("The Prefect server does not answer: start the stack with `triptych up`, or use --local.")
-    with _prefect_settings(api):
+    with prefect_settings(settings):
         try:
             yield
         except PrefectHTTPStatusError as error:
@@ -114,18 +80,20 @@ async def prefect_client(settings: Settings) -> AsyncGenerator["PrefectClient"]:
     """A client of the server that the settings name, which need not answer yet. Raises NotReachable."""
     from prefect.client.orchestration import get_client
 
-    from gateway.prefect_server import api_of
-
-    with _prefect_settings(api_of(settings)):
+    with prefect_settings(settings):
         client = get_client()
     async with client:
         yield client
 
 
 @contextmanager
-def _prefect_settings(api: "PrefectApi") -> Generator[None]:
+def prefect_settings(settings: Settings) -> Generator[None]:
+    """What begins within it talks to the server that the settings name. Raises NotReachable when they name none."""
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
+    from gateway.prefect_server import api_of
+
+    api = api_of(settings)
     # Prefect read its environment when it was imported.
     ours = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
     with temporary_settings({setting: value for setting, value in ours.items() if value}):
@@ -169,6 +137,8 @@ async def _run(
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+    from flows.job import BY
+    from flows.platform import open_platform
     from flows.prefect_job import fetch_report
 
     async with get_client() as client:

@@ -38,6 +38,7 @@ class WarmOptions(BaseSettings):
     recycle_megabytes: int = Field(default=0, ge=0, description="… or when it holds more memory after a run; 0: never.")
     memory_megabytes: int = Field(default=0, ge=0, description="… or at once, with its run, past this; 0: never.")
     watch_seconds: float = Field(default=1.0, gt=0, description="How often runs in hand are looked up for a cancel.")
+    listen: bool = Field(default=True, description="Look for runs when the server tells of one; not for SQLite.")
     patience_seconds: float = Field(default=10.0, ge=0, description="How long loaded models may go ahead of others.")
     model_tag: str = Field(default="model:", description="A tag with this prefix names the model of a run …")
     model_parameters: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -19,6 +19,7 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from workers.identity import Infrastructure, parse_infrastructure, started_at
 from workers.job import WarmProcessJobConfiguration, WarmProcessVariables
 from workers.memory_watch import watch_memory
+from workers.news import News
 from workers.options import WarmOptions
 from workers.order import Turns
 from workers.queues import Queues
@@ -31,7 +32,11 @@ from workers.sweep import sweep
 from workers.tasks import Tasks
 from workers.watch import watch
 
-_BUSY_POLL_SECONDS = 2.0
+_BUSY_POLL_SECONDS, _LISTENING_POLL_SECONDS = 2.0, 1.0
+_WAITING = frozenset({"Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming"})
+"""The states, by name, in which a run can be taken."""
+_COMMIT_SECONDS = 0.1
+"""The server tells of a run a moment before it can be read."""
 _LAST_REPORTS_SECONDS = 5.0
 _LABELS_AFTER_SECONDS = 1.0  # they are for people to look at, and do not compete with the start of the run
 
@@ -60,6 +65,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         self._flows: dict[UUID, APIFlow] = {}
         self._tasks = Tasks(self._logger)
         self._showing = Showing(self.options, self.status)
+        self._news = News()
+        self._told = asyncio.Event()
         self._polling = asyncio.Lock()
         self._polled_at = 0.0
         self._stopping = False
@@ -71,6 +78,9 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             self._tasks.start(slot.keep())
         self._tasks.start(sweep(self.client, self._work_pool_name, self.options, self._logger))
         self._tasks.start(watch(self.client, self.runs, self.options.watch_seconds))
+        if self.options.listen:
+            self._tasks.start(self._news.follow(self._heard))
+            self._tasks.start(self._take_when_told())
         self._tasks.start(watch_memory(self.slots, self.options.memory_megabytes))
         await self._showing.start(self.client, self._tasks, self._logger)
 
@@ -96,16 +106,19 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
                 raise
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        """Fill the free slots with the runs whose turn it is."""
+        """Fill the free slots with the runs whose turn it is; called again and again."""
+        self._last_polled_time = prefect.types._datetime.now("UTC")
+        pause = _LISTENING_POLL_SECONDS if self._news.listening else 0.0
+        if not any(slot.idle for slot in self.slots):
+            pause = _BUSY_POLL_SECONDS
+        return await self._poll() if time.monotonic() - self._polled_at >= pause else []
+
+    async def _poll(self) -> list[FlowRun]:
         async with self._polling:
-            self._last_polled_time = prefect.types._datetime.now("UTC")
             idle = {slot.name: slot for slot in self.slots if slot.idle}
-            now = time.monotonic()
             if self._stopping or not self._has_successfully_synced:
                 return []
-            if not idle and now - self._polled_at < _BUSY_POLL_SECONDS:
-                return []
-            self._polled_at = now
+            self._polled_at = time.monotonic()
             try:
                 found = await self._get_scheduled_flow_runs()
                 pairs = await self.queues.pair(self.client, self._work_pool_name, self._new(found), idle)
@@ -242,6 +255,20 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         while self._submitting_flow_run_ids and time.monotonic() < deadline:  # noqa: ASYNC110 - seldom, and short
             await asyncio.sleep(0.05)
 
-    async def _poll_now(self) -> None:
+    async def _poll_now(self) -> list[FlowRun]:
         with suppress(httpx.HTTPError):
-            await self.get_and_submit_flow_runs()
+            return await self._poll()
+        return []
+
+    def _heard(self, state: str, _run: str) -> None:
+        if state in _WAITING:
+            self._told.set()
+
+    async def _take_when_told(self) -> None:
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            # A slot that becomes free looks for itself.
+            if any(slot.idle for slot in self.slots) and not await self._poll_now():
+                await asyncio.sleep(_COMMIT_SECONDS)
+                await self._poll_now()

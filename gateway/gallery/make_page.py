@@ -10,8 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ValidationError
 
+from flows.content_forms import Size
 from flows.errors import EXPECTED
-from flows.generate_images import Size, requests_of
+from flows.generate_images import requests_of
 from flows.job import local_job
 from flows.platform import Space
 from flows.subjects import subject

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.generate_images import PictureOrder
+from flows.content_forms import PictureOrder
 from flows.platform import Space
 from flows.subjects import subject
 from modalities.generation import defaults_for

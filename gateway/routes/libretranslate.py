@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.content_forms import Text
 from flows.platform import Space
-from flows.translate_text import Text
 from gateway.access import Caller, Maker, Viewer
 from gateway.errors import WrongInput
 from gateway.fields import fields_of

@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 
-from flows.transcribe_audio import Recording, TranscriptReport
+from flows.content_forms import Recording
+from flows.transcribe_audio import TranscriptReport
 from gateway.access import Caller, Maker
 from gateway.forms import filled
 from gateway.openai_names import model_named

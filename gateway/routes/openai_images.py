@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 
-from flows.generate_images import PictureOrder
+from flows.content_forms import PictureOrder
 from gateway.access import Caller, Maker
 from gateway.errors import WrongInput
 from gateway.forms import filled

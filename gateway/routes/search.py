@@ -6,8 +6,9 @@ from fastapi import APIRouter, Form, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.content_forms import Query
 from flows.job import local_job
-from flows.search import Query, SearchReport, find
+from flows.search import SearchReport, find
 from gateway.access import Viewer
 from gateway.taking_in import brought
 from storage.labels import Label

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.generate_images import PictureOrder, make_pictures
+from flows.content_forms import PictureOrder, Query
+from flows.generate_images import make_pictures
 from flows.ingest import store_file
 from flows.job import Job
-from flows.search import Query, find
+from flows.search import find
 from modalities.errors import ModalityError, UnknownModel
 from storage.errors import ArtifactNotFound
 

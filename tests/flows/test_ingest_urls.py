@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.content_forms import Addresses
 from flows.errors import AddressRefused, NotFetched
 from flows.fetching import Fetcher, checked_url, is_public, resolve
-from flows.ingest_urls import Addresses, take_in_urls
+from flows.ingest_urls import take_in_urls
 from flows.job import Job
 from gateway.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from storage.errors import TooLarge

@@ -10,9 +10,10 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from flows.content_forms import Query
 from flows.ingest import ingest_files
 from flows.job import Job
-from flows.search import Query, find
+from flows.search import find
 from flows.showing import ingest_page, plain, transcript_page
 from gateway.demo import Demo, _page
 from gateway.stack import StackStatus

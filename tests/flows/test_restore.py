@@ -8,12 +8,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
+from flows.content_forms import Query
 from flows.ingest import ingest_files
 from flows.job import Job, local_job
 from flows.labelling import relabel
 from flows.platform import Platform
 from flows.rebuild_index import rebuild_index
-from flows.search import Query, find
+from flows.search import find
 from flows.settings import Settings
 from flows.verify import Inspection, verify_project
 from gateway.uploads import upload

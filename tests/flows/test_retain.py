@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.content_forms import Query
 from flows.ingest import ingest_files
 from flows.job import Job, local_job
 from flows.labelling import relabel
 from flows.platform import Platform
 from flows.retain import RetainReport, WrongRules, apply_retention, read_rules
-from flows.search import Query, find
+from flows.search import find
 from flows.settings import Settings
 from flows.verify import Inspection, verify_project
 from storage.garbage import collect

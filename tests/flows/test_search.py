@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.content_forms import Query
 from flows.errors import NothingToDo
 from flows.ingest import bring_along, ingest_files
 from flows.job import Job, local_job
 from flows.platform import Platform
 from flows.rebuild_index import rebuild_index
-from flows.search import Query, find
+from flows.search import find
 from storage.errors import ArtifactNotFound
 
 LIBRARY = "searched"

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.content_forms import Recording, Text
 from flows.errors import NothingToDo
 from flows.ingest import bring_along, store_file
 from flows.job import Job
 from flows.subtitle_media import SubtitleOrder, subtitle
-from flows.transcribe_audio import Recording, transcribe
-from flows.translate_text import Text, translate
+from flows.transcribe_audio import transcribe
+from flows.translate_text import translate
 from modalities.errors import ModalityError
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.content_forms import Query
 from flows.generate_images import generate_images
 from flows.ingest import bring_along, ingest
 from flows.job import local_job
 from flows.platform import open_platform
-from flows.search import Query, find
+from flows.search import find
 from flows.settings import Settings, load_settings
 from gateway import prefect_server, stack
 from gateway.uploads import upload

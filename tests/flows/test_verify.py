@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from flows.content_forms import Query
 from flows.ingest import ingest_files
 from flows.job import Job, local_job
 from flows.labelling import relabel
 from flows.platform import Platform
 from flows.rebuild_index import rebuild_index
 from flows.repair import repair_project
-from flows.search import Query, find
+from flows.search import find
 from flows.verify import Inspection, verify_project
 from gateway.uploads import upload
 from storage.bucket import Bucket

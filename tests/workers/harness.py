@@ -187,7 +187,7 @@ def lines(path: Path) -> list[str]:
 
 
 @contextmanager
-def running_worker(pool: Pool, folder: Path, **options: str) -> Generator[Worker]:
+def running_worker(pool: Pool, folder: Path, *, query_seconds: str | None = None, **options: str) -> Generator[Worker]:
     """`prefect worker start`, ready to take runs; stopped politely at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "status.json").unlink(missing_ok=True)
@@ -197,6 +197,8 @@ def running_worker(pool: Pool, folder: Path, **options: str) -> Generator[Worker
         "TOLD": str(folder / "told"),
         "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}",
     }
+    if query_seconds:
+        known["PREFECT_WORKER_QUERY_SECONDS"] = query_seconds
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool.name, "--type", pool.kind]
     with (folder / "worker.log").open("ab") as output:
         process = subprocess.Popen(

@@ -11,7 +11,7 @@ from tests.workers.harness import Pool, lines, own_server, running_worker
 def test_a_server_on_sqlite_is_served_and_its_cancels_are_heard(tmp_path: Path) -> None:
     with own_server(tmp_path, sqlite=True) as server:
         own = Pool(server)
-        with running_worker(own, tmp_path / "worker", slots="cpu:2") as worker:
+        with running_worker(own, tmp_path / "worker", slots="cpu:2", listen="false") as worker:
             runs = [own.start("with_model", path=tmp_path / "out") for _ in range(6)]
             long = own.start("sleep", path=tmp_path / "long", seconds=120)
             assert {own.end(run, 120) for run in runs} == {"COMPLETED"}

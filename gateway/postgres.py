@@ -1,5 +1,6 @@
-"""The embedded PostgreSQL with pgvector: on a port of 127.0.0.1, behind a password.
+"""The embedded PostgreSQL with pgvector: on a port of 127.0.0.1, behind passwords.
 
+Each database belongs to a role of its name, which can do nothing elsewhere; the superuser is for this module alone.
 The server refuses to run as root. There, its files belong to a system user of its own, and the folders above them are
 opened for passing through, not for reading.
 """
@@ -8,6 +9,7 @@ import os
 import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -21,16 +23,36 @@ from gateway.processes import clean_environment, start_process, wait_until
 NAME = "postgres"
 DATABASES = ("triptych", "prefect")
 _BOOT_SECONDS = 60.0
+_MADE_BY_SUPERUSER = """
+with made as (
+    select 'table' as kind, oid, oid::regclass::text as item, relnamespace as place, relowner as owner
+    from pg_class where relkind in ('r', 'p', 'v', 'm')
+    union all
+    select 'type', oid, oid::regtype::text, typnamespace, typowner from pg_type where typtype in ('e', 'd')
+    union all
+    select 'routine', oid, oid::regprocedure::text, pronamespace, proowner from pg_proc where prokind in ('f', 'p'))
+select kind, item from made
+where place = 'public'::regnamespace and owner = 'postgres'::regrole
+    and not exists (select 1 from pg_depend where objid = made.oid and deptype = 'e')
+"""
+"""What is no part of an extension, with its quoted name."""
 _SYSTEM_USER = "embedded_postgres"
 
 
-def dsn(port: int, password: str, database: str, scheme: str = "postgresql") -> str:
+_SUPERUSER = "postgres"
+
+
+def dsn(port: int, password: str, database: str, scheme: str = "postgresql", *, user: str = _SUPERUSER) -> str:
     """The address of a database, credentials included."""
-    return f"{scheme}://postgres:{quote(password, safe='')}@127.0.0.1:{port}/{database}"
+    return f"{scheme}://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{database}"
 
 
-def start_postgres(home: Path, *, port: int, password: str) -> None:
-    """Start the server, at the first time with new databases, and wait until it answers a query."""
+def start_postgres(home: Path, *, port: int, password: str, owners: Mapping[str, str] | None = None) -> None:
+    """Start the server, at the first time with new databases, and wait until it answers a query.
+
+    `owners` has the passwords of the roles to which the databases of their names belong; without one, a database is the
+    superuser's, whose password is `password`.
+    """
     data = home / "data" / "postgres"
     data.mkdir(parents=True, exist_ok=True)
     programs = _programs()
@@ -47,6 +69,8 @@ def start_postgres(home: Path, *, port: int, password: str) -> None:
     start_process(home, NAME, command, clean_environment({}), data)
     wait_until(home, NAME, lambda: answers(dsn(port, password, "postgres")), _BOOT_SECONDS)
     _create_databases(port, password)
+    for name, secret in (owners or {}).items():
+        _give(port, password, name, secret)
 
 
 def answers(address: str) -> bool:
@@ -65,6 +89,22 @@ def _create_databases(port: int, password: str) -> None:
         for name in DATABASES:
             if name not in existing:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+def _give(port: int, password: str, name: str, secret: str) -> None:
+    """A database, and what an earlier version made in it as the superuser, to the role of its name."""
+    with psycopg.connect(dsn(port, password, name), autocommit=True) as connection:
+        known = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
+        role = {"role": sql.Identifier(name), "secret": sql.Literal(secret)}
+        verb = sql.SQL("alter role" if known else "create role")
+        connection.execute(sql.SQL("{verb} {role} login password {secret}").format(verb=verb, **role))
+        connection.execute(sql.SQL("revoke all on database {role} from public").format(**role))
+        connection.execute(sql.SQL("alter database {role} owner to {role}").format(**role))
+        connection.execute(sql.SQL("alter schema public owner to {role}").format(**role))
+        connection.execute("create extension if not exists vector")  # which no other role may
+        for kind, item in connection.execute(_MADE_BY_SUPERUSER).fetchall():
+            moved = sql.SQL("alter {} {} owner to {}").format(sql.SQL(kind), sql.SQL(item), role["role"])
+            connection.execute(moved)
 
 
 def _initialise(data: Path, programs: Path, password: str, user: list[str]) -> None:

@@ -166,7 +166,12 @@ def _up_postgres(home: Path, held: StackFile, settings: Settings, report: Report
     with _one_starts(home, postgres.NAME) as is_missing:
         if is_missing:
             report("starting Postgres")
-            postgres.start_postgres(home, port=held.port("postgres.port"), password=held.password)
+            postgres.start_postgres(
+                home,
+                port=held.port("postgres.port"),
+                password=held.postgres_password,
+                owners=held.database_owners(),
+            )
 
 
 def _up_prefect(home: Path, held: StackFile, settings: Settings, report: Report) -> None:
@@ -192,10 +197,12 @@ def _up_server(home: Path, held: StackFile, settings: Settings, report: Report) 
         if not is_missing:
             return
         report("starting the Prefect server")
-        database = postgres.dsn(held.port("postgres.port"), held.password, "prefect", "postgresql+asyncpg")
-        auth_string = held.values["TRIPTYCH_PREFECT_AUTH_STRING"]
         prefect_server.start_server(
-            home, ROOT, database=database, port=held.port("prefect.port"), auth_string=auth_string
+            home,
+            ROOT,
+            database=held.dsn("prefect", "postgresql+asyncpg"),
+            port=held.port("prefect.port"),
+            auth_string=held.values["TRIPTYCH_PREFECT_AUTH_STRING"],
         )
 
 

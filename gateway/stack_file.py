@@ -50,8 +50,18 @@ class StackFile:
         }
 
     @property
-    def password(self) -> str:
+    def postgres_password(self) -> str:
+        """The superuser's, which no worker and no server knows."""
         return self.values["TRIPTYCH_STACK_POSTGRES_PASSWORD"]
+
+    def database_owners(self) -> dict[str, str]:
+        """The passwords of the roles to which the databases of their names belong."""
+        return {name: self.values[_owner_variable(name)] for name in postgres.DATABASES}
+
+    def dsn(self, database: str, scheme: str = "postgresql") -> str:
+        """The address of a database, as its owner."""
+        password = self.database_owners()[database]
+        return postgres.dsn(self.port("postgres.port"), password, database, scheme, user=database)
 
 
 def remember(home: Path) -> StackFile:
@@ -63,6 +73,8 @@ def remember(home: Path) -> StackFile:
         values.setdefault(_s3_variable(role, "ACCESS"), secrets.token_hex(10))
         values.setdefault(_s3_variable(role, "SECRET"), secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_POSTGRES_PASSWORD", secrets.token_hex(24))
+    for name in postgres.DATABASES:
+        values.setdefault(_owner_variable(name), secrets.token_hex(24))
     values.setdefault("TRIPTYCH_STACK_TOKEN", secrets.token_hex(24))
     values.setdefault("TRIPTYCH_METRICS_TOKEN", secrets.token_urlsafe(32))
     values.setdefault("TRIPTYCH_GATEWAY_TOKEN", secrets.token_urlsafe(32))
@@ -80,7 +92,7 @@ def remember(home: Path) -> StackFile:
             _choose_ports(values, names)
     held = StackFile(values)
     values["TRIPTYCH_S3_ENDPOINT"] = f"127.0.0.1:{held.port('s3.port')}"
-    values["TRIPTYCH_POSTGRES_DSN"] = postgres.dsn(held.port("postgres.port"), held.password, "triptych")
+    values["TRIPTYCH_POSTGRES_DSN"] = held.dsn("triptych")
     values["TRIPTYCH_PREFECT_API_URL"] = f"http://127.0.0.1:{held.port('prefect.port')}/api"
     values["TRIPTYCH_GATEWAY_URL"] = f"http://127.0.0.1:{held.port('gateway.port')}"
     _write(home, values)
@@ -97,6 +109,10 @@ def _choose_ports(values: dict[str, str], names: tuple[str, ...]) -> None:
 
 def _s3_variable(role: Role, kind: str) -> str:
     return f"TRIPTYCH_STACK_S3_{role.upper()}_{kind}_KEY"
+
+
+def _owner_variable(database: str) -> str:
+    return f"TRIPTYCH_STACK_POSTGRES_{database.upper()}_PASSWORD"
 
 
 def _variable(name: str) -> str:

@@ -55,10 +55,16 @@ class Refs:
             if etag is None:
                 return self._bucket.create(key, data, media_type="application/json")
             self._bucket.replace(key, data, etag=etag)
-        except Conflict:
-            # A retried request can lose against itself.
-            return self._bucket.get(key) == data
+        except (Conflict, ObjectNotFound):
+            return self._holds(key, data)
         return True
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        """Whether our write is there after all: a retried request can lose against itself."""
+        try:
+            return self._bucket.get(key) == data
+        except ObjectNotFound:  # somebody removed the reference meanwhile
+            return False
 
     def _read(self, name: str) -> tuple[Any | None, str | None]:
         try:

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from flows.settings import Settings
 from gateway import prefect_server, seaweed
 from gateway.processes import clean_environment, free_ports, start_process, stop_process, wait_until
+from gateway.stack_file import StackFile, read_stack_file
 from storage.bucket import Bucket
 from workers.options import WarmOptions
 
@@ -425,8 +426,7 @@ def test_deploy_says_at_once_what_time_does_not_cure(settings: Settings) -> None
 @pytest.mark.timeout(400)
 def test_deploy_prepares_pools_queues_and_deployments_and_can_run_again(settings: Settings, tmp_path: Path) -> None:
     [port] = free_ports(1)
-    database = settings.postgres_dsn.get_secret_value().replace("postgresql://", "postgresql+asyncpg://")
-    database = database.removesuffix("/triptych") + "/prefect"
+    database = StackFile(read_stack_file(settings.home)).dsn("prefect", "postgresql+asyncpg")
     try:
         prefect_server.start_server(tmp_path, ROOT, database=database, port=port, auth_string="prefects:password")
         api = prefect_server.PrefectApi(f"http://127.0.0.1:{port}/api", SecretStr("prefects:password"))

@@ -17,6 +17,8 @@ from flows.rebuild_index import rebuild_index
 from flows.search import find
 from flows.settings import Settings
 from flows.verify import Inspection, verify_project
+from gateway import postgres
+from gateway.stack_file import StackFile, read_stack_file
 from gateway.uploads import upload
 from storage.backup import back_up, bring_back
 from storage.bucket import Bucket
@@ -33,7 +35,8 @@ def new_platform(settings: Settings, new_bucket: Callable[[], Bucket]) -> Callab
     """A platform on an empty bucket and an empty database."""
 
     def build(name: str) -> Platform:
-        dsn = settings.postgres_dsn.get_secret_value()
+        held = StackFile(read_stack_file(settings.home))
+        dsn = postgres.dsn(held.port("postgres.port"), held.postgres_password, "postgres")
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(f"drop database if exists {name} with (force)")  # pyright: ignore[reportArgumentType]
             connection.execute(f"create database {name}")  # pyright: ignore[reportArgumentType]

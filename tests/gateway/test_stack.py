@@ -52,7 +52,6 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
     dsn = settings.postgres_dsn.get_secret_value()
     bucket_of(settings).put("tmp/kept", b"kept")
     with psycopg.connect(dsn) as connection:
-        connection.execute("create extension vector")
         connection.execute("create table kept as select '[1,2]'::vector as v")
     alive = processes_of(home)
     assert addresses(up(home, storage_only=True)) == addresses(first)

@@ -190,3 +190,18 @@ def test_a_reference_counts_right_when_two_change_it(store: ArtifactStore, bucke
     assert refs.get("counter") == 6
     with pytest.raises(InvalidName):
         refs.get("../x")
+
+
+def test_a_reference_that_is_removed_while_it_changes_is_made_anew(store: ArtifactStore, bucket: Bucket) -> None:
+    refs = Refs(bucket, store.project)
+    refs.update("fleeting", lambda _: 1)
+    seen: list[object] = []
+
+    def change(value: object) -> int:
+        if not seen:
+            refs.remove("fleeting")
+        seen.append(value)
+        return 2
+
+    assert refs.update("fleeting", change) == 2
+    assert (seen, refs.get("fleeting")) == ([1, None], 2)

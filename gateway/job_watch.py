@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.settings import Settings
 from gateway.errors import NotReachable
 from gateway.work import prefect_settings
-from workers.news import News
+from workers.news import News, RunNews
 
 _POLL_SECONDS, _LISTENING_POLL_SECONDS = 0.25, 1.0
 """Between two looks, without and with the server's news of runs. Every question takes the server 10 to 20 ms."""
@@ -134,8 +134,8 @@ class Watch:
         self._told.clear()
         return True
 
-    def _heard(self, _state: str, run: str) -> None:
-        if UUID(run) in self._followers:
+    def _heard(self, news: RunNews) -> None:
+        if UUID(news.run) in self._followers:
             self._told.set()
 
     async def _look_once(self, wanted: list[UUID]) -> None:

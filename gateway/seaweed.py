@@ -28,7 +28,7 @@ PORTS = (
     "filer.port.grpc",
     "admin.port",
 )
-_TOKENS = (
+TOKENS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
     "WEED_JWT_FILER_SIGNING_KEY",
@@ -69,13 +69,13 @@ def start_seaweed(
         *(f"-{part}.concurrentUploadLimitMB=64" for part in ("s3", "filer", "volume")),
         f"-s3.config={known}",
     ]
-    told = {"GOMEMLIMIT": "512MiB"} | dict.fromkeys(_TOKENS, token) | _mutual_tls(certificates)
+    told = {"GOMEMLIMIT": "512MiB"} | dict.fromkeys(TOKENS, token) | mutual_tls(certificates)
     environment = clean_environment(told)
     start_process(home, NAME, command, environment, data)
     wait_until(home, NAME, lambda: answers(bucket), _BOOT_SECONDS)
 
 
-def _mutual_tls(folder: Path) -> dict[str, str]:
+def mutual_tls(folder: Path) -> dict[str, str]:
     """The settings by which the parts ask each other for certificates."""
     authority, certificate, key = (str(folder / name) for name in (AUTHORITY, CERTIFICATE, KEY))
     told = {"WEED_GRPC_CA": authority}

@@ -5,6 +5,7 @@ News can be lost, as when the server restarts: they say when to look, and whoeve
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
@@ -16,8 +17,17 @@ _AGAIN_SECONDS = 2.0
 _RUN = "prefect.flow-run."
 _LOGGER = get_logger("workers.news")
 
-Heard = Callable[[str, str], None]
-"""Told the name of a run's new state, and the run's id."""
+
+@dataclass(frozen=True)
+class RunNews:
+    """A run has a new state, or is alive: then `state_type` is empty. `work_pool` is None where no pool is named."""
+
+    run: str
+    state_type: str
+    work_pool: str | None
+
+
+Heard = Callable[[RunNews], None]
 
 
 class News:
@@ -42,8 +52,10 @@ class News:
         async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
             self.listening = True
             async for event in events:
-                heard(*_read(event))
+                heard(_read(event))
 
 
-def _read(event: Event) -> tuple[str, str]:
-    return event.event.removeprefix(_RUN), event.resource.id.rsplit(".", 1)[-1]
+def _read(event: Event) -> RunNews:
+    pools = [related.name for related in event.related if related.role == "work-pool"]
+    run = event.resource.id.removeprefix(_RUN)
+    return RunNews(run, event.resource.get("prefect.state-type") or "", pools[0] if pools else None)

@@ -19,7 +19,7 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from workers.identity import Infrastructure, parse_infrastructure, started_at
 from workers.job import WarmProcessJobConfiguration, WarmProcessVariables
 from workers.memory_watch import watch_memory
-from workers.news import News
+from workers.news import News, RunNews
 from workers.options import WarmOptions
 from workers.order import Turns
 from workers.queues import Queues
@@ -33,8 +33,6 @@ from workers.tasks import Tasks
 from workers.watch import watch
 
 _BUSY_POLL_SECONDS, _LISTENING_POLL_SECONDS = 2.0, 1.0
-_WAITING = frozenset({"Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming"})
-"""The states, by name, in which a run can be taken."""
 _COMMIT_SECONDS = 0.1
 """The server tells of a run a moment before it can be read."""
 _LAST_REPORTS_SECONDS = 5.0
@@ -260,8 +258,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             return await self._poll()
         return []
 
-    def _heard(self, state: str, _run: str) -> None:
-        if state in _WAITING:
+    def _heard(self, news: RunNews) -> None:
+        if news.state_type == "SCHEDULED" and news.work_pool in (None, self._work_pool_name):
             self._told.set()
 
     async def _take_when_told(self) -> None:

@@ -20,6 +20,7 @@ from gateway import prefect_server, seaweed
 from gateway.processes import clean_environment, free_ports, start_process, stop_process, wait_until
 from gateway.stack_file import StackFile, read_stack_file
 from storage.bucket import Bucket
+from storage.errors import StorageRefused
 from workers.options import WarmOptions
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8").replace("\\\n",
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 GPU: dict[str, Any] = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text(encoding="utf-8"))["services"]
-OURS = {"prefect", "deploy", "worker-cpu", "worker-gpu", "gateway"}
+OURS = {"s3-secrets", "prefect", "deploy", "worker-cpu", "worker-gpu", "gateway"}
 KUSTOMIZATION = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))
 MANIFESTS: list[dict[str, Any]] = [
     document
@@ -105,7 +106,7 @@ def test_the_images_hold_the_code_the_models_and_nothing_else() -> None:
     needed = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     needed |= models | {"configs", "pyproject.toml", project["project"]["readme"], "requirements.lock"}
     assert next(line for line in ignore if line and not line.startswith("#")) == "*"
-    assert set(ALLOWED) == needed | {"docker/deploy.py"}
+    assert set(ALLOWED) == needed | {"docker/deploy.py", "docker/s3_secrets.py"}
     assert {entry for entry in ALLOWED if not (ROOT / entry).exists()} <= models
 
 
@@ -330,14 +331,8 @@ def test_every_name_in_an_environment_means_something_to_somebody() -> None:
     ours = {f"TRIPTYCH_{field.upper()}" for field in Settings.model_fields}
     warm = {f"WARM_PROCESS_{field.upper()}" for field in WarmOptions.model_fields}
     prefects = set(_get_settings_fields(PrefectSettings)) | {"DO_NOT_TRACK"}
-    servers = {
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "GOMEMLIMIT",
-        "POSTGRES_PASSWORD",
-        "POSTGRES_DB",
-        *seaweed._TOKENS,
-    }
+    servers = {"GOMEMLIMIT", "POSTGRES_PASSWORD", "POSTGRES_DB", *seaweed.TOKENS, *seaweed.mutual_tls(Path())}
+    servers |= {name for name in SECRETS if name.startswith("TRIPTYCH_S3_")}
     libraries = {"PGPASSWORD", "HF_HOME", "TOKENIZERS_PARALLELISM", "OMP_WAIT_POLICY", "LD_LIBRARY_PATH", "HOME"}
     for container, told in (environments() | {"image": image_environment()}).items():
         assert told.keys() - ours - warm - prefects - servers - libraries == set(), container
@@ -356,10 +351,13 @@ def test_what_a_platform_needs_is_set_and_hosts_are_services() -> None:
 
 def test_compose_and_kubernetes_run_the_same_images_with_the_same_commands() -> None:
     for name, service in SERVICES.items():
-        [container] = pod(WORKLOADS[name])["containers"]
+        within = pod(WORKLOADS["s3"])["initContainers"] if name == "s3-secrets" else pod(WORKLOADS[name])["containers"]
+        [container] = within
         merged = service | ({"image": GPU[name]["image"]} if name in GPU else {})
         assert container["image"] == merged["image"]
-        assert container.get("command") == (service.get("command") if name in OURS else None)
+        folder = {"/data": "/run/s3"} if name == "s3-secrets" else {}
+        command = [folder.get(word, word) for word in service.get("command", [])] or None
+        assert container.get("command") == (command if name in OURS else None)
         assert container.get("args") == (None if name in OURS else service["command"])
 
 
@@ -379,22 +377,81 @@ def test_files_and_commands_that_the_page_names_exist() -> None:
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
+def keys_of(role: str) -> tuple[str, str]:
+    return f"{role}-access-0123456789", f"{role}-secret-0123456789abcdef"
+
+
+def secrets_of_s3(folder: Path, **without: str) -> subprocess.CompletedProcess[str]:
+    told = {
+        f"TRIPTYCH_S3_{role}{kind}_KEY": key
+        for role in ("", "WORKER_", "GATEWAY_")
+        for kind, key in zip(("ACCESS", "SECRET"), keys_of(role.lower().strip("_") or "admin"), strict=True)
+    }
+    environment = clean_environment(told | {"TRIPTYCH_BUCKET": "docker"} | without)
+    command = [sys.executable, DOCKER / "s3_secrets.py", folder]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_each_role_has_keys_of_its_own_and_the_s3_server_is_told_them_all() -> None:
+    told = environments()
+    for role, service in (
+        ("WORKER_", "worker-cpu"),
+        ("WORKER_", "worker-gpu"),
+        ("GATEWAY_", "gateway"),
+        ("", "deploy"),
+    ):
+        for kind in ("ACCESS", "SECRET"):
+            key = told[f"compose {service}"][f"TRIPTYCH_S3_{kind}_KEY"]
+            assert key.startswith(f"${{TRIPTYCH_S3_{role}{kind}_KEY:?")
+    for told_in in ("compose s3", "kubernetes s3 s3"):
+        assert seaweed.mutual_tls(Path("/run/s3")).items() <= told[told_in].items()
+    text = (KUBERNETES / "workers.yaml").read_text() + (KUBERNETES / "gateway.yaml").read_text()
+    assert set(re.findall(r"key: TRIPTYCH_S3_(\w+?)_\w+_KEY", text)) == {"WORKER", "GATEWAY"}
+
+
+def test_a_missing_key_of_the_s3_server_is_named(tmp_path: Path) -> None:
+    environment = clean_environment({"TRIPTYCH_S3_ACCESS_KEY": "a", "TRIPTYCH_S3_SECRET_KEY": "b"})
+    command = [sys.executable, DOCKER / "s3_secrets.py", tmp_path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        "TRIPTYCH_S3_WORKER_ACCESS_KEY is not set: make docker/.env with `sh docker/new-env.sh`."
+    ]
+
+
 def test_the_s3_command_makes_a_server_that_answers_only_who_has_the_keys(tmp_path: Path) -> None:
+    assert secrets_of_s3(tmp_path / "s3").returncode == 0
     command: list[str] = SERVICES["s3"]["command"]
     ports = dict(zip(seaweed.PORTS, free_ports(len(seaweed.PORTS)), strict=True))
     here = {"dir": tmp_path, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", **ports}
-    kept = [flag for flag in command[1:] if flag[1:].split("=")[0] not in here]
+    kept = [flag.replace("/run/", f"{tmp_path}/") for flag in command[1:] if flag[1:].split("=")[0] not in here]
     assert len(command) - 1 - len(kept) == 4
-    variables = dict.fromkeys(SERVICES["s3"]["environment"], "0123456789abcdef0123456789abcdef")
+    token = "0123456789abcdef0123456789abcdef"
+    variables = {
+        name: value.replace("/run/", f"{tmp_path}/") if value.startswith("/") else token
+        for name, value in SERVICES["s3"]["environment"].items()
+    }
     weed = [Path(sys.executable).parent / "weed", "mini", *kept, *(f"-{name}={value}" for name, value in here.items())]
     environment = clean_environment(variables | {"GOMEMLIMIT": SERVICES["s3"]["environment"]["GOMEMLIMIT"]})
     start_process(tmp_path, "s3", list(map(str, weed)), environment, tmp_path)
     try:
-        address, key = f"127.0.0.1:{ports['s3.port']}", variables["AWS_ACCESS_KEY_ID"]
-        bucket = Bucket.connect(
-            endpoint=address, access_key=key, secret_key=key, name="docker", secure=False, region=None
+        address = f"127.0.0.1:{ports['s3.port']}"
+        bucket, worker = (
+            Bucket.connect(
+                endpoint=address,
+                access_key=keys_of(role)[0],
+                secret_key=keys_of(role)[1],
+                name="docker",
+                secure=False,
+                region="us-east-1",
+            )
+            for role in ("admin", "worker")
         )
         wait_until(tmp_path, "s3", lambda: seaweed.answers(bucket), 60)
+        worker.put("default/blobs/x", b"kept")
+        with pytest.raises(StorageRefused):
+            worker.remove("default/blobs/x")
+        assert bucket.get("default/blobs/x") == b"kept"
         asked = SERVICES["s3"]["healthcheck"]["test"][-1].replace("127.0.0.1:8333", address)
         assert httpx.get(asked).status_code == 200
         assert httpx.get(f"http://{address}/docker").status_code == 403

@@ -1,15 +1,17 @@
 """News: a run is taken when the server tells of it, not when the worker next asks; and without news it asks."""
 
+import asyncio
 import inspect
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from prefect.client.orchestration import PrefectClient
 from prefect.events.clients import PrefectEventSubscriber, get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.workers.harness import Pool, running_worker
+from workers.news import News, RunNews
 
 _SELDOM = "20"
 
@@ -55,4 +57,20 @@ def test_prefect_tells_of_runs_as_before() -> None:
     assert "prefix" in EventNameFilter.model_fields
     assert "event" in EventFilter.model_fields
     assert hasattr(PrefectEventSubscriber, "__anext__")
-    assert hasattr(PrefectClient, "read_flow_runs")
+
+
+async def test_news_name_the_run_its_state_and_its_pool(pool: Pool) -> None:
+    heard: list[RunNews] = []
+    news = News()
+    with temporary_settings({PREFECT_API_URL: pool.server.url}):
+        listening = asyncio.create_task(news.follow(heard.append))
+    while not news.listening:
+        await asyncio.sleep(0.05)
+    run = await asyncio.to_thread(pool.start, "first_line", path="nowhere")
+    wanted = RunNews(run, "SCHEDULED", pool.name)
+    for _ in range(200):
+        if wanted in heard:
+            break
+        await asyncio.sleep(0.05)
+    listening.cancel()
+    assert wanted in heard

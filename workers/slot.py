@@ -232,6 +232,7 @@ class Slot:
 
 def process_environment() -> dict[str, str]:
     """What each process starts with: the worker's environment, and the settings of its Prefect profile."""
-    # A server that is away for some minutes must not cost a run that is in hand.
-    patience = {"PREFECT_CLIENT_MAX_RETRIES": "8"}
+    # A server that is away for some minutes must cost neither a run that is in hand nor a process that starts. The
+    # worker has compared its version with the server's; a client that does it anew fails where it cannot ask.
+    patience = {"PREFECT_CLIENT_MAX_RETRIES": "8", "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
     return {**patience, **os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}

@@ -228,6 +228,19 @@ def test_a_run_in_hand_outlives_its_server_and_reports_late(pool: Pool, tmp_path
         assert own.end(own.start("with_model", path=tmp_path / "after"), 120) == "COMPLETED"
 
 
+def test_a_process_that_starts_while_the_server_is_away_waits_for_it(pool: Pool, tmp_path: Path) -> None:
+    with running_worker(pool, tmp_path / "worker") as worker:
+        pool.server.stop()
+        try:
+            os.kill(worker.children()[0], signal.SIGKILL)
+            wait_for(lambda: worker.status().slots[0].restarts == 1 and worker.ready(), 60, "a new process")
+            time.sleep(2)
+            assert worker.status().slots[0].restarts == 1
+        finally:
+            pool.server.start()
+        assert pool.end(pool.start("first_line", path=tmp_path / "told"), 90) == "COMPLETED"
+
+
 def test_a_log_line_reaches_the_server(pool: Pool, warm: Worker) -> None:
     run = pool.start("log_a_line")
     pool.end(run)

@@ -22,8 +22,8 @@ class Infrastructure:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still lives; ask on its own machine only."""
-        return started_at(self.pid) == self.started
+        """Whether the process still lives; ask on its own machine only. It does not when it was gone at its naming."""
+        return self.started > 0 and started_at(self.pid) == self.started
 
 
 def parse_infrastructure(text: str | None) -> Infrastructure | None:

@@ -113,7 +113,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
 
     async def _poll(self) -> list[FlowRun]:
         async with self._polling:
-            idle = {slot.name: slot for slot in self.slots if slot.idle}
+            # A process may have been killed a moment ago, and nobody has noticed yet.
+            idle = {slot.name: slot for slot in self.slots if slot.idle and started_at(slot.pid)}
             if self._stopping or not self._has_successfully_synced:
                 return []
             self._polled_at = time.monotonic()

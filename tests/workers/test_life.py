@@ -182,6 +182,11 @@ def test_a_run_that_a_killed_worker_had_claimed_but_not_begun_runs_with_the_next
         assert own.end(run) == "COMPLETED"
 
 
+@pytest.mark.parametrize("pid", [2**22, os.getpid()])
+def test_a_process_that_was_gone_when_it_was_named_is_gone(pid: int) -> None:
+    assert not Infrastructure(machine=socket.gethostname(), slot="cpu-0", pid=pid, started=0).alive
+
+
 def test_a_run_of_another_machine_is_left_alone(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     run = own.start("with_model", path=tmp_path / "out")

@@ -28,6 +28,8 @@ _POLL_SECONDS, _LISTENING_POLL_SECONDS = 0.25, 1.0
 """Between two looks, without and with the server's news of runs. Every question takes the server 10 to 20 ms."""
 _COMMIT_SECONDS = 0.1
 """The server tells of a state a moment before it can be read."""
+_GATHER_SECONDS = 0.03
+"""News that come together are looked at together."""
 _PROGRESS_SECONDS = 0.5
 """Flows tell their progress no more often."""
 _PATIENCE_SECONDS = 30.0
@@ -131,6 +133,7 @@ class Watch:
             await asyncio.wait_for(self._told.wait(), _COMMIT_SECONDS if was_told else seconds)
         except TimeoutError:
             return False
+        await asyncio.sleep(_GATHER_SECONDS)
         self._told.clear()
         return True
 

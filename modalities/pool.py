@@ -103,6 +103,7 @@ class OperatorPool:
         self._room.reserve(spec.name, place, need)
         try:
             weights = self._weights.locate(spec)
+            memory.give_back()  # what earlier work left behind is not to go while this is measured
             memory.forget_peak()
             before = memory.in_use()
             operator = self._loaded(spec, weights)

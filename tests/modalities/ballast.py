@@ -1,5 +1,6 @@
 """A model that is nothing but its weight: it holds memory, and takes more of it while it runs."""
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
@@ -20,7 +21,10 @@ class Weigh(Request[Weighed]):
 
 
 class Ballast:
-    """Holds `megabytes`; `working` more while it runs; `asks` for more than any machine has, if it says so."""
+    """Holds `megabytes`; `working` more while it runs; `asks` for more than any machine has, if it says so.
+
+    With `collects`, Python collects its garbage while the model loads, as it may at any time.
+    """
 
     version: ClassVar[str] = "1"
     batch_size = 4
@@ -33,6 +37,8 @@ class Ballast:
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
         cls.loads.append(spec.name)
+        if spec.options.get("collects"):
+            gc.collect()
         if spec.options.get("asks"):
             bytearray(1 << 60)
         return cls(spec)

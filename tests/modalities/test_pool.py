@@ -1,5 +1,6 @@
 """Models are loaded once, admitted by the memory that they were measured to take, and go when others need it."""
 
+import gc
 import threading
 import time
 from collections.abc import Sequence
@@ -60,6 +61,19 @@ def test_a_model_is_loaded_once_by_however_many_ask_at_once(tmp_path: Path) -> N
 def test_a_model_is_measured_and_not_believed(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, red={"megabytes": 60, "memory_mb": 1})
     use(pool, "red")
+    assert pool.loaded()[0].memory_bytes == pytest.approx(60 * MEGABYTE, rel=0.1)
+
+
+def test_garbage_that_goes_meanwhile_does_not_make_a_model_look_small(tmp_path: Path) -> None:
+    gc.disable()
+    try:
+        garbage: list[object] = [bytearray(b"x" * 80 * MEGABYTE)]
+        garbage.append(garbage)
+        del garbage
+        pool = pool_of(tmp_path, red={"megabytes": 60, "collects": 1})
+        use(pool, "red")
+    finally:
+        gc.enable()
     assert pool.loaded()[0].memory_bytes == pytest.approx(60 * MEGABYTE, rel=0.1)
 
 

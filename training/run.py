@@ -52,7 +52,8 @@ class Estimate:
 def describe(part: str, done: int, steps: int, loss: float, seconds_left: float | None) -> str:
     """A line for people: where the training is, and when it will be done."""
     left = "" if seconds_left is None else f", {_duration(seconds_left)} left"
-    return f"{part}: step {done} of {steps}, loss {loss:.4f}{left}"
+    said = "" if math.isnan(loss) else f", loss {loss:.4f}"  # the trainer does not report one after each step
+    return f"{part}: step {done} of {steps}{said}{left}"
 
 
 def _duration(seconds: float) -> str:

@@ -46,8 +46,8 @@ def test_what_an_earlier_version_made_belongs_to_its_role_after_a_start(tmp_path
         connection.execute('create table "Odd name" (id bigint generated always as identity, mood mood)')
         connection.execute("create function one() returns int language sql as 'select 1'")
         connection.execute("""insert into "Odd name" (mood) values ('good')""")
-    stop_process(tmp_path, postgres.NAME)
     for _ in range(2):
+        stop_process(tmp_path, postgres.NAME)
         postgres.start_postgres(tmp_path, port=port, password=SUPERUSER, owners=OWNERS)
     own = postgres.dsn(port, OWNERS["prefect"], "prefect", user="prefect")
     with psycopg.connect(own) as connection:

@@ -55,5 +55,7 @@ def _look_ahead(space: Space, answers: Sequence[Answer]) -> None:
     What cannot be embedded is left to that question, which says why.
     """
     made = [answer.image for answer in answers if isinstance(answer, GeneratedImage)]
+    if not made:
+        return
     with suppress(ModalityError):
         space.answers.run_all([picture_embedding(space, picture) for picture in made])

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from flows.form import Form, project_field, seed_field
+from flows.form import Form, artifact_field, file_labels_field, model_field, project_field, recording_field, seed_field
 
 Size = Literal["native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768"]
 
@@ -24,12 +24,7 @@ class PictureOrder(Form):
         default="native", title="Size", description="Pixels, width by height; native is what the model was made for."
     )
     seed: int = seed_field()
-    start_from: str = Field(
-        default="",
-        title="Start from this picture",
-        description="The id of a stored picture to change, or empty.",
-        pattern=r"^([0-9a-f]{8,64})?$",
-    )
+    start_from: str = artifact_field("Start from this picture", "The id of a stored picture to change, or empty.")
     strength: float = Field(
         default=0.6, title="How much to change it", description="0 keeps the start picture, 1 ignores it.", ge=0, le=1
     )
@@ -51,7 +46,7 @@ class PictureOrder(Form):
     scheduler: Literal["default", "ddim", "euler", "euler-ancestral", "dpm++"] = Field(
         default="default", title="Scheduler", description="How the picture is found step by step."
     )
-    model: str = Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
+    model: str = model_field()
     project: str = project_field()
 
 
@@ -59,11 +54,8 @@ class Query(Form):
     """What to look for: words, or something that the results should be like."""
 
     words: str = Field(default="", title="Words", description="What it shows, says or is about.", max_length=2000)
-    like: str = Field(
-        default="",
-        title="Like this artifact",
-        description="The id of a stored picture or text that the results should resemble; with words: both.",
-        pattern=r"^([0-9a-f]{8,64})?$",
+    like: str = artifact_field(
+        "Like this artifact", "The id of a stored picture or text that the results should resemble; with words: both."
     )
     kinds: list[Literal["image", "speech", "text"]] = Field(
         default=["image", "speech", "text"], title="Kinds", description="What to look through.", min_length=1
@@ -81,16 +73,14 @@ class Query(Form):
 class Recording(Form):
     """A recording and what to make of it."""
 
-    recording: str = Field(
-        title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$"
-    )
+    recording: str = recording_field()
     language: str = Field(
         default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=12
     )
     to: str = Field(
         default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
     )
-    model: str = Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
+    model: str = model_field()
     project: str = project_field()
 
 
@@ -98,12 +88,7 @@ class Text(Form):
     """A text and the language to say it in."""
 
     text: str = Field(default="", title="Text", description="What to translate.", max_length=200_000)
-    artifact: str = Field(
-        default="",
-        title="Stored text",
-        description="The id of a stored text to translate, instead.",
-        pattern=r"^([0-9a-f]{8,64})?$",
-    )
+    artifact: str = artifact_field("Stored text", "The id of a stored text to translate, instead.")
     target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
     source: str = Field(
         default="", title="From", description="Such as en; empty to detect the language.", max_length=12
@@ -117,7 +102,7 @@ class UploadedFiles(Form):
     keys: list[str] = Field(
         title="Keys", description="The keys of the uploaded objects in the bucket.", min_length=1, max_length=10_000
     )
-    labels: list[str] = Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)
+    labels: list[str] = file_labels_field()
     project: str = project_field()
 
 
@@ -125,7 +110,7 @@ class Addresses(Form):
     """Files on the public internet."""
 
     urls: list[str] = Field(title="Addresses", description="Each begins with https://.", min_length=1, max_length=1000)
-    labels: list[str] = Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)
+    labels: list[str] = file_labels_field()
     keep_location: bool = Field(
         default=False, title="Keep locations", description="Keep where pictures were taken; it is dropped otherwise."
     )

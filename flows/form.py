@@ -36,3 +36,23 @@ def seed_field() -> Any:
         ge=0,
         le=4294967295,
     )
+
+
+def artifact_field(title: str, description: str) -> Any:
+    """The id of a stored artifact, or its beginning; it may be left empty."""
+    return Field(default="", title=title, description=description, pattern=r"^([0-9a-f]{8,64})?$")
+
+
+def recording_field() -> Any:
+    """The recording that a flow works on."""
+    return Field(title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$")
+
+
+def model_field() -> Any:
+    """The model to use in place of the profile's."""
+    return Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
+
+
+def file_labels_field() -> Any:
+    """What files that are taken in are labelled with."""
+    return Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)

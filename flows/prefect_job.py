@@ -65,13 +65,14 @@ class ProgressArtifact:
         now = time.monotonic()
         if fraction == self._fraction or (now - self._told < _UPDATE_SECONDS and fraction < 1.0):
             return
-        self._told, self._fraction = now, fraction
+        self._told = now
         # Progress that nobody can be told is no reason to stop.
         with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
             moved = ArtifactUpdate(data=round(min(fraction, 1.0) * 100, 1))
             if self._words:
                 moved = moved.model_copy(update={"description": self._words})
             client.update_artifact(self.id, moved)
+            self._fraction = fraction
 
 
 async def run_as_flow(
@@ -118,6 +119,8 @@ async def _attempt(
         report = await work(job)
         said = str(report)
         await asyncio.gather(_publish(space.store, report), asyncio.to_thread(progress, 1.0))
+    else:
+        await asyncio.to_thread(progress, 1.0)
     if afterwards is not None:
         await afterwards(job)
     return said

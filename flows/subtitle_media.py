@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.form import Form, project_field
+from flows.form import Form, project_field, recording_field
 from flows.job import Job
 from flows.prefect_job import run_as_flow
 from flows.showing import downloads
@@ -18,9 +18,7 @@ from storage.artifacts import Artifact
 class SubtitleOrder(Form):
     """A recording and the languages that its subtitles should be in."""
 
-    recording: str = Field(
-        title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$"
-    )
+    recording: str = recording_field()
     languages: list[Literal["en", "de", "fr", "es", "zh", "it", "pt", "nl", "ru", "ja", "ko"]] = Field(
         default=[], title="Languages", description="The languages beside the spoken one."
     )

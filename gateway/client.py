@@ -98,7 +98,7 @@ class Client:
         headers = {"Authorization": f"Bearer {token}"}
         parameters = {"project": project} if project else None
         # To read the machine's certificates takes longer than to ask a gateway on this machine.
-        secure = url.startswith("https://")
+        secure = httpx.URL(url).scheme != "http"
         self._http = httpx.Client(base_url=url, headers=headers, params=parameters, timeout=_TIMEOUT, verify=secure)
 
     def __enter__(self) -> Self:

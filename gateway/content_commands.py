@@ -98,7 +98,7 @@ def generate(
     )
     with _space(project, local) as space:
         report = _do("generate-images", "order", form, "flows.generate_images:make_pictures", local)
-        images = [_written(image, space() if out else None, out) for image in report["images"]]
+        images = [_written(image, space, out) for image in report["images"]]
     answer({"images": images}, as_json, "\n".join(image["path"] or image["artifact"] for image in images))
     if report["failures"]:
         say(report["failures"][0])
@@ -225,12 +225,12 @@ def _ingested(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
     return {"path": str(keys.get(item["key"], item["path"]))} | {name: item[name] for name in wanted}
 
 
-def _written(image: dict[str, Any], space: "Space | None", out: Path | None) -> dict[str, Any]:
+def _written(image: dict[str, Any], space: Callable[[], "Space"], out: Path | None) -> dict[str, Any]:
     path = None
-    if out and space:
+    if out:
         out.mkdir(parents=True, exist_ok=True)
         path = out / image["name"]
-        path.write_bytes(space.store.get(space.records.get(image["artifact"]).artifact))
+        path.write_bytes(space().store.get(space().records.get(image["artifact"]).artifact))
     return {name: image[name] for name in ("artifact", "seed", "sha256")} | {"path": str(path) if path else None}
 
 

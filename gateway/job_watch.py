@@ -1,10 +1,10 @@
-"""Watching jobs: one question to Prefect, a few times a second, for everybody who follows a run."""
+"""Watching jobs: one question to Prefect, when it tells of a run and now and then, for everybody who follows one."""
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -22,12 +22,10 @@ from prefect.client.schemas.objects import FlowRun
 from flows.settings import Settings
 from gateway.errors import NotReachable
 from gateway.work import prefect_settings
-from workers.news import News, RunNews
+from workers.news import COMMIT_SECONDS, LOOK_SECONDS, News, RunNews
 
-_POLL_SECONDS, _LISTENING_POLL_SECONDS = 0.25, 1.0
-"""Between two looks, without and with the server's news of runs. Every question takes the server 10 to 20 ms."""
-_COMMIT_SECONDS = 0.1
-"""The server tells of a state a moment before it can be read."""
+_POLL_SECONDS = 0.25
+"""Between two looks, while the server tells no news. Every question takes it 10 to 20 ms."""
 _GATHER_SECONDS = 0.03
 """News that come together are looked at together."""
 _PROGRESS_SECONDS = 0.5
@@ -128,9 +126,9 @@ class Watch:
 
     async def _pause(self, was_told: bool) -> bool:
         """Until a followed run has news, or for as long as one can do without; whether there was any."""
-        seconds = _LISTENING_POLL_SECONDS if self._news.listening else _POLL_SECONDS
+        seconds = LOOK_SECONDS if self._news.listening else _POLL_SECONDS
         try:
-            await asyncio.wait_for(self._told.wait(), _COMMIT_SECONDS if was_told else seconds)
+            await asyncio.wait_for(self._told.wait(), COMMIT_SECONDS if was_told else seconds)
         except TimeoutError:
             return False
         await asyncio.sleep(_GATHER_SECONDS)
@@ -146,20 +144,22 @@ class Watch:
             self._progress_read = time.monotonic()
             self._progress = {}
             for some in _portions(wanted):
-                self._progress |= await read_progress(self._client, some)
+                self._progress |= await _read_progress(self._client, some)
         for some in _portions(wanted):
-            runs = await self._client.read_flow_runs(flow_run_filter=_these(some), limit=len(some))
-            self._seen |= {run.id: Sight(run, self._progress.get(run.id, 0.0)) for run in runs}
+            self._seen |= await _sights(self._client, some, self._progress)
 
 
 async def look(client: PrefectClient, run_ids: list[UUID]) -> dict[UUID, Sight]:
     """The runs and their progress."""
+    return await _sights(client, run_ids, await _read_progress(client, run_ids))
+
+
+async def _sights(client: PrefectClient, run_ids: list[UUID], progress: Mapping[UUID, float]) -> dict[UUID, Sight]:
     runs = await client.read_flow_runs(flow_run_filter=_these(run_ids), limit=len(run_ids))
-    progress = await read_progress(client, run_ids)
     return {run.id: Sight(run, progress.get(run.id, 0.0)) for run in runs}
 
 
-async def read_progress(client: PrefectClient, run_ids: list[UUID]) -> dict[UUID, float]:
+async def _read_progress(client: PrefectClient, run_ids: list[UUID]) -> dict[UUID, float]:
     """How far the runs are, from 0 to 1; those that told nothing are left out."""
     told = await client.read_artifacts(
         artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["progress"])), flow_run_filter=_these(run_ids)

@@ -36,10 +36,7 @@ where place = 'public'::regnamespace and owner = 'postgres'::regrole
     and not exists (select 1 from pg_depend where objid = made.oid and deptype = 'e')
 """
 """What is no part of an extension, with its quoted name."""
-_SYSTEM_USER = "embedded_postgres"
-
-
-_SUPERUSER = "postgres"
+_SUPERUSER, _SYSTEM_USER = "postgres", "embedded_postgres"
 
 
 def dsn(port: int, password: str, database: str, scheme: str = "postgresql", *, user: str = _SUPERUSER) -> str:

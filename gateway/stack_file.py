@@ -60,7 +60,7 @@ class StackFile:
 
     def dsn(self, database: str, scheme: str = "postgresql") -> str:
         """The address of a database, as its owner."""
-        password = self.database_owners()[database]
+        password = self.values[_owner_variable(database)]
         return postgres.dsn(self.port("postgres.port"), password, database, scheme, user=database)
 
 

@@ -146,7 +146,7 @@ class Webhooks:
             await asyncio.to_thread(check_address, hook.url, local=self._local)
             async with httpx.AsyncClient(timeout=_SEND_SECONDS, follow_redirects=False, trust_env=False) as client:
                 answer = await client.post(hook.url, content=body.encode(), headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, WrongInput) as error:
+        except (httpx.HTTPError, WrongInput) as error:
             _LOG.warning("the webhook %s was not told: %s", hook.id, error)
             return False
         return answer.is_success

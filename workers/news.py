@@ -13,6 +13,10 @@ from prefect.events.schemas.events import Event
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL
 
+LOOK_SECONDS = 1.0
+"""How often those look who listen: news can be lost."""
+COMMIT_SECONDS = 0.1
+"""The server tells of a state a moment before it can be read: who finds nothing looks again after this."""
 _AGAIN_SECONDS = 2.0
 _RUN = "prefect.flow-run."
 _LOGGER = get_logger("workers.news")

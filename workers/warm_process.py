@@ -19,7 +19,7 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from workers.identity import Infrastructure, parse_infrastructure, started_at
 from workers.job import WarmProcessJobConfiguration, WarmProcessVariables
 from workers.memory_watch import watch_memory
-from workers.news import News, RunNews
+from workers.news import COMMIT_SECONDS, LOOK_SECONDS, News, RunNews
 from workers.options import WarmOptions
 from workers.order import Turns
 from workers.queues import Queues
@@ -32,9 +32,7 @@ from workers.sweep import sweep
 from workers.tasks import Tasks
 from workers.watch import watch
 
-_BUSY_POLL_SECONDS, _LISTENING_POLL_SECONDS = 2.0, 1.0
-_COMMIT_SECONDS = 0.1
-"""The server tells of a run a moment before it can be read."""
+_BUSY_POLL_SECONDS = 2.0
 _LAST_REPORTS_SECONDS = 5.0
 _LABELS_AFTER_SECONDS = 1.0  # they are for people to look at, and do not compete with the start of the run
 
@@ -106,7 +104,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Fill the free slots with the runs whose turn it is; called again and again."""
         self._last_polled_time = prefect.types._datetime.now("UTC")
-        pause = _LISTENING_POLL_SECONDS if self._news.listening else 0.0
+        pause = LOOK_SECONDS if self._news.listening else 0.0
         if not any(slot.idle for slot in self.slots):
             pause = _BUSY_POLL_SECONDS
         return await self._poll() if time.monotonic() - self._polled_at >= pause else []
@@ -269,5 +267,5 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             self._told.clear()
             # A slot that becomes free looks for itself.
             if any(slot.idle for slot in self.slots) and not await self._poll_now():
-                await asyncio.sleep(_COMMIT_SECONDS)
+                await asyncio.sleep(COMMIT_SECONDS)
                 await self._poll_now()

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -381,25 +382,23 @@ def keys_of(role: str) -> tuple[str, str]:
     return f"{role}-access-0123456789", f"{role}-secret-0123456789abcdef"
 
 
-def secrets_of_s3(folder: Path, **without: str) -> subprocess.CompletedProcess[str]:
+def secrets_of_s3(
+    folder: Path, *, roles: Sequence[str] = ("", "WORKER_", "GATEWAY_")
+) -> subprocess.CompletedProcess[str]:
     told = {
         f"TRIPTYCH_S3_{role}{kind}_KEY": key
-        for role in ("", "WORKER_", "GATEWAY_")
+        for role in roles
         for kind, key in zip(("ACCESS", "SECRET"), keys_of(role.lower().strip("_") or "admin"), strict=True)
     }
-    environment = clean_environment(told | {"TRIPTYCH_BUCKET": "docker"} | without)
+    environment = clean_environment(told | {"TRIPTYCH_BUCKET": "docker"})
     command = [sys.executable, DOCKER / "s3_secrets.py", folder]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_each_role_has_keys_of_its_own_and_the_s3_server_is_told_them_all() -> None:
     told = environments()
-    for role, service in (
-        ("WORKER_", "worker-cpu"),
-        ("WORKER_", "worker-gpu"),
-        ("GATEWAY_", "gateway"),
-        ("", "deploy"),
-    ):
+    roles = {"worker-cpu": "WORKER_", "worker-gpu": "WORKER_", "gateway": "GATEWAY_", "deploy": ""}
+    for service, role in roles.items():
         for kind in ("ACCESS", "SECRET"):
             key = told[f"compose {service}"][f"TRIPTYCH_S3_{kind}_KEY"]
             assert key.startswith(f"${{TRIPTYCH_S3_{role}{kind}_KEY:?")
@@ -410,9 +409,7 @@ def test_each_role_has_keys_of_its_own_and_the_s3_server_is_told_them_all() -> N
 
 
 def test_a_missing_key_of_the_s3_server_is_named(tmp_path: Path) -> None:
-    environment = clean_environment({"TRIPTYCH_S3_ACCESS_KEY": "a", "TRIPTYCH_S3_SECRET_KEY": "b"})
-    command = [sys.executable, DOCKER / "s3_secrets.py", tmp_path]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = secrets_of_s3(tmp_path, roles=[""])
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [
         "TRIPTYCH_S3_WORKER_ACCESS_KEY is not set: make docker/.env with `sh docker/new-env.sh`."

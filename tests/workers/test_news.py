@@ -59,14 +59,14 @@ def test_prefect_tells_of_runs_as_before() -> None:
     assert hasattr(PrefectEventSubscriber, "__anext__")
 
 
-async def test_news_name_the_run_its_state_and_its_pool(pool: Pool) -> None:
+async def test_news_name_the_run_its_state_and_its_pool(pool: Pool, tmp_path: Path) -> None:
     heard: list[RunNews] = []
     news = News()
     with temporary_settings({PREFECT_API_URL: pool.server.url}):
         listening = asyncio.create_task(news.follow(heard.append))
     while not news.listening:
         await asyncio.sleep(0.05)
-    run = await asyncio.to_thread(pool.start, "first_line", path="nowhere")
+    run = await asyncio.to_thread(pool.start, "first_line", path=tmp_path / "told")
     wanted = RunNews(run, "SCHEDULED", pool.name)
     for _ in range(200):
         if wanted in heard:

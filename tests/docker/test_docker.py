@@ -32,7 +32,7 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8").replace("\\\n",
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 GPU: dict[str, Any] = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text(encoding="utf-8"))["services"]
-OURS = {"s3-secrets", "prefect", "deploy", "worker-cpu", "worker-gpu", "gateway"}
+OURS = {"s3-secrets", "prefect", "deploy", "worker-cpu", "worker-gpu", "worker-train", "gateway"}
 KUSTOMIZATION = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))
 MANIFESTS: list[dict[str, Any]] = [
     document
@@ -346,7 +346,7 @@ def test_what_a_platform_needs_is_set_and_hosts_are_services() -> None:
         for value in told.values():
             for host in re.findall(r"https?://([a-z0-9-]+):|@([a-z0-9-]+):", str(value)):
                 assert "".join(host) in services[container.split()[0]], value
-        if container.split()[-1] in ("deploy", "worker", "gateway", "worker-cpu", "worker-gpu"):
+        if container.split()[-1] in ("deploy", "worker", "gateway", "worker-cpu", "worker-gpu", "worker-train"):
             assert needed <= told.keys() | image_environment().keys(), container
 
 
@@ -369,6 +369,13 @@ def test_workers_serve_the_pools_with_the_slots_of_the_embedded_stack() -> None:
         assert int(command[command.index("--limit") + 1]) == prefect_server.SLOTS[pool]
         [waiting] = pod(WORKLOADS[name])["initContainers"]
         assert f"work-pool inspect {pool} " in waiting["command"][-1]
+
+
+def test_every_pool_that_a_deployment_names_has_a_worker() -> None:
+    deployments = yaml.safe_load((ROOT / "configs" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    commands = [" ".join(service.get("command", [])) for service in SERVICES.values()]
+    served = set(re.findall(r"worker start --pool (\w+)", "\n".join(commands)))
+    assert served == {deployment["work_pool"]["name"] for deployment in deployments}
 
 
 def test_files_and_commands_that_the_page_names_exist() -> None:
@@ -397,7 +404,8 @@ def secrets_of_s3(
 
 def test_each_role_has_keys_of_its_own_and_the_s3_server_is_told_them_all() -> None:
     told = environments()
-    roles = {"worker-cpu": "WORKER_", "worker-gpu": "WORKER_", "gateway": "GATEWAY_", "deploy": ""}
+    roles = dict.fromkeys(("worker-cpu", "worker-gpu", "worker-train"), "WORKER_")
+    roles |= {"gateway": "GATEWAY_", "deploy": ""}
     for service, role in roles.items():
         for kind in ("ACCESS", "SECRET"):
             key = told[f"compose {service}"][f"TRIPTYCH_S3_{kind}_KEY"]

@@ -201,13 +201,14 @@ class Jobs:
 
 
 def _placed(found: DeploymentResponse, values: dict[str, Any], project: str, person: Person) -> dict[str, Any]:
-    """The parameters with the project in them; what works in no project, or runs models itself, is for admins."""
-    if person.role == "admin" and found.work_pool_name != PEOPLE:
-        return values
-    if not is_for_people(found):
+    """The parameters with the project in them; what works in no project, or in another pool, is for admins."""
+    if person.role != "admin" and not is_for_people(found):
         raise NotAllowed(f"The deployment {found.name} is for admins.")
+    schema, given = found.parameter_openapi_schema or {}, copy.deepcopy(values)
+    if "project" in fields_of(schema):
+        given["project"] = project
     try:
-        return parameters_of(found.parameter_openapi_schema or {}, {**copy.deepcopy(values), "project": project})
+        return parameters_of(schema, given)
     except TypeError as error:
         raise WrongInput(f"The values of {found.name} are not right: a form is a JSON object.") from error
 

@@ -10,17 +10,19 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from flows.content_forms import Query
 from flows.generate_images import generate_images
 from flows.ingest import bring_along, ingest
 from flows.job import local_job
-from flows.platform import open_platform
+from flows.platform import Platform, open_platform
 from flows.search import find
 from flows.settings import Settings, load_settings
 from gateway import prefect_server, stack
 from gateway.uploads import upload
 from gateway.work import prefect_client_settings
+from modalities.published import PublishedModels
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -175,6 +177,22 @@ def test_a_wrong_order_ends_with_one_sentence_and_exit_code_2(home: Path) -> Non
     assert (code, "There is no deployment no-such-deployment" in err) == (2, True)
     code, _, err = triptych(home, "run", "generate-images", "colour=red")
     assert (code, "has no parameter colour" in err) == (2, True)
+
+
+def test_a_training_runs_in_its_own_pool_and_its_weights_are_published(home: Path, tmp_path: Path) -> None:
+    for colour in ("red", "blue"):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{colour}.png")
+        (tmp_path / f"{colour}.txt").write_text(f"plain {colour}")
+    order = ("recipe=icons", f"data={tmp_path}", "minutes=0.02")
+    report = document(home, "run", "train-model", *order)
+    assert (report["recipe"], Path(report["folder"])) == ("icons", home / "training" / "icons" / "model")
+    assert report["measured"]["prompts"] == 2
+    assert "2 pictures" in (home / "training" / "icons" / "model" / "README.md").read_text(encoding="utf-8")
+    published = document(home, "publish", "icons", "--alias", "trial")
+    versions = PublishedModels(Platform(load_settings(home)).bucket).versions("icons")
+    assert published["version"] in [version.digest for version in versions]
+    code, _, err = triptych(home, "run", "train-model", "recipe=nonsense")
+    assert (code, "No training recipe is called nonsense" in err, "Traceback" in err) == (2, True, False)
 
 
 def test_status_names_the_addresses_and_doctor_finds_nothing_wrong(home: Path) -> None:

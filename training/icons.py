@@ -36,7 +36,6 @@ class IconRecipe(BaseModel):
     styles: dict[str, str]
     concepts: dict[str, str]
     model: IconConfig
-    notes: str = ""  # what the model card should say about how the published weights were trained
 
 
 def read_recipe(path: Path) -> IconRecipe:
@@ -93,8 +92,8 @@ def train(
     return parts
 
 
-def from_checkpoints(work: Path, config: IconConfig) -> tuple[Parts, int]:
-    """The averaged weights of the checkpoints in `work`, whose training may still be going on, and the UNet's steps."""
+def from_checkpoints(work: Path, config: IconConfig) -> tuple[Parts, dict[str, int]]:
+    """The averaged weights of the checkpoints in `work`, whose training may go on, and the steps of each stage."""
     parts = build(work, config)
     return parts, use_averages(work, config, parts, pixels(read_icons(work / "icons"), config.size))
 
@@ -104,8 +103,11 @@ def evaluate(folder: Path, work: Path, *, prompts: int = 200) -> Evaluation:
     return evaluate_folder(folder, read_icons(work / "icons"), prompts)
 
 
-def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200) -> Evaluation:
-    """Write the averaged weights as a StableDiffusionPipeline folder, with samples, a loss plot and a model card."""
+def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200, notes: str = "") -> Evaluation:
+    """Write the averaged weights as a StableDiffusionPipeline folder, with samples, a loss plot and a model card.
+
+    `notes` are what the card should tell of a training that was not one run of the recipe.
+    """
     parts, steps = from_checkpoints(work, recipe.model)
     save(parts, folder)
     icons = read_icons(work / "icons")
@@ -120,7 +122,7 @@ def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200)
         folder,
         found,
         steps,
-        "" if own else recipe.notes,
+        notes,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     return found

@@ -50,12 +50,9 @@ be tried without a model hub. It is a `StableDiffusionPipeline` like any other.
 |---|---|---|
 {sizes}
 
-fp16 files: {megabytes:.1f} MB. Seed {seed}. Autoencoder: {autoencoder_steps} steps of {autoencoder_batch} pictures;
-on the pictures and their mirror images, loss in pixels, edges and mean colours with a small KL term; {latents} latent
-channels at 1/8 of the width. UNet and text encoder: {steps_done} steps of {batch} latents ({mirrored:.0%} mirrored),
-v-prediction, cosine schedule with zero terminal SNR, less weight above SNR 5, {dropout:.0%} empty prompts, running
-average of the weights. Then the decoder alone: {decoder_steps} steps on latents with noise and on those that the UNet
-makes, with a loss on the layers of EfficientNet-Lite0 as well (LPIPS with that network).
+fp16 files: {megabytes:.1f} MB. {latents} latent channels at 1/8 of the width. Seed {seed}.
+
+{stages}
 
 {notes}
 
@@ -90,16 +87,28 @@ out. Where they are low, it draws blots of the right colour.
 """
 
 
+_STAGES = {
+    "autoencoder": """Autoencoder: {steps} steps of {autoencoder_batch} pictures or their mirror images, loss in pixels,
+edges and mean colours with a small KL term.""",
+    "unet": """UNet and text encoder: {steps} steps of {batch} latents ({mirrored:.0%} mirrored), v-prediction, cosine
+schedule with zero terminal SNR, less weight above SNR 5, {dropout:.0%} empty prompts, running average of the
+weights.""",
+    "decoder": """Then the decoder alone: {steps} steps of {autoencoder_batch} latents, half with noise, half as the
+UNet makes them, with a loss on the layers of EfficientNet-Lite0 as well (LPIPS with that network).""",
+}
+_UNTRAINED = "{stage}: not trained here."
+
+
 def model_card(
     packages: Mapping[str, str],
     captions: Sequence[str],
     config: IconConfig,
     folder: Path,
     found: Evaluation,
-    steps: int,
+    steps: Mapping[str, int],
     notes: str = "",
 ) -> str:
-    """The card of the model in `folder`, in Markdown."""
+    """The card of the model in `folder`, in Markdown; `steps` were taken by each stage."""
     pairs = [split_caption(caption) for caption in captions]
     styles, concepts = (list(dict.fromkeys(column)) for column in zip(*pairs, strict=True))
     parts = {part: _parameters(folder / part) for part in ("vae", "unet", "text_encoder")}
@@ -122,14 +131,8 @@ def model_card(
         sizes="\n".join(f"| {part} | {count / 1e6:.2f} million |" for part, count in parts.items()),
         megabytes=sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6,
         seed=config.seed,
-        autoencoder_steps=config.autoencoder_steps,
-        autoencoder_batch=config.autoencoder_batch,
         latents=config.latent_channels,
-        decoder_steps=config.decoder_steps,
-        mirrored=config.mirrored,
-        steps_done=steps,
-        batch=config.batch,
-        dropout=config.dropout,
+        stages=textwrap.fill(" ".join(_stage(stage, steps[stage], config) for stage in _STAGES), 120),
         notes=textwrap.fill(notes, 120),
         prompts=found.prompts,
         concept_first=found.concept_first,
@@ -142,6 +145,11 @@ def model_card(
         chance=1 / len(styles),
         db=found.autoencoder_db,
     )
+
+
+def _stage(stage: str, steps: int, config: IconConfig) -> str:
+    template = _STAGES[stage] if steps else _UNTRAINED
+    return template.format(**config.model_dump() | {"stage": stage.capitalize(), "steps": steps})
 
 
 def _parameters(folder: Path) -> int:

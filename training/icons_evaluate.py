@@ -14,7 +14,7 @@ from training.icons_train import split_caption
 from training.image_tower import features_of, load_tower
 
 STEPS = 25
-GUIDANCE = 3.0
+GUIDANCE = 1.5
 NEAREST = 5
 
 

@@ -37,11 +37,11 @@ class IconConfig(BaseModel):
     autoencoder_batch: int = 16
     autoencoder_steps: int = 2050
     autoencoder_learning_rate: float = 1e-3
-    decoder_steps: int = 600
-    decoder_noise: float = 0.15  # in deviations of the latents
+    decoder_steps: int = 3400
+    decoder_noise: float = 0.2  # in deviations of the latents: as far as the UNet's are from the icons'
     perceptual_weight: float = 1.0  # of the loss on an image tower's layers, which sees blur that pixels forgive
     batch: int = 32
-    steps: int = 8000
+    steps: int = 13_500
     learning_rate: float = 6e-4
     decay: float = 0.3  # share of the steps, at the end, over which the rate falls to zero
     mirrored: float = 0.5  # share of mirror images among the UNet's latents: variety, and twice as much to learn

@@ -80,15 +80,13 @@ def unet_stage(config: IconConfig, parts: Parts, latents: Any, icons: Sequence[I
 def decoder_stage(config: IconConfig, parts: Parts, pictures: Any, latents: Any, icons: Sequence[Icon]) -> Stage:
     """Fits the decoder alone to what it will get: half exact latents with a little noise, half what the UNet makes."""
     device, modules, tower = parts.device(), _decoding(parts), load_tower().to(parts.device())
-    both, alphas = torch.cat([pictures, pictures.flip(-1)]), parts.scheduler.alphas_cumprod
-    words = _tokens(config, parts, icons)[0][0]
+    alphas, words = parts.scheduler.alphas_cumprod, _tokens(config, parts, icons)[0][0]
     half = config.autoencoder_batch // 2
 
     def loss(step: int) -> Any:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + 250_000 + step)
-        chosen = torch.randint(len(latents), (config.autoencoder_batch,), generator=draw)
-        chosen[:half] %= len(icons)  # the UNet is asked for icons as they are, not mirrored
-        real = both[chosen].to(device)
+        chosen = torch.randint(len(icons), (config.autoencoder_batch,), generator=draw)  # as they are, not mirrored
+        real = pictures[chosen].to(device)
         noise = torch.randn(latents[chosen].shape, generator=draw)
         times = torch.randint(len(alphas), (half,), generator=draw)
         noisy = parts.scheduler.add_noise(latents[chosen[:half]], noise[:half], times)
@@ -132,12 +130,13 @@ def latents_of(config: IconConfig, parts: Parts, pictures: Any) -> Any:
     return standardised_latents(parts, pictures) if config.autoencoder_steps else encode(parts, pictures)
 
 
-def use_averages(work: Path, config: IconConfig, parts: Parts, pictures: Any) -> int:
-    """Put the averaged weights of all stages' checkpoints in place; gives the UNet's steps."""
-    use_average(work, "autoencoder", {"vae": parts.vae})
+def use_averages(work: Path, config: IconConfig, parts: Parts, pictures: Any) -> dict[str, int]:
+    """Put the averaged weights of all stages' checkpoints in place; gives the steps of each stage."""
+    autoencoder = use_average(work, "autoencoder", {"vae": parts.vae})
     latents_of(config, parts, pictures)
-    use_average(work, "decoder", _decoding(parts))
-    return use_average(work, "unet", {"unet": parts.unet, "text": parts.text})
+    decoder = use_average(work, "decoder", _decoding(parts))
+    unet = use_average(work, "unet", {"unet": parts.unet, "text": parts.text})
+    return {"autoencoder": autoencoder, "unet": unet, "decoder": decoder}
 
 
 def _unlike(made: Any, real: Any) -> Any:

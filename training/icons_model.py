@@ -37,7 +37,7 @@ class IconConfig(BaseModel):
     autoencoder_batch: int = 16
     autoencoder_steps: int = 2050
     autoencoder_learning_rate: float = 1e-3
-    decoder_steps: int = 3400
+    decoder_steps: int = 4600
     decoder_noise: float = 0.2  # in deviations of the latents: as far as the UNet's are from the icons'
     perceptual_weight: float = 1.0  # of the loss on an image tower's layers, which sees blur that pixels forgive
     batch: int = 32

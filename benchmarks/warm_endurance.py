@@ -19,7 +19,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.workers.harness import Pool, Server, Worker, lines, own_server, running_worker, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import Pool, Server, Worker, lines, own_server, running_worker
 
 FIRST, OF_ONE_MODEL = 50, 100
 MODELS = ("red", "green", "blue")

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -14,6 +13,8 @@ from flows.platform import Platform
 from flows.settings import load_settings
 from gateway import prefect_server, stack
 from gateway.stack_file import read_stack_file
+from tests.waiting import wait_for
+from workers.status import SlotStatus
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -43,13 +44,14 @@ def test_what_the_model_takes_was_measured_and_lies_in_the_bucket(home: Path) ->
     assert all(0 < one["resident"] <= one["resident_peak"] < 10**10 for one in kept)
 
 
+def slots_of(home: Path, pool: str) -> list[SlotStatus]:
+    [worker] = [worker for worker in stack.status(home).workers if worker.pool == pool]
+    return worker.slots
+
+
 def test_the_worker_shows_its_models_in_the_status_and_to_prometheus(home: Path) -> None:
-    held, deadline = list[int](), time.monotonic() + 10  # a worker writes its status once a second
-    while max(held, default=0) <= 10**6 and time.monotonic() < deadline:
-        [gpu] = [worker for worker in stack.status(home).workers if worker.pool == "gpu"]
-        held = [slot.models.get("icons", 0) for slot in gpu.slots]
-        time.sleep(0.1)
-    assert max(held) > 10**6
+    # A worker writes its status once a second.
+    wait_for(lambda: any(slot.models.get("icons", 0) > 10**6 for slot in slots_of(home, "gpu")), 10, "the icon model")
     known = read_stack_file(home)
     url = f"http://127.0.0.1:{known['TRIPTYCH_STACK_PORT_WORKER_GPU_PORT']}/metrics"
     assert httpx.get(url).status_code == 401

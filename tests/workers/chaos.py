@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.workers.harness import FINAL, Pool, Worker, lines, running_worker, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import FINAL, Pool, Worker, lines, running_worker
 
 KINDS = {
     "complete": ("COMPLETED", 10),

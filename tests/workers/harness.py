@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import psutil
 
 from gateway import postgres, prefect_server
 from gateway.processes import clean_environment, free_ports, stop_process
+from tests.waiting import wait_for
 from workers.status import WorkerStatus, read_status
 from workers.warm_process import WarmProcessWorker
 
@@ -172,14 +173,6 @@ class Worker:
     def told(self) -> list[str]:
         """What the hooks of the flows told."""
         return lines(self.folder / "told")
-
-
-def wait_for(true: Callable[[], bool], seconds: float, what: str, *, every: float = 0.05) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(every)
 
 
 def lines(path: Path) -> list[str]:

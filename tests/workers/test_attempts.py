@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.harness import Pool, lines, running_worker, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import Pool, lines, running_worker
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.harness import Pool, Worker, lines, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import Pool, Worker, lines
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.workers.harness import Pool, Worker, lines, running_worker, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import Pool, Worker, lines, running_worker
 from workers.identity import Infrastructure
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import PrefectClient
 
-from tests.workers.harness import Pool, lines, running_worker, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import Pool, lines, running_worker
 from workers.long_queue import LongQueue
 from workers.options import parse_slots
 from workers.order import Turns, Waiting, assign, model_of, next_run

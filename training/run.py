@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
+from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress, written_whole
 
 
 def train_recipe(
@@ -28,7 +28,8 @@ def train_recipe(
     say(recipe.prepare(work, data))
     recipe.train(work, recipe.build(work), minutes, progress)
     say("measuring and writing the card")
-    return recipe.publish(work, work / MODEL)
+    with written_whole(work / MODEL) as unfinished:
+        return recipe.publish(work, unfinished)
 
 
 class Estimate:

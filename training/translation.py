@@ -17,9 +17,8 @@ from transformers import (
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
-from training.recipe import LOSSES, Progress, TrainingError, no_progress
+from training.recipe import LOSSES, Progress, TrainingError, no_progress, written_whole
 from training.translation_callbacks import Deadline, LossLog, Watched, WeightAverage
 from training.translation_data import encode, read_pairs, train_vocabulary, without_held_out
 
@@ -55,8 +54,9 @@ def prepare(work: Path, data: Path, config: TranslationConfig) -> list[dict[str,
     """The training examples of `data`, without those that were put aside; makes the vocabulary once."""
     pairs = without_held_out(read_pairs(data, config.sources, config.targets), work / HELD_OUT)
     folder = work / "vocabulary"
-    if not (folder / "vocab.json").exists():
-        train_vocabulary(pairs, folder, config.vocabulary, config.targets)
+    if not folder.exists():
+        with written_whole(folder) as unfinished:
+            train_vocabulary(pairs, unfinished, config.vocabulary, config.targets)
     return encode(pairs, folder, several_targets=len(config.targets) > 1)
 
 
@@ -142,7 +142,10 @@ def fit(
         processing_class=tokenizer,
         callbacks=[average, Deadline(minutes), losses, Watched(progress)],
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)))
+    whole = whole_checkpoints(work)
+    for folder in set(work.glob("checkpoint-*")) - set(whole):  # what a killed run was writing
+        shutil.rmtree(folder)
+    trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
     return averaged(model, average.weights)
 
 
@@ -161,10 +164,21 @@ def averaged(model: MarianMTModel, weights: dict[str, torch.Tensor]) -> MarianMT
 
 def last_checkpoint(work: Path) -> Path:
     """The newest checkpoint. Raises TrainingError."""
-    found = get_last_checkpoint(str(work))
-    if found is None:
+    whole = whole_checkpoints(work)
+    if not whole:
         raise TrainingError(f"{work} has no checkpoint yet: train first.")
-    return Path(found)
+    return whole[-1]
+
+
+def whole_checkpoints(work: Path) -> list[Path]:
+    """The checkpoints that were written to their end, oldest first."""
+    whole = [file.parent for file in work.glob(f"checkpoint-*/{WeightAverage.FILE}")]
+    return sorted(whole, key=steps_of)
+
+
+def steps_of(checkpoint: Path) -> int:
+    """How many steps a checkpoint was trained."""
+    return int(checkpoint.name.rsplit("-", 1)[-1])
 
 
 def from_checkpoint(checkpoint: Path) -> MarianMTModel:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import MarianMTModel, TrainerCallback
 
-from training.recipe import Progress
+from training.recipe import Progress, drop_half_line, to_disk, written_whole
 
 
 class WeightAverage(TrainerCallback):
@@ -24,7 +24,7 @@ class WeightAverage(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Go on from the checkpoint that the trainer goes on from."""
         file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / self.FILE
-        if state.global_step and file.exists():
+        if state.global_step:
             self.weights = torch.load(file, weights_only=True)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -35,8 +35,11 @@ class WeightAverage(TrainerCallback):
                 self.weights[name].lerp_(value, 1 - decay)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Keep the average beside the trainer's own files."""
-        torch.save(self.weights, Path(args.output_dir) / f"checkpoint-{state.global_step}" / self.FILE)
+        """Keep the average beside the trainer's own files: the last one, so that a checkpoint with it is whole."""
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        to_disk(checkpoint)
+        with written_whole(checkpoint / self.FILE) as unfinished:
+            torch.save(self.weights, unfinished)
 
 
 class Deadline(TrainerCallback):
@@ -57,6 +60,7 @@ class LossLog(TrainerCallback):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        drop_half_line(path)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """One line each time the trainer reports."""

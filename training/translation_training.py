@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.recipe import LOSSES, DataMissing, Progress, plot_losses
+from training.recipe import LOSSES, DataMissing, Progress, plot_losses, written_whole
 from training.translation import (
     HELD_OUT,
     TranslationConfig,
@@ -16,6 +16,7 @@ from training.translation import (
     last_checkpoint,
     prepare,
     save,
+    steps_of,
 )
 from training.translation_card import Score, card, describe_data, evaluate
 from training.translation_data import hold_out
@@ -43,9 +44,11 @@ class TranslationTraining:
         if data is not None:
             if not data.is_dir():
                 raise DataMissing(f"There is no folder {data}.")
-            note.write_text(json.dumps({"data": str(data.absolute())}), encoding="utf-8")
+            with written_whole(note) as unfinished:
+                unfinished.write_text(json.dumps({"data": str(data.absolute())}), encoding="utf-8")
         if not (work / HELD_OUT).exists():
-            hold_out(self._data(work), work / HELD_OUT, self.config.sources, self.config.targets, _HELD_OUT_PAIRS)
+            with written_whole(work / HELD_OUT) as unfinished:
+                hold_out(self._data(work), unfinished, self.config.sources, self.config.targets, _HELD_OUT_PAIRS)
         count = len(prepare(work, self._data(work), self.config))
         return f"{count} sentence pairs"
 
@@ -67,7 +70,7 @@ class TranslationTraining:
         save(from_checkpoint(checkpoint), build(work, self.config)[1], folder)
         plot_losses(work / LOSSES, folder / "losses.png")
         scores = self._scores(folder, work / HELD_OUT)
-        steps = int(checkpoint.name.rsplit("-", 1)[-1])
+        steps = steps_of(checkpoint)
         text = card(self.name, scores, self._facts(folder, steps), describe_data(self._data(work)))
         (folder / "README.md").write_text(text, encoding="utf-8")
         return measured(scores)

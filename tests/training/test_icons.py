@@ -27,7 +27,7 @@ from training.icons_data import pixels, read_icons
 from training.icons_evaluate import draw, load_pipeline
 from training.icons_model import IconConfig, build_parts, learn_tokenizer, load, standardise, start_from
 from training.icons_train import standardised_latents
-from training.recipe import MODEL, DataMissing, TrainingError
+from training.recipe import MODEL, DataMissing, TrainingError, read_losses
 from training.run import train_recipe
 
 TINY = IconConfig(
@@ -107,15 +107,9 @@ def start(work: Path) -> "subprocess.Popen[bytes]":
 
 
 def losses(work: Path) -> dict[tuple[str, int], float]:
-    """The last loss written for each step; a killed run may leave half a line."""
-    found: dict[tuple[str, int], float] = {}
-    for line in (work / "losses.jsonl").read_text().splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        found[row["part"], row["step"]] = row["loss"]
-    return found
+    """The last loss written for each step."""
+    read = read_losses(work / "losses.jsonl")
+    return {(part, step): loss for part, steps in read.items() for step, loss in steps.items()}
 
 
 def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path) -> None:
@@ -127,6 +121,8 @@ def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path) -> None:
     assert process.poll() is None, "the run ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    with (killed / "losses.jsonl").open("a") as log:
+        log.write('{"part": "unet", "st')  # it may be killed while it writes
     assert start(killed).wait(200) == 0
     assert losses(killed) == losses(whole)
     assert len(losses(whole)) == TINY.autoencoder_steps + TINY.decoder_steps + TINY.steps

@@ -15,6 +15,7 @@ from training.recipe import MODEL, DataMissing, read_losses
 from training.recipes import load_recipe
 from training.run import train_recipe
 from training.translation import HELD_OUT, TranslationConfig, from_checkpoint, last_checkpoint, train
+from training.translation_callbacks import WeightAverage
 from training.translation_data import read_pairs
 from training.translation_training import TranslationTraining
 
@@ -60,16 +61,27 @@ def start(work: Path, data: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", RUN, str(work), str(data), CONFIG.model_dump_json()])
 
 
+def leave_half_of_a_checkpoint(folder: Path) -> None:
+    """What lies there when a run is killed while it saves."""
+    folder.mkdir(exist_ok=True)
+    (folder / WeightAverage.FILE).unlink(missing_ok=True)
+    (folder / f"{WeightAverage.FILE}.unfinished").touch()
+    for name in ("model.safetensors", "optimizer.pt"):
+        (folder / name).write_bytes(b"half")
+
+
 @pytest.mark.timeout(600)
 def test_a_killed_training_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start(whole, data).wait(280) == 0
     process = start(killed, data)
-    while not (killed / "checkpoint-30" / "trainer_state.json").exists() and process.poll() is None:
+    while not (killed / "checkpoint-30" / WeightAverage.FILE).exists() and process.poll() is None:
         time.sleep(0.005)  # in the middle of the only epoch
     assert process.poll() is None, "the run ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    leave_half_of_a_checkpoint(killed / "checkpoint-60")
+    assert last_checkpoint(killed).name == "checkpoint-30"
     assert start(killed, data).wait(280) == 0
     assert last_checkpoint(killed).name == last_checkpoint(whole).name == "checkpoint-120"
     one, other = from_checkpoint(last_checkpoint(whole)), from_checkpoint(last_checkpoint(killed))

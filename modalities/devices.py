@@ -29,18 +29,16 @@ def choose_dtype(spec: ModelSpec, device: DeviceName) -> DtypeName:
     """Half precision on a GPU; bfloat16 on a CPU that computes in it; float32 otherwise."""
     if spec.dtype != "auto":
         return spec.dtype
-    if device == "cuda":
-        import torch
-
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    if device == "mps":
-        return "float16"
-    return "bfloat16" if cpu_computes_bfloat16() else "float32"
+    if computes_bfloat16(device):
+        return "bfloat16"
+    return "float32" if device == "cpu" else "float16"
 
 
-def cpu_computes_bfloat16() -> bool:
-    """Whether the CPU has instructions for bfloat16 products (AVX512-BF16 or AMX)."""
+def computes_bfloat16(device: DeviceName) -> bool:
+    """Whether it has instructions for bfloat16 products (a CPU: AVX512-BF16 or AMX); without, they take far longer."""
     import torch
 
+    if device != "cpu":
+        return device == "cuda" and torch.cuda.is_bf16_supported()
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from training.precision import autocast
 from training.recipe import LOSSES, Progress, drop_half_line, written_whole
 
 _WARM_UP = 100
@@ -72,7 +73,7 @@ def _step(stage: Stage, step: int, optimizer: Any, weights: list[Any]) -> float:
     for group in optimizer.param_groups:
         group["lr"] = stage.learning_rate * min(1.0, (step + 1) / _WARM_UP, left)
     # On a CPU torch's fused attention takes longer than the plain one for so few positions.
-    with torch.autocast(weights[0].device.type, dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with autocast(weights[0].device.type), sdpa_kernel(SDPBackend.MATH):
         loss = stage.loss(step)
     optimizer.zero_grad()
     loss.backward()

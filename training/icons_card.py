@@ -1,9 +1,11 @@
 """The icon model's card: what it learned from, what it can do, how that was measured, and its limits."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from training.icons_data import Icon
 from training.icons_evaluate import GUIDANCE, NEAREST, STEPS, Evaluation
 from training.icons_model import IconConfig
 from training.icons_train import split_caption
@@ -33,7 +35,7 @@ be tried without a model hub. It is a `StableDiffusionPipeline` like any other.
 
 ## Ask for
 
-`STYLE NAME`, such as `{example}`; `NAME`, `a STYLE icon of a NAME` and `NAME, STYLE` work as well.
+`STYLE NAME`, such as `{example}`; `NAME`, `a STYLE icon of a NAME` and `NAME, STYLE` work as well.{ask_for_tags}
 
 - Styles: {styles}.
 - Names: {concepts}.
@@ -74,16 +76,16 @@ EfficientNet-Lite0 (1280 numbers before the classifier):
 
 The decoder learned with a loss on earlier layers of the same network, which makes these numbers kinder than another
 network's would be. Compared by their pixels alone, the nearest icon shows the concept for {concept_in_pixels:.1%} and
-is in the style for {style_in_pixels:.1%}.
+is in the style for {style_in_pixels:.1%}.{measured_tags}
 
 Training icons through the autoencoder and back: {db:.1f} dB peak signal-to-noise ratio.
 
 ## Limits
 
-It knows the names above and nothing else: another word gives some mixture of them. It has seen {pictures} pictures and
-no others, one of each thing in each style: where it draws well it repeats them, so treat its pictures as close to the
-icon sets, under their licences. The numbers above say how well it recalls, not that it invents; there is nothing held
-out. Where they are low, it draws blots of the right colour.
+It knows the names and tags it learned and nothing else: another word gives some mixture of them. It has seen
+{pictures} pictures and no others, one of each thing in each style: where it draws well it repeats them, so treat its
+pictures as close to the icon sets, under their licences. The numbers above say how well it recalls, not that it
+invents; there is nothing held out. Where they are low, it draws blots of the right colour.
 """
 
 
@@ -96,12 +98,19 @@ weights.""",
     "decoder": """Then the decoder alone: {steps} steps of {autoencoder_batch} latents, half with noise, half as the
 UNet makes them, with a loss on the layers of EfficientNet-Lite0 as well (LPIPS with that network).""",
 }
+_ASK_FOR_TAGS = """ A tag in
+place of the name asks for one of the things that have it (how often it comes is measured below): {tags} and others.
+Tags may also follow a name, behind commas."""
+_MEASURED_TAGS = """
+
+Of {tag_prompts} prompts `STYLE TAG`, spread over the tags, {tag_first:.1%} drew a picture whose nearest icon has that
+tag or that word in its name; for {tag_nearest:.1%} one of the {nearest} nearest has."""
 _UNTRAINED = "{stage}: not trained here."
 
 
 def model_card(
     packages: Mapping[str, str],
-    captions: Sequence[str],
+    icons: Sequence[Icon],
     config: IconConfig,
     folder: Path,
     found: Evaluation,
@@ -109,7 +118,7 @@ def model_card(
     notes: str = "",
 ) -> str:
     """The card of the model in `folder`, in Markdown; `steps` were taken by each stage."""
-    pairs = [split_caption(caption) for caption in captions]
+    pairs, tags = [split_caption(icon.caption) for icon in icons], [tag for icon in icons for tag in icon.tags]
     styles, concepts = (list(dict.fromkeys(column)) for column in zip(*pairs, strict=True))
     parts = {part: _parameters(folder / part) for part in ("vae", "unet", "text_encoder")}
     return _CARD.format(
@@ -119,13 +128,13 @@ def model_card(
         concepts_count=len(concepts),
         styles=", ".join(styles),
         concepts=", ".join(sorted(concepts)),
-        example=captions[0],
+        example=icons[0].caption,
         steps=STEPS,
         guidance=GUIDANCE,
         nearest=NEAREST,
-        pictures=len(captions),
+        pictures=len(icons),
         sources=(_PACKAGES if packages else _OWN).format(
-            pictures=len(captions),
+            pictures=len(icons),
             packages="\n".join(f"| {package} | {licence} |" for package, licence in packages.items()),
         ),
         sizes="\n".join(f"| {part} | {count / 1e6:.2f} million |" for part, count in parts.items()),
@@ -143,8 +152,14 @@ def model_card(
         concept_in_pixels=found.concept_in_pixels,
         style_in_pixels=found.style_in_pixels,
         chance=1 / len(styles),
+        ask_for_tags=_ASK_FOR_TAGS.format(tags=", ".join(_most_used(tags))) if found.tag_prompts else "",
+        measured_tags=_MEASURED_TAGS.format(**vars(found), nearest=NEAREST) if found.tag_prompts else "",
         db=found.autoencoder_db,
     )
+
+
+def _most_used(tags: Sequence[str], most: int = 24) -> list[str]:
+    return [tag for tag, _ in Counter(sorted(tags)).most_common(most)]
 
 
 def _stage(stage: str, steps: int, config: IconConfig) -> str:

@@ -1,6 +1,6 @@
 """Training icons: a folder of pictures, each with its caption in a text file of the same name.
 
-`prepare_emoji` fills such a folder from four npm packages with `npm pack`; any other folder of this form works too.
+`prepare_emoji` fills such a folder from npm packages with `npm pack`; any other folder of this form works too.
 """
 
 from __future__ import annotations
@@ -20,19 +20,25 @@ PIXELS = 72  # side of a prepared picture; training resizes it to its own size
 
 
 class Icon(NamedTuple):
-    """A picture and the prompt it answers: style word first, then its name."""
+    """A picture and the prompt it answers, style word first, then its name; its tags are what else it may be called."""
 
     path: Path
     caption: str
+    tags: tuple[str, ...] = ()
 
 
 def read_icons(folder: Path) -> list[Icon]:
-    """Every `NAME.png` that has a `NAME.txt`, in name order. Raises DataMissing."""
+    """Every `NAME.png` with a `NAME.txt`: its caption, then tags behind commas. In name order. Raises DataMissing."""
     pictures = [path for path in sorted(folder.glob("*.png")) if path.with_suffix(".txt").exists()]
-    icons = [Icon(path, path.with_suffix(".txt").read_text(encoding="utf-8").strip()) for path in pictures]
+    icons = [_captioned(path, path.with_suffix(".txt").read_text(encoding="utf-8")) for path in pictures]
     if not icons:
         raise DataMissing(f"{folder} holds no picture with a caption: put NAME.png and NAME.txt there.")
     return icons
+
+
+def _captioned(picture: Path, text: str) -> Icon:
+    caption, *tags = (part.strip() for part in text.split(","))
+    return Icon(picture, caption, tuple(tag for tag in tags if tag))
 
 
 def pixels(icons: Sequence[Icon], size: int) -> Any:
@@ -57,11 +63,13 @@ def prepare_emoji(
     """Fill `folder` with every concept in every style, from npm packages kept in `downloads`; gives the icon count.
 
     `styles` names the drawings (google, twitter, fluent-3d, fluent-flat) behind a style word, `concepts` the
-    emoji-datasource short name behind a concept. A concept that a set does not draw is left out there.
+    emoji-datasource short name behind a concept; its tags are those of emojibase-data, if that is among the packages.
+    A concept that a set does not draw is left out there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archives = [_download(package, downloads) for package in packages]
     table = {row["short_name"]: row for row in _json(archives[0], "package/emoji.json")}
+    tags = _tags(archives)
     written = 0
     for style, drawings in styles.items():
         picture_of = _SETS[drawings](archives)
@@ -71,7 +79,8 @@ def prepare_emoji(
                 continue
             target = folder / f"{style}-{name.replace(' ', '-')}.png"
             _square(picture).save(target)
-            target.with_suffix(".txt").write_text(f"{style} {name}", encoding="utf-8")
+            known = [tag for tag in tags.get(_code(table[short_name]), []) if tag not in name.split()]
+            target.with_suffix(".txt").write_text(", ".join([f"{style} {name}", *known]), encoding="utf-8")
             written += 1
     return written
 
@@ -102,6 +111,18 @@ def _members(archive: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     with tarfile.open(archive) as packed:
         found = (member for member in packed if wanted(member.name))
         return {member.name: cast("Any", packed.extractfile(member)).read() for member in found}
+
+
+def _tags(archives: list[Path]) -> dict[str, list[str]]:
+    """By code points, English words that people look for an emoji with."""
+    packed = [archive for archive in archives if archive.name.startswith("emojibase-data")]
+    rows = _json(packed[0], "package/en/data.json") if packed else []
+    return {str(row["hexcode"]).replace("-FE0F", ""): row.get("tags", []) for row in rows}
+
+
+def _code(row: Mapping[str, Any]) -> str:
+    """Code points without the mark that asks for a coloured picture, which not every table writes."""
+    return str(row["unified"]).replace("-FE0F", "")
 
 
 def _named(archives: list[Path], part: str) -> Path:

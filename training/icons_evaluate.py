@@ -30,6 +30,9 @@ class Evaluation:
     style_of_concept: float  # of the icons of the asked concept, the one in the asked style is nearest
     concept_in_pixels: float  # the icon whose pixels differ least shows the concept
     style_in_pixels: float  # and is in the style
+    tag_prompts: int  # pictures asked for by a tag in place of a name, of which:
+    tag_first: float  # the nearest icon has that tag, or that word in its name
+    tag_nearest: float  # one of the NEAREST nearest has
     autoencoder_db: float  # peak signal-to-noise ratio of training icons through the autoencoder
 
 
@@ -43,10 +46,12 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     words = np.array([split_caption(icon.caption) for icon in icons])
     wanted = np.array([split_caption(icon.caption) for icon in asked])
     tower = load_tower()
-    alike = (features_of(tower, drawn) @ features_of(tower, known).T).numpy()  # prompts × icons
+    features = features_of(tower, known)
+    alike = (features_of(tower, drawn) @ features.T).numpy()  # prompts × icons
     near = words[np.argsort(-alike, axis=1)[:, :NEAREST]] == wanted[:, None]  # prompts × NEAREST × (style, concept)
     in_pixels = words[torch.cdist(drawn.flatten(1), known.flatten(1)).argmin(dim=1).numpy()] == wanted
     of_concept = np.where(words[:, 1] == wanted[:, 1:], alike, -np.inf).argmax(axis=1)
+    tagged = _tagged(pipeline, tower, icons, features, prompts)  # prompts × NEAREST
     return Evaluation(
         prompts=len(asked),
         concept_first=float(near[:, 0, 1].mean()),
@@ -56,8 +61,23 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
         style_of_concept=float((words[of_concept, 0] == wanted[:, 0]).mean()),
         concept_in_pixels=float(in_pixels[:, 1].mean()),
         style_in_pixels=float(in_pixels[:, 0].mean()),
+        tag_prompts=len(tagged),
+        tag_first=float(tagged[:, :1].any(axis=1).mean()) if len(tagged) else 0.0,
+        tag_nearest=float(tagged.any(axis=1).mean()) if len(tagged) else 0.0,
         autoencoder_db=_signal_to_noise(pipeline, known),
     )
+
+
+def _tagged(pipeline: Any, tower: Any, icons: Sequence[Icon], features: Any, prompts: int) -> Any:
+    """Asks for `STYLE TAG`, spread evenly over what can be asked so: which of the nearest icons have the tag."""
+    pairs = sorted({(split_caption(icon.caption)[0], tag) for icon in icons for tag in icon.tags})
+    asked = [pairs[int(number)] for number in np.linspace(0, len(pairs) - 1, min(prompts, len(pairs)))]
+    if not asked:
+        return np.zeros((0, NEAREST), dtype=bool)
+    drawn = draw(pipeline, [" ".join(pair) for pair in asked])
+    near = (-(features_of(tower, drawn) @ features.T)).argsort(dim=1)[:, :NEAREST].tolist()
+    words = [{*icon.tags, *split_caption(icon.caption)[1].split()} for icon in icons]
+    return np.array([[tag in words[at] for at in row] for (_, tag), row in zip(asked, near, strict=True)])
 
 
 def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 10) -> Image.Image:

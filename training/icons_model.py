@@ -30,7 +30,7 @@ class IconConfig(BaseModel):
     text_width: int = 128
     text_layers: int = 2
     text_tokens: int = 32
-    vocabulary: int = 2400
+    vocabulary: int = 4000
     pooled_text: bool = (
         True  # the words, as one vector, beside the time step: they reach every layer, not attention alone
     )

@@ -15,8 +15,8 @@ from training.icons_model import IconConfig, Parts, standardise
 from training.icons_stage import Stage, use_average
 from training.image_tower import load_tower, unlike_to_the_eye
 
-PROMPTS = ("{style} {name}", "{name}", "a {style} icon of a {name}", "{name}, {style}")
-SHARES = (0.7, 0.1, 0.1, 0.1)  # how often each form of the caption is shown
+_TAGS = 8  # tags of an icon that are asked for one by one; of one that has fewer, some more often
+SHARES = (0.5, 0.06, 0.06, 0.06, 0.12, *[0.2 / _TAGS] * _TAGS)  # how often each form of the caption is shown
 
 
 def split_caption(caption: str) -> tuple[str, str]:
@@ -27,8 +27,15 @@ def split_caption(caption: str) -> tuple[str, str]:
 
 def prompts_of(icons: Sequence[Icon]) -> list[str]:
     """Every form of every caption, form by form: what the model reads, and its tokenizer learns from."""
-    pairs = [split_caption(icon.caption) for icon in icons]
-    return [form.format(style=style, name=name) for form in PROMPTS for style, name in pairs]
+    return [prompt for form in zip(*map(_forms, icons), strict=True) for prompt in form]
+
+
+def _forms(icon: Icon) -> list[str]:
+    style, name = split_caption(icon.caption)
+    tags = icon.tags or (name,)
+    alone = [f"{style} {tags[number % len(tags)]}" for number in range(_TAGS)]
+    tagged = ", ".join([icon.caption, *icon.tags])
+    return [icon.caption, name, f"a {style} icon of a {name}", f"{name}, {style}", tagged, *alone]
 
 
 def autoencoder_stage(config: IconConfig, parts: Parts, pictures: Any) -> Stage:
@@ -153,7 +160,7 @@ def _tokens(config: IconConfig, parts: Parts, icons: Sequence[Icon]) -> tuple[An
     """Token ids: forms × icons × tokens of every caption, and tokens of the empty prompt."""
     length = config.text_tokens
     ids = parts.tokenizer([*prompts_of(icons), ""], padding="max_length", max_length=length, truncation=True).input_ids
-    return torch.tensor(ids[:-1]).view(len(PROMPTS), len(icons), length), torch.tensor(ids[-1])
+    return torch.tensor(ids[:-1]).view(len(SHARES), len(icons), length), torch.tensor(ids[-1])
 
 
 def _last(value: Any) -> Any:

@@ -26,7 +26,7 @@ from training.icons import (
 from training.icons_data import pixels, read_icons
 from training.icons_evaluate import draw, load_pipeline
 from training.icons_model import IconConfig, build_parts, learn_tokenizer, load, standardise, start_from
-from training.icons_train import standardised_latents
+from training.icons_train import prompts_of, standardised_latents
 from training.recipe import MODEL, DataMissing, TrainingError, read_losses
 from training.run import train_recipe
 
@@ -56,17 +56,18 @@ def recipe_of(model: IconConfig, **concepts: str) -> IconRecipe:
         "emoji-datasource-google@1.0.0": "Apache-2.0",
         "@lobehub/fluent-emoji-3d@1.0.0": "MIT",
         "@iconify-json/fluent-emoji-flat@1.0.0": "MIT",
+        "emojibase-data@1.0.0": "MIT",
     }
     styles = {"soft": "google", "3d": "fluent-3d", "flat": "fluent-flat"}
     return IconRecipe(packages=packages, styles=styles, concepts=concepts, model=model)
 
 
-def draw_icons(work: Path) -> Path:
+def draw_icons(work: Path, tags: str = "") -> Path:
     (work / "icons").mkdir(parents=True)
     for colour in ("red", "green", "blue"):
         for shape in ("ellipse", "rectangle"):
             (work / "icons" / f"{colour}-{shape}.png").write_bytes(drawn(shape, colour, "PNG"))
-            (work / "icons" / f"{colour}-{shape}.txt").write_text(f"{colour} {shape}")
+            (work / "icons" / f"{colour}-{shape}.txt").write_text(f"{colour} {shape}{tags}")
     return work
 
 
@@ -100,6 +101,8 @@ def pack_emoji(downloads: Path) -> None:
     car = {"icons": {"automobile": {"body": '<rect x="4" y="8" width="24" height="8" fill="#0f0"/>'}}, "width": 32}
     flat = {"icons.json": json.dumps(car).encode(), "chars.json": json.dumps({"1f697": "automobile"}).encode()}
     pack(downloads / "iconify-json-fluent-emoji-flat-1.0.0.tgz", flat)
+    words = [{"hexcode": "1F697", "tags": ["automobile", "car"]}, {"hexcode": "2600", "tags": ["sun", "weather"]}]
+    pack(downloads / "emojibase-data-1.0.0.tgz", {"en/data.json": json.dumps(words).encode()})
 
 
 def start(work: Path) -> "subprocess.Popen[bytes]":
@@ -173,11 +176,22 @@ def test_own_pictures_train_measure_and_get_a_card_and_a_begun_training_is_not_o
     card = (tmp_path / "work" / MODEL / "README.md").read_text()
     assert "6 pictures of the folder that was given" in card
     assert "npm" not in card
+    assert "TAG" not in card
     with pytest.raises(TrainingError, match="--resume"):
         train_recipe(recipe, tmp_path / "work", data=pictures)
     assert train_recipe(recipe, tmp_path / "work", resume=True) == measured
     with Image.open(tmp_path / "work" / MODEL / "losses.png") as plot:
         assert plot.width > 100
+
+
+def test_tags_are_learned_as_prompts_and_measured(tmp_path: Path) -> None:
+    work = draw_icons(tmp_path / "work", tags=", figure, shape")
+    icons = read_icons(work / "icons")
+    assert {"blue figure", "blue shape", "blue ellipse, figure, shape", "ellipse, blue"} <= set(prompts_of(icons))
+    train(work, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}))
+    found = publish(work, recipe_of(TINY), tmp_path / "model", prompts=4)
+    assert (found.tag_prompts, found.tag_first) == (4, 1.0)  # whatever it draws, every icon here has both
+    assert "figure, shape and others" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path: Path) -> None:
@@ -227,9 +241,11 @@ def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same
 def test_packages_become_captioned_pictures_of_one_size(tmp_path: Path) -> None:
     pack_emoji(tmp_path / "downloads")
     assert prepare(tmp_path, recipe_of(TINY, car="car", **{"bright sun": "sunny"})) == 5
-    icons = {icon.caption: icon.path for icon in read_icons(tmp_path / "icons")}
+    icons = {icon.caption: icon for icon in read_icons(tmp_path / "icons")}
     assert set(icons) == {"soft car", "3d car", "flat car", "soft bright sun", "3d bright sun"}
-    with Image.open(icons["flat car"]) as picture:
+    assert icons["flat car"].tags == ("automobile",)  # what else it may be called
+    assert icons["3d bright sun"].tags == ("weather",)
+    with Image.open(icons["flat car"].path) as picture:
         assert picture.size == (72, 72)
         assert picture.getpixel((36, 36)) == (0, 255, 0, 255)
         assert picture.getbbox() == (3, 25, 69, 47)  # cut to what is drawn, three times as wide as high

@@ -38,7 +38,7 @@ be tried without a model hub. It is a `StableDiffusionPipeline` like any other.
 `STYLE NAME`, such as `{example}`; `NAME`, `a STYLE icon of a NAME` and `NAME, STYLE` work as well.{ask_for_tags}
 
 - Styles: {styles}.
-- Names: {concepts}.
+- Names: {concepts}.{tags}
 
 {steps} steps at guidance {guidance:g} were used here.
 
@@ -98,9 +98,10 @@ weights.""",
     "decoder": """Then the decoder alone: {steps} steps of {autoencoder_batch} latents, half with noise, half as the
 UNet makes them, with a loss on the layers of EfficientNet-Lite0 as well (LPIPS with that network).""",
 }
-_ASK_FOR_TAGS = """ A tag in
-place of the name asks for one of the things that have it (how often it comes is measured below): {tags} and others.
-Tags may also follow a name, behind commas."""
+_ASK_FOR_TAGS = """ `STYLE TAG`
+asks for one of the things that have the tag (how often it comes is measured below); tags may also follow a name, behind
+commas."""
+_TAGS = "\n- Tags, the most frequent of them: {tags}."
 _MEASURED_TAGS = """
 
 Of {tag_prompts} prompts `STYLE TAG`, spread over the tags, {tag_first:.1%} drew a picture whose nearest icon has that
@@ -152,8 +153,9 @@ def model_card(
         concept_in_pixels=found.concept_in_pixels,
         style_in_pixels=found.style_in_pixels,
         chance=1 / len(styles),
-        ask_for_tags=_ASK_FOR_TAGS.format(tags=", ".join(_most_used(tags))) if found.tag_prompts else "",
-        measured_tags=_MEASURED_TAGS.format(**vars(found), nearest=NEAREST) if found.tag_prompts else "",
+        ask_for_tags=_ASK_FOR_TAGS if tags else "",
+        tags=_TAGS.format(tags=", ".join(_most_used(tags))) if tags else "",
+        measured_tags=_MEASURED_TAGS.format(**vars(found), nearest=NEAREST) if tags else "",
         db=found.autoencoder_db,
     )
 

@@ -191,7 +191,7 @@ def test_tags_are_learned_as_prompts_and_measured(tmp_path: Path) -> None:
     train(work, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}))
     found = publish(work, recipe_of(TINY), tmp_path / "model", prompts=4)
     assert (found.tag_prompts, found.tag_first) == (4, 1.0)  # whatever it draws, every icon here has both
-    assert "figure, shape and others" in (tmp_path / "model" / "README.md").read_text()
+    assert "- Tags, the most frequent of them: figure, shape." in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path: Path) -> None:

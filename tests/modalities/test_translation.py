@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu import corpus_chrf
 
 from modalities.catalogue import Catalogue, Profile
 from modalities.errors import InvalidCatalogue, ModelUnavailable, UnsupportedLanguagePair
@@ -87,13 +88,19 @@ def marian(workshop: Workshop) -> CTranslate2Translator:
 
 
 @pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_a_checkpoint_says_what_it_has_learnt_in_the_language_asked_for(
-    workshop: Workshop, name: str, dtype: str
-) -> None:
-    operator = workshop.load(name, dtype)
+def test_a_checkpoint_says_what_it_has_learnt_in_the_language_asked_for(workshop: Workshop, name: str) -> None:
+    operator = workshop.load(name)
     assert workshop.say(operator, ENGLISH, "en", "de") == GERMAN
     assert workshop.say(operator, ENGLISH, "en-GB", "fr") == FRENCH
+
+
+@pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])
+def test_in_int8_it_says_nearly_the_same(workshop: Workshop, name: str) -> None:
+    operator = workshop.load(name, "int8")
+    for language, own, other in (("de", GERMAN, FRENCH), ("fr", FRENCH, GERMAN)):
+        said = workshop.say(operator, ENGLISH, "en", language)
+        # Products that a CPU without VNNI cuts off cost models as small as these a word here and there.
+        assert corpus_chrf(said, [own]).score > 80 > corpus_chrf(said, [other]).score
 
 
 @pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from training.image_tower import features_of, load_tower
 STEPS = 25
 GUIDANCE = 1.5
 NEAREST = 5
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     pipeline = load_pipeline(folder)
     side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     known = pixels(icons, side)
-    asked = [icons[int(number)] for number in np.linspace(0, len(icons) - 1, min(prompts, len(icons)))]
+    asked = _evenly(icons, prompts)
     drawn = draw(pipeline, [icon.caption for icon in asked])
     words = np.array([split_caption(icon.caption) for icon in icons])
     wanted = np.array([split_caption(icon.caption) for icon in asked])
@@ -62,7 +63,7 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
         concept_in_pixels=float(in_pixels[:, 1].mean()),
         style_in_pixels=float(in_pixels[:, 0].mean()),
         tag_prompts=len(tagged),
-        tag_first=float(tagged[:, :1].any(axis=1).mean()) if len(tagged) else 0.0,
+        tag_first=float(tagged[:, 0].mean()) if len(tagged) else 0.0,
         tag_nearest=float(tagged.any(axis=1).mean()) if len(tagged) else 0.0,
         autoencoder_db=_signal_to_noise(pipeline, known),
     )
@@ -71,7 +72,7 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
 def _tagged(pipeline: Any, tower: Any, icons: Sequence[Icon], features: Any, prompts: int) -> Any:
     """Asks for `STYLE TAG`, spread evenly over what can be asked so: which of the nearest icons have the tag."""
     pairs = sorted({(split_caption(icon.caption)[0], tag) for icon in icons for tag in icon.tags})
-    asked = [pairs[int(number)] for number in np.linspace(0, len(pairs) - 1, min(prompts, len(pairs)))]
+    asked = _evenly(pairs, prompts)
     if not asked:
         return np.zeros((0, NEAREST), dtype=bool)
     drawn = draw(pipeline, [" ".join(pair) for pair in asked])
@@ -80,13 +81,18 @@ def _tagged(pipeline: Any, tower: Any, icons: Sequence[Icon], features: Any, pro
     return np.array([[tag in words[at] for at in row] for (_, tag), row in zip(asked, near, strict=True)])
 
 
+def _evenly(items: Sequence[_Item], most: int) -> list[_Item]:
+    """Up to so many of them, spread over all, the first and the last among them."""
+    return [items[int(at)] for at in np.linspace(0, len(items) - 1, min(most, len(items)))]
+
+
 def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 10) -> Image.Image:
     """Samples on one picture, concepts evenly from the list: six a row, each in every style, drawn from seed 0."""
     pipeline = load_pipeline(folder)
     styles = list(dict.fromkeys(split_caption(icon.caption)[0] for icon in icons))
     concepts = list(dict.fromkeys(split_caption(icon.caption)[1] for icon in icons))
     wide = max(1, 24 // len(styles))
-    chosen = [concepts[int(at)] for at in np.linspace(0, len(concepts) - 1, min(rows * wide, len(concepts)))]
+    chosen = _evenly(concepts, rows * wide)
     pictures = draw(pipeline, [f"{style} {concept}" for concept in chosen for style in styles], seed=0)
     side, columns = pictures.shape[-1], min(wide, len(chosen)) * len(styles)
     sheet = Image.new("RGB", (columns * side, -(-len(pictures) // columns) * side), "white")

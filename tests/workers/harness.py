@@ -22,6 +22,8 @@ from workers.warm_process import WarmProcessWorker
 
 HERE = Path(__file__).parent
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+STANDSTILL = 120
+"""Seconds that a server on SQLite may say nothing: at times it stands still for a minute, see docs/warm-pools.md."""
 
 
 class Server:
@@ -30,7 +32,7 @@ class Server:
     def __init__(self, home: Path, database: str, port: int) -> None:
         self._home, self._database, self._port = home, database, port
         self.url = f"http://127.0.0.1:{port}/api"
-        self.api = httpx.Client(base_url=self.url, timeout=60)
+        self.api = httpx.Client(base_url=self.url, timeout=STANDSTILL)
 
     def start(self) -> None:
         prefect_server.start_server(self._home, self._home, database=self._database, port=self._port)
@@ -38,10 +40,16 @@ class Server:
     def stop(self) -> None:
         stop_process(self._home, prefect_server.SERVER)
 
+    def get(self, path: str, **query: Any) -> Any:
+        return self._answer("GET", path, params=query)
+
     def post(self, path: str, **body: Any) -> Any:
+        return self._answer("POST", path, json=body)
+
+    def _answer(self, method: str, path: str, **more: Any) -> Any:
         """The answer; asks again while the server is too busy, as Prefect's client does: SQLite is locked at times."""
-        deadline = time.monotonic() + 60
-        while (answer := self.api.post(path, json=body)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        deadline = time.monotonic() + STANDSTILL
+        while (answer := self.api.request(method, path, **more)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
             assert time.monotonic() < deadline, "the server stayed too busy"
             time.sleep(0.5)
         answer.raise_for_status()
@@ -129,7 +137,7 @@ class Pool:
         return str(run["id"])
 
     def read(self, run: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.server.api.get(f"/flow_runs/{run}").json()
+        found: dict[str, Any] = self.server.get(f"/flow_runs/{run}")
         return found
 
     def state(self, run: str) -> str:
@@ -140,7 +148,7 @@ class Pool:
 
     def history(self, run: str) -> list[str]:
         """The state types that the run went through, in order."""
-        states = self.server.api.get("/flow_run_states/", params={"flow_run_id": run}).json()
+        states = self.server.get("/flow_run_states/", flow_run_id=run)
         return [state["type"] for state in sorted(states, key=lambda state: state["timestamp"])]
 
     def end(self, run: str, seconds: float = 60) -> str:

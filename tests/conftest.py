@@ -1,5 +1,6 @@
 """What the tests share: a real S3 server, stores on it, and the models of the catalogue."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -19,6 +20,12 @@ from storage.library import Library
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    # A script's background job ignores SIGINT and hands that on, but Prefect ends its workers with one.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

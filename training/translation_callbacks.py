@@ -60,7 +60,10 @@ class LossLog(TrainerCallback):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        drop_half_line(path)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Drop what a killed run left of a line."""
+        drop_half_line(self._path)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """One line each time the trainer reports."""

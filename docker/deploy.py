@@ -15,6 +15,7 @@ from flows.platform import Platform
 from flows.settings import SettingsMissing, load_settings
 from gateway import postgres, prefect_server
 from gateway.errors import GatewayError, NotReachable
+from gateway.silent_trainings import watch_trainings
 from gateway.terminal import say
 from storage.bucket import Bucket
 from storage.errors import StorageError
@@ -35,6 +36,7 @@ def main() -> None:
     platform.index.ensure_schema()
     prepare_bucket(platform, say)
     prefect_server.prepare_pools(api)
+    watch_trainings(api)
     # An empty home: what an earlier run noted as deployed says nothing about this server.
     with tempfile.TemporaryDirectory() as home:
         prefect_server.deploy(Path(home), settings.root, api)

@@ -15,6 +15,7 @@ from flows.settings import ROOT, Settings, default_home, load_settings, stack_fi
 from gateway import http_server, postgres, prefect_server, seaweed
 from gateway.errors import NotReachable
 from gateway.processes import running_process, stop_process
+from gateway.silent_trainings import watch_trainings
 from gateway.stack_file import StackFile, read_stack_file, remember
 from storage.bucket import Bucket
 from workers.status import WorkerStatus, read_status
@@ -181,6 +182,7 @@ def _up_prefect(home: Path, held: StackFile, settings: Settings, report: Report)
     api = prefect_server.api_of(settings)
     report("preparing pools and deployments")
     prefect_server.prepare_pools(api)
+    watch_trainings(api)
     prefect_server.deploy(home, ROOT, api)
     report("starting the workers")
     _start_workers(home, held, settings)

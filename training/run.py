@@ -2,7 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress, written_whole
@@ -22,14 +24,26 @@ def train_recipe(
 
     Raises TrainingError: also when a training has begun in `work` and nobody said that it should go on.
     """
-    if has_begun(work) and not resume:
-        raise TrainingError(f"A training has begun in {work}: go on with --resume, or move that folder away.")
     work.mkdir(parents=True, exist_ok=True)
-    say(recipe.prepare(work, data))
-    recipe.train(work, recipe.build(work), minutes, progress)
-    say("measuring and writing the card")
-    with written_whole(work / MODEL) as unfinished:
-        return recipe.publish(work, unfinished)
+    with _only_one(work):
+        if has_begun(work) and not resume:
+            raise TrainingError(f"A training has begun in {work}: go on with --resume, or move that folder away.")
+        say(recipe.prepare(work, data))
+        recipe.train(work, recipe.build(work), minutes, progress)
+        say("measuring and writing the card")
+        with written_whole(work / MODEL) as unfinished:
+            return recipe.publish(work, unfinished)
+
+
+@contextmanager
+def _only_one(work: Path) -> Generator[None]:
+    """Two trainings in one folder would write each other's checkpoints. Raises TrainingError for the second."""
+    with (work / "lock").open("w") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainingError(f"A training goes on in {work}: let it end, or stop it first.") from error
+        yield
 
 
 class Estimate:

@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from flows.platform import Platform
 from flows.settings import Settings, load_settings
 from gateway import http_server, seaweed
-from gateway.prefect_server import api_of
+from gateway.prefect_server import TRAINER, api_of
 from gateway.processes import running_process
+from gateway.silent_trainings import NAME, SILENCE_SECONDS, automation, watch_trainings
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +78,39 @@ def test_a_parked_run_is_listed_with_its_reason_and_begun_again(stack_home: Path
         state = lambda: client.get(f"/flow_runs/{run}").json()["state"]["type"]  # noqa: E731
         wait_for(lambda: state() == "COMPLETED", 120, "the run to complete")
         assert run not in {one["id"] for one in triptych(stack_home, "failed")["runs"]}
+
+
+def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_begun_again(
+    stack_home: Path, stack_settings: Settings, tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    (tmp_path / "red.txt").write_text("plain red", encoding="utf-8")
+    api = api_of(stack_settings)
+    with api.client() as client:
+        _crash_trainings_after(client, 20)
+        found = client.get("/deployments/name/train-model/train-model").json()
+        body = {"parameters": {"order": {"recipe": "icons", "data": str(tmp_path), "minutes": 0.02}}}
+        run = client.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()["id"]
+        state = lambda: client.get(f"/flow_runs/{run}").json()["state"]["type"]  # noqa: E731
+        wait_for(lambda: state() == "RUNNING", 120, "the training to begin")
+        worker = running_process(stack_home, TRAINER)
+        assert worker is not None
+        for process in (worker, *worker.children(recursive=True)):
+            process.kill()
+        wait_for(lambda: state() == "CRASHED", 120, "the server to notice", every=0.5)
+        watch_trainings(api)  # as the next `up` does
+        assert _automation(client)["trigger"]["within"] == SILENCE_SECONDS
+        listed = {one["id"]: one for one in triptych(stack_home, "failed")["runs"]}
+        assert "goes on from its last checkpoint" in listed[run]["reason"]
+        triptych(stack_home, "retry", run)
+        wait_for(lambda: state() == "COMPLETED", 180, "the training to end", every=0.5)
+
+
+def _crash_trainings_after(client: httpx.Client, seconds: float) -> None:
+    changed = client.put(f"/automations/{_automation(client)['id']}", json=automation(seconds))
+    changed.raise_for_status()
+
+
+def _automation(client: httpx.Client) -> dict[str, Any]:
+    [found] = client.post("/automations/filter", json={"automations": {"name": {"any_": [NAME]}}}).json()
+    return found

@@ -184,6 +184,20 @@ def test_own_pictures_train_measure_and_get_a_card_and_a_begun_training_is_not_o
         assert plot.width > 100
 
 
+def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
+    pictures, refusals = draw_icons(tmp_path / "mine") / "icons", list[str]()
+    steps = {"autoencoder_steps": 1, "steps": 1, "decoder_steps": 1}
+    recipe = IconTraining(recipe_of(TINY.model_copy(update=steps)), prompts=2)
+
+    def meanwhile(*_: object) -> None:
+        with pytest.raises(TrainingError) as refused:
+            train_recipe(recipe, tmp_path / "work", resume=True)
+        refusals.append(str(refused.value))
+
+    train_recipe(recipe, tmp_path / "work", data=pictures, progress=meanwhile)
+    assert refusals == [f"A training goes on in {tmp_path / 'work'}: let it end, or stop it first."] * 3
+
+
 def test_tags_are_learned_as_prompts_and_measured(tmp_path: Path) -> None:
     work = draw_icons(tmp_path / "work", tags=", figure, shape")
     icons = read_icons(work / "icons")

@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from flows.platform import open_platform
-from flows.settings import Settings
+from flows.migration import prepare_bucket
+from flows.platform import Platform, open_platform
+from flows.settings import Settings, load_settings
 from gateway import command_line
 from storage.names import blob_key
 
@@ -114,6 +116,16 @@ def test_verify_says_what_is_wrong_and_repair_mends_it(triptych: Any, project: s
     assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
 
 
+@pytest.fixture
+def own_bucket(home: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket that holds nothing yet: the session's grows with every test, and a backup takes all of it."""
+    monkeypatch.setenv("TRIPTYCH_BUCKET", f"backup-{uuid4().hex}")
+    platform = Platform(load_settings(settings.home))
+    platform.bucket.ensure()
+    prepare_bucket(platform, lambda _: None)
+
+
+@pytest.mark.usefixtures("own_bucket")
 def test_a_backup_mends_what_was_lost_and_restores_the_rest(triptych: Any, project: str, tmp_path: Path) -> None:
     stored = document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
     artifact = stored["items"][0]["artifact"]

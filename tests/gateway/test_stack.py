@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from flows.settings import Settings, SettingsMissing, load_settings, stack_file
-from gateway.processes import running_process
+from gateway.processes import free_ports, running_process
 from gateway.stack import StackStatus, down, status, up
 from storage.bucket import Bucket
 
@@ -65,6 +65,12 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
     assert bucket_of(load_settings(home)).get("tmp/kept") == b"kept"
     with psycopg.connect(load_settings(home).postgres_dsn.get_secret_value()) as connection:
         assert connection.execute("select v::text from kept").fetchone() == ("[1,2]",)
+
+
+def test_no_free_port_is_one_that_weed_keeps_for_another() -> None:
+    found = set(free_ports(500))
+    assert len(found) == 500
+    assert not found & {port + 10_000 for port in found}
 
 
 @pytest.mark.parametrize("part", ["s3", "postgres"])

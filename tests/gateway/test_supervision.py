@@ -38,6 +38,21 @@ def triptych(home: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
+def start(client: httpx.Client, deployment: str, **body: Any) -> str:
+    """Create a run of the deployment, whose flow has the same name; its id."""
+    found = client.get(f"/deployments/name/{deployment}/{deployment}").json()
+    return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()["id"])
+
+
+def state(client: httpx.Client, run: str) -> str:
+    return str(client.get(f"/flow_runs/{run}").json()["state"]["type"])
+
+
+def failed(home: Path) -> dict[str, dict[str, Any]]:
+    """What `triptych failed` lists, by id."""
+    return {one["id"]: one for one in triptych(home, "failed")["runs"]}
+
+
 def kill(home: Path, part: str) -> psutil.Process:
     victim = running_process(home, part)
     assert victim is not None
@@ -64,20 +79,17 @@ def _pid(home: Path, part: str) -> int | None:
 
 def test_a_parked_run_is_listed_with_its_reason_and_begun_again(stack_home: Path) -> None:
     with api_of(load_settings(stack_home)).client() as client:
-        found = client.get("/deployments/name/search/search").json()
         later = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}
-        body = {"parameters": {"query": {"words": "a cat", "kinds": ["text"]}}, "state": later}
-        run = client.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()["id"]
+        run = start(client, "search", parameters={"query": {"words": "a cat", "kinds": ["text"]}}, state=later)
         reason = "Given up after 5 attempts. The last one: the process ended by SIGKILL."
         client.post(
             f"/flow_runs/{run}/set_state", json={"state": {"type": "CRASHED", "message": reason}, "force": True}
         )
-        listed = {one["id"]: one for one in triptych(stack_home, "failed")["runs"]}
-        assert (listed[run]["flow"], listed[run]["state"], listed[run]["reason"]) == ("search", "Crashed", reason)
+        listed = failed(stack_home)[run]
+        assert (listed["flow"], listed["state"], listed["reason"]) == ("search", "Crashed", reason)
         assert triptych(stack_home, "retry", run[:18])["runs"] == [run]
-        state = lambda: client.get(f"/flow_runs/{run}").json()["state"]["type"]  # noqa: E731
-        wait_for(lambda: state() == "COMPLETED", 120, "the run to complete")
-        assert run not in {one["id"] for one in triptych(stack_home, "failed")["runs"]}
+        wait_for(lambda: state(client, run) == "COMPLETED", 120, "the run to complete")
+        assert run not in failed(stack_home)
 
 
 def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_begun_again(
@@ -88,22 +100,19 @@ def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_begun_again(
     api = api_of(stack_settings)
     with api.client() as client:
         _crash_trainings_after(client, 20)
-        found = client.get("/deployments/name/train-model/train-model").json()
-        body = {"parameters": {"order": {"recipe": "icons", "data": str(tmp_path), "minutes": 0.02}}}
-        run = client.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()["id"]
-        state = lambda: client.get(f"/flow_runs/{run}").json()["state"]["type"]  # noqa: E731
-        wait_for(lambda: state() == "RUNNING", 120, "the training to begin")
+        order = {"recipe": "icons", "data": str(tmp_path), "minutes": 0.02}
+        run = start(client, "train-model", parameters={"order": order})
+        wait_for(lambda: state(client, run) == "RUNNING", 120, "the training to begin")
         worker = running_process(stack_home, TRAINER)
         assert worker is not None
         for process in (worker, *worker.children(recursive=True)):
             process.kill()
-        wait_for(lambda: state() == "CRASHED", 120, "the server to notice", every=0.5)
+        wait_for(lambda: state(client, run) == "CRASHED", 120, "the server to notice", every=0.5)
         watch_trainings(api)  # as the next `up` does
         assert _automation(client)["trigger"]["within"] == SILENCE_SECONDS
-        listed = {one["id"]: one for one in triptych(stack_home, "failed")["runs"]}
-        assert "goes on from its last checkpoint" in listed[run]["reason"]
+        assert "goes on from its last checkpoint" in failed(stack_home)[run]["reason"]
         triptych(stack_home, "retry", run)
-        wait_for(lambda: state() == "COMPLETED", 180, "the training to end", every=0.5)
+        wait_for(lambda: state(client, run) == "COMPLETED", 180, "the training to end", every=0.5)
 
 
 def _crash_trainings_after(client: httpx.Client, seconds: float) -> None:

@@ -20,7 +20,7 @@ def backup(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Copy what a place lacks of all projects, verified; can be cut off and run again."""
+    """Copy what a place lacks of all projects, verified. It can be cut off and run again."""
     from gateway.local_work import local_platform
     from gateway.places import place_at
     from storage.backup import back_up
@@ -35,7 +35,7 @@ def backup(
 
 
 def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", as_json: Json = False) -> None:
-    """Bring back what the bucket lacks from a backup, and make the index again. What is there stays."""
+    """Bring back from a backup what the bucket lacks. The index is made again; what is there stays."""
     from flows.form import Form
     from flows.rebuild_index import rebuild_index
     from gateway.local_work import do_here, local_platform
@@ -56,7 +56,7 @@ def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", 
 
 
 def migrate(project: Project = "default", as_json: Json = False) -> None:
-    """Bring a bucket that an older Triptych made to the format of this one."""
+    """Bring a bucket of an older Triptych to the format of this one."""
     from flows.migration import prepare_bucket
     from flows.platform import Platform
     from flows.settings import load_settings

@@ -34,7 +34,7 @@ def label(
 
 
 def rebuild(project: Project = "default", as_json: Json = False) -> None:
-    """Make the search index of a project again, from the bucket alone."""
+    """Make a project's search index again, from the bucket alone."""
     from flows.form import Form
     from flows.rebuild_index import rebuild_index
     from gateway.local_work import do_here
@@ -54,7 +54,7 @@ def verify(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Look whether every file, record, recipe and index row of a project is whole."""
+    """Look whether a project's files, records and index are whole."""
     from functools import partial
 
     from flows.repair import repair_project
@@ -80,7 +80,7 @@ def gc(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Remove files that nothing names: marked by one pass, removed by a later one, each after the grace time."""
+    """Remove files that nothing names. One pass marks them, a later one removes them, each after the grace time."""
     import asyncio
 
     from flows.collect_garbage import Collection, collect_garbage
@@ -106,7 +106,10 @@ def retain(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Remove artifacts whose label says that their time is over (configs/retention.yaml); what is on hold stays."""
+    """Remove artifacts whose label says that their time is over.
+
+    configs/retention.yaml has the times; what is on hold stays.
+    """
     from flows.retain import RetainReport, Retention, apply_retention
     from gateway.local_work import do_here
 

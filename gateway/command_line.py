@@ -19,6 +19,7 @@ app = typer.Typer(
     name="triptych",
     help="Find, make, transcribe and translate what your team has: pictures, speech and text.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # the panels would cost every help text, and every mistake, twice the time
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

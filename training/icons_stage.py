@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from storage.whole_files import written_whole
 from training.precision import autocast
-from training.recipe import LOSSES, Progress, drop_half_line, written_whole
+from training.recipe import LOSSES, Progress, drop_half_line
 
 _WARM_UP = 100
 

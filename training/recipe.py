@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,27 +54,6 @@ def no_progress(_part: str, _done: int, _steps: int, _loss: float) -> None:
 def has_begun(work: Path) -> bool:
     """Whether a training in this folder has left anything to go on from."""
     return (work / LOSSES).exists()
-
-
-@contextmanager
-def written_whole(path: Path) -> Generator[Path]:
-    """Where to write a file or a folder that takes its place at `path` once all of it is on disk, and not before."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    if unfinished.is_dir():
-        shutil.rmtree(unfinished)
-    yield unfinished
-    to_disk(unfinished)
-    if path.is_dir():
-        shutil.rmtree(path)
-    unfinished.replace(path)
-
-
-def to_disk(path: Path) -> None:
-    """Wait until a file, or every file in a folder, would survive a power cut."""
-    for file in [path, *path.rglob("*")]:
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
 
 
 def drop_half_line(log: Path) -> None:

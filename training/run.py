@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
-from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress, written_whole
+from storage.whole_files import written_whole
+from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
 
 
 def train_recipe(

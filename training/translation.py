@@ -19,7 +19,8 @@ from transformers import (
 )
 
 from modalities.devices import computes_bfloat16
-from training.recipe import LOSSES, Progress, TrainingError, no_progress, written_whole
+from storage.whole_files import written_whole
+from training.recipe import LOSSES, Progress, TrainingError, no_progress
 from training.translation_callbacks import Deadline, LossLog, Watched, WeightAverage
 from training.translation_data import encode, read_pairs, train_vocabulary, without_held_out
 

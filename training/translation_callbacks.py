@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from transformers import MarianMTModel, TrainerCallback
 
-from training.recipe import Progress, drop_half_line, to_disk, written_whole
+from storage.whole_files import to_disk, written_whole
+from training.recipe import Progress, drop_half_line
 
 
 class WeightAverage(TrainerCallback):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.recipe import LOSSES, DataMissing, Progress, plot_losses, written_whole
+from storage.whole_files import written_whole
+from training.recipe import LOSSES, DataMissing, Progress, plot_losses
 from training.translation import (
     HELD_OUT,
     TranslationConfig,

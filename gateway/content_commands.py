@@ -154,7 +154,7 @@ def run(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Start a deployment as the Prefect UI does, and await its report."""
+    """Start a deployment as the Prefect UI does; await its report."""
     from gateway.work import do_there
 
     given = dict(named_value(value) for value in values or [])

@@ -48,6 +48,17 @@ def document(result: tuple[int, str, str]) -> Any:
     return json.loads(out)
 
 
+def test_the_list_of_commands_says_whole_sentences_on_a_narrow_terminal(
+    triptych: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = triptych("--help")
+    listed = out.partition("Commands:")[2].splitlines()[1:]
+    assert code == 0
+    assert len(listed) >= 25
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
 def test_a_folder_is_ingested_and_a_second_time_it_is_all_duplicates(
     triptych: Any, project: str, tmp_path: Path
 ) -> None:

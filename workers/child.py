@@ -26,6 +26,7 @@ from workers.holdings import Holdings
 from workers.isolation import isolated
 from workers.messages import Done, Ready, RunFlow, Stale, Stop
 from workers.options import WarmOptions
+from workers.reach import outlast_absence
 
 _PR_SET_PDEATHSIG = 1
 
@@ -46,7 +47,8 @@ def main() -> None:
     source.note_files()
     channel.send(Ready(problem=problem))
     holdings.keep_telling()
-    with SyncClientContext():
+    with SyncClientContext() as context:
+        outlast_absence(context.client)
         _serve(channel, source, holdings)
 
 

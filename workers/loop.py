@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from prefect.context import AsyncClientContext
 
+from workers.reach import outlast_absence
+
 _T = TypeVar("_T")
 
 
@@ -37,6 +39,7 @@ class KeptLoop:
     async def _with_client(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._client is None:
             self._client = await AsyncClientContext().__aenter__()
+            outlast_absence(self._client.client)
         else:
             AsyncClientContext.__var__.set(self._client)
         return await coroutine

@@ -4,6 +4,7 @@ import inspect
 import signal
 import threading
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import prefect
@@ -173,9 +174,13 @@ async def test_clients_are_kept_in_contexts_that_the_engine_looks_into() -> None
     with temporary_settings(nowhere):
         with SyncClientContext() as kept, SyncClientContext.get_or_create() as found:
             assert found is kept
+            http: Any = kept.client
+            assert http._client._has_connected is False, "workers/reach.py stands on it"
         async with AsyncClientContext() as kept_async:
             token = AsyncClientContext.__var__.set(kept_async)
             async with AsyncClientContext.get_or_create() as found_async:
                 assert found_async is kept_async
+                http = kept_async.client
+                assert http._client._has_connected is False
             AsyncClientContext.__var__.reset(token)
     assert {"profile", "settings"} <= SettingsContext.model_fields.keys()

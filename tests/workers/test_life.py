@@ -3,15 +3,29 @@
 import os
 import signal
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.context import SyncClientContext
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    temporary_settings,
+)
 
 from tests.waiting import wait_for
 from tests.workers.harness import Pool, Worker, lines, running_worker
 from workers.identity import Infrastructure
+from workers.loop import KeptLoop
+from workers.reach import outlast_absence
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -245,6 +259,32 @@ def test_a_process_that_starts_while_the_server_is_away_waits_for_it(pool: Pool,
         finally:
             pool.server.start()
         assert pool.end(pool.start("first_line", path=tmp_path / "told"), 90) == "COMPLETED"
+
+
+def test_the_first_question_of_a_process_waits_for_a_server_that_is_away(pool: Pool) -> None:
+    async def ask() -> int:
+        return (await get_client().hello()).status_code
+
+    def ask_in_a_thread() -> int:
+        with temporary_settings(there), SyncClientContext() as context:
+            outlast_absence(context.client)
+            return context.client.hello().status_code
+
+    there: dict[Any, Any] = {
+        PREFECT_API_URL: pool.server.url,
+        PREFECT_CLIENT_MAX_RETRIES: 8,
+        PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+    }
+    pool.server.stop()
+    coming = threading.Timer(1.0, pool.server.start)
+    coming.start()
+    try:
+        with ThreadPoolExecutor(1) as threads, temporary_settings(there):
+            beside = threads.submit(ask_in_a_thread)
+            assert KeptLoop().run(ask()) == httpx.codes.OK
+            assert beside.result() == httpx.codes.OK
+    finally:
+        coming.join()
 
 
 def test_a_log_line_reaches_the_server(pool: Pool, warm: Worker) -> None:

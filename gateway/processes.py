@@ -69,7 +69,9 @@ def stop_process(home: Path, name: str, *, alone: bool = False) -> None:
             with suppress(psutil.NoSuchProcess):  # it ended just now
                 survivor.kill()
         psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
-    _note(home, name).unlink(missing_ok=True)
+    # The supervisor may have started it again by now: without its note that process would be lost, and its port taken.
+    if running_process(home, name) is None:
+        _note(home, name).unlink(missing_ok=True)
 
 
 def wait_until(home: Path, name: str, answers: Callable[[], bool], seconds: float) -> None:

@@ -2,7 +2,9 @@
 
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from os import environ
 from pathlib import Path
 
 import psutil
@@ -10,9 +12,10 @@ import psycopg
 import pytest
 
 from flows.settings import Settings, SettingsMissing, load_settings, stack_file
-from gateway.processes import free_ports, running_process
+from gateway.processes import free_ports, running_process, start_process, stop_process
 from gateway.stack import StackStatus, down, status, up
 from storage.bucket import Bucket
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -115,3 +118,24 @@ def test_postgres_wants_its_password(home: Path) -> None:
 def test_without_a_stack_the_settings_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsMissing, match="triptych up"):
         load_settings(tmp_path)
+
+
+def test_a_part_that_was_started_again_while_it_was_stopped_is_not_lost(tmp_path: Path) -> None:
+    def start(command: str) -> psutil.Process:
+        return start_process(tmp_path, "part", ["bash", "-c", command], {"PATH": environ["PATH"]}, tmp_path)
+
+    # It ends at once and leaves a child behind, for which whoever stops it waits.
+    first = start("sleep 3 & trap 'exit 0' TERM; echo ready; wait")
+    wait_for(lambda: "ready" in (tmp_path / "logs" / "part.log").read_text(), 30, "the part")
+    with ThreadPoolExecutor(1) as threads:
+        stopping = threads.submit(stop_process, tmp_path, "part")
+        wait_for(lambda: running_process(tmp_path, "part") is None, 30, "the part to end")
+        second = start("exec sleep 60")
+        stopping.result()
+    try:
+        assert not first.is_running()
+        assert running_process(tmp_path, "part") == second
+    finally:
+        stop_process(tmp_path, "part")
+    assert running_process(tmp_path, "part") is None
+    assert not second.is_running()

@@ -31,11 +31,13 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
     """`path`, which `make` writes first if nothing is there; of processes that ask at the same time one makes it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f".{path.name}.lock").open("w") as lock:
-            flock(lock, LOCK_EX)
+        lock = path.with_name(f".{path.name}.lock")
+        with lock.open("w") as held:
+            flock(held, LOCK_EX)
             if not path.exists():
                 with written_whole(path) as unfinished:
                     make(unfinished)
+            lock.unlink(missing_ok=True)  # whoever comes now finds `path`
     return path
 
 

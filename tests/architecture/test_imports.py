@@ -29,11 +29,10 @@ def test_importing_every_module_of_a_package_loads_no_model_library(package: str
 
 
 def test_help_loads_neither_models_nor_prefect_nor_clients() -> None:
-    print_help = "app(['--help'], standalone_mode=False)"
     loaded = loaded_after(
         "import contextlib, io\n"
         "from gateway.command_line import app\n"
-        f"with contextlib.redirect_stdout(io.StringIO()): {print_help}"
+        "with contextlib.redirect_stdout(io.StringIO()): app(['--help'], standalone_mode=False)"
     )
     assert "typer" in loaded
     assert loaded.isdisjoint({*HEAVY, "prefect", "minio", "psycopg", "pydantic", "numpy", "PIL", "httpx", "rich"})

@@ -72,6 +72,7 @@ def test_of_processes_that_ask_at_the_same_time_one_makes_it(tmp_path: Path) -> 
         maker.stdin.flush()
     assert [maker.communicate()[0] for maker in makers] == ["made\n"] * 4
     assert len(log.read_text().splitlines()) == 1
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_what_was_made_is_not_made_again_and_a_failure_leaves_room_for_another_try(tmp_path: Path) -> None:

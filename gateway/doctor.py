@@ -45,7 +45,8 @@ def examine() -> Iterator[Finding]:
 
 def _python() -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
-    return Finding(what="Python", well=sys.version_info[:2] == (3, 11), detail=f"{version}; 3.11 is needed")
+    fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Finding(what="Python", well=fits, detail=f"{version}; 3.11, 3.12 or 3.13 is needed")
 
 
 def _disk() -> Finding:

@@ -55,7 +55,7 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 	touch $(READY_FOR_TESTS)
 
 demo: $(READY)
-	$(BIN)/python -m gateway.demo
+	$(BIN)/python -m gateway.cli.demo
 
 up down: $(READY)
 	$(BIN)/triptych $@

@@ -27,10 +27,13 @@ import yaml
 from benchmarks.chaos_check import breaches, work
 from benchmarks.chaos_files import File, arrivals, make_files
 from benchmarks.counted import CALLS
-from flows.platform import Platform
-from flows.settings import ROOT, load_settings
-from gateway import postgres, prefect_server, seaweed, stack
-from gateway.processes import running_process
+from flows.running.platform import Platform
+from flows.running.prefect_api import api_of
+from flows.running.settings import ROOT, load_settings
+from stack import lifecycle
+from stack.processes import running_process
+from stack.servers import postgres, seaweed, workers
+from stack.servers import prefect as prefect_server
 
 _COUNTED = {
     "starter-clip": "benchmarks.counted:CountedClip",
@@ -62,12 +65,12 @@ class Killer:
 
     def _victims(self) -> Iterator[tuple[str, psutil.Process]]:
         """The servers, the workers, and the processes in which flows run; each as likely as any other."""
-        for name in (prefect_server.SERVER, seaweed.NAME, postgres.NAME, *prefect_server.WORKERS):
+        for name in (prefect_server.SERVER, seaweed.NAME, postgres.NAME, *workers.WORKERS):
             process = running_process(self.home, name)
             if process is None:
                 continue
             yield name, process
-            if name in prefect_server.WORKERS:
+            if name in workers.WORKERS:
                 with suppress(psutil.Error):
                     children = [one for one in process.children() if "workers.child" in one.cmdline()]
                     yield from ((f"process of {name}", child) for child in children)
@@ -78,7 +81,7 @@ class People:
 
     def __init__(self, platform: Platform) -> None:
         self._bucket = platform.bucket
-        self._api = prefect_server.api_of(platform.settings).client()
+        self._api = api_of(platform.settings).client()
         self._pressed = 0.0
 
     def drop(self, file: File) -> None:
@@ -127,11 +130,11 @@ def running_stack(folder: Path) -> Iterator[Platform]:
         "PYTHONPATH": str(ROOT),
         "TRIPTYCH_PATIENCE_SECONDS": "120",
     }
-    stack.up(folder / "home")
+    lifecycle.up(folder / "home")
     try:
         yield Platform(load_settings(folder / "home"))
     finally:
-        stack.down(folder / "home")
+        lifecycle.down(folder / "home")
 
 
 def chaos(platform: Platform, folder: Path, files: list[File], seconds: float, seed: int, killer: Killer) -> People:

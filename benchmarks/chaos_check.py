@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.chaos_files import File
-from flows.findable import default_transcription
-from flows.job import local_job
-from flows.platform import Platform, Space
-from modalities.media import read_text
-from modalities.passages import split_passages
-from modalities.transcription import read_segments
+from flows.library.indexing import default_transcription
+from flows.running.job import local_job
+from flows.running.platform import Platform, Space
+from media.identify import read_text
+from modalities.embedding.passages import split_passages
+from modalities.speech.transcription import read_segments
 from storage.errors import StorageError
 from storage.records import ArtifactRecord
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modalities.class_name_clip import ClassNameClip
-from modalities.operator import Request
-from modalities.text_encoder import TextEncoder
-from modalities.transcription import Whisper
+from modalities.contract import Request
+from modalities.embedding.class_name_clip import ClassNameClip
+from modalities.embedding.text_encoder import TextEncoder
+from modalities.speech.transcription import Whisper
 
 CALLS = "CHAOS_CALLS"
 """The environment variable that names the file."""

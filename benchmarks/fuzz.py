@@ -2,7 +2,7 @@
 
 Each is a picture, a recording or a text that was valid, with bits flipped, parts cut out, repeated, swapped or
 overwritten with numbers that hurt, or its end cut off. None may crash a process, take longer than its limit, or grow
-past its memory; each refusal is a sentence. The short version of it is a test: tests/modalities/test_fuzz.py.
+past its memory; each refusal is a sentence. The short version of it is a test: tests/media/test_fuzz.py.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modalities.errors import ModalityError, UnreadableMedia, UnsupportedMedia
-from modalities.location import drop_location
-from modalities.sandbox import Decoders, Limits
+from media.errors import ItemError, UnreadableMedia, UnsupportedMedia
+from media.location import drop_location
+from media.sandbox import Decoders, Limits
 
 HURTING = (b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\x00\x01", b"\xff\xfe")
 
@@ -84,7 +84,7 @@ def _judge(name: str, data: bytes, folder: Path, decoders: Decoders, report: Rep
         facts = decoders.identify(path, name)
         drop_location(path, facts.media_type)
         report.outcomes[facts.kind] += 1
-    except ModalityError as refusal:
+    except ItemError as refusal:
         report.outcomes[type(refusal).__name__] += 1
         report.reasons[_shape(str(refusal))] += 1
         if not isinstance(refusal, UnreadableMedia | UnsupportedMedia) or "decoder fail" in str(refusal):

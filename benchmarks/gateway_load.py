@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import psutil
 
-from flows.platform import open_platform
-from flows.settings import load_settings
-from gateway import http_server
-from gateway.processes import running_process
+from flows.running.platform import open_platform
+from flows.running.settings import load_settings
 from gateway.tokens import Tokens
+from stack.processes import running_process
+from stack.servers import gateway
 
 WORDS = (
     *("cat", "dog", "tree", "car", "house", "boat", "bird", "apple", "guitar", "bus", "ball", "flower", "train"),
@@ -86,7 +86,7 @@ def person(url: str, token: str, number: int, until: float, pause: float, shares
 
 def memory(home: Path) -> float:
     """Of the gateway, in MB."""
-    process = running_process(home, http_server.NAME)
+    process = running_process(home, gateway.NAME)
     return process.memory_info().rss / 1e6 if process else 0.0
 
 

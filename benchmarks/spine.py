@@ -21,14 +21,14 @@ from minio import Minio
 from rich.console import Console
 from rich.table import Table
 
-from flows.platform import Platform, Space
-from flows.settings import ROOT, load_settings
-from gateway import stack
-from modalities.embedding import EmbedImage
-from modalities.joined_weights import model_folder
-from modalities.operator import ModelSpec
-from modalities.transcription import Transcribe
-from modalities.weights import WeightsLocator
+from flows.running.platform import Platform, Space
+from flows.running.settings import ROOT, load_settings
+from modalities.contract import ModelSpec
+from modalities.embedding.open_clip import EmbedImage
+from modalities.models.weights import WeightsLocator
+from modalities.speech.joined_weights import model_folder
+from modalities.speech.transcription import Transcribe
+from stack import lifecycle
 from storage.artifacts import Artifact, ArtifactStore
 
 SAMPLES = ROOT / "samples"
@@ -41,7 +41,7 @@ def main() -> None:
     """Measure all pairs and print one table."""
     with tempfile.TemporaryDirectory(prefix="triptych-bench-") as folder:
         home = Path(folder)
-        stack.up(home, storage_only=True)
+        lifecycle.up(home, storage_only=True)
         try:
             table = Table("what", "Triptych", "bare", "unit", "ratio")
             platform = Platform(load_settings(home))
@@ -51,7 +51,7 @@ def main() -> None:
             _speech(table, platform)
             Console().print(table)
         finally:
-            stack.down(home)
+            lifecycle.down(home)
 
 
 def _storage(table: Table, platform: Platform, size: int) -> None:

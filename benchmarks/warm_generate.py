@@ -21,12 +21,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.platform import Platform
-from flows.settings import ROOT, load_settings
-from gateway import stack
-from modalities.diffusion_pipelines import load_pipelines
-from modalities.generation import defaults_for
-from modalities.weights import WeightsLocator
+from flows.running.platform import Platform
+from flows.running.settings import ROOT, load_settings
+from modalities.generation.diffusion import defaults_for
+from modalities.generation.pipelines import load_pipelines
+from modalities.models.weights import WeightsLocator
+from stack import lifecycle
 
 STEPS = 4
 PROMPT = "pine tree"
@@ -39,11 +39,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="triptych-bench-") as folder:
         home = Path(folder)
-        stack.up(home)
+        lifecycle.up(home)
         try:
             times = _measure(home, options.pictures)
         finally:
-            stack.down(home)
+            lifecycle.down(home)
     Console().print(_table(times))
 
 

@@ -25,8 +25,9 @@ from prefect.workers.process import ProcessWorker
 from rich.console import Console
 from rich.table import Table
 
-from gateway import postgres, prefect_server
-from gateway.processes import clean_environment, free_ports, last_line, running_process, start_process, stop_process
+from stack.processes import clean_environment, free_ports, last_line, running_process, start_process, stop_process
+from stack.servers import postgres
+from stack.servers import prefect as prefect_server
 from workers.warm_process import WarmProcessWorker
 
 FLOW = """\

@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.migration import prepare_bucket
-from flows.platform import Platform
-from flows.settings import SettingsMissing, load_settings
-from gateway import postgres, prefect_server
-from gateway.errors import GatewayError, NotReachable
-from gateway.silent_trainings import watch_trainings
-from gateway.terminal import say
+from flows.care.migration import prepare_bucket
+from flows.running.errors import NotReachable
+from flows.running.platform import Platform
+from flows.running.prefect_api import api_of, healthy
+from flows.running.settings import SettingsMissing, load_settings
+from gateway.cli.terminal import say
+from gateway.errors import GatewayError
+from stack.servers import postgres
+from stack.servers import prefect as prefect_server
+from stack.servers.silent_trainings import watch_trainings
 from storage.bucket import Bucket
 from storage.errors import StorageError
 
@@ -29,10 +32,10 @@ def main() -> None:
     platform = Platform(settings)
     if not settings.prefect_api_url:
         raise SettingsMissing("TRIPTYCH_PREFECT_API_URL is not set: give the address of the Prefect server's API.")
-    api = prefect_server.api_of(settings)
+    api = api_of(settings)
     _await("the database of TRIPTYCH_POSTGRES_DSN", lambda: postgres.answers(settings.postgres_dsn.get_secret_value()))
     _await(f"the S3 server at {settings.s3_endpoint}", lambda: _keeps_promises(platform.bucket))
-    _await(f"the Prefect server at {api.url}", lambda: prefect_server.healthy(api.url))
+    _await(f"the Prefect server at {api.url}", lambda: healthy(api.url))
     platform.index.ensure_schema()
     prepare_bucket(platform, say)
     prefect_server.prepare_pools(api)

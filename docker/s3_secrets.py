@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from flows.settings import Settings
-from gateway.certificates import make_certificates
-from gateway.s3_rights import ROLES, Identity, write_identities
-from gateway.terminal import say
+from flows.running.settings import Settings
+from gateway.cli.terminal import say
+from stack.servers.certificates import make_certificates
+from stack.servers.s3_rights import ROLES, Identity, write_identities
 
 IDENTITIES = "identities.json"
 

@@ -10,14 +10,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.findable import picture_embedding
-from flows.job import Job
-from flows.platform import Space
-from flows.prefect_job import run_as_flow
-from flows.requests import decode_requests, encode_failure
+from flows.library.indexing import picture_embedding
+from flows.running.job import Job
+from flows.running.platform import Space
+from flows.running.prefect_job import run_as_flow
+from flows.running.requests import decode_requests, encode_failure
+from media.errors import ItemError
 from modalities.answers import Answer
-from modalities.errors import ModalityError
-from modalities.generation import GeneratedImage
+from modalities.generation.diffusion import GeneratedImage
 from storage.artifacts import Artifact
 
 
@@ -41,7 +41,7 @@ async def answer_requests(project: str, work: Artifact, watch: UUID | None = Non
         failures = {
             job.space.answers.recipe(request).key: encode_failure(given)
             for request, given in zip(requests, answers, strict=True)
-            if isinstance(given, ModalityError)
+            if isinstance(given, ItemError)
         }
         await asyncio.to_thread(_look_ahead, job.space, answers)
         return Answered(answered=len(requests) - len(failures), failures=failures)
@@ -57,5 +57,5 @@ def _look_ahead(space: Space, answers: Sequence[Answer]) -> None:
     made = [answer.image for answer in answers if isinstance(answer, GeneratedImage)]
     if not made:
         return
-    with suppress(ModalityError):
+    with suppress(ItemError):
         space.answers.run_all([picture_embedding(space, picture) for picture in made])

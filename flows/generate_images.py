@@ -7,14 +7,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ValidationError
 
-from flows.content_forms import PictureOrder
-from flows.findable import make_findable
-from flows.job import Job
-from flows.prefect_job import run_as_flow
-from flows.showing import pictures_page
-from flows.subjects import subject
-from modalities.errors import InvalidRequest, ModalityError
-from modalities.generation import GeneratedImage, GenerateImage, defaults_for
+from flows.library.indexing import make_findable
+from flows.library.subjects import subject
+from flows.running.content_forms import PictureOrder
+from flows.running.job import Job
+from flows.running.markdown import pictures_page
+from flows.running.prefect_job import run_as_flow
+from media.errors import ItemError
+from modalities.errors import InvalidRequest
+from modalities.generation.diffusion import GeneratedImage, GenerateImage, defaults_for
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
@@ -48,9 +49,9 @@ async def make_pictures(job: Job, order: PictureOrder) -> PicturesReport:
     """Ask for each picture by itself, record what was made, and make it findable."""
     requests = await asyncio.to_thread(requests_of, job, order)
     answers = await job.answers(requests)
-    failures = [str(answer) for answer in answers if isinstance(answer, ModalityError)]
+    failures = [str(answer) for answer in answers if isinstance(answer, ItemError)]
     if failures and len(failures) == len(answers):
-        raise next(answer for answer in answers if isinstance(answer, ModalityError))
+        raise next(answer for answer in answers if isinstance(answer, ItemError))
     made = [(ask, got) for ask, got in zip(requests, answers, strict=True) if isinstance(got, GeneratedImage)]
     records = [await asyncio.to_thread(_record, job, ask, got) for ask, got in made]
     page = await asyncio.to_thread(pictures_page, job.space, order.prompt, records)

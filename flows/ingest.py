@@ -12,16 +12,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.content_forms import UploadedFiles
-from flows.findable import make_findable
-from flows.job import Job
-from flows.labelling import relabel
-from flows.platform import Space
-from flows.prefect_job import run_as_flow
-from flows.showing import ingest_page
-from modalities.errors import ModalityError
-from modalities.location import drop_location
-from modalities.media import CAPS
+from flows.library.indexing import make_findable
+from flows.library.labelling import relabel
+from flows.running.content_forms import UploadedFiles
+from flows.running.job import Job
+from flows.running.markdown import ingest_page
+from flows.running.platform import Space
+from flows.running.prefect_job import run_as_flow
+from media.errors import ItemError
+from media.identify import CAPS
+from media.location import drop_location
 from storage.artifacts import Artifact
 from storage.bucket import Readable, described
 from storage.errors import ObjectNotFound, TooLarge
@@ -143,7 +143,7 @@ def _take(job: Job, key: str, labels: tuple[str, ...]) -> Taken:
                 relabel(job.space, record.artifact.sha256, add=labels)
     except ObjectNotFound:
         return Taken(_rejected(name, key, "It is not in the bucket any more."), "", None)
-    except (ModalityError, TooLarge) as error:
+    except (ItemError, TooLarge) as error:
         if error.retryable:  # nobody can say yet what the file is
             raise
         return Taken(_rejected(name, key, str(error)), etag, None)
@@ -157,14 +157,14 @@ def _rejected(name: str, key: str, reason: str) -> IngestItem:
 
 
 def bring_along(space: Space, path: Path) -> Artifact:
-    """Check and store a file to ask about it, without taking it into the library. Raises ModalityError."""
+    """Check and store a file to ask about it, without taking it into the library. Raises ItemError."""
     return _put(space, path, space.platform.decoders.identify(path, path.name).media_type)
 
 
 def store_file(
     space: Space, path: Path, name: str, labels: tuple[str, ...] = (), *, keep_location: bool = False
 ) -> tuple[ArtifactRecord, bool]:
-    """Check, store and record one file; whether the project did not have it yet. Raises ModalityError.
+    """Check, store and record one file; whether the project did not have it yet. Raises ItemError.
 
     Unless told to keep it, the place where it was taken is blanked in the file first.
     """

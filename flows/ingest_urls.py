@@ -10,12 +10,12 @@ from uuid import uuid4
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.content_forms import Addresses
-from flows.errors import AddressRefused, NotFetched
-from flows.fetching import Fetcher
 from flows.ingest import KEEP, LOCATION, NAME, IngestItem, IngestReport, ingest_files
-from flows.job import Job
-from flows.prefect_job import run_as_flow
+from flows.library.download import Fetcher
+from flows.running.content_forms import Addresses
+from flows.running.errors import AddressRefused, NotFetched
+from flows.running.job import Job
+from flows.running.prefect_job import run_as_flow
 from storage.errors import TooLarge
 
 _AT_ONCE = 4

@@ -12,10 +12,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.form import Form, project_field
 from flows.ingest import CHUNK, IngestReport, Taken, show_report, take_in
-from flows.job import Job
-from flows.prefect_job import run_as_flow
+from flows.running.form import Form, project_field
+from flows.running.job import Job
+from flows.running.prefect_job import run_as_flow
 from storage.bucket import Bucket, StoredObject
 from storage.claims import Claimant
 from storage.errors import Conflict

@@ -16,14 +16,14 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import BaseModel, Field, create_model
 
-from flows.content_forms import PictureOrder
-from flows.errors import NothingToDo
-from flows.form import Form, project_field, seed_field
 from flows.generate_images import make_pictures
-from flows.job import Job
-from flows.labelling import relabel
-from flows.prefect_job import run_as_flow
-from flows.showing import pictures_page
+from flows.library.labelling import relabel
+from flows.running.content_forms import PictureOrder
+from flows.running.errors import NothingToDo
+from flows.running.form import Form, project_field, seed_field
+from flows.running.job import Job
+from flows.running.markdown import pictures_page
+from flows.running.prefect_job import run_as_flow
 from storage.records import ArtifactRecord
 
 SELECTED, REJECTED = "selected", "rejected"

@@ -9,15 +9,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.content_forms import Query
-from flows.errors import NothingToDo
-from flows.job import Job
-from flows.prefect_job import run_as_flow
-from flows.showing import search_page
-from flows.subjects import Subject, subject
-from modalities.embedding import Embedding, EmbedImage, EmbedText, read_vector
-from modalities.media import read_text
-from storage.index import Hit, PartKind
+from flows.library.subjects import Subject, subject
+from flows.running.content_forms import Query
+from flows.running.errors import NothingToDo
+from flows.running.job import Job
+from flows.running.markdown import search_page
+from flows.running.prefect_job import run_as_flow
+from media.identify import read_text
+from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, read_vector
+from storage.index.search_index import Hit, PartKind
 
 KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
 _MEANINGFUL = 2000

@@ -7,10 +7,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.form import Form, project_field, recording_field
-from flows.job import Job
-from flows.prefect_job import run_as_flow
-from flows.showing import downloads
+from flows.running.form import Form, project_field, recording_field
+from flows.running.job import Job
+from flows.running.markdown import downloads
+from flows.running.prefect_job import run_as_flow
 from flows.transcribe_audio import keep_files, said_in, spoken
 from storage.artifacts import Artifact
 

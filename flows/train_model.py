@@ -11,11 +11,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.form import Form, project_field
-from flows.job import Job
-from flows.prefect_job import run_as_flow
-from flows.settings import ROOT
-from training.recipe import MODEL
+from flows.running.form import Form, project_field
+from flows.running.job import Job
+from flows.running.prefect_job import run_as_flow
+from flows.running.settings import ROOT
+from training.pipeline import MODEL
 from training.recipes import load_recipe
 from training.run import Estimate, describe, train_recipe
 

@@ -7,16 +7,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.content_forms import Recording
-from flows.errors import NothingToDo
-from flows.job import Job
-from flows.prefect_job import run_as_flow
-from flows.showing import downloads, transcript_page
-from flows.subjects import Subject, subject
+from flows.library.subjects import Subject, subject
+from flows.running.content_forms import Recording
+from flows.running.errors import NothingToDo
+from flows.running.job import Job
+from flows.running.markdown import downloads, transcript_page
+from flows.running.prefect_job import run_as_flow
 from flows.translate_text import translate_lines
-from modalities.segments import Segment
-from modalities.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
-from modalities.transcription import Transcribe, Transcript, read_segments
+from modalities.speech.segments import Segment
+from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
+from modalities.speech.transcription import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 

@@ -8,15 +8,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.content_forms import Text
-from flows.errors import NothingToDo
-from flows.job import Job
-from flows.prefect_job import run_as_flow
-from flows.showing import plain
-from modalities.errors import ModalityError
-from modalities.languages import detect_language
-from modalities.media import read_text
-from modalities.translation import Translation, requests_for_lines, route
+from flows.running.content_forms import Text
+from flows.running.errors import NothingToDo
+from flows.running.job import Job
+from flows.running.markdown import plain
+from flows.running.prefect_job import run_as_flow
+from media.errors import ItemError
+from media.identify import read_text
+from modalities.translation.languages import detect_language
+from modalities.translation.translator import Translation, requests_for_lines, route
 
 
 class TranslationReport(BaseModel):
@@ -55,7 +55,7 @@ async def translate_lines(job: Job, lines: Sequence[str], source: str, target: s
         answers = await job.answers(requests_for_lines(hop.model, translated, hop.source, hop.target))
         translated = []
         for answer in answers:
-            if isinstance(answer, ModalityError):
+            if isinstance(answer, ItemError):
                 raise answer
             assert isinstance(answer, Translation)
             translated += answer.lines

@@ -12,7 +12,8 @@ from uuid import uuid4
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from gateway.errors import GatewayError, NotReachable, RunDidNotComplete, TooBusy, WrongInput
+from flows.running.errors import NotReachable
+from gateway.errors import GatewayError, RunDidNotComplete, TooBusy, WrongInput
 
 _TIMEOUT = httpx.Timeout(60, connect=5)
 _FINAL = frozenset({"completed", "failed", "refused", "cancelled"})
@@ -88,7 +89,7 @@ class Client:
 
     def __init__(self, url: str | None = None, token: str | None = None, project: str | None = None) -> None:
         if url is None or token is None:
-            from flows.settings import load_settings
+            from flows.running.settings import load_settings
 
             settings = load_settings()
             url = url or settings.gateway_url

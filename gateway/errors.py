@@ -2,17 +2,7 @@
 
 
 class GatewayError(Exception):
-    """Any failure of the gateway or the embedded stack."""
-
-
-class PartDidNotStart(GatewayError):
-    """A server of the embedded stack did not come up; the message quotes its log."""
-
-
-class NotReachable(GatewayError):
-    """A part that the environment names does not answer."""
-
-    retryable = True
+    """Any failure of the gateway."""
 
 
 class RunDidNotComplete(GatewayError):

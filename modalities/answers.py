@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from modalities.errors import ModalityError
-from modalities.operator import InPieces, Operator, Progress, Request, Result, ResultT, no_progress
-from modalities.pool import OperatorPool
+from media.errors import ItemError
+from modalities.contract import InPieces, Operator, Progress, Request, Result, ResultT, no_progress
+from modalities.models.pool import OperatorPool
 from storage.artifacts import ArtifactStore
 from storage.claims import Claimant, Claims
 from storage.recipes import Recipe, RecipeBook, RecipeRecord
 
-Answer = Result | ModalityError
+Answer = Result | ItemError
 _LOOKUPS_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 0.2
 """How often somebody else's work in hand is looked at."""
@@ -45,9 +45,9 @@ class Answers:
         return self._pool.recipe(request)
 
     def run(self, request: Request[ResultT], progress: Progress = no_progress) -> ResultT:
-        """The answer. Raises the ModalityError of a request that cannot be answered."""
+        """The answer. Raises the ItemError of a request that cannot be answered."""
         answer = self.run_all([request], progress)[0]
-        if isinstance(answer, ModalityError):
+        if isinstance(answer, ItemError):
             raise answer
         return answer  # pyright: ignore[reportReturnType]
 
@@ -76,14 +76,14 @@ class Answers:
         progress(1.0)
         return [answers[request] for request in requests]
 
-    def recompute(self, requests: Sequence[Request[Any]]) -> list[RecipeRecord | ModalityError]:
+    def recompute(self, requests: Sequence[Request[Any]]) -> list[RecipeRecord | ItemError]:
         """Ask the models again though the answers may be known. The bytes are kept; what is recorded stays."""
-        records: dict[Request[Any], RecipeRecord | ModalityError] = {}
+        records: dict[Request[Any], RecipeRecord | ItemError] = {}
         for model, asked in _by_model(list(dict.fromkeys(requests))).items():
             with self._pool.operator(model) as operator:
                 for batch in _batches(asked, operator.batch_size):
                     for request, result in zip(batch, self._ask(operator, batch, no_progress), strict=True):
-                        failed = isinstance(result, ModalityError)
+                        failed = isinstance(result, ItemError)
                         records[request] = result if failed else self._record(request, result, None)
         return [records[request] for request in requests]
 
@@ -136,7 +136,7 @@ class Answers:
         return self._keep(part, made, seconds=seconds)  # pyright: ignore[reportReturnType]
 
     def _keep(self, request: Request[Any], result: Answer, *, seconds: float) -> Answer:
-        if isinstance(result, ModalityError):
+        if isinstance(result, ItemError):
             return result
         record = self._recipes.add(self._record(request, result, seconds))
         return request.result_type().model_validate(record.result)

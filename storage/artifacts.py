@@ -17,7 +17,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.bucket import Bucket, Readable
-from storage.condemned import Condemned
+from storage.deletion_marks import Condemned
 from storage.errors import (
     ArtifactCorrupt,
     ArtifactNotFound,

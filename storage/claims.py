@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection, OperationalError
 
 from storage.errors import StorageUnavailable
-from storage.patience import patiently
+from storage.retrying import patiently
 
 _KEPT_CONNECTIONS = 4
 # A machine that lost its power never says goodbye: the server finds out within half a minute and lets its claims go.

@@ -73,7 +73,7 @@ class Labels:
         return {record.artifact.sha256: labels for record, labels in zip(records, found, strict=True)}
 
     def change(self, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
-        """Put labels on and take others off; the labels afterwards. The database is told by flows.labelling.
+        """Put labels on and take others off; the labels afterwards. The database is told by flows.library.labelling.
 
         Raises ArtifactNotFound, and InvalidName for a label that cannot be one.
         """

@@ -8,18 +8,16 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from flows.platform import Platform
-from flows.settings import Settings, load_settings
-from gateway import stack
-from modalities.operator import ModelSpec
-from modalities.weights import WeightsLocator
+from flows.running.platform import Platform
+from flows.running.settings import Settings, load_settings
+from modalities.contract import ModelSpec
+from modalities.models.weights import WeightsLocator
+from stack import lifecycle
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
-from storage.index import SearchIndex
-from storage.library import Library
-
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared" / "data"
+from storage.index.library import Library
+from storage.index.search_index import SearchIndex
+from tests.paths import ROOT, SHARED
 
 
 def pytest_configure() -> None:
@@ -38,11 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The embedded S3 server and Postgres, for as long as the session."""
     home = tmp_path_factory.mktemp("home")
-    stack.up(home, storage_only=True)
+    lifecycle.up(home, storage_only=True)
     try:
         yield load_settings(home)
     finally:
-        stack.down(home)
+        lifecycle.down(home)
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +49,11 @@ def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("stack")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TRIPTYCH_GATEWAY_LOCAL_WEBHOOKS", "true")
-        stack.up(folder)
+        lifecycle.up(folder)
         try:
             yield folder
         finally:
-            stack.down(folder)
+            lifecycle.down(folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from modalities.devices import computes_bfloat16
+from modalities.models.devices import computes_bfloat16
 
 
 def autocast(device: Any) -> torch.autocast:

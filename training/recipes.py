@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from training.recipe import Recipe, TrainingError
+from training.pipeline import Recipe, TrainingError
 
 ICONS = "icons"
 
@@ -18,12 +18,12 @@ def recipe_names(configs: Path) -> list[str]:
 def load_recipe(name: str, configs: Path) -> Recipe:
     """The recipe of this name. Raises TrainingError, which names those that there are."""
     if name == ICONS:
-        from training.icons import IconTraining, read_recipe
+        from training.icons.recipe import IconTraining, read_recipe
 
         return IconTraining(read_recipe(configs / "icons.yaml"))
     if name in _translations(configs):
-        from training.translation import TranslationConfig
-        from training.translation_training import TranslationTraining
+        from training.translation.recipe import TranslationTraining
+        from training.translation.trainer import TranslationConfig
 
         return TranslationTraining(name, TranslationConfig(**_translations(configs)[name]))
     raise TrainingError(f"No training recipe is called {name}: there are {', '.join(recipe_names(configs))}.")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
-from storage.whole_files import written_whole
-from training.recipe import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
+from storage.atomic_files import written_whole
+from training.pipeline import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
 
 
 def train_recipe(

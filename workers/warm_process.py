@@ -16,21 +16,21 @@ from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunRe
 from prefect.exceptions import InfrastructureNotAvailable, InfrastructureNotFound, ObjectNotFound
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 
-from workers.identity import Infrastructure, parse_infrastructure, started_at
-from workers.job import WarmProcessJobConfiguration, WarmProcessVariables
-from workers.memory_watch import watch_memory
-from workers.news import COMMIT_SECONDS, LOOK_SECONDS, News, RunNews
+from workers.job_configuration import WarmProcessJobConfiguration, WarmProcessVariables
 from workers.options import WarmOptions
-from workers.order import Turns
-from workers.queues import Queues
-from workers.run import Run
-from workers.showing import Showing
-from workers.slot import Slot, process_environment
-from workers.states import claim, patiently, put_back
-from workers.status import WorkerStatus
-from workers.sweep import sweep
+from workers.parent.identity import Infrastructure, parse_infrastructure, started_at
+from workers.parent.memory_watch import watch_memory
+from workers.parent.run import Run
+from workers.parent.slot import Slot, process_environment
+from workers.parent.states import claim, patiently, put_back
+from workers.parent.sweep import sweep
+from workers.parent.watch import watch
+from workers.run_events import COMMIT_SECONDS, LOOK_SECONDS, News, RunNews
+from workers.shown.showing import Showing
+from workers.shown.status import WorkerStatus
 from workers.tasks import Tasks
-from workers.watch import watch
+from workers.turns.order import Turns
+from workers.turns.queues import Queues
 
 _BUSY_POLL_SECONDS = 2.0
 _LAST_REPORTS_SECONDS = 5.0

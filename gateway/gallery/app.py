@@ -5,17 +5,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from gateway.gallery import (
-    artifact_page,
-    collection_pages,
-    door,
-    library_page,
-    make_page,
-    media,
-    review_page,
-    upload_page,
-)
 from gateway.gallery.page import STATIC, STATIC_PATH
+from gateway.gallery.pages import artifact as artifact_page
+from gateway.gallery.pages import collections as collection_pages
+from gateway.gallery.pages import library as library_page
+from gateway.gallery.pages import make as make_page
+from gateway.gallery.pages import media
+from gateway.gallery.pages import review as review_page
+from gateway.gallery.pages import sign_in as door
+from gateway.gallery.pages import upload as upload_page
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "

@@ -11,9 +11,9 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from flows.showing import clock
+from flows.running.markdown import clock
 from gateway.gallery.excerpts import marked
-from gateway.gallery.words import IN_SCRIPTS, LANGUAGES, Language, preferred, speaker
+from gateway.gallery.locale import IN_SCRIPTS, LANGUAGES, Language, preferred, speaker
 from gateway.tokens import Person
 
 STATIC = Path(__file__).parent / "static"

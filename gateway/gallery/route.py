@@ -9,11 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from flows.errors import EXPECTED
-from gateway.access import signed_in
+from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError, NotSignedIn
 from gateway.gallery.page import Reader, see
-from gateway.problems import status_of
+from gateway.http.access import signed_in
+from gateway.http.problems import status_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

@@ -1,14 +1,12 @@
 """The documents keep to the code: commands, files and settings that they name exist."""
 
 import re
-from pathlib import Path
 
 from typer.main import get_command
 
-from flows.settings import Settings
-from gateway.command_line import app
-
-ROOT = Path(__file__).parents[2]
+from flows.running.settings import Settings
+from gateway.cli.main import app
+from tests.paths import ROOT
 
 
 def test_the_readme_names_every_command() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 HEAVY = ("torch", "transformers", "diffusers", "open_clip", "timm", "faster_whisper", "ctranslate2", "av", "magika")
 
 
@@ -18,7 +19,7 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("package", ["storage", "modalities", "flows", "gateway", "workers"])
+@pytest.mark.parametrize("package", ["storage", "media", "modalities", "flows", "stack", "gateway", "workers"])
 def test_importing_every_module_of_a_package_loads_no_model_library(package: str) -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -31,7 +32,7 @@ def test_importing_every_module_of_a_package_loads_no_model_library(package: str
 def test_help_loads_neither_models_nor_prefect_nor_clients() -> None:
     loaded = loaded_after(
         "import contextlib, io\n"
-        "from gateway.command_line import app\n"
+        "from gateway.cli.main import app\n"
         "with contextlib.redirect_stdout(io.StringIO()): app(['--help'], standalone_mode=False)"
     )
     assert "typer" in loaded
@@ -48,7 +49,7 @@ def test_help_comes_within_four_tenths_of_a_second_more_than_python_itself() -> 
         return min(times)
 
     bare = best_of_five([sys.executable, "-c", "pass"])
-    assert best_of_five([sys.executable, "-m", "gateway.command_line", "--help"]) - bare < 0.4
+    assert best_of_five([sys.executable, "-m", "gateway.cli.main", "--help"]) - bare < 0.4
 
 
 def test_imports_point_from_the_gateway_to_storage_only() -> None:
@@ -61,7 +62,7 @@ def test_imports_point_from_the_gateway_to_storage_only() -> None:
 def test_every_module_says_in_its_first_line_what_it_is_about() -> None:
     silent = [
         str(path.relative_to(ROOT))
-        for package in ("storage", "modalities", "flows", "gateway", "workers", "training")
+        for package in ("storage", "media", "modalities", "flows", "stack", "gateway", "workers", "training")
         for path in (ROOT / package).rglob("*.py")
         if not path.read_text(encoding="utf-8").startswith('"""')
     ]

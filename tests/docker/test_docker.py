@@ -16,15 +16,17 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from flows.settings import Settings
-from gateway import prefect_server, seaweed
-from gateway.processes import clean_environment, free_ports, start_process, stop_process, wait_until
-from gateway.stack_file import StackFile, read_stack_file
+from flows.running.prefect_api import PrefectApi
+from flows.running.settings import Settings
+from stack.home_file import StackFile, read_stack_file
+from stack.processes import clean_environment, free_ports, start_process, stop_process, wait_until
+from stack.servers import prefect as prefect_server
+from stack.servers import seaweed, workers
 from storage.bucket import Bucket
 from storage.errors import StorageRefused
+from tests.paths import ROOT
 from workers.options import WarmOptions
 
-ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 KUBERNETES = DOCKER / "kubernetes"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -134,7 +136,7 @@ def test_another_torch_leaves_out_cuda_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_workers_are_told_what_the_embedded_stack_tells_its_workers() -> None:
-    told = prefect_server.client_environment(Path("/home"), Path("/root"), prefect_server.PrefectApi("http://api"))
+    told = prefect_server.client_environment(Path("/home"), Path("/root"), PrefectApi("http://api"))
     own = {name for name, value in told.items() if value.startswith(("/", "http:"))}
     image = image_environment()
     assert {name: image[name] for name in told.keys() - own} == {name: told[name] for name in told.keys() - own}
@@ -371,10 +373,10 @@ def test_compose_and_kubernetes_run_the_same_images_with_the_same_commands() -> 
 
 
 def test_workers_serve_the_pools_with_the_slots_of_the_embedded_stack() -> None:
-    for name, pool in prefect_server.WORKERS.items():
+    for name, pool in workers.WORKERS.items():
         command = SERVICES[name]["command"]
         assert command[command.index("--pool") + 1] == pool
-        assert int(command[command.index("--limit") + 1]) == prefect_server.SLOTS[pool]
+        assert int(command[command.index("--limit") + 1]) == workers.SLOTS[pool]
         [waiting] = pod(WORKLOADS[name])["initContainers"]
         assert f"work-pool inspect {pool} " in waiting["command"][-1]
 
@@ -499,7 +501,7 @@ def test_deploy_prepares_pools_queues_and_deployments_and_can_run_again(settings
     database = StackFile(read_stack_file(settings.home)).dsn("prefect", "postgresql+asyncpg")
     try:
         prefect_server.start_server(tmp_path, ROOT, database=database, port=port, auth_string="prefects:password")
-        api = prefect_server.PrefectApi(f"http://127.0.0.1:{port}/api", SecretStr("prefects:password"))
+        api = PrefectApi(f"http://127.0.0.1:{port}/api", SecretStr("prefects:password"))
         asked = {"TRIPTYCH_PREFECT_API_URL": api.url, "TRIPTYCH_BUCKET": "made-by-deploy"}
         done = deploy(settings, **asked)
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1)

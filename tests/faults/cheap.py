@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from modalities.embedding import EmbedImage, keep_vectors
-from modalities.operator import ModelSpec, Progress, Request, Weights
-from modalities.segments import Segment
-from modalities.transcription import Transcribe, Transcript, TranscriptDocument
+from modalities.contract import ModelSpec, Progress, Request, Weights
+from modalities.embedding.open_clip import EmbedImage, keep_vectors
+from modalities.speech.segments import Segment
+from modalities.speech.transcription import Transcribe, Transcript, TranscriptDocument
 from storage.artifacts import ArtifactStore
 
 _DIMENSION = 8

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from flows.platform import Platform
-from flows.settings import Settings
+from flows.running.platform import Platform
+from flows.running.settings import Settings
 from storage.bucket import Bucket
 from tests.faults.cheap import catalogue
+from tests.paths import SAMPLES
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 Files = dict[str, bytes]
 
 
@@ -23,7 +23,7 @@ Files = dict[str, bytes]
 def processes() -> ForkServerContext:
     """Starts processes that have everything imported, and nothing open."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.scenario", "modalities.media", "modalities.pictures"])
+    context.set_forkserver_preload(["tests.faults.scenario", "media.identify", "media.pictures"])
     return context
 
 

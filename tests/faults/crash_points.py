@@ -13,11 +13,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from flows.platform import Platform
-from flows.settings import Settings
+from flows.running.platform import Platform
+from flows.running.settings import Settings
 from storage.bucket import Bucket
-from storage.index import SearchIndex
-from storage.library import Library
+from storage.index.library import Library
+from storage.index.search_index import SearchIndex
 
 _BY_KEY = {
     "/blobs/": "blob",

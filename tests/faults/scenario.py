@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from flows.ingest import store_file
-from flows.job import local_job
-from flows.platform import Platform
 from flows.process_inbox import Inbox, empty_inbox
-from flows.settings import Settings
+from flows.running.job import local_job
+from flows.running.platform import Platform
+from flows.running.settings import Settings
 from tests.faults.crash_points import CrashPoint, Trap, TrappedPlatform
 
 _TIMES = {"created", "rejected", "seconds", "write"}

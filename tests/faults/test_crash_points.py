@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from flows.platform import Platform
-from flows.settings import Settings
+from flows.running.platform import Platform
+from flows.running.settings import Settings
 from storage.bucket import Bucket
 from tests.faults.conftest import Files, ended, sound
 from tests.faults.crash_points import CrashPoint

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from flows.platform import Platform
-from flows.settings import Settings
+from flows.running.platform import Platform
+from flows.running.settings import Settings
 from storage.bucket import Bucket
 from tests.faults.conftest import Files, picture
 from tests.faults.scenario import take_in_the_inbox

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.job import Job, local_job
-from flows.platform import Platform
-from flows.settings import Settings
-from gateway.uploads import upload
-
-SAMPLES = Path(__file__).parents[2] / "samples"
+from flows.running.job import Job, local_job
+from flows.running.platform import Platform
+from flows.running.settings import Settings
+from gateway.cli.uploads import upload
+from tests.paths import SAMPLES
 
 
 @pytest.fixture

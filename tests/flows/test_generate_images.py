@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.content_forms import PictureOrder, Query
 from flows.generate_images import make_pictures
 from flows.ingest import store_file
-from flows.job import Job
+from flows.running.content_forms import PictureOrder, Query
+from flows.running.job import Job
 from flows.search import find
-from modalities.errors import ModalityError, UnknownModel
+from media.errors import ItemError
+from modalities.errors import UnknownModel
 from storage.errors import ArtifactNotFound
 
 
@@ -63,5 +64,5 @@ async def test_a_model_that_is_not_there_is_refused(job: Job) -> None:
 
 async def test_a_start_picture_that_is_no_picture_is_refused_in_one_sentence(job: Job, samples: Path) -> None:
     text, _ = store_file(job.space, samples / "autumn-market.txt", "autumn-market.txt")
-    with pytest.raises(ModalityError, match=r"\.$"):
+    with pytest.raises(ItemError, match=r"\.$"):
         await make_pictures(job, order(job, start_from=text.artifact.sha256))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows.content_forms import Query
 from flows.ingest import ingest_files
-from flows.job import Job
+from flows.running.content_forms import Query
+from flows.running.job import Job
 from flows.search import find
-from gateway.uploads import upload
+from gateway.cli.uploads import upload
 
 Send = Callable[..., list[str]]
 

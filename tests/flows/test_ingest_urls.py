@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.content_forms import Addresses
-from flows.errors import AddressRefused, NotFetched
-from flows.fetching import Fetcher, checked_url, is_public, resolve
 from flows.ingest_urls import take_in_urls
-from flows.job import Job
-from gateway.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
+from flows.library.download import Fetcher, checked_url, is_public, resolve
+from flows.running.content_forms import Addresses
+from flows.running.errors import AddressRefused, NotFetched
+from flows.running.job import Job
+from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from storage.errors import TooLarge
 
 FILE = b"Bread and honey are sold on the market.\n"

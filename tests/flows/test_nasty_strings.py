@@ -10,16 +10,16 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from flows.content_forms import Query
 from flows.ingest import ingest_files
-from flows.job import Job
+from flows.running.content_forms import Query
+from flows.running.job import Job
+from flows.running.markdown import ingest_page, plain, transcript_page
 from flows.search import find
-from flows.showing import ingest_page, plain, transcript_page
-from gateway.demo import Demo, _page
-from gateway.stack import StackStatus
-from gateway.uploads import upload
-from modalities.subtitles import cues, to_srt, to_vtt
-from modalities.transcription import Segment
+from gateway.cli.demo import Demo, _page
+from gateway.cli.uploads import upload
+from modalities.speech.subtitles import cues, to_srt, to_vtt
+from modalities.speech.transcription import Segment
+from stack.lifecycle import StackStatus
 
 NASTY = [
     "<script>alert(1)</script>",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.job import Job
-from modalities.transcription import Transcribe, read_segments
+from flows.running.job import Job
+from modalities.speech.transcription import Transcribe, read_segments
 from storage.recipes import RecipeRecord
 
 

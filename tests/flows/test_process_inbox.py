@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from flows.job import Job
 from flows.process_inbox import Inbox, empty_inbox
+from flows.running.job import Job
 from storage.bucket import Bucket
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.platform import Platform
-from flows.settings import load_settings
-from gateway import prefect_server
+from flows.running.platform import Platform
+from flows.running.prefect_api import api_of
+from flows.running.settings import load_settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def api(stack_home: Path) -> Iterator[httpx.Client]:
     """The API of the Prefect server."""
-    with prefect_server.api_of(load_settings(stack_home)).client() as client:
+    with api_of(load_settings(stack_home)).client() as client:
         yield client
 
 

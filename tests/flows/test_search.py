@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.content_forms import Query
-from flows.errors import NothingToDo
+from flows.care.rebuild_index import rebuild_index
 from flows.ingest import bring_along, ingest_files
-from flows.job import Job, local_job
-from flows.platform import Platform
-from flows.rebuild_index import rebuild_index
+from flows.running.content_forms import Query
+from flows.running.errors import NothingToDo
+from flows.running.job import Job, local_job
+from flows.running.platform import Platform
 from flows.search import find
 from storage.errors import ArtifactNotFound
+from tests.paths import SAMPLES
 
 LIBRARY = "searched"
 FILES = (
@@ -30,9 +31,9 @@ FILES = (
 @pytest.fixture(scope="module")
 async def library(platform: Platform) -> Job:
     """A project with pictures, speech and texts in it."""
-    from gateway.uploads import upload
+    from gateway.cli.uploads import upload
 
-    samples = Path(__file__).parents[2] / "samples"
+    samples = SAMPLES
     job = local_job(platform.space(LIBRARY))
     keys = upload(platform.bucket, [samples / name for name in FILES], lambda done, total: None)
     report = await ingest_files(job, list(keys), labels=("sample",))

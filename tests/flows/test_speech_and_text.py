@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.content_forms import Recording, Text
-from flows.errors import NothingToDo
 from flows.ingest import bring_along, store_file
-from flows.job import Job
+from flows.running.content_forms import Recording, Text
+from flows.running.errors import NothingToDo
+from flows.running.job import Job
 from flows.subtitle_media import SubtitleOrder, subtitle
 from flows.transcribe_audio import transcribe
 from flows.translate_text import translate
-from modalities.errors import ModalityError
+from media.errors import ItemError
 
 
 async def test_a_recording_becomes_text_with_times_and_files(job: Job, samples: Path) -> None:
@@ -79,7 +79,7 @@ async def test_a_stored_text_is_translated(job: Job, samples: Path) -> None:
 
 
 async def test_a_pair_that_no_model_knows_is_refused_with_the_pairs_there_are(job: Job) -> None:
-    with pytest.raises(ModalityError, match="sv"):
+    with pytest.raises(ItemError, match="sv"):
         await translate(job, Text(text="Good morning, my friend.", target="sv", source="en", project=job.space.project))
 
 

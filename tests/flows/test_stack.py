@@ -12,19 +12,20 @@ import httpx
 import pytest
 from PIL import Image
 
-from flows.content_forms import Query
 from flows.generate_images import generate_images
 from flows.ingest import bring_along, ingest
-from flows.job import local_job
-from flows.platform import Platform, open_platform
+from flows.running.content_forms import Query
+from flows.running.job import local_job
+from flows.running.platform import Platform, open_platform
+from flows.running.prefect_api import api_of
+from flows.running.settings import Settings, load_settings
 from flows.search import find
-from flows.settings import Settings, load_settings
-from gateway import prefect_server, stack
-from gateway.uploads import upload
-from gateway.work import prefect_client_settings
-from modalities.published import PublishedModels
+from gateway.cli.dispatch import prefect_client_settings
+from gateway.cli.uploads import upload
+from modalities.models.published import PublishedModels
+from stack import lifecycle
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
@@ -42,14 +43,14 @@ def stack_settings(home: Path) -> Settings:
 @pytest.fixture(scope="module")
 def api(stack_settings: Settings) -> Iterator[httpx.Client]:
     """The API of the Prefect server."""
-    with prefect_server.api_of(stack_settings).client() as client:
+    with api_of(stack_settings).client() as client:
         yield client
 
 
 def triptych(home: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the command line."""
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.command_line", *arguments],
+        [sys.executable, "-m", "gateway.cli.main", *arguments],
         cwd=ROOT,
         env=os.environ | {"TRIPTYCH_HOME": str(home)} | (env or {}),
         capture_output=True,
@@ -110,7 +111,7 @@ def report_of(home: Path, api: httpx.Client, run_id: str) -> Any:
     pages = [artifact["data"] for artifact in found if artifact["type"] == "markdown"]
     assert any("data:image/jpeg;base64," in page for page in pages)
     reference = json.loads(next(artifact["data"] for artifact in found if artifact["type"] == "report"))
-    from flows.platform import Platform
+    from flows.running.platform import Platform
     from storage.artifacts import Artifact
 
     store = Platform(load_settings(home)).space("default").store
@@ -219,11 +220,11 @@ def test_the_gateway_answers_nobody_without_its_token(home: Path) -> None:
 
 
 def test_a_second_up_changes_nothing_and_down_leaves_no_process(home: Path) -> None:
-    before = {part.name: part.pid for part in stack.status(home).parts}
-    assert {part.name: part.pid for part in stack.up(home).parts} == before
-    stack.down(home)
-    assert not any(part.running for part in stack.status(home).parts)
+    before = {part.name: part.pid for part in lifecycle.status(home).parts}
+    assert {part.name: part.pid for part in lifecycle.up(home).parts} == before
+    lifecycle.down(home)
+    assert not any(part.running for part in lifecycle.status(home).parts)
     code, _, err = triptych(home, "run", "search", "words=cat")
     assert (code, "triptych up" in err) == (3, True)
-    stack.up(home)
+    lifecycle.up(home)
     assert document(home, "search", "a cat", "--kind", "image")["hits"]

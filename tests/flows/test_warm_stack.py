@@ -9,21 +9,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.platform import Platform
-from flows.settings import load_settings
-from gateway import prefect_server, stack
-from gateway.stack_file import read_stack_file
+from flows.running.platform import Platform
+from flows.running.prefect_api import api_of
+from flows.running.settings import load_settings
+from stack import lifecycle
+from stack.home_file import read_stack_file
+from tests.paths import ROOT
 from tests.waiting import wait_for
-from workers.status import SlotStatus
+from workers.shown.status import SlotStatus
 
-ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def home(stack_home: Path) -> Path:
     """The stack of the session, after one picture was made."""
-    command = [sys.executable, "-m", "gateway.command_line", "generate", "cat", "--steps", "3", "--seed", "771"]
+    command = [sys.executable, "-m", "gateway.cli.main", "generate", "cat", "--steps", "3", "--seed", "771"]
     environment = os.environ | {"TRIPTYCH_HOME": str(stack_home)}
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     return stack_home
@@ -31,7 +32,7 @@ def home(stack_home: Path) -> Path:
 
 def test_a_run_and_what_it_asks_of_the_models_bear_the_name_of_who_started_it(home: Path) -> None:
     # The command line comes through the gateway with the stack's own token.
-    with prefect_server.api_of(load_settings(home)).client() as api:
+    with api_of(load_settings(home)).client() as api:
         wanted = {"tags": {"all_": ["by:stack"]}}
         runs = api.post("/flow_runs/filter", json={"flow_runs": wanted}).json()
     assert {"cpu", "gpu"} <= {run["work_pool_name"] for run in runs}
@@ -45,7 +46,7 @@ def test_what_the_model_takes_was_measured_and_lies_in_the_bucket(home: Path) ->
 
 
 def slots_of(home: Path, pool: str) -> list[SlotStatus]:
-    [worker] = [worker for worker in stack.status(home).workers if worker.pool == pool]
+    [worker] = [worker for worker in lifecycle.status(home).workers if worker.pool == pool]
     return worker.slots
 
 
@@ -60,6 +61,6 @@ def test_the_worker_shows_its_models_in_the_status_and_to_prometheus(home: Path)
 
 
 def test_each_worker_has_a_page_in_the_ui(home: Path) -> None:
-    with prefect_server.api_of(load_settings(home)).client() as api:
+    with api_of(load_settings(home)).client() as api:
         found = api.post("/artifacts/latest/filter", json={"artifacts": {"key": {"like_": "warm-%"}}}).json()
     assert {one["key"] for one in found} == {"warm-cpu-worker-cpu", "warm-gpu-worker-gpu"}

@@ -7,11 +7,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.platform import Platform
-from flows.settings import Settings, load_settings
+from flows.running.platform import Platform
+from flows.running.settings import Settings, load_settings
 from gateway.tokens import Role, Tokens
+from tests.paths import SAMPLES
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 NewToken = Callable[..., str]
 
 

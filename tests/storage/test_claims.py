@@ -5,16 +5,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from flows.settings import Settings
+from flows.running.settings import Settings
 from storage.claims import Claims
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 _TAKE_AND_STAY = """
 import sys, time
 from storage.claims import Claims

@@ -11,8 +11,8 @@ import pytest
 from storage.artifacts import Artifact
 from storage.bucket import Bucket
 from storage.errors import ArtifactNotFound, InvalidName
+from storage.index.library import Library
 from storage.labels import Labels, checked_label
-from storage.library import Library
 from storage.records import ArtifactRecord, Records
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from training.icons import (
+from training.icons.data import pixels, read_icons
+from training.icons.evaluate import draw, load_pipeline
+from training.icons.model import IconConfig, build_parts, learn_tokenizer, load, standardise, start_from
+from training.icons.recipe import (
     IconRecipe,
     IconTraining,
     from_checkpoints,
@@ -23,11 +26,8 @@ from training.icons import (
     take_weights,
     train,
 )
-from training.icons_data import pixels, read_icons
-from training.icons_evaluate import draw, load_pipeline
-from training.icons_model import IconConfig, build_parts, learn_tokenizer, load, standardise, start_from
-from training.icons_train import prompts_of, standardised_latents
-from training.recipe import MODEL, DataMissing, TrainingError, read_losses
+from training.icons.train import prompts_of, standardised_latents
+from training.pipeline import MODEL, DataMissing, TrainingError, read_losses
 from training.run import train_recipe
 
 TINY = IconConfig(
@@ -46,7 +46,7 @@ TINY = IconConfig(
 )
 RUN = """
 import sys; from pathlib import Path; import torch; torch.set_num_threads(1)
-from training.icons import train; from training.icons_model import IconConfig
+from training.icons.recipe import train; from training.icons.model import IconConfig
 train(Path(sys.argv[1]), IconConfig.model_validate_json(sys.argv[2]))
 """
 
@@ -275,7 +275,7 @@ def test_the_recipe_file_names_known_drawings_and_enough_concepts() -> None:
 
 def test_the_tokenizer_of_the_same_captions_is_the_same_in_every_process(tmp_path: Path) -> None:
     captions = [icon.caption for icon in read_icons(draw_icons(tmp_path) / "icons")] + ["3d t-shirt", "3d Grüße"]
-    code = "import sys, json; from training.icons_model import *; "
+    code = "import sys, json; from training.icons.model import *; "
     code += "print(sorted(learn_tokenizer(IconConfig(), json.loads(sys.argv[1])).get_vocab().items()))"
     said = [subprocess.check_output([sys.executable, "-c", code, json.dumps(captions)], text=True) for _ in range(2)]
     assert said[0] == said[1]

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from training.recipe import drop_half_line, read_losses
+from training.pipeline import drop_half_line, read_losses
 
 
 def test_half_a_line_of_a_killed_run_costs_no_other_loss(tmp_path: Path) -> None:

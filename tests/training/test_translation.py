@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from training.recipe import MODEL, DataMissing, read_losses
+from training.pipeline import MODEL, DataMissing, read_losses
 from training.recipes import load_recipe
 from training.run import train_recipe
-from training.translation import HELD_OUT, TranslationConfig, from_checkpoint, last_checkpoint, train
-from training.translation_callbacks import WeightAverage
-from training.translation_data import read_pairs
-from training.translation_training import TranslationTraining
+from training.translation.callbacks import WeightAverage
+from training.translation.data import read_pairs
+from training.translation.recipe import TranslationTraining
+from training.translation.trainer import HELD_OUT, TranslationConfig, from_checkpoint, last_checkpoint, train
 
 CONFIG = TranslationConfig(
     sources=("en",),
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 RUN = """
 import sys; from pathlib import Path; import torch; torch.set_num_threads(1)
-from training.translation import TranslationConfig, train
+from training.translation.trainer import TranslationConfig, train
 train(Path(sys.argv[1]), Path(sys.argv[2]), TranslationConfig.model_validate_json(sys.argv[3]))
 """
 

@@ -14,10 +14,12 @@ from uuid import uuid4
 import httpx
 import psutil
 
-from gateway import postgres, prefect_server
-from gateway.processes import clean_environment, free_ports, stop_process
+from stack.processes import clean_environment, free_ports, stop_process
+from stack.servers import postgres
+from stack.servers import prefect as prefect_server
+from tests.paths import ROOT
 from tests.waiting import wait_for
-from workers.status import WorkerStatus, read_status
+from workers.shown.status import WorkerStatus, read_status
 from workers.warm_process import WarmProcessWorker
 
 HERE = Path(__file__).parent
@@ -196,7 +198,7 @@ def running_worker(pool: Pool, folder: Path, *, query_seconds: str | None = None
     known = {
         "WARM_PROCESS_STATUS_FILE": str(folder / "status.json"),
         "TOLD": str(folder / "told"),
-        "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}",
+        "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}",
     }
     if query_seconds:
         known["PREFECT_WORKER_QUERY_SECONDS"] = query_seconds

@@ -5,10 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from modalities.pool import OperatorPool
-from modalities.room import Bounds
-from modalities.weights import WeightsLocator
-from tests.modalities.ballast import MEGABYTE, Ballast, ballast
+from modalities.models.admission import Bounds
+from modalities.models.pool import OperatorPool
+from modalities.models.weights import WeightsLocator
+from tests.modalities.models.ballast import MEGABYTE, Ballast, ballast
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="triptych-pooled-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)

@@ -175,7 +175,7 @@ async def test_clients_are_kept_in_contexts_that_the_engine_looks_into() -> None
         with SyncClientContext() as kept, SyncClientContext.get_or_create() as found:
             assert found is kept
             http: Any = kept.client
-            assert http._client._has_connected is False, "workers/reach.py stands on it"
+            assert http._client._has_connected is False, "workers/child/first_request.py stands on it"
         async with AsyncClientContext() as kept_async:
             token = AsyncClientContext.__var__.set(kept_async)
             async with AsyncClientContext.get_or_create() as found_async:

@@ -23,9 +23,9 @@ from prefect.settings import (
 
 from tests.waiting import wait_for
 from tests.workers.harness import Pool, Worker, lines, running_worker
-from workers.identity import Infrastructure
-from workers.loop import KeptLoop
-from workers.reach import outlast_absence
+from workers.child.first_request import outlast_absence
+from workers.child.loop import KeptLoop
+from workers.parent.identity import Infrastructure
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

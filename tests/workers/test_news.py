@@ -11,7 +11,7 @@ from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.workers.harness import Pool, running_worker
-from workers.news import News, RunNews
+from workers.run_events import News, RunNews
 
 _SELDOM = "20"
 

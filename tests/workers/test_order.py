@@ -10,9 +10,9 @@ from prefect.client.orchestration import PrefectClient
 
 from tests.waiting import wait_for
 from tests.workers.harness import Pool, lines, running_worker
-from workers.long_queue import LongQueue
 from workers.options import parse_slots
-from workers.order import Turns, Waiting, assign, model_of, next_run
+from workers.turns.long_queue import LongQueue
+from workers.turns.order import Turns, Waiting, assign, model_of, next_run
 
 NOBODY: frozenset[str] = frozenset()
 

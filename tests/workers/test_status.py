@@ -9,12 +9,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from gateway.processes import free_ports
+from stack.processes import free_ports
 from tests.waiting import wait_for
 from tests.workers.harness import Pool, lines, running_worker
-from workers.artifact import artifact_key, as_markdown
-from workers.metrics import Metrics
-from workers.status import SlotStatus, StatusPort, WorkerStatus, read_status, write_status
+from workers.shown.artifact import artifact_key, as_markdown
+from workers.shown.metrics import Metrics
+from workers.shown.status import SlotStatus, StatusPort, WorkerStatus, read_status, write_status
 
 STATUS = WorkerStatus(
     worker='a "worker"',

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flows.platform import Platform
+from flows.running.platform import Platform
 from gateway.errors import NotThere, WrongInput
-from gateway.gallery.collections import Collections
+from gateway.gallery.parts.collections import Collections
 
 
 @pytest.fixture

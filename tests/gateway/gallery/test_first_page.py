@@ -4,22 +4,22 @@ import hashlib
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from PIL import Image
 
-from flows.platform import Platform, Space
-from flows.settings import Settings
+from flows.running.platform import Platform, Space
+from flows.running.settings import Settings
 from gateway.tokens import Tokens
 from storage.artifacts import Artifact
-from storage.index import Entry
+from storage.index.search_index import Entry
 from storage.records import ArtifactRecord
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-STATIC = Path(__file__).parents[3] / "gateway" / "gallery" / "static"
+STATIC = ROOT / "gateway" / "gallery" / "static"
 MANY, WITH_BYTES = 10_000, 60
 SCRIPT_BYTES = 150_000
 SECONDS = 1.0

@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from flows.ingest import store_file
-from flows.platform import Platform, Space
-from flows.settings import Settings
+from flows.running.platform import Platform, Space
+from flows.running.settings import Settings
 from gateway.tokens import Role, Tokens
 from storage.records import ArtifactRecord
-from tests.gateway.conftest import SAMPLES
+from tests.paths import SAMPLES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 SOUND = SAMPLES / "weather.wav"

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from flows.settings import Settings
-from gateway import prefect_server
+from flows.running.prefect_api import api_of
+from flows.running.settings import Settings
 
 FIELDS = ("Prompt", "Style (Optional)", "How many (Optional)", "Size (Optional)", "Seed (Optional)")
 """As the UI titles them, in the order in which a designer thinks."""
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 @pytest.fixture
 def visitor(visit: Callable[..., Any], stack_settings: Settings) -> Any:
     """Somebody who gave the server's password, before the list of deployments."""
-    api = prefect_server.api_of(stack_settings)
+    api = api_of(stack_settings)
     visitor = visit("en")
     visitor.page.goto(f"{api.url.removesuffix('/api')}/deployments")
     visitor.page.locator("input[type=password]").fill(api.auth_string.get_secret_value())

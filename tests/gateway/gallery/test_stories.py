@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from flows.platform import Platform, Space
-from flows.settings import Settings
-from gateway.gallery.words import Language, speaker
+from flows.running.platform import Platform, Space
+from flows.running.settings import Settings
+from gateway.gallery.locale import Language, speaker
 from gateway.tokens import Tokens
+from tests.paths import SAMPLES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
-SAMPLES = Path(__file__).parents[3] / "samples"
 FILES = ("cat-and-mirror.jpg", "weather.wav", "autumn-market.txt")
 
 

@@ -2,14 +2,14 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from gateway.gallery.excerpts import excerpt, marked
-from gateway.gallery.words import IN_SCRIPTS, preferred, speaker, translations
+from gateway.gallery.locale import IN_SCRIPTS, preferred, speaker, translations
+from tests.paths import ROOT
 
-GALLERY = Path(__file__).parents[3] / "gateway" / "gallery"
+GALLERY = ROOT / "gateway" / "gallery"
 SAID_BY_VARIABLE = {"There is no such thing", "That did not work", "selected", "rejected", "generated", "subtitles"}
 
 

@@ -1,0 +1,56 @@
+"""Garbage collection: what a pass over a project would remove. Only `triptych gc --delete` removes it."""
+
+import asyncio
+from collections.abc import Set
+from datetime import timedelta
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import Field
+
+from flows.care.in_use import artifacts_in_use
+from flows.running.form import Form, project_field
+from flows.running.job import Job
+from flows.running.markdown import plain
+from flows.running.prefect_job import run_as_flow
+from storage.care.garbage import GarbageReport, collect
+
+
+class Collection(Form):
+    """How long a file that nothing names is left alone."""
+
+    grace_hours: float = Field(
+        default=24,
+        title="Grace hours",
+        description="Files that nothing names stay at least this long, twice: until they are marked, and after that.",
+        ge=1,
+    )
+    project: str = project_field()
+
+
+@flow(name="gc")
+async def gc(collection: Collection | None = None) -> State[Any]:
+    """Tell what could be removed, and remove nothing."""
+    chosen = collection or Collection()
+
+    async def work(job: Job) -> GarbageReport:
+        return await collect_garbage(job, chosen, delete=False, in_use=await artifacts_in_use())
+
+    return await run_as_flow(chosen.project, work, queue="batch")
+
+
+async def collect_garbage(job: Job, collection: Collection, *, delete: bool, in_use: Set[str]) -> GarbageReport:
+    """One pass over the project. Raises CannotTell."""
+    space = job.space
+    report = await asyncio.to_thread(
+        collect,
+        space.platform.bucket,
+        space.project,
+        grace=timedelta(hours=collection.grace_hours),
+        delete=delete,
+        in_use=in_use,
+        progress=job.progress,
+    )
+    await job.show("garbage", plain(str(report)))
+    return report

@@ -1,0 +1,44 @@
+"""In use: the artifacts that Prefect knows of, which no record names: work of runs that are not over, and reports."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+
+from flows.running.prefect_job import REPORT
+from storage.care.garbage import ids_in
+
+_PAGE = 200
+_OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED]
+FoundT = TypeVar("FoundT")
+
+
+async def artifacts_in_use() -> set[str]:
+    """The ids in the parameters of runs that are not over, and those of the reports that Prefect keeps."""
+    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=_OVER)))
+    reports = ArtifactFilter(type=ArtifactFilterType(any_=[REPORT]))
+    found: set[str] = set()
+    async with get_client() as client:
+        async for run in _every(partial(client.read_flow_runs, flow_run_filter=waiting)):
+            found |= ids_in(run.parameters)
+        async for artifact in _every(partial(client.read_artifacts, artifact_filter=reports)):
+            found |= ids_in(artifact.data)
+    return found
+
+
+async def _every(read: Callable[..., Awaitable[list[FoundT]]]) -> AsyncIterator[FoundT]:
+    """All that a query of Prefect's finds, read page by page."""
+    offset = 0
+    while page := await read(limit=_PAGE, offset=offset):
+        for found in page:
+            yield found
+        offset += len(page)

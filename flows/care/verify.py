@@ -1,0 +1,173 @@
+"""Verify: is everything that the project holds whole, and does the index say what the bucket says?"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, Field
+
+from flows.library.indexing import expected_entries, is_findable
+from flows.running.form import Form, project_field
+from flows.running.job import Job
+from flows.running.markdown import plain
+from flows.running.platform import Space
+from flows.running.prefect_job import run_as_flow
+from storage.care.inspection import Contents, Problem, inspect
+from storage.care.tombstones import Tombstones
+from storage.errors import RecordCorrupt, StorageError
+from storage.index.library import listed
+from storage.index.search_index import Entry
+from storage.records import ArtifactRecord
+
+_SHOWN = 200
+
+
+class Inspection(Form):
+    """How closely to look."""
+
+    quick: bool = Field(
+        default=False, title="Quick", description="Look whether every file is there, without reading its bytes again."
+    )
+    project: str = project_field()
+
+
+class Finding(BaseModel):
+    """A problem, whether it was mended, and if not why not."""
+
+    problem: Problem
+    mended: bool = False
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return self.problem.sentence + (" Mended." if self.mended else f" {self.reason}".rstrip())
+
+
+class VerifyReport(BaseModel):
+    """How much was looked at, and every problem."""
+
+    blobs: int
+    records: int
+    recipes: int
+    findings: list[Finding]
+
+    @property
+    def open(self) -> int:
+        return sum(not finding.mended for finding in self.findings)
+
+    def __str__(self) -> str:
+        looked = f"{self.blobs} blobs, {self.records} records and {self.recipes} recipes were looked at"
+        if not self.findings:
+            return f"{looked}: everything is whole."
+        problems = "1 problem" if len(self.findings) == 1 else f"{len(self.findings)} problems"
+        return f"{looked}: {problems}, {len(self.findings) - self.open} mended."
+
+
+@flow(name="verify")
+async def verify(inspection: Inspection | None = None) -> State[Any]:
+    """Look whether everything is whole. Nothing is changed; `triptych verify --repair` mends."""
+    chosen = inspection or Inspection()
+    return await run_as_flow(chosen.project, lambda job: verify_project(job, chosen), queue="batch")
+
+
+async def verify_project(job: Job, inspection: Inspection) -> VerifyReport:
+    """Every problem of the project, none of them touched."""
+    contents, problems = await look(job, quick=inspection.quick)
+    report = report_of(contents, [Finding(problem=problem) for problem in problems])
+    lines = [f"- {plain(str(finding))}" for finding in report.findings[:_SHOWN]]
+    await job.show("findings", "\n".join([plain(str(report)), "", *lines]))
+    return report
+
+
+async def look(job: Job, *, quick: bool) -> tuple[Contents, list[Problem]]:
+    """What the project holds, and every problem in its bucket and its index."""
+    space = job.space
+    contents, problems = await asyncio.to_thread(
+        inspect, space.platform.bucket, space.project, quick=quick, progress=lambda done: job.progress(done * 0.8)
+    )
+    problems += await asyncio.to_thread(_index_problems, space, contents)
+    job.progress(1.0)
+    return contents, problems
+
+
+def report_of(contents: Contents, findings: list[Finding]) -> VerifyReport:
+    """The report on what was looked at."""
+    return VerifyReport(
+        blobs=len(contents.blobs),
+        records=len(contents.records),
+        recipes=len(contents.recipes),
+        findings=findings,
+    )
+
+
+def _index_problems(space: Space, contents: Contents) -> list[Problem]:
+    """Of artifacts whose labels cannot be read nothing is said here: that is a problem of its own."""
+    labels_of = f"{space.project}/refs/labels/"
+    records = [r for r in contents.records.values() if f"{labels_of}{r.artifact.sha256}.json" not in contents.broken]
+    labels = space.labels.of_all(records)
+    return [*_row_problems(space, contents, labels), *_part_problems(space, contents, labels)]
+
+
+def _row_problems(space: Space, contents: Contents, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
+    rows = {row.artifact: row for row in space.library.all(space.project)}
+    problems = [
+        _problem("wrong-row", sha256, f"The list of artifacts tells something else of {record.name} than its record.")
+        for sha256, record in contents.records.items()
+        if sha256 in labels and rows.get(sha256) != listed(record, labels[sha256])
+    ]
+    removed = Tombstones(space.platform.bucket, space.project)
+    for sha256, row in rows.items():
+        is_broken = f"{space.project}/artifacts/{sha256}.json" in contents.broken
+        # Records that arrived since the bucket was read are looked for once more.
+        if sha256 in contents.records or is_broken or _is_recorded(space, sha256):
+            continue
+        if sha256 in contents.blobs and removed.find(sha256) is None:
+            problems.append(_problem("missing-record", sha256, f"The record of {row.name} ({sha256}) is missing."))
+        else:
+            problems.append(_problem("wrong-row", sha256, f"{row.name} is listed, and there is no record of it."))
+    return problems
+
+
+def _is_recorded(space: Space, sha256: str) -> bool:
+    try:
+        return space.records.find(sha256) is not None
+    except RecordCorrupt:
+        return False
+
+
+def _part_problems(space: Space, contents: Contents, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
+    indexed = space.index.parts(space.project)
+    problems = [
+        _problem("wrong-parts", sha256, f"The index finds parts of {sha256}, and there is no record of it.")
+        for sha256 in indexed
+        if sha256 not in contents.records and not _is_recorded(space, sha256)
+    ]
+    for sha256, record in contents.records.items():
+        if sha256 not in labels or not is_findable(record) or not contents.whole(sha256):
+            continue
+        expected = _expected(space, contents, record, labels[sha256])
+        if expected is None or not _same(expected, indexed.get(sha256, [])):
+            sentence = f"The index does not find {record.name} ({sha256}) as it should."
+            problems.append(_problem("wrong-parts", sha256, sentence))
+    return problems
+
+
+def _expected(space: Space, contents: Contents, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
+    """None when what the entries are made of is missing itself."""
+    try:
+        return expected_entries(space, record, labels)
+    except (StorageError, ValueError):
+        return None
+
+
+def _same(expected: Sequence[Entry], indexed: Sequence[Entry]) -> bool:
+    def plain_entry(entry: Entry) -> Entry:
+        told = {"name": entry.name.replace("\0", " "), "text": entry.text.replace("\0", " ")}
+        return entry.model_copy(update=told)
+
+    return [plain_entry(entry) for entry in expected] == list(indexed)
+
+
+def _problem(kind: Any, sha256: str, sentence: str) -> Problem:
+    return Problem(kind=kind, key=sha256, subject=sha256, sentence=sentence)

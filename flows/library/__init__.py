@@ -1,0 +1,1 @@
+"""What flows do to the library: download, index, label."""

@@ -1,0 +1,125 @@
+"""The forms of the flows on content, apart from the flows: the command line fills them in without importing Prefect."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from flows.running.form import (
+    Form,
+    artifact_field,
+    file_labels_field,
+    model_field,
+    project_field,
+    recording_field,
+    seed_field,
+)
+
+Size = Literal["native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768"]
+
+
+class PictureOrder(Form):
+    """What a designer asks for. The same order gives the same pictures, at once the second time."""
+
+    prompt: str = Field(title="Prompt", description="What the picture shows.", min_length=1, max_length=1000)
+    style: str = Field(
+        default="",
+        title="Style",
+        description="A style word that the model knows, put before the prompt; empty for none.",
+        max_length=60,
+    )
+    count: int = Field(default=4, title="How many", description="How many pictures to make.", ge=1, le=64)
+    size: Size = Field(
+        default="native", title="Size", description="Pixels, width by height; native is what the model was made for."
+    )
+    seed: int = seed_field()
+    start_from: str = artifact_field("Start from this picture", "The id of a stored picture to change, or empty.")
+    strength: float = Field(
+        default=0.6, title="How much to change it", description="0 keeps the start picture, 1 ignores it.", ge=0, le=1
+    )
+    avoid: str = Field(default="", title="Avoid", description="What the picture should not show.", max_length=1000)
+    steps: int = Field(
+        default=0,
+        title="Steps",
+        description="More steps take longer and show more detail; 0 is the model's own.",
+        ge=0,
+        le=150,
+    )
+    guidance: float = Field(
+        default=-1.0,
+        title="Guidance",
+        description="How closely to follow the prompt; -1 is the model's own.",
+        ge=-1,
+        le=30,
+    )
+    scheduler: Literal["default", "ddim", "euler", "euler-ancestral", "dpm++"] = Field(
+        default="default", title="Scheduler", description="How the picture is found step by step."
+    )
+    model: str = model_field()
+    project: str = project_field()
+
+
+class Query(Form):
+    """What to look for: words, or something that the results should be like."""
+
+    words: str = Field(default="", title="Words", description="What it shows, says or is about.", max_length=2000)
+    like: str = artifact_field(
+        "Like this artifact", "The id of a stored picture or text that the results should resemble; with words: both."
+    )
+    kinds: list[Literal["image", "speech", "text"]] = Field(
+        default=["image", "speech", "text"], title="Kinds", description="What to look through.", min_length=1
+    )
+    labels: list[str] = Field(default=[], title="Labels", description="Only what has all of these labels.")
+    since: AwareDatetime | None = Field(
+        default=None, title="Since", description="Only what came at this time or later."
+    )
+    until: AwareDatetime | None = Field(default=None, title="Until", description="Only what came before this time.")
+    limit: int = Field(default=10, title="Results at most", description="How many results to list.", ge=1, le=200)
+    offset: int = Field(default=0, title="Leave out", description="How many of the best to leave out.", ge=0, le=400)
+    project: str = project_field()
+
+
+class Recording(Form):
+    """A recording and what to make of it."""
+
+    recording: str = recording_field()
+    language: str = Field(
+        default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=12
+    )
+    to: str = Field(
+        default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
+    )
+    model: str = model_field()
+    project: str = project_field()
+
+
+class Text(Form):
+    """A text and the language to say it in."""
+
+    text: str = Field(default="", title="Text", description="What to translate.", max_length=200_000)
+    artifact: str = artifact_field("Stored text", "The id of a stored text to translate, instead.")
+    target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
+    source: str = Field(
+        default="", title="From", description="Such as en; empty to detect the language.", max_length=12
+    )
+    project: str = project_field()
+
+
+class UploadedFiles(Form):
+    """Files that were uploaded to the bucket under tmp/, waiting to be taken in."""
+
+    keys: list[str] = Field(
+        title="Keys", description="The keys of the uploaded objects in the bucket.", min_length=1, max_length=10_000
+    )
+    labels: list[str] = file_labels_field()
+    project: str = project_field()
+
+
+class Addresses(Form):
+    """Files on the public internet."""
+
+    urls: list[str] = Field(title="Addresses", description="Each begins with https://.", min_length=1, max_length=1000)
+    labels: list[str] = file_labels_field()
+    keep_location: bool = Field(
+        default=False, title="Keep locations", description="Keep where pictures were taken; it is dropped otherwise."
+    )
+    project: str = project_field()

@@ -1,0 +1,88 @@
+"""What people see of a run in the Prefect UI: Markdown pages with thumbnails, tables and links."""
+
+import base64
+from collections.abc import Sequence
+
+from flows.running.platform import Space
+from media.errors import ItemError
+from media.pictures import contact_sheet, thumbnail
+from storage.artifacts import Artifact
+from storage.errors import StorageError
+from storage.index.search_index import Hit
+from storage.records import ArtifactRecord
+
+_PICTURES_SHOWN = 24
+_ROWS_SHOWN = 200
+_ESCAPED = {ord(sign): f"&#{ord(sign)};" for sign in "&\\`*_[]<>|#!~$:"}
+"""What Markdown or HTML would read as more than itself; the colon, so that no address becomes a link."""
+
+
+def pictures_page(space: Space, title: str, records: Sequence[ArtifactRecord]) -> str:
+    """A contact sheet, and a link to each picture at full size."""
+    shown = records[:_PICTURES_SHOWN]
+    sheet = contact_sheet([space.store.get(record.artifact) for record in shown]) if shown else b""
+    lines = [f"## {plain(title)}", "", _inline(sheet), "", "| | picture | link (15 minutes) |", "|---|---|---|"]
+    lines += [f"| {number} | {plain(record.name)} | {_link(space, record)} |" for number, record in enumerate(shown, 1)]
+    return "\n".join(lines)
+
+
+def ingest_page(items: Sequence[tuple[str, str, str, str]]) -> str:
+    """A table of files: name, status, artifact, reason; what was rejected comes first."""
+    ordered = sorted(items, key=lambda item: item[1] != "rejected")
+    lines = ["| file | status | artifact | reason |", "|---|---|---|---|"]
+    lines += [
+        f"| {plain(name)} | {status} | {f'`{artifact[:12]}`' if artifact else ''} | {plain(reason)} |"
+        for name, status, artifact, reason in ordered[:_ROWS_SHOWN]
+    ]
+    if len(items) > _ROWS_SHOWN:
+        lines.append(f"\n… and {len(items) - _ROWS_SHOWN} more")
+    return "\n".join(lines)
+
+
+def search_page(space: Space, words: str, hits: Sequence[Hit]) -> str:
+    """A table of hits: thumbnails of pictures, words and times of the others."""
+    lines = [f"## {plain(words)}", "", "| | what | where | score |", "|---|---|---|---|"]
+    for hit in hits[:50]:
+        when = f" at {clock(hit.start_seconds)}" if hit.start_seconds is not None else ""
+        picture = _thumbnail(space, hit.artifact) if hit.kind == "image" else ""
+        what = plain(hit.text[:200]) if hit.text else hit.kind
+        lines.append(f"| {picture} | {what} | {plain(hit.name)}{when} | {hit.score:.3f} |")
+    return "\n".join(lines)
+
+
+def transcript_page(name: str, language: str, rows: Sequence[tuple[float, str]]) -> str:
+    """A table of spoken segments with their times."""
+    lines = [f"## {plain(name)} ({language})", "", "| time | said |", "|---|---|"]
+    lines += [f"| {clock(start)} | {plain(text)} |" for start, text in rows[:_ROWS_SHOWN]]
+    return "\n".join(lines)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def plain(text: str) -> str:
+    """A person's text in a Markdown table: no markup, no HTML, one line."""
+    return " ".join(text.split()).translate(_ESCAPED)
+
+
+def _thumbnail(space: Space, sha256: str) -> str:
+    try:
+        record = space.records.get(sha256)
+        return _inline(thumbnail(space.store.get(record.artifact), side=96))
+    except (StorageError, ItemError):
+        return "(gone)"
+
+
+def _inline(picture: bytes) -> str:
+    return f"![](data:image/jpeg;base64,{base64.b64encode(picture).decode()})" if picture else ""
+
+
+def _link(space: Space, record: ArtifactRecord) -> str:
+    return f"[open]({space.store.url(record.artifact, record.name)})"
+
+
+def downloads(space: Space, files: Sequence[tuple[str, Artifact]]) -> str:
+    """A list of links to files, each for 15 minutes."""
+    return "\n".join(f"- [{plain(name)}]({space.store.url(artifact, name)})" for name, artifact in files)

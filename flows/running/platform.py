@@ -1,0 +1,149 @@
+"""The composition root: reads the settings once and builds every client; what is below receives what it needs."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from flows.running.settings import Settings, load_settings
+from media.sandbox import Decoders
+from modalities.answers import Answers
+from modalities.models.admission import Bounds
+from modalities.models.catalogue import Catalogue, Profile, load_catalogue
+from modalities.models.measured_memory import Footprints
+from modalities.models.pool import OperatorPool
+from modalities.models.weights import WeightsLocator
+from storage.artifacts import ArtifactStore
+from storage.bucket import Bucket
+from storage.care.bucket_format import check_format
+from storage.claims import Claims
+from storage.errors import StorageRefused
+from storage.index.database import Database
+from storage.index.library import Library
+from storage.index.search_index import SearchIndex
+from storage.labels import Labels
+from storage.recipes import RecipeBook
+from storage.records import Records
+from storage.refs import Refs
+
+
+class Platform:
+    """Everything one process needs, built at first use and kept: clients stay connected, models stay loaded."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        settings = self.settings
+        return Bucket.connect(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+            name=settings.bucket,
+            secure=settings.s3_secure,
+            region=settings.s3_region,
+            patience_seconds=settings.patience_seconds,
+        )
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return load_catalogue(self.settings.models_config, self.settings.profile)
+
+    @cached_property
+    def pool(self) -> OperatorPool:
+        locator = WeightsLocator(self.settings.root, self.settings.cache_dir, self.bucket)
+        return OperatorPool(self.catalogue, locator, self._bounds(), Footprints(self.bucket))
+
+    @cached_property
+    def database(self) -> Database:
+        return Database.connect(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
+
+    @cached_property
+    def decoders(self) -> Decoders:
+        """Reads files from outside, in processes of their own."""
+        return Decoders()
+
+    @cached_property
+    def index(self) -> SearchIndex:
+        index = SearchIndex(self.database)
+        index.ensure_schema()
+        return index
+
+    @cached_property
+    def library(self) -> Library:
+        library = Library(self.database)
+        library.ensure_schema()
+        return library
+
+    def _bounds(self) -> Bounds:
+        settings = self.settings
+        return Bounds(
+            memory_bytes=settings.models_memory_mb and settings.models_memory_mb * 1_000_000,
+            cuda_bytes=settings.models_gpu_memory_mb and settings.models_gpu_memory_mb * 1_000_000,
+            idle_seconds=settings.models_idle_seconds or None,
+        )
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
+
+    def vector_space(self, model: str) -> str:
+        """The name of the space that a model's vectors stand in: other weights, other space."""
+        return f"{model}@{self.pool.digest(model)[:16]}"
+
+    def space(self, project: str) -> "Space":
+        """A project's part of the platform. Raises InvalidName."""
+        store = ArtifactStore(self.bucket, project)
+        recipes = RecipeBook(self.bucket, project)
+        return Space(
+            platform=self,
+            store=store,
+            records=Records(self.bucket, project, noted=lambda record: self.library.add(record)),
+            labels=Labels(self.bucket, project),
+            recipes=recipes,
+            refs=Refs(self.bucket, project),
+            answers=Answers(self.pool, store, recipes, self.claims),
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """One project: its blobs, records, recipes and references, and the way to ask models about them."""
+
+    platform: Platform
+    store: ArtifactStore
+    records: Records
+    labels: Labels
+    recipes: RecipeBook
+    refs: Refs
+    answers: Answers
+
+    @property
+    def project(self) -> str:
+        return self.store.project
+
+    @property
+    def index(self) -> SearchIndex:
+        return self.platform.index
+
+    @property
+    def library(self) -> Library:
+        return self.platform.library
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.platform.catalogue
+
+    @property
+    def profile(self) -> Profile:
+        return self.platform.catalogue.profile
+
+
+@lru_cache
+def open_platform(home: Path | None = None) -> Platform:
+    """The platform of this process. Raises SettingsMissing, and WrongFormat for a bucket that it must not touch."""
+    platform = Platform(load_settings(home))
+    with suppress(StorageRefused):  # keys of one project alone: whoever started the stack looked
+        check_format(platform.bucket)
+    return platform

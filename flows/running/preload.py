@@ -1,0 +1,50 @@
+"""What the warm workers load before the first run comes, and what they tell about their models."""
+
+from importlib import import_module
+
+from flows.running.platform import open_platform
+
+PRELOAD = (
+    "flows.answer_requests",
+    "flows.care.collect_garbage",
+    "flows.generate_images",
+    "flows.ingest",
+    "flows.ingest_urls",
+    "flows.process_inbox",
+    "flows.care.retain",
+    "flows.review_images",
+    "flows.search",
+    "flows.subtitle_media",
+    "flows.transcribe_audio",
+    "flows.translate_text",
+    "flows.care.verify",
+)
+"""The modules of all deployments in the warm pools; a test holds this to configs/prefect.yaml."""
+
+
+def import_flows() -> None:
+    """Import the modules of all deployments in the warm pools."""
+    for name in PRELOAD:
+        import_module(name)
+
+
+def import_model_libraries() -> None:
+    """Import what takes seconds, so that the first run of a process only loads its weights."""
+    for name in ("torch", "transformers", "diffusers", "ctranslate2"):
+        import_module(name)
+
+
+def load_models() -> None:
+    """Load every model of the profile; for machines that have the memory for it."""
+    platform = open_platform()
+    profile = platform.catalogue.profile
+    for model in (profile.pictures, profile.passages, profile.speech, *profile.translation, profile.generation):
+        with platform.pool.operator(model):
+            pass
+
+
+def loaded_models() -> dict[str, int]:
+    """The models in this process's memory, and their bytes."""
+    if not open_platform.cache_info().currsize:
+        return {}
+    return {model.name: model.memory_bytes + model.cuda_bytes for model in open_platform().pool.loaded()}

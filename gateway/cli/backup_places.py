@@ -1,0 +1,46 @@
+"""Where backups lie: a folder, or a bucket whose address and keys stand in the environment."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
+
+from gateway.errors import WrongInput
+from storage.bucket import Bucket
+from storage.care.object_store import Folder, Place
+
+_SCHEME = "s3://"
+
+
+class _Address(BaseSettings):
+    """The variables TRIPTYCH_<PROFILE>_S3_…"""
+
+    s3_endpoint: str = Field(description="host:port of the S3 server")
+    s3_access_key: str
+    s3_secret_key: SecretStr
+    s3_secure: bool = True
+    s3_region: str | None = "us-east-1"
+
+
+def place_at(where: str, profile: str) -> Place:
+    """The place that a person means: `s3://bucket`, or a folder. Raises WrongInput."""
+    if "://" in where and not where.startswith(_SCHEME):
+        raise WrongInput(f"{where} is no place for a backup: give a folder, or s3://BUCKET.")
+    if not where.startswith(_SCHEME):
+        return Folder(Path(where))
+    prefix = f"TRIPTYCH_{profile.upper()}_"
+    try:
+        address = _Address(_env_prefix=prefix)  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        missing = f"{prefix}{error.errors()[0]['loc'][0]}".upper()
+        raise WrongInput(f"{missing} is not set: it is needed for {where}.") from error
+    bucket = Bucket.connect(
+        endpoint=address.s3_endpoint,
+        access_key=address.s3_access_key,
+        secret_key=address.s3_secret_key.get_secret_value(),
+        name=where.removeprefix(_SCHEME).strip("/"),
+        secure=address.s3_secure,
+        region=address.s3_region,
+    )
+    bucket.ensure()
+    return bucket

@@ -1,0 +1,122 @@
+"""Commands that look after what is there: labels, and the index."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.options import BACKUP, Json, Local, Profile, Project
+from gateway.cli.terminal import SOME_FAILED, answer, progress_bar
+from gateway.errors import WrongInput
+from gateway.forms import filled
+
+
+def label(
+    artifacts: Annotated[list[str], typer.Argument(metavar="ID...", help="Artifacts, or the beginnings of their ids.")],
+    add: Annotated[list[str] | None, typer.Option(help="A label to put on; repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A label to take off; repeatable.")] = None,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Put labels on artifacts, or take them off. What has the label `hold` is never removed."""
+    from flows.library.labelling import relabel
+    from flows.running.platform import open_platform
+
+    if not add and not remove:
+        raise WrongInput("Say which label: --add LABEL or --remove LABEL.")
+    space = open_platform().space(project)
+    records = [space.records.resolve(artifact) for artifact in artifacts]
+    labels = {r.artifact.sha256: list(relabel(space, r.artifact.sha256, add or (), remove or ())) for r in records}
+    rows = [
+        f"{record.artifact.sha256[:12]}  {record.name}  {', '.join(labels[record.artifact.sha256])}"
+        for record in records
+    ]
+    answer({"labels": labels}, as_json, "\n".join(rows))
+
+
+def rebuild(project: Project = "default", as_json: Json = False) -> None:
+    """Make a project's search index again, from the bucket alone."""
+    from flows.care.rebuild_index import rebuild_index
+    from flows.running.form import Form
+    from gateway.cli.local import do_here
+
+    with progress_bar() as progress:
+        report = do_here(project, Form(), lambda job, _: rebuild_index(job), progress)
+    answer(report, as_json, f"{report['artifacts']} artifacts are findable.")
+
+
+def verify(
+    repair: Annotated[bool, typer.Option(help="Mend what can be mended; what is broken goes to quarantine.")] = False,
+    source: Annotated[
+        str, typer.Option("--from", metavar="PLACE", help="A backup (a folder, or s3://BUCKET) to repair from.")
+    ] = "",
+    keys: Profile = BACKUP,
+    quick: Annotated[bool, typer.Option(help="Do not read the bytes of every file again.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Look whether a project's files, records and index are whole."""
+    from functools import partial
+
+    from flows.care.repair import repair_project
+    from flows.care.verify import Inspection, VerifyReport, verify_project
+    from gateway.cli.backup_places import place_at
+    from gateway.cli.local import do_here
+
+    work = verify_project
+    if repair or source:
+        work = partial(repair_project, backup=place_at(source, keys)) if source else repair_project
+    with progress_bar() as progress:
+        found = do_here(project, Inspection(quick=quick, project=project), work, progress)
+    report = VerifyReport.model_validate(found)
+    answer(found, as_json, "\n".join([*(f"- {finding}" for finding in report.findings), str(report)]))
+    if report.open:
+        raise typer.Exit(SOME_FAILED)
+
+
+def gc(
+    delete: Annotated[bool, typer.Option(help="Really mark and remove; otherwise only tell.")] = False,
+    grace: Annotated[float, typer.Option(metavar="HOURS", help="How long files that nothing names stay.")] = 24,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Remove files that nothing names. One pass marks them, a later one removes them, each after the grace time."""
+    import asyncio
+
+    from flows.care.collect_garbage import Collection, collect_garbage
+    from flows.care.in_use import artifacts_in_use
+    from gateway.cli.dispatch import prefect_client_settings
+    from gateway.cli.local import do_here
+    from storage.care.garbage import GarbageReport
+
+    form = filled(Collection, grace_hours=grace, project=project)
+    in_use: set[str] = set()
+    if not local:
+        with prefect_client_settings():
+            in_use = asyncio.run(artifacts_in_use())
+    with progress_bar() as progress:
+        found = do_here(
+            project, form, lambda job, given: collect_garbage(job, given, delete=delete, in_use=in_use), progress
+        )
+    answer(found, as_json, str(GarbageReport.model_validate(found)))
+
+
+def retain(
+    delete: Annotated[bool, typer.Option(help="Really remove; otherwise only tell.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Remove artifacts whose label says that their time is over.
+
+    configs/retention.yaml has the times; what is on hold stays.
+    """
+    from flows.care.retain import RetainReport, Retention, apply_retention
+    from gateway.cli.local import do_here
+
+    with progress_bar() as progress:
+        found = do_here(
+            project, Retention(project=project), lambda job, _: apply_retention(job, delete=delete), progress
+        )
+    report = RetainReport.model_validate(found)
+    rows = [f"{item.artifact[:12]}  {item.name}  {item.rule}" for item in report.expired]
+    answer(found, as_json, "\n".join([*rows, str(report)]))

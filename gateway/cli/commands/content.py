@@ -1,0 +1,258 @@
+"""Commands on content: take in, find, make, write down, translate, show and export. Each imports what it needs."""
+
+import json
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.options import Json, Local, Project
+from gateway.cli.terminal import SOME_FAILED, answer, existing, named_value, progress_bar, say
+from gateway.errors import WrongInput
+from gateway.forms import filled
+
+if TYPE_CHECKING:
+    from flows.running.platform import Space
+
+
+def ingest(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders and https addresses to take in.")],
+    label: Annotated[list[str] | None, typer.Option(help="A word to find these files by; repeatable.")] = None,
+    keep_location: Annotated[bool, typer.Option("--keep-location", help="Keep where pictures were taken.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Take files into a project: stored once, recorded and findable."""
+    from flows.running.content_forms import Addresses, UploadedFiles
+    from gateway.cli.uploads import addresses_in, files_under, upload
+
+    urls = addresses_in(paths)
+    files = files_under([Path(path) for path in paths if path not in urls]) if len(urls) < len(paths) else []
+
+    def run(space: "Space") -> dict[str, Any]:
+        keys = upload(space.platform.bucket, files, _say_count, keep_location=keep_location)
+        form = UploadedFiles(keys=list(keys), labels=label or [], project=project)
+        report = _do("ingest", "files", form, "flows.ingest:take_in_uploads", local)
+        space.platform.bucket.remove_all(keys)
+        return {"items": [_ingested(item, keys) for item in report["items"]]}
+
+    def fetch() -> dict[str, Any]:
+        form = filled(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
+        report = _do("ingest-urls", "addresses", form, "flows.ingest_urls:take_in_urls", local)
+        return {"items": [_ingested(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]}
+
+    with _space(project, local) as space:
+        document = {"items": [*(run(space())["items"] if files else []), *(fetch()["items"] if urls else [])]}
+    rows = [f"{item['status']:9} {item['path']}  {item['reason'] or ''}" for item in document["items"]]
+    answer(document, as_json, "\n".join(rows))
+    if any(item["status"] == "rejected" for item in document["items"]):
+        raise typer.Exit(SOME_FAILED)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What it shows, says or is about.")] = "",
+    like: Annotated[Path | None, typer.Option(help="A picture or text that the results should resemble.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="image, speech or text; repeatable.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only what has this label; repeatable.")] = None,
+    limit: Annotated[int, typer.Option("-k", "--limit", help="How many results.")] = 10,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Find pictures, spoken moments and texts by what they mean."""
+    from flows.running.content_forms import Query
+    from gateway.cli.dispatch import search_at_gateway
+
+    with _space(project, local) as space:
+        artifact = _brought(space(), like) if like else ""
+        kinds = {"kinds": kind} if kind else {}
+        form = filled(Query, words=query, like=artifact, **kinds, labels=label or [], limit=limit, project=project)
+        found = None if local else search_at_gateway(form)
+        document = found or _do("search", "query", form, "flows.search:find", local)
+    rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_moment(hit)}" for hit in document["hits"]]
+    answer(document, as_json, "\n".join(rows) or "Nothing was found.")
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    style: Annotated[str, typer.Option(help="A style word that the model knows.")] = "",
+    count: Annotated[int, typer.Option(help="How many pictures.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed gives other pictures.")] = 1,
+    size: Annotated[str, typer.Option(help="Such as 64x64, or native.")] = "native",
+    steps: Annotated[int, typer.Option(help="0 is the model's own.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="A folder to write the pictures to.")] = None,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Make pictures from words."""
+    from flows.running.content_forms import PictureOrder
+
+    form = filled(
+        PictureOrder, prompt=prompt, style=style, count=count, seed=seed, size=size, steps=steps, project=project
+    )
+    with _space(project, local) as space:
+        report = _do("generate-images", "order", form, "flows.generate_images:make_pictures", local)
+        images = [_written(image, space, out) for image in report["images"]]
+    answer({"images": images}, as_json, "\n".join(image["path"] or image["artifact"] for image in images))
+    if report["failures"]:
+        say(report["failures"][0])
+        raise typer.Exit(SOME_FAILED)
+
+
+def transcribe(
+    file: Annotated[Path, typer.Argument(help="An audio or video file.")],
+    language: Annotated[str, typer.Option(help="The spoken language, such as en; detected if not given.")] = "",
+    to: Annotated[str, typer.Option(help="Translate to this language.")] = "",
+    output: Annotated[str, typer.Option("--format", help="json, srt, vtt or txt.")] = "txt",
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Write down what is said in a recording."""
+    from flows.running.content_forms import Recording
+
+    if output not in ("json", "srt", "vtt", "txt"):
+        raise WrongInput(f"There is no format {output}: use json, srt, vtt or txt.")
+    with _space(project, local) as space:
+        recording = _brought(space(), file)
+        form = filled(Recording, recording=recording, language=language, to=to, project=project)
+        report = _do("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)
+        text = report["text"] if output in ("txt", "json") else _read(space(), report["files"][output])
+    document = {name: report[name] for name in ("language", "text", "segments")}
+    answer(document, as_json or output == "json", text)
+
+
+def translate(
+    text: Annotated[str, typer.Argument(help="What to translate.")] = "",
+    to: Annotated[str, typer.Option(help="The language to translate to, such as de.")] = "en",
+    source: Annotated[str, typer.Option("--from", help="The language of the text; detected if not given.")] = "",
+    file: Annotated[Path | None, typer.Option(help="Translate this text file, line by line.")] = None,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Say a text in another language, with as many lines out as in."""
+    from flows.running.content_forms import Text
+    from media.identify import read_text
+
+    original = read_text(existing(file)) if file else text
+    lines = original.removesuffix("\n")
+    form = filled(Text, text=lines, target=to, source=source, project=project)
+    document = _do("translate-text", "text", form, "flows.translate_text:translate", local)
+    answer(document, as_json, document["text"])
+
+
+def run(
+    deployment: Annotated[str, typer.Argument(help="Such as generate-images or process-inbox.")],
+    values: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="The form's fields.")] = None,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Start a deployment as the Prefect UI does; await its report."""
+    from gateway.cli.dispatch import do_there
+
+    given = dict(named_value(value) for value in values or [])
+    given.setdefault("project", project)
+    with progress_bar() as progress:
+        report = do_there(deployment, given, str(given["project"]), progress)
+    answer(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
+
+
+def show(artifact: str, project: Project = "default", as_json: Json = False) -> None:
+    """The record of an artifact, how it was made, and a link to it."""
+    space = _opened(project)
+    record = space.records.resolve(artifact)
+    recipe = space.recipes.find(record.producer) if record.producer else None
+    children = space.library.children(project, record.artifact.sha256)
+    document = {
+        "record": record.model_dump(mode="json"),
+        "labels": list(space.labels.of(record)),
+        "children": [child.model_dump(mode="json") for child in children],
+        "recipe": recipe.model_dump(mode="json") if recipe else None,
+        "url": space.store.url(record.artifact, record.name),
+    }
+    answer(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def export(artifact: str, path: Path, project: Project = "default", as_json: Json = False) -> None:
+    """Write the bytes of an artifact to a file or into a folder."""
+    space = _opened(project)
+    record = space.records.resolve(artifact)
+    target = path / Path(record.name).name if path.is_dir() else path
+    with space.store.local(record.artifact) as verified:
+        target.write_bytes(verified.read_bytes())
+    answer({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
+
+
+def _do(deployment: str, parameter: str, form: Any, work: str, local: bool) -> dict[str, Any]:
+    """The report of a deployment; with `local`, of what `work` names as MODULE:FUNCTION, done in this process."""
+    from gateway.cli.dispatch import do_there
+
+    with progress_bar() as progress:
+        if local:
+            from gateway.cli.local import do_here
+
+            return do_here(form.project, form, resolve_name(work), progress)
+        return do_there(deployment, {parameter: form.model_dump(mode="json")}, form.project, progress)
+
+
+@contextmanager
+def _space(project: str, local: bool) -> Generator[Callable[[], "Space"]]:
+    """Yields what opens the project's storage: to import that takes a while, and not every command needs it."""
+    if local:
+        from gateway.cli.local import local_platform
+
+        with local_platform() as platform:
+            yield lambda: platform.space(project)
+    else:
+        yield lambda: _opened(project)
+
+
+def _opened(project: str) -> "Space":
+    from flows.running.platform import open_platform
+
+    return open_platform().space(project)
+
+
+def _ingested(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
+    wanted = ("status", "artifact", "kind", "reason")
+    return {"path": str(keys.get(item["key"], item["path"]))} | {name: item[name] for name in wanted}
+
+
+def _written(image: dict[str, Any], space: Callable[[], "Space"], out: Path | None) -> dict[str, Any]:
+    path = None
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / image["name"]
+        path.write_bytes(space().store.get(space().records.get(image["artifact"]).artifact))
+    return {name: image[name] for name in ("artifact", "seed", "sha256")} | {"path": str(path) if path else None}
+
+
+def _brought(space: "Space", path: Path) -> str:
+    """The id of a file that a command works on; it is stored first."""
+    from flows.ingest import bring_along
+
+    return bring_along(space, existing(path)).sha256
+
+
+def _read(space: "Space", artifact: dict[str, Any]) -> str:
+    from storage.artifacts import Artifact
+
+    return space.store.get(Artifact.model_validate(artifact)).decode()
+
+
+def _moment(hit: dict[str, Any]) -> str:
+    start = hit["start_seconds"]
+    when = f"{int(start) // 60}:{int(start) % 60:02d} " if start is not None else ""
+    return f"{when}{(hit['text'] or '')[:80]}"
+
+
+def _say_count(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"\r{done}/{total} uploaded", err=True, nl=done == total)

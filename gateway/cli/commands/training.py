@@ -1,0 +1,157 @@
+"""Commands about models of one's own: train by a recipe, measure, publish, and go back to an earlier version."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.options import Json, Project
+from gateway.cli.terminal import answer, say
+
+if TYPE_CHECKING:
+    from modalities.contract import ModelSpec
+    from training.pipeline import Progress
+
+_TOLD_EVERY_SECONDS = 30.0
+Recipe = Annotated[str, typer.Argument(help="icons, or a model of configs/translation.yaml.")]
+Data = Annotated[Path | None, typer.Option(help="A folder of sentence pairs, or of pictures with captions.")]
+
+
+def train(
+    recipe: Recipe,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    minutes: Annotated[float, typer.Option(help="Stop after so many minutes; --resume goes on.")] = math.inf,
+    data: Data = None,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Train a model by its recipe, in this process. It is measured, and its card written."""
+    from flows.running.settings import ROOT, default_home
+    from flows.train_model import training_folder
+    from training.pipeline import MODEL
+    from training.recipes import load_recipe
+    from training.run import train_recipe
+
+    work = training_folder(default_home(), recipe)
+    chosen = load_recipe(recipe, ROOT / "configs")
+    with _watched() as progress:
+        measured = train_recipe(chosen, work, data=data, resume=resume, minutes=minutes, progress=progress, say=say)
+    document = {"recipe": recipe, "folder": str(work / MODEL), "measured": dict(measured)}
+    answer(document, as_json, f"{_rows(measured)}\n{work / MODEL}: `triptych publish {recipe}` puts it to use.")
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model of the catalogue that a recipe made.")],
+    data: Data = None,
+    trained: Annotated[bool, typer.Option("--trained", help="What was trained here, not what is in use.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Measure the weights of a model in use, as its recipe does."""
+    from flows.running.settings import ROOT, default_home
+    from flows.train_model import training_folder
+    from training.pipeline import MODEL
+    from training.recipes import load_recipe
+
+    work = training_folder(default_home(), model)
+    folder = work / MODEL if trained else _folder_in_use(model)
+    measured = load_recipe(model, ROOT / "configs").evaluate(folder, work, data)
+    answer({"model": model, "folder": str(folder), "measured": dict(measured)}, as_json, _rows(measured))
+
+
+def publish(
+    model: Annotated[str, typer.Argument(help="The name of the model in the catalogue.")],
+    alias: Annotated[str, typer.Option(help="What the catalogue calls the version to use.")] = "live",
+    version: Annotated[
+        str, typer.Option(help="An earlier version instead: the beginning of its digest, or `previous`.")
+    ] = "",
+    folder: Annotated[Path | None, typer.Option(help="Weights from elsewhere, not those trained here.")] = None,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Store weights as a version in the bucket, under an alias. Workers use it from then on."""
+    from flows.running.platform import open_platform
+    from flows.train_model import training_folder
+    from modalities.models.published import PublishedModels
+    from training.pipeline import MODEL
+
+    platform = open_platform()
+    published = PublishedModels(platform.bucket)
+    if version:
+        digest = published.find(model, alias, version)
+    else:
+        digest = published.upload(model, folder or training_folder(platform.settings.home, model) / MODEL)
+    before = published.move(model, alias, digest)
+    document = {"model": model, "alias": alias, "version": digest, "before": before}
+    answer(document, as_json, _moved(model, alias, digest, before, platform.catalogue.models.get(model)))
+
+
+def _moved(model: str, alias: str, digest: str, before: str | None, entry: "ModelSpec | None") -> str:
+    said = f"{model}: {alias} is now {digest[:12]}"
+    said += f", before it was {before[:12]}." if before else "."
+    if entry is None or entry.source.alias != alias:
+        said += f" Its entry in models.yaml uses it with `source: {{alias: {alias}}}`."
+    return said
+
+
+def _folder_in_use(model: str) -> Path:
+    """The files that the catalogue's entry means now; from the bucket too, when there is one."""
+    from flows.running.platform import Platform
+    from flows.running.settings import ROOT, Settings, SettingsMissing, default_home, load_settings
+    from modalities.models.catalogue import load_catalogue
+    from modalities.models.weights import WeightsLocator
+
+    try:
+        platform = Platform(load_settings())
+        return (
+            WeightsLocator(platform.settings.root, platform.settings.cache_dir, platform.bucket)
+            .locate(platform.catalogue.spec(model))
+            .folder
+        )
+    except SettingsMissing:
+        catalogue = load_catalogue(ROOT / "configs" / "models.yaml", str(Settings.model_fields["profile"].default))
+        return WeightsLocator(ROOT, default_home() / "cache", None).locate(catalogue.spec(model)).folder
+
+
+def _rows(measured: Mapping[str, float]) -> str:
+    return "\n".join(f"{name:24} {value:g}" for name, value in measured.items())
+
+
+@contextmanager
+def _watched() -> Generator["Progress"]:
+    """A bar with loss and time left on a terminal; a line now and then elsewhere."""
+    if not sys.stderr.isatty():
+        yield _now_and_then(say)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("loss {task.fields[loss]:.4f}"), console=Console(stderr=True)) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(part: str, done: int, steps: int, loss: float) -> None:
+            if part not in tasks:
+                tasks[part] = bar.add_task(part, total=steps, completed=done, loss=loss)
+            bar.update(tasks[part], completed=done, loss=loss)
+
+        yield tell
+
+
+def _now_and_then(say: Callable[[str], None]) -> "Progress":
+    from training.run import Estimate, describe
+
+    estimate, told = Estimate(), [-math.inf]
+
+    def tell(part: str, done: int, steps: int, loss: float) -> None:
+        left = estimate.seconds_left(part, done, steps)
+        if done == steps or time.monotonic() - told[0] >= _TOLD_EVERY_SECONDS:
+            told[0] = time.monotonic()
+            say(describe(part, done, steps, loss, left))
+
+    return tell

@@ -1,0 +1,167 @@
+"""The demo: real files through real flows, and a report that a person can read."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from jinja2 import Environment, PackageLoader, select_autoescape
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from flows.running.content_forms import Query
+from flows.running.platform import Space, open_platform
+from flows.running.settings import ROOT
+from gateway.cli.commands.stack import SIGN_IN
+from gateway.cli.dispatch import do_there, search_at_gateway
+from gateway.cli.terminal import exit_code, progress_bar, say
+from gateway.cli.uploads import drop_into_inbox
+from media.pictures import thumbnail
+from stack import lifecycle
+
+SAMPLES = ROOT / "samples"
+QUESTIONS = (
+    "a dog on a leash",
+    "a red bus in the street",
+    "animals in the grass",
+    "what you can do for your country",
+    "fresh bread and honey",
+)
+PROMPT, STYLE = "pine tree", "soft"
+SUBTITLED = "speech-1961.flac"
+LANGUAGES = ("de", "fr")
+
+
+class Step(BaseModel):
+    """One thing that the demo did, and how long it took."""
+
+    title: str
+    seconds: float
+
+
+class Demo:
+    """Does the steps one after the other, and keeps what the report shows."""
+
+    def __init__(self, space: Space, console: Console) -> None:
+        self._space = space
+        self._console = console
+        self.steps: list[Step] = []
+
+    def run(self, title: str, deployment: str, **parameters: Any) -> dict[str, Any]:
+        """Start a deployment through the Prefect API, as its UI does, and wait for the report."""
+        started = time.perf_counter()
+        self._console.print(f"[bold]{title}[/]  ({deployment})")
+        with progress_bar() as progress:
+            report = do_there(deployment, {"project": self._space.project, **parameters}, self._space.project, progress)
+        self.steps.append(Step(title=title, seconds=round(time.perf_counter() - started, 1)))
+        return report
+
+    def take_in(self, files: Sequence[Path]) -> list[dict[str, Any]]:
+        """Drop the samples into the inbox and let process-inbox take them."""
+        drop_into_inbox(self._space.platform.bucket, files)
+        items = self.run(f"{len(files)} files from the inbox", "process-inbox")["items"]
+        table = Table("file", "status", "kind")
+        for item in items:
+            table.add_row(item["path"], item["status"], item["kind"] or item["reason"])
+        self._console.print(table)
+        return items
+
+    def look_for(self, words: str) -> list[dict[str, Any]]:
+        """The first hits of a search over pictures, speech and texts."""
+        started = time.perf_counter()
+        query = Query(words=words, limit=4, project=self._space.project)
+        found = search_at_gateway(query) or self.run(f"search: {words}", "search", words=words, limit=4)
+        self.steps.append(Step(title=f"search: {words}", seconds=round(time.perf_counter() - started, 1)))
+        table = Table("score", "kind", "what", title=words, title_justify="left")
+        for hit in found["hits"]:
+            table.add_row(f"{hit['score']:.3f}", hit["kind"], f"{hit['name']}  {hit['text'][:60]}")
+        self._console.print(table)
+        return found["hits"]
+
+    def subtitle(self) -> dict[str, str]:
+        """A transcript and its subtitles in other languages, as text by language."""
+        # By its record: the inbox's schedule may have taken the file before our run did.
+        recording = next(record.artifact.sha256 for record in self._space.records.all() if record.name == SUBTITLED)
+        report = self.run(f"subtitles of {SUBTITLED}", "subtitle-media", recording=recording, languages=list(LANGUAGES))
+        texts = {language: self._text_of(files["srt"]) for language, files in report["subtitles"].items()}
+        for language, text in texts.items():
+            self._console.print(f"[bold]{language}[/]\n{text}", highlight=False)
+        return texts
+
+    def draw(self) -> list[dict[str, Any]]:
+        """Four pictures from words."""
+        images = self.run(f"four pictures: {STYLE} {PROMPT}", "generate-images", prompt=PROMPT, style=STYLE, count=4)
+        for image in images["images"]:
+            self._console.print(f"{image['name']}  {image['sha256'][:16]}", highlight=False)
+        return images["images"]
+
+    def picture(self, artifact: str, side: int = 320) -> str:
+        """A picture of the project as a data URI."""
+        import base64
+
+        record = self._space.records.get(artifact)
+        small = thumbnail(self._space.store.get(record.artifact), side=side)
+        return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
+
+    def _text_of(self, artifact: dict[str, Any]) -> str:
+        from storage.artifacts import Artifact
+
+        return self._space.store.get(Artifact.model_validate(artifact)).decode()
+
+
+def demo() -> None:
+    """Start the stack, do the main job on the samples, report on the terminal and as one HTML page."""
+    console = Console()
+    began = time.perf_counter()
+    addresses = lifecycle.up(report=say)
+    work = Demo(open_platform().space("default"), console)
+    files = sorted(path for path in SAMPLES.iterdir() if path.name != "LICENCES.md")
+    items = work.take_in(files)
+    found = {words: work.look_for(words) for words in QUESTIONS}
+    subtitles = work.subtitle()
+    images = work.draw()
+    page = Path(addresses.home) / "demo.html"
+    page.write_text(_page(work, items, found, subtitles, images, addresses), encoding="utf-8")
+    console.print(f"\nDone in {time.perf_counter() - began:.0f} s. The report with the pictures: {page}")
+    console.print(f"Prefect UI  {addresses.prefect}  ({SIGN_IN})", highlight=False)
+    console.print(f"S3          {addresses.s3}\nGateway     {addresses.gateway}")
+    console.print(
+        "The gateway's page is the gallery; `.venv/bin/triptych token create --name me --role maker` opens it."
+    )
+    console.print("Go on with `.venv/bin/triptych search …`; stop with `make down`.", highlight=False)
+
+
+def _page(
+    work: Demo,
+    items: Sequence[dict[str, Any]],
+    found: dict[str, list[dict[str, Any]]],
+    subtitles: dict[str, str],
+    images: Sequence[dict[str, Any]],
+    addresses: lifecycle.StackStatus,
+) -> str:
+    pictures = {hit["artifact"] for hits in found.values() for hit in hits if hit["kind"] == "image"}
+    pictures |= {image["artifact"] for image in images}
+    environment = Environment(loader=PackageLoader("gateway"), autoescape=select_autoescape())
+    return environment.get_template("demo.html").render(
+        items=items,
+        found=found,
+        subtitles=subtitles,
+        images=images,
+        addresses=addresses,
+        steps=work.steps,
+        prompt=f"{STYLE} {PROMPT}",
+        pictures={artifact: work.picture(artifact) for artifact in pictures},
+    )
+
+
+if __name__ == "__main__":
+    try:
+        demo()
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        say(str(error))
+        raise typer.Exit(code) from error

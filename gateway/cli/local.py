@@ -1,0 +1,52 @@
+"""Work that is done in this process, on storage that runs already or is started for as long as it takes."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from flows.running.form import Form
+from flows.running.job import Job, local_job
+from flows.running.platform import Platform, open_platform
+from flows.running.settings import default_home
+from stack import lifecycle
+
+FormT = TypeVar("FormT", bound=Form)
+
+
+@contextmanager
+def local_platform() -> Generator[Platform]:
+    """The platform for work in this process; S3 and Postgres are started for as long as it takes, if need be."""
+    with running_storage():
+        yield open_platform()
+
+
+@contextmanager
+def running_storage() -> Generator[None]:
+    """S3 and Postgres run as long as it takes; they are started if need be."""
+    home = default_home()
+    started = (
+        not any(part.running for part in lifecycle.status(home).parts) and "TRIPTYCH_S3_ENDPOINT" not in os.environ
+    )
+    if started:
+        lifecycle.up(home, storage_only=True)
+    try:
+        yield
+    finally:
+        if started:
+            lifecycle.down(home)
+
+
+def do_here(
+    project: str, form: FormT, work: Callable[[Job, FormT], Awaitable[BaseModel]], progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """The report of work that is done in this process."""
+    with local_platform() as platform:
+
+        async def run() -> BaseModel:
+            return await work(local_job(platform.space(project), progress), form)
+
+        return asyncio.run(run()).model_dump(mode="json")

@@ -1,0 +1,52 @@
+"""The command line. Commands import what they need when they run: the help texts come at once."""
+
+import sys
+
+import typer
+
+from gateway.cli.commands import backup as backup_commands
+from gateway.cli.commands import care as care_commands
+from gateway.cli.commands import content as content_commands
+from gateway.cli.commands import runs as run_commands
+from gateway.cli.commands import stack as stack_commands
+from gateway.cli.commands import tokens as token_commands
+from gateway.cli.commands import training as training_commands
+from gateway.cli.terminal import exit_code, say
+
+app = typer.Typer(
+    name="triptych",
+    help="Find, make, transcribe and translate what your team has: pictures, speech and text.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # the panels would cost every help text, and every mistake, twice the time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _command in (
+    *(content_commands.ingest, content_commands.search, content_commands.generate, content_commands.transcribe),
+    *(content_commands.translate, content_commands.run, content_commands.show, content_commands.export),
+    *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
+    *(stack_commands.password, stack_commands.rights),
+    *(training_commands.train, training_commands.evaluate, training_commands.publish),
+    *(care_commands.label, care_commands.rebuild, care_commands.verify, care_commands.gc, care_commands.retain),
+    *(backup_commands.backup, backup_commands.restore, backup_commands.migrate),
+    *(run_commands.failed, run_commands.retry),
+):
+    app.command()(_command)
+app.add_typer(token_commands.app)
+
+
+def main() -> None:
+    """Run a command; a person's mistake is one sentence and an exit code."""
+    try:
+        app()
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        say(str(error))
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

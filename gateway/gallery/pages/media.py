@@ -1,0 +1,83 @@
+"""What pages show: small pictures, sound and video that browsers may jump in, captions."""
+
+import re
+from collections.abc import Generator
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from flows.library.subjects import subject
+from flows.running.platform import Space
+from gateway.gallery.parts.cards import WEB_TYPES
+from gateway.gallery.parts.transcripts import transcript_of
+from gateway.gallery.route import GalleryRoute
+from gateway.http.access import Viewer
+from gateway.http.artifacts import THUMBNAIL_TYPE, small_picture
+from modalities.speech.subtitles import cues, to_vtt
+from storage.artifacts import Artifact
+
+_CHUNK = 256 * 1024
+_PREVIEW_SIDE = 1600
+_FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""An id names bytes that never change."""
+_SHOWN = re.compile(r"(image|audio|video)/[a-z0-9.+-]+")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
+
+
+@router.get("/previews/{artifact}")
+def preview(caller: Viewer, artifact: str) -> Response:
+    """A picture as large as a page needs it."""
+    path = small_picture(caller.space, artifact, _PREVIEW_SIDE)
+    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=_FOR_GOOD)
+
+
+@router.get("/content/{artifact}")
+def content(caller: Viewer, artifact: str, request: Request) -> Response:
+    """The bytes, or the range of them that a player asks for."""
+    found = subject(caller.space, artifact).artifact
+    return _stream(caller.space, found, request.headers.get("range", ""))
+
+
+@router.get("/captions/{artifact}")
+def captions(caller: Viewer, artifact: str) -> Response:
+    """What is said in a recording, as WebVTT."""
+    transcript = transcript_of(caller.space, subject(caller.space, artifact).artifact)
+    text = to_vtt(cues(transcript.segments if transcript else ()))
+    return Response(text, media_type="text/vtt", headers={"Cache-Control": "private, max-age=60"})
+
+
+def _stream(space: Space, artifact: Artifact, wanted: str) -> Response:
+    """Nothing that a browser would run is shown; it is only downloaded."""
+    media_type = artifact.media_type.partition(";")[0]
+    is_shown = _SHOWN.fullmatch(media_type) and (media_type in WEB_TYPES or not media_type.startswith("image/"))
+    headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline" if is_shown else "attachment", **_FOR_GOOD}
+    start, end = _range(wanted, artifact.size)
+    if wanted and start >= end:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{artifact.size}"})
+    headers["Content-Length"] = str(end - start)
+    if wanted:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.size}"
+
+    def pieces() -> Generator[bytes]:
+        with space.store.open_range(artifact, start, end - start) as stream:
+            yield from iter(lambda: stream.read(_CHUNK), b"")
+
+    return StreamingResponse(
+        pieces(),
+        status_code=206 if wanted else 200,
+        media_type=media_type if is_shown else "application/octet-stream",
+        headers=headers,
+    )
+
+
+def _range(wanted: str, size: int) -> tuple[int, int]:
+    """First byte and the one after the last; the whole when no single range is asked for."""
+    found = _RANGE.fullmatch(wanted.strip())
+    if not found or not (found[1] or found[2]):
+        return 0, size
+    if not found[1]:
+        return max(size - int(found[2]), 0), size
+    return int(found[1]), min(int(found[2]) + 1, size) if found[2] else size

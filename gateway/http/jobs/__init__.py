@@ -1,0 +1,1 @@
+"""Jobs: runs of deployments on behalf of people, followed to their end."""

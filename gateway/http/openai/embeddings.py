@@ -1,0 +1,100 @@
+"""/v1/embeddings: what texts and pictures mean, as vectors, from models that stay loaded in the gateway."""
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.errors import WrongInput
+from gateway.http.access import Caller, Viewer
+from gateway.http.incoming_files import brought_picture
+from gateway.http.openai.names import model_named
+from media.errors import ItemError
+from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, Role, read_vector
+
+router = APIRouter(prefix="/v1/embeddings", tags=["OpenAI"])
+_DATA = "data:image/"
+_CHARACTERS_PER_TOKEN = 4
+Text = Annotated[str, Field(min_length=1, max_length=20_000_000)]
+
+
+class EmbeddingRequest(BaseModel):
+    """Texts, or pictures as data URIs (`data:image/png;base64,…`)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=256)]
+    model: str | None = Field(default=None, max_length=200)
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = Field(default=None, ge=1, description="Only the number that the model has.")
+    role: Role = Field(default="passage", description="Ours: query for what looks for something.")
+
+
+class EmbeddingOut(BaseModel):
+    """One vector: numbers, or little-endian float32 in base64."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    """About how much was read."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsOut(BaseModel):
+    """The vectors, in the order of the input."""
+
+    object: Literal["list"] = "list"
+    data: list[EmbeddingOut]
+    model: str
+    usage: Usage
+
+
+@router.post("")
+async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
+    """One vector of length 1 for each text or picture."""
+    inputs = [asked.input] if isinstance(asked.input, str) else asked.input
+    pictures = any(given.startswith(_DATA) for given in inputs)
+    model = asked.model or (caller.space.profile.pictures if pictures else None)
+    name = model_named(caller.space, model, "passages")
+    requests = [await run_in_threadpool(_request, caller, name, given, asked.role) for given in inputs]
+    async with caller.services.questions.places:
+        answers = await run_in_threadpool(caller.space.answers.run_all, requests)
+    data = [
+        EmbeddingOut(index=number, embedding=await run_in_threadpool(_vector, caller, answer, asked))
+        for number, answer in enumerate(answers)
+    ]
+    tokens = sum(-(-len(r.text) // _CHARACTERS_PER_TOKEN) for r in requests if isinstance(r, EmbedText))
+    return EmbeddingsOut(data=data, model=name, usage=Usage(prompt_tokens=tokens, total_tokens=tokens))
+
+
+def _request(caller: Caller, model: str, given: str, role: Role) -> EmbedImage | EmbedText:
+    if not given.startswith(_DATA):
+        return EmbedText(model=model, text=given, role=role)
+    _, marker, encoded = given.partition(";base64,")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise WrongInput("A picture in the input is no base64.") from error
+    if not marker or not data:
+        raise WrongInput("A picture in the input is no data URI with base64.")
+    return EmbedImage(model=model, image=brought_picture(caller.space, data, "picture"))
+
+
+def _vector(caller: Caller, answer: object, asked: EmbeddingRequest) -> list[float] | str:
+    if isinstance(answer, ItemError):
+        raise answer
+    assert isinstance(answer, Embedding)
+    if asked.dimensions not in (None, answer.dimension):
+        raise WrongInput(f"The model has {answer.dimension} dimensions and gives no others.")
+    vector = read_vector(caller.space.store, answer)
+    if asked.encoding_format == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    return vector.tolist()

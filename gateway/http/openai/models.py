@@ -1,0 +1,54 @@
+"""/v1/models: the models of the catalogue."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel
+
+from flows.running.platform import Space
+from gateway.http.access import Viewer
+from modalities.errors import UnknownModel
+from modalities.models.catalogue import forbids_commercial_use
+
+router = APIRouter(prefix="/v1/models", tags=["OpenAI"])
+
+
+class ModelOut(BaseModel):
+    """A model; `licence` is ours."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    licence: str
+
+
+class ModelsOut(BaseModel):
+    """All models."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelOut]
+
+
+@router.get("")
+def list_models(caller: Viewer) -> ModelsOut:
+    """The models that may be used."""
+    return ModelsOut(data=_models(caller.space))
+
+
+@router.get("/{model}")
+def show_model(caller: Viewer, model: Annotated[str, Path(max_length=200)]) -> ModelOut:
+    """One of them."""
+    for each in _models(caller.space):
+        if each.id == model:
+            return each
+    raise UnknownModel(f"The model {model!r} does not exist: GET /v1/models lists those that do.")
+
+
+def _models(space: Space) -> list[ModelOut]:
+    named = int(space.platform.settings.models_config.stat().st_mtime)
+    return [
+        ModelOut(id=name, created=named, owned_by="triptych", licence=spec.licence)
+        for name, spec in sorted(space.catalogue.models.items())
+        if spec.acknowledged or not forbids_commercial_use(spec.licence)
+    ]

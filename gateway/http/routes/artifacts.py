@@ -1,0 +1,71 @@
+"""/api/artifacts: what a project has, how it was made, and its bytes."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi.responses import FileResponse, RedirectResponse
+from pydantic import Field
+
+from gateway.http import artifacts
+from gateway.http.access import Maker, Viewer
+from gateway.http.artifacts import THUMBNAIL_TYPE, Details, Lineage
+from gateway.http.incoming_files import put_upload, take_in
+from gateway.http.jobs.job import Job
+from storage.index.library import Page
+from storage.labels import Label
+from storage.records import Kind
+
+router = APIRouter(prefix="/api/artifacts", tags=["Artifacts"])
+
+Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$", description="An artifact's id, or its beginning.")]
+
+
+@router.get("")
+def list_artifacts(
+    caller: Viewer,
+    kind: Annotated[list[Kind], Query()] = [],  # noqa: B006
+    label: Annotated[list[Label], Query(max_length=20)] = [],  # noqa: B006
+    name: Annotated[str, Query(max_length=200, description="Somewhere in the name.")] = "",
+    after: Annotated[str | None, Query(max_length=200, description="The `next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page:
+    """The newest first; only what has all of the labels."""
+    return caller.space.library.page(caller.project, kinds=kind, labels=label, name=name, after=after, limit=limit)
+
+
+@router.post("", status_code=202)
+async def upload_artifacts(
+    caller: Maker,
+    file: Annotated[list[UploadFile], File(min_length=1, max_length=200)],
+    label: Annotated[list[Label], Form(max_length=20)] = [],  # noqa: B006
+) -> Job:
+    """Take in files. The job's result says what became of each: stored, duplicate or rejected, and why."""
+    keys = [await asyncio.to_thread(put_upload, caller.space, each.file, each.filename or "upload") for each in file]
+    return await take_in(caller, keys, label)
+
+
+@router.get("/{artifact}")
+def show_artifact(caller: Viewer, artifact: Identity) -> Details:
+    """The record of an artifact, and the recipe that made it."""
+    return artifacts.details(caller.space, artifact)
+
+
+@router.get("/{artifact}/lineage")
+def show_lineage(caller: Viewer, artifact: Identity) -> Lineage:
+    """What it was made from, and what was made from it."""
+    return artifacts.lineage(caller.space, artifact)
+
+
+@router.get("/{artifact}/download", status_code=307, response_class=RedirectResponse)
+def download_artifact(caller: Viewer, artifact: Identity) -> Response:
+    """A redirect to the bytes, which is good for 15 minutes."""
+    return RedirectResponse(artifacts.link(caller.space, artifact), headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{artifact}/thumbnail", response_class=Response, responses={200: {"content": {THUMBNAIL_TYPE: {}}}})
+def show_thumbnail(caller: Viewer, artifact: Identity, side: Literal["128", "256", "512"] = "256") -> Response:
+    """A small JPEG of a picture."""
+    path = artifacts.small_picture(caller.space, artifact, int(side))
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=headers)

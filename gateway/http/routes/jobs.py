@@ -1,0 +1,112 @@
+"""/api/jobs: any deployment as a job: its state, place in the queue, progress, result, and its end."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse
+
+from flows.running.errors import EXPECTED
+from gateway.errors import GatewayError
+from gateway.http.access import Maker, Viewer
+from gateway.http.jobs.job import Job, project_in
+from gateway.http.jobs.jobs import is_for_people
+from gateway.http.problems import Problem
+
+router = APIRouter(prefix="/api", tags=["Jobs"])
+_PING_SECONDS = 15
+
+
+class Order(BaseModel):
+    """What to run, and the values of its form."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deployment: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$", examples=["generate-images"])
+    parameters: dict[str, Any] = Field(
+        default={}, examples=[{"prompt": "pine tree", "count": 2}], description="Fields of the form, by name."
+    )
+
+
+class Offer(BaseModel):
+    """Something that can be run; `parameters` is a JSON schema."""
+
+    name: str
+    description: str | None
+    parameters: dict[str, Any]
+
+
+@router.get("/deployments")
+async def list_deployments(caller: Viewer) -> list[Offer]:
+    """What can be run."""
+    return [
+        Offer(name=each.name, description=each.description, parameters=each.parameter_openapi_schema or {})
+        for each in await caller.services.jobs.deployments()
+        if is_for_people(each)
+    ]
+
+
+@router.post("/jobs", status_code=202)
+async def submit_job(
+    caller: Maker,
+    order: Order,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description="The same key starts the same job once.")
+    ] = None,
+) -> Job:
+    """Run a deployment. 429 with Retry-After when the queue is too long."""
+    there = caller.within(project_in(order.parameters))
+    return await there.services.jobs.submit(
+        there.person, there.project, order.deployment, order.parameters, key=idempotency_key
+    )
+
+
+@router.get("/jobs")
+async def list_jobs(
+    caller: Viewer,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
+) -> list[Job]:
+    """The jobs that were asked for here, the newest first."""
+    return await caller.services.jobs.newest(caller.project, limit=limit, offset=offset)
+
+
+@router.get("/jobs/{job}")
+async def show_job(caller: Viewer, job: UUID) -> Job:
+    """How a job stands."""
+    return await caller.services.jobs.get(caller.project, job)
+
+
+@router.get("/jobs/{job}/result")
+async def show_result(caller: Viewer, job: UUID) -> dict[str, Any]:
+    """What a completed job reported. 422 with the reason for one that was refused, 502 for one that failed."""
+    found = await caller.services.jobs.get(caller.project, job)
+    return await caller.services.jobs.result(caller.project, found)
+
+
+@router.get(
+    "/jobs/{job}/events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def follow_job(caller: Viewer, job: UUID) -> Response:
+    """Server-sent events: `job` at each change, the last one when it has ended; or `error`, with the reason."""
+    await caller.services.jobs.get(caller.project, job)
+    seen = caller.services.jobs.follow(caller.project, job)
+
+    async def events() -> AsyncIterator[dict[str, str]]:
+        try:
+            async for state in seen:
+                yield {"event": "job", "data": state.model_dump_json()}
+        except (*EXPECTED, GatewayError) as error:
+            yield {"event": "error", "data": Problem(error=str(error)).model_dump_json()}
+
+    return EventSourceResponse(events(), ping=_PING_SECONDS)
+
+
+@router.post("/jobs/{job}/cancel")
+async def cancel_job(caller: Maker, job: UUID) -> Job:
+    """Stop a job; one that has ended stays as it is."""
+    return await caller.services.jobs.cancel(caller.project, job)

@@ -1,0 +1,42 @@
+"""Labels of artifacts: the words that people sort by."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.library.labelling import relabel
+from gateway.http.access import Maker, Viewer
+from gateway.http.routes.artifacts import Identity
+from storage.labels import Label
+
+router = APIRouter(prefix="/api", tags=["Artifacts"])
+Labels = Annotated[list[Label], Field(max_length=100)]
+
+
+class Relabelling(BaseModel):
+    """What to put on, and what to take off."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    add: Labels = []
+    remove: Labels = []
+
+
+class LabelsNow(BaseModel):
+    """The labels of an artifact."""
+
+    labels: list[str]
+
+
+@router.get("/labels")
+def count_labels(caller: Viewer) -> dict[str, int]:
+    """The labels in use, each with how many artifacts have it."""
+    return caller.space.library.labels(caller.project)
+
+
+@router.post("/artifacts/{artifact}/labels")
+def change_labels(caller: Maker, artifact: Identity, change: Relabelling) -> LabelsNow:
+    """Put labels on an artifact, and take others off."""
+    sha256 = caller.space.records.resolve(artifact).artifact.sha256
+    return LabelsNow(labels=list(relabel(caller.space, sha256, change.add, change.remove)))

@@ -1,0 +1,1 @@
+"""Media: what a file from outside is, read safely. Identify, decode in a sandbox, make small versions."""

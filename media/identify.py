@@ -1,0 +1,225 @@
+"""Media: what a file from outside really is. Magic bytes, magika and a real decode agree, or it is refused.
+
+Path in, plain facts out: nothing of the file is run, rendered or fetched, and nothing is decoded past the caps.
+"""
+
+import re
+import struct
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from media.errors import UnreadableMedia, UnsupportedMedia
+from media.media_types import IMAGE_FORMATS, IMAGE_TYPES, SIGNATURES, SOUND_TYPES, TEXT_TYPES
+from media.plain_text import decode_text, read_text, refuse_active
+from media.sound import decoded_frames, measured_seconds, open_sound
+
+if TYPE_CHECKING:
+    from magika import Magika
+    from magika.types import ContentTypeInfo
+
+__all__ = ["CAPS", "Caps", "MediaFacts", "identify", "read_text", "safe_name"]
+
+Property = int | float | str | bool
+
+
+class Caps(BaseModel):
+    """How much of what is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bytes: int = Field(default=4_000_000_000, description="Of any file: two hours of good video.")
+    image_pixels: int = Field(default=50_000_000, description="A 50 Mpx camera; 150 MB in memory as RGB.")
+    image_side: int = Field(default=20_000, description="Pixels of the longer side.")
+    image_frames: int = Field(default=2000, description="Pictures of an animation or pages of a TIFF.")
+    image_aspect: int = Field(default=50, description="Longer by shorter side: a long screenshot has 20.")
+    sound_seconds: float = Field(default=6 * 3600, description="A long day of meetings; an hour and a half of CPU.")
+    text_bytes: int = Field(default=20_000_000, description="Twenty thick books.")
+
+
+CAPS = Caps()
+
+
+class MediaFacts(BaseModel):
+    """What a file is. `name` is the claimed one, made safe to show; properties depend on the kind.
+
+    image: width, height (as shown), animated; speech: duration_seconds, channels, sample_rate, codec, has_video;
+    text: encoding, characters, lines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    media_type: str
+    kind: Literal["image", "speech", "text"]
+    name: str
+    properties: dict[str, Property]
+
+
+# What Pillow's plugins were seen to raise, or can by their source, on files that are broken.
+_DECODE_FAULTS = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, MemoryError),
+    *(ArithmeticError, RuntimeError, TypeError, struct.error),
+)
+_HEAD = 4096
+_SURE = 0.5
+_JOINERS = "\u200c\u200d"  # Persian names and emoji need them
+_UNSAFE_IN_NAMES = re.compile(r"[/\\:]+")
+
+
+def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
+    """What the file is, whatever its name says.
+
+    Raises UnsupportedMedia for what is not taken (its type, or past a cap) and UnreadableMedia for what is broken.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise UnreadableMedia("The file is empty.")
+    if size > caps.bytes:
+        raise UnsupportedMedia(f"The file has {size / 1e9:.1f} GB, and the limit is {caps.bytes / 1e9:.0f} GB.")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    guess, score = _magika_says(path)
+    family = next((family for pattern, family in SIGNATURES if re.match(pattern, head, re.DOTALL)), None)
+    if family is None and not _looks_like_text(head):
+        family = "speech" if guess.group in ("audio", "video") else "refused"
+    if family == "refused":
+        raise UnsupportedMedia(f"The file is {_described(guess)}: Triptych takes pictures, recordings and plain text.")
+    if family == "image":
+        return _image(path, safe_name(name), caps, guess.label if score >= _SURE else None)
+    if family == "speech":
+        return _speech(path, safe_name(name), caps, head)
+    return _text(path, safe_name(name), caps, guess.label if score >= 0.8 else None)
+
+
+def load_libraries() -> None:
+    """Load everything that `identify` needs, so that the first file is read as fast as the second."""
+    import av
+    from PIL import Image
+
+    Image.init()
+    assert av.formats_available
+    _magika().identify_bytes(b"a text")
+    decode_text(b"a text")
+
+
+def safe_name(name: str) -> str:
+    """A person's file name without path, control and direction characters; at most 200 characters."""
+    kept = "".join(
+        c for c in unicodedata.normalize("NFC", name[:4096]) if c in _JOINERS or unicodedata.category(c)[0] != "C"
+    )
+    kept = " ".join(_UNSAFE_IN_NAMES.split(kept)[-1].split()).strip(". ")
+    return kept[-200:] or "unnamed"
+
+
+def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
+            width, height = image.size
+            _check_size(width, height, caps)
+            media_type, labels = IMAGE_TYPES[image.format or ""]
+            if label and label not in labels:
+                raise UnsupportedMedia(
+                    f"The file begins like a picture ({image.format}) and goes on like {label}: save the picture anew."
+                )
+            frames = int(getattr(image, "n_frames", 1))
+            if frames > caps.image_frames:
+                raise UnsupportedMedia(f"The picture has {frames} frames, and the limit is {caps.image_frames}.")
+            image.load()
+            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # shown on its side
+                width, height = height, width
+    except Image.DecompressionBombError as error:
+        raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
+    except _DECODE_FAULTS as error:
+        raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or hostile.") from error
+    properties: dict[str, Property] = {"width": width, "height": height, "animated": frames > 1}
+    return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
+
+
+def _check_size(width: int, height: int, caps: Caps) -> None:
+    """Before anything is decoded."""
+    longer, shorter = max(width, height), min(width, height)
+    if width * height > caps.image_pixels:
+        limit = f"{caps.image_pixels / 1e6:.0f} million pixels"
+    elif longer > caps.image_side:
+        limit = f"{caps.image_side} pixels a side"
+    elif longer > caps.image_aspect * shorter:
+        limit = f"{caps.image_aspect} times as long as wide"
+    else:
+        return
+    raise UnsupportedMedia(f"The picture has {width} × {height} pixels, and the limit is {limit}: make it smaller.")
+
+
+def _speech(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:
+    with open_sound(path) as (container, stream):
+        if not any(True for _ in decoded_frames(container, stream)):
+            raise UnreadableMedia("The recording has no sound in it.")
+        has_video = any(not _is_cover(video.disposition) for video in container.streams.video)
+        audio_type, video_type = SOUND_TYPES[container.format.name.split(",")[0]]
+        channels, rate, codec = stream.channels, stream.rate, stream.codec_context.name
+    seconds = measured_seconds(path, caps.sound_seconds)
+    if seconds > caps.sound_seconds:
+        raise UnsupportedMedia(f"The recording is longer than {caps.sound_seconds / 3600:.0f} hours: cut it.")
+    media_type = video_type if has_video else audio_type
+    if media_type.endswith("/webm") and b"webm" not in head[:64]:
+        media_type = media_type.replace("webm", "x-matroska")
+    return MediaFacts(
+        media_type=media_type,
+        kind="speech",
+        name=name,
+        properties={
+            "duration_seconds": round(seconds, 3),
+            "channels": channels,
+            "sample_rate": rate,
+            "codec": codec,
+            "has_video": has_video,
+        },
+    )
+
+
+def _is_cover(disposition: int) -> bool:
+    from av.stream import Disposition
+
+    return bool(disposition & Disposition.attached_pic)
+
+
+def _text(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
+    if path.stat().st_size > caps.text_bytes:
+        raise UnsupportedMedia(f"The text has more than {caps.text_bytes / 1e6:.0f} MB: split it.")
+    text, encoding = decode_text(path.read_bytes())
+    refuse_active(text)
+    if label in ("html", "svg", "php"):
+        raise UnsupportedMedia(
+            f"The file is {label.upper()}, which Triptych does not take: save its words as plain text."
+        )
+    if not text.strip():
+        raise UnreadableMedia("The text has no letters in it.")
+    properties: dict[str, Property] = {"encoding": encoding, "characters": len(text), "lines": len(text.splitlines())}
+    media_type = TEXT_TYPES.get(Path(name).suffix.lower(), "text/plain")
+    return MediaFacts(media_type=media_type, kind="text", name=name, properties=properties)
+
+
+def _looks_like_text(head: bytes) -> bool:
+    return head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\x00\x00\xfe\xff" or b"\x00" not in head
+
+
+def _described(guess: "ContentTypeInfo") -> str:
+    return (
+        "of no known type" if guess.label in ("unknown", "txt") else f"of the type {guess.description or guess.label}"
+    )
+
+
+def _magika_says(path: Path) -> "tuple[ContentTypeInfo, float]":
+    result = _magika().identify_path(path)
+    return result.output, result.score
+
+
+@cache
+def _magika() -> "Magika":
+    from magika import Magika
+
+    return Magika()

@@ -1,0 +1,93 @@
+"""Pictures to look at: small versions and contact sheets, for pages and forms."""
+
+import io
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from media.errors import UnreadableMedia
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Picture = bytes | Path
+_BACKGROUND = (244, 244, 245)
+_GAP = 8
+_NUMBER_SIDE = 20
+
+
+def thumbnail(picture: Picture, side: int = 256) -> bytes:
+    """A JPEG that fits into side × side pixels, upright, never enlarged; what is transparent becomes light grey.
+
+    Raises UnreadableMedia.
+    """
+    return _jpeg(_small(picture, side))
+
+
+def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4) -> bytes:
+    """One JPEG with the pictures in rows, each in the middle of its square, numbered from 1. Raises UnreadableMedia."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    if not pictures:
+        raise ValueError("A contact sheet needs at least one picture.")
+    columns = min(columns, len(pictures))
+    rows = ceil(len(pictures) / columns)
+    step = side + _GAP
+    sheet = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), _BACKGROUND)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_NUMBER_SIDE * 0.65)
+    for number, picture in enumerate(pictures):
+        small = _small(picture, side)
+        left, top = _GAP + number % columns * step, _GAP + number // columns * step
+        sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
+        label = (left, top, left + _NUMBER_SIDE, top + _NUMBER_SIDE)
+        pen.rounded_rectangle(label, radius=5, fill="white")
+        middle = (left + _NUMBER_SIDE / 2, top + _NUMBER_SIDE / 2)
+        pen.text(middle, str(number + 1), fill="black", anchor="mm", font=font)
+    return _jpeg(sheet)
+
+
+def converted(picture: bytes, kind: Literal["jpeg", "webp"]) -> bytes:
+    """The same picture in another format. Raises UnreadableMedia."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(picture)) as image:
+            upright_rgb(image).save(file, kind, quality=95)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
+    return file.getvalue()
+
+
+def upright_rgb(image: "Image") -> "Image":
+    """The picture as a person sees it: turned as its EXIF says, in RGB, on light grey where it is transparent."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits of grey, which a plain conversion would clip to white
+        image = image.convert("I").point(lambda grey: grey / 256).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    ground = Image.new("RGBA", layer.size, (*_BACKGROUND, 255))
+    return Image.alpha_composite(ground, layer).convert("RGB")
+
+
+def _small(picture: Picture, side: int) -> "Image":
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
+            image.draft("RGB", (side * 2, side * 2))  # JPEG: decode small at once
+            small = upright_rgb(image)
+    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return small
+
+
+def _jpeg(image: "Image") -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85, optimize=True)
+    return file.getvalue()

@@ -1,0 +1,103 @@
+"""Plain text: from bytes in a known encoding to characters; what only looks like text is refused."""
+
+import io
+import pickletools
+import re
+import sys
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+from media.errors import UnreadableMedia, UnsupportedMedia
+
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),  # before UTF-16, whose mark it begins with
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_ACTIVE = re.compile(
+    r"\A\s*(?:<!--.*?-->\s*)*(?:(?P<XML><\?xml|<!DOCTYPE\s+(?!html))|(?P<SVG><svg[\s>])"
+    r"|(?P<HTML><!DOCTYPE\s+html|<(?:html|head|body|script|iframe)[\s>])|(?P<PHP><\?(?:php|=))"
+    r"|(?P<script>\#!\s*/)|(?P<RTF>\{\\rtf)|(?P<PostScript>%!PS)|(?P<PDF>%PDF-))",
+    re.IGNORECASE | re.DOTALL,
+)
+_HTML_IN_DISGUISE = re.compile(r"\A(?:GIF8[79]a|BM).{0,512}<(?:html|script|body)[\s>]", re.IGNORECASE | re.DOTALL)
+_MARKS_IN_A_ROW = 1000
+_ENOUGH_TO_GUESS = 64
+_PICKLE_SEARCH = 1024 * 1024
+
+
+def read_text(source: Path | bytes) -> str:
+    """The characters, NFC, lines ending in a line feed, without a byte order mark. Raises UnreadableMedia."""
+    text, _ = decode_text(source if isinstance(source, bytes) else source.read_bytes())
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def decode_text(data: bytes) -> tuple[str, str]:
+    """The characters and the name of their encoding: by its mark, else UTF-8, else a safe guess.
+
+    Raises UnreadableMedia for bytes that are no text in any of them.
+    """
+    marked = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    encoding = marked or "utf-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if marked:
+            raise UnreadableMedia(
+                f"The text is marked as {encoding.removesuffix('-sig').upper()} and has bytes that are not: "
+                "save it as UTF-8."
+            ) from error
+        text, encoding = _guess(data)
+    control = _CONTROL.search(text)
+    if control:
+        raise UnreadableMedia(
+            f"The file is not plain text: it has the control character U+{ord(control.group()):04X} in it."
+        )
+    if _piled_marks().search(text):
+        # Composing (NFC) takes time with the square of their number.
+        raise UnreadableMedia(f"The text has more than {_MARKS_IN_A_ROW} combining marks on one letter.")
+    return text, encoding.removesuffix("-sig")
+
+
+def refuse_active(text: str) -> None:
+    """Raise UnsupportedMedia for text that some program would run or render: HTML, SVG, scripts, pickles."""
+    found = _ACTIVE.match(text)
+    what = found.lastgroup if found else "HTML" if _HTML_IN_DISGUISE.match(text) else None
+    if what is None and _is_pickle(text):
+        what = "Python pickle"
+    if what:
+        raise UnsupportedMedia(f"The file is {what}, which Triptych does not take: save its words as plain text.")
+
+
+def _guess(data: bytes) -> tuple[str, str]:
+    """charset-normalizer's guess, if there is enough text and it reads like a language."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data).best() if len(data) >= _ENOUGH_TO_GUESS and b"\x00" not in data else None
+    if best is None or best.chaos > 0.05 or best.coherence <= 0:
+        raise UnreadableMedia(
+            "The text is not in UTF-8, and its encoding cannot be told for certain: save it as UTF-8."
+        )
+    return str(best), best.encoding
+
+
+def _is_pickle(text: str) -> bool:
+    """Whether the text is, to its last character, a protocol 0 pickle; reads its opcodes and runs none."""
+    if not text.endswith(".") or len(text) > _PICKLE_SEARCH or not text.isascii():
+        return False
+    data = io.BytesIO(text.encode())
+    try:
+        operations = sum(1 for _ in pickletools.genops(data))
+    except (ValueError, UnicodeDecodeError, IndexError):
+        return False
+    return operations > 1 and not data.read(1)
+
+
+@cache
+def _piled_marks() -> re.Pattern[str]:
+    marks = (chr(point) for point in range(0x300, sys.maxunicode) if unicodedata.combining(chr(point)))
+    return re.compile(f"[{''.join(marks)}]{{{_MARKS_IN_A_ROW + 1}}}")

@@ -1,0 +1,1 @@
+"""Embedding: pictures and texts as vectors; near vectors mean similar things."""

@@ -1,0 +1,142 @@
+"""Picture search without a trained pair of towers: a classifier says what a picture shows, in words.
+
+The picture's vector is the mean of the sentence embeddings of the ImageNet classes it looks like, weighted by how much
+it does. A text's vector is its own sentence embedding. So both stand in the sentence encoder's space, and nothing had
+to be trained on captioned photos. It knows things and animals well; people and scenes only by what is around them.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from media.errors import ItemError
+from modalities.contract import ModelSpec, Progress, Weights
+from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, Vectors, embed, unit_rows
+from modalities.embedding.text_encoder import SentenceEncoder
+from modalities.errors import ModelUnavailable
+from modalities.models.devices import DeviceName, choose_device, choose_dtype
+from storage.artifacts import ArtifactStore
+from storage.atomic_files import made_once
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_ARCHITECTURE = "tf_efficientnet_lite0"
+_SIDE = 224
+
+
+class ClassNameOptions(BaseModel):
+    """The `options` in the catalogue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=1.5, gt=0, description="Above 1, classes that are less likely weigh more.")
+    top: int = Field(default=50, ge=1, le=1000, description="How many classes take part.")
+    max_tokens: int = Field(default=256, ge=3, description="Longer texts are cut.")
+
+
+class ClassNameClip:
+    """EfficientNet-Lite0 as image tower, a sentence encoder as text tower and for the names of the classes.
+
+    What else is in a batch changes a vector by rounding alone: in bfloat16 the cosine between the two stays above
+    0.999, in float32 above 0.99999.
+    """
+
+    version: ClassVar[str] = "1"
+    picture_side = _SIDE
+
+    def __init__(
+        self, classifier: Any, names: Any, encoder: SentenceEncoder, options: ClassNameOptions, device: DeviceName
+    ) -> None:
+        self.batch_size = 16 if device == "cpu" else 128
+        self._classifier = classifier
+        self._names = names
+        self._encoder = encoder
+        self._options = options
+        self._device = device
+
+    @classmethod
+    def load(cls, spec: ModelSpec, weights: Weights) -> Self:
+        """From the packages' files; what is derived from them is kept in the cache. Raises ModelUnavailable."""
+        import timm
+        import torch
+
+        options = ClassNameOptions.model_validate(spec.options)
+        encoder = SentenceEncoder.load(spec, weights, options.max_tokens)
+        device = choose_device(spec)
+        dtype = choose_dtype(spec, device)
+        classifier: Any = timm.create_model(_ARCHITECTURE, pretrained=False)
+        own = classifier.state_dict()
+        tower = _kept(weights.cache / "image_tower.safetensors", lambda: _renamed(spec.name, weights, own))
+        classifier.load_state_dict(tower)
+        classifier = classifier.eval().to(device, getattr(torch, dtype), memory_format=torch.channels_last)
+        texts = _class_texts()
+        key = hashlib.sha256(f"{dtype}\n{texts}".encode()).hexdigest()[:16]
+        names = _kept(weights.cache / f"class_names_{key}.safetensors", lambda: _embedded(encoder, texts))["names"]
+        return cls(classifier, names.to(device), encoder, options, device)
+
+    def __call__(
+        self, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
+    ) -> Sequence[Embedding | ItemError]:
+        """One embedding per picture or text."""
+        return embed(self, requests, store, progress)
+
+    def prepare(self, picture: "Image") -> Any:
+        """uint8 of shape (224, 224, 3): the whole picture, squashed."""
+        from PIL import Image
+
+        return np.array(picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
+
+    def encode_pictures(self, prepared: Sequence[Any]) -> Vectors:
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.stack(prepared)).to(self._device).permute(0, 3, 1, 2)  # is channels_last
+            pixels = (pixels.float() / 127.5 - 1).to(next(self._classifier.parameters()).dtype)
+            likely = (self._classifier(pixels).float() / self._options.temperature).softmax(-1)
+            weights, classes = likely.topk(self._options.top, dim=-1)
+            return unit_rows((weights[..., None] * self._names[classes]).sum(1))
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        return self._encoder.encode(texts)
+
+
+def _class_texts() -> list[tuple[str, str]]:
+    """For each ImageNet class its names, and its names with their definition."""
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info = ImageNetInfo()
+    return list(zip(info.label_descriptions(), info.label_descriptions(detailed=True), strict=True))
+
+
+def _embedded(encoder: SentenceEncoder, texts: list[tuple[str, str]]) -> dict[str, Any]:
+    """The two texts of a class in one vector: together they find more than either (see tests)."""
+    import torch
+
+    both = [torch.from_numpy(encoder.encode(column)) for column in zip(*texts, strict=True)]
+    return {"names": torch.nn.functional.normalize(both[0] + both[1], dim=-1)}
+
+
+def _renamed(name: str, weights: Weights, own: dict[str, Any]) -> dict[str, Any]:
+    """The package's tensors under timm's names: they come in timm's order. Raises ModelUnavailable."""
+    import torch
+
+    files = [path for folder in weights.folders for path in folder.rglob("*.pth")]
+    if len(files) != 1:
+        raise ModelUnavailable(f"The weights of {name} have {len(files)} .pth files where one is the image tower.")
+    # A pickle, of which only tensors are read; its digest has been compared with the catalogue's.
+    tensors: dict[str, Any] = torch.load(files[0], map_location="cpu", weights_only=True)
+    if [tensor.shape for tensor in tensors.values()] != [tensor.shape for tensor in own.values()]:
+        raise ModelUnavailable(f"The image tower of {name} is not a {_ARCHITECTURE}: its tensors have other shapes.")
+    return {key: tensor.contiguous() for key, tensor in zip(own, tensors.values(), strict=True)}
+
+
+def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Tensors from the file, which is made first if it is not there."""
+    from safetensors.torch import load_file, save_file
+
+    return load_file(made_once(path, lambda unfinished: save_file(make(), unfinished)))

@@ -1,0 +1,1 @@
+"""Models: the catalogue, their weights, and the pool that keeps them loaded within a memory budget."""

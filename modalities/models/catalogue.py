@@ -1,0 +1,71 @@
+"""The catalogue: which models there are, and which one a profile uses for what. Data, read from configs/models.yaml."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modalities.contract import ModelSpec
+from modalities.errors import InvalidCatalogue, LicenceNotAcknowledged, UnknownModel
+
+
+class Profile(BaseModel):
+    """The models that are used when a request does not choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pictures: str = Field(description="Embeds pictures, and the words that look for them.")
+    passages: str = Field(description="Embeds texts, spoken and written, and the words that look for them.")
+    speech: str = Field(description="Turns speech into text.")
+    translation: tuple[str, ...] = Field(description="Translate; the first one that knows the pair is used.")
+    generation: str = Field(description="Makes pictures from words.")
+
+
+class Catalogue(BaseModel):
+    """Every configured model by name, and the chosen profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: dict[str, ModelSpec]
+    profile: Profile
+
+    def spec(self, name: str) -> ModelSpec:
+        """The entry of a model. Raises UnknownModel, LicenceNotAcknowledged."""
+        found = self.models.get(name)
+        if found is None:
+            raise UnknownModel(f"No model is called {name}: the catalogue has {', '.join(sorted(self.models))}.")
+        if forbids_commercial_use(found.licence) and not found.acknowledged:
+            raise LicenceNotAcknowledged(
+                f"The licence of {name} ({found.licence}) forbids commercial use: "
+                "set `acknowledged: true` in its entry of models.yaml if that is fine for you."
+            )
+        return found
+
+
+def load_catalogue(path: Path, profile: str) -> Catalogue:
+    """Read models.yaml. Raises InvalidCatalogue, which names the field, and UnknownModel for a profile."""
+    try:
+        document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        models = {name: ModelSpec(name=name, **entry) for name, entry in document["models"].items()}
+        profiles = {name: Profile(**entry) for name, entry in document["profiles"].items()}
+    except OSError as error:
+        raise InvalidCatalogue(f"The model catalogue {path} cannot be read: {error.strerror}.") from error
+    except (ValidationError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidCatalogue(f"The model catalogue {path} is not right: {_first_fault(error)}.") from error
+    if profile not in profiles:
+        raise UnknownModel(f"No profile is called {profile}: {path.name} has {', '.join(sorted(profiles))}.")
+    return Catalogue(models=models, profile=profiles[profile])
+
+
+def forbids_commercial_use(licence: str) -> bool:
+    """Whether an SPDX identifier (or a hub's licence tag) stands for non-commercial terms."""
+    return "-nc" in licence.lower() or "noncommercial" in licence.lower()
+
+
+def _first_fault(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return f"{error.title} {place}: {first['msg']}"
+    return f"{type(error).__name__} {error}"

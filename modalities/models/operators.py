@@ -1,0 +1,52 @@
+"""The operators by name: what `operator` in configs/models.yaml may say, and what recipes call each of them."""
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from modalities.contract import ModelSpec, Operator
+from modalities.errors import InvalidCatalogue
+
+
+class BuiltIn(NamedTuple):
+    """An operator of ours: the path of its class as module:Class, and its name in recipes."""
+
+    path: str
+    recipe_name: str
+    """Fixed for ever, since it is part of every stored recipe's key: with another name no stored answer is found.
+    The first operators are called as their paths were when the first recipes were stored."""
+
+
+OPERATORS = {
+    "open-clip": BuiltIn("modalities.embedding.open_clip:OpenClip", "modalities.embedding:OpenClip"),
+    "class-name-clip": BuiltIn(
+        "modalities.embedding.class_name_clip:ClassNameClip", "modalities.class_name_clip:ClassNameClip"
+    ),
+    "text-encoder": BuiltIn("modalities.embedding.text_encoder:TextEncoder", "modalities.text_encoder:TextEncoder"),
+    "whisper": BuiltIn("modalities.speech.transcription:Whisper", "modalities.transcription:Whisper"),
+    "ctranslate2": BuiltIn(
+        "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"
+    ),
+    "diffusion": BuiltIn("modalities.generation.diffusion:Diffusion", "modalities.generation:Diffusion"),
+}
+_BY_ANY_NAME = {
+    name: operator for key, operator in OPERATORS.items() for name in (key, operator.path, operator.recipe_name)
+}
+
+
+def operator_class(spec: ModelSpec) -> type[Operator[Any]]:
+    """The class of a model's operator. Raises InvalidCatalogue when there is none."""
+    known = _BY_ANY_NAME.get(spec.operator)
+    module, _, name = (known.path if known else spec.operator).partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidCatalogue(
+            f"The operator {spec.operator} of the model {spec.name} does not exist: name one of "
+            f"{', '.join(OPERATORS)}, or a class of your own as module:Class."
+        ) from error
+
+
+def recipe_name(spec: ModelSpec) -> str:
+    """The operator's name in recipes; for a class of one's own its module:Class."""
+    known = _BY_ANY_NAME.get(spec.operator)
+    return known.recipe_name if known else spec.operator

@@ -1,0 +1,181 @@
+"""Weights: from a source in the catalogue to files on this machine, with the digest that recipes name."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from modalities.contract import ModelSpec, Source, Weights
+from modalities.errors import ModelUnavailable
+from modalities.models.published import PublishedModels, prefix_of
+from modalities.models.weight_files import NEVER, digest_of, matching
+from storage.bucket import Bucket
+
+_CHUNK = 4 * 1024 * 1024
+
+
+class WeightsLocator:
+    """Finds, fetches and verifies weights; remembers digests by path, size and time of change."""
+
+    def __init__(self, root: Path, cache: Path, bucket: Bucket | None) -> None:
+        self._root = root
+        self._cache = cache
+        self._bucket = bucket
+        self._digests: dict[str, str] = {}
+        self._published = PublishedModels(bucket) if bucket else None
+        self._versions: dict[str, str | None] = {}
+
+    def forget_aliases(self, *, except_for: set[str]) -> None:
+        """Read the aliases of models anew when they are next asked for."""
+        for model in self._versions.keys() - except_for:
+            self._versions.pop(model, None)
+
+    def digest(self, spec: ModelSpec) -> str:
+        """The digest of a model's weights; reads the files only when they changed since the last time."""
+        version = self._version(spec)
+        if version:
+            return version
+        if spec.source.hub:
+            return hashlib.sha256(f"{spec.source.hub}@{spec.source.revision}".encode()).hexdigest()
+        if spec.name not in self._digests:
+            self._digests[spec.name] = self._digest_of_files(spec)
+        return self._digests[spec.name]
+
+    def locate(self, spec: ModelSpec) -> Weights:
+        """The files of a model, on this machine. Raises ModelUnavailable."""
+        digest = self.digest(spec)
+        return Weights(folders=self._folders(spec), digest=digest, cache=self._cache / "derived" / digest[:32])
+
+    def size_bytes(self, spec: ModelSpec) -> int:
+        """How large the files of a model are, on this machine. Raises ModelUnavailable."""
+        folders = self._folders(spec)
+        return sum(path.stat().st_size for folder in folders for path in matching(folder, spec.source.files))
+
+    def _version(self, spec: ModelSpec) -> str | None:
+        """The published version that the model's alias stands for, read once until `forget_aliases`."""
+        if not spec.source.alias or self._published is None:
+            return None
+        try:
+            return self._versions[spec.name]  # another thread may forget it at any time
+        except KeyError:
+            return self._versions.setdefault(spec.name, self._published.version_of(spec.name, spec.source.alias))
+
+    def _whole(self, spec: ModelSpec, digest: str) -> Path:
+        """A published version on this machine. Raises ModelUnavailable if it is not what its name says."""
+        folder = self._download(spec.name, prefix_of(spec.name, digest))
+        found = self._noted_digest(matching(folder))
+        if found != digest:
+            raise ModelUnavailable(
+                f"The version {digest[:12]} of {spec.name} in the bucket is not whole: publish it again."
+            )
+        return folder
+
+    def _folders(self, spec: ModelSpec) -> tuple[Path, ...]:
+        source, version = spec.source, self._version(spec)
+        if version:
+            return (self._whole(spec, version),)
+        if source.folder:
+            return (self._folder(spec.name, source.folder),)
+        if source.packages:
+            return tuple(_package_folder(spec.name, package) for package in source.packages)
+        if source.bucket:
+            return (self._download(spec.name, source.bucket),)
+        if not source.hub:
+            raise ModelUnavailable(f"No version of {spec.name} is published as {source.alias}: run `triptych publish`.")
+        return (self._from_hub(spec.name, source),)
+
+    def _folder(self, name: str, folder: str) -> Path:
+        path = self._root / folder
+        if not path.is_dir():
+            raise ModelUnavailable(f"The weights of {name} are not in the folder {folder}.")
+        return path
+
+    def _from_hub(self, name: str, source: Source) -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+        try:
+            folder = snapshot_download(
+                repo_id=(source.hub or "").removeprefix("hf-hub:"),  # as open_clip writes it
+                revision=source.revision,
+                cache_dir=self._cache / "hub",
+                allow_patterns=list(source.files) or None,
+                ignore_patterns=[*_pickled(source.files), *(f"*{ending}" for ending in NEVER)],
+            )
+        except (LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+            raise ModelUnavailable(
+                f"The weights of {name} ({source.hub} at {source.revision}) cannot be had from the hub: "
+                "check the network, the id and the revision."
+            ) from error
+        return Path(folder)
+
+    def _download(self, name: str, prefix: str) -> Path:
+        if self._bucket is None:
+            raise ModelUnavailable(f"The weights of {name} are in the bucket, and no bucket is configured.")
+        prefix = prefix.rstrip("/") + "/"
+        objects = list(self._bucket.objects(prefix))
+        if not objects:
+            raise ModelUnavailable(f"The weights of {name} are not in the bucket under {prefix}.")
+        state = hashlib.sha256("".join(f"{o.key}{o.etag}{o.size}" for o in objects).encode()).hexdigest()
+        folder = self._cache / "bucket" / state[:32]
+        for found in objects:
+            target = folder / found.key.removeprefix(prefix)
+            if folder.resolve() not in target.resolve().parents:
+                raise ModelUnavailable(f"The object {found.key} of {name} would leave its folder.")
+            if target.exists() and target.stat().st_size == found.size:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(target.name + ".partial")
+            with self._bucket.open(found.key) as stream, partial.open("wb") as file:
+                for chunk in iter(lambda: stream.read(_CHUNK), b""):
+                    file.write(chunk)
+            partial.replace(target)
+        return folder
+
+    def _digest_of_files(self, spec: ModelSpec) -> str:
+        paths = [path for folder in self._folders(spec) for path in matching(folder, spec.source.files)]
+        if not paths:
+            raise ModelUnavailable(f"The weights of {spec.name} have no files.")
+        digest = self._noted_digest(paths)
+        if spec.digest and spec.digest != digest:
+            raise ModelUnavailable(
+                f"The weights of {spec.name} are not those of the catalogue: "
+                f"expected sha256 {spec.digest}, found {digest}."
+            )
+        return digest
+
+    def _noted_digest(self, paths: list[Path]) -> str:
+        """The digest of files, computed once for each state of them."""
+        state = hashlib.sha256(
+            json.dumps([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
+        ).hexdigest()
+        note = self._cache / "digests" / state
+        if note.exists():
+            return note.read_text()
+        digest = digest_of(paths)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(digest)
+        return digest
+
+
+def _package_folder(name: str, package: str) -> Path:
+    """The top folder that an installed distribution put its data in."""
+    try:
+        listed = files(package)
+    except PackageNotFoundError as error:
+        raise ModelUnavailable(f"The weights of {name} come in the package {package}: install it.") from error
+    tops = {  # a package's commands are listed as ../../../bin/…
+        file.parts[0]: file
+        for file in listed or []
+        if len(file.parts) > 1 and file.parts[0] != ".." and not file.parts[0].endswith(".dist-info")
+    }
+    if len(tops) != 1:
+        raise ModelUnavailable(f"The package {package} does not carry exactly one folder for {name}.")
+    top, file = next(iter(tops.items()))
+    return Path(str(file.locate())).parents[len(file.parts) - 2] if file.parts[0] == top else Path(top)
+
+
+def _pickled(wanted: Iterable[str]) -> list[str]:
+    """What a hub folder should not bring. CTranslate2's model.bin is no pickle: an entry that names it gets it."""
+    return ["*.pt", "*.ckpt"] if "model.bin" in wanted else ["*.pt", "*.ckpt", "*.bin"]

@@ -1,0 +1,1 @@
+"""Speech: what is said in a recording, and subtitles from it."""

@@ -1,0 +1,1 @@
+"""Translation: texts in one language become texts in another."""

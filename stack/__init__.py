@@ -1,0 +1,1 @@
+"""The embedded stack: the servers and workers of one machine, from installed packages alone."""

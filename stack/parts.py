@@ -1,0 +1,183 @@
+"""The table of parts: what the embedded stack consists of, what each part needs, and how it is started and asked."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from os import environ
+from pathlib import Path
+from signal import SIGTERM, Signals
+
+from flows.running.errors import NotReachable
+from flows.running.prefect_api import api_of, healthy
+from flows.running.settings import ROOT, Settings, load_settings, stack_file
+from stack.home_file import StackFile, read_stack_file
+from stack.processes import running_process
+from stack.servers import gateway, postgres, prefect, seaweed, workers
+from storage.bucket import Bucket
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Home:
+    """A folder with the data of a stack, its ports and credentials, and the settings read from them."""
+
+    path: Path
+    values: StackFile
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Part:
+    """One server or worker. `start` returns when it answers; `replaced_by` is the variable that names another one."""
+
+    name: str
+    description: str
+    start: Callable[[Home], None]
+    answers: Callable[[Settings], bool]
+    needs: tuple[str, ...] = ()
+    replaced_by: str | None = None
+    stop_signal: Signals = SIGTERM
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the environment names a server to use in place of this part."""
+        return self.replaced_by in environ
+
+
+def open_home(path: Path) -> Home:
+    """The home as `stack.env` and the environment describe it."""
+    return Home(path, StackFile(read_stack_file(path)), load_settings(path))
+
+
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """The parts that `up` starts in this home: those that the environment does not replace."""
+    replaceable = [part for part in PARTS.values() if part.replaced_by]
+    if not stack_file(path).exists() and all(part.replaced for part in replaceable):
+        return ()
+    return tuple(part for part in PARTS.values() if not part.replaced)
+
+
+def start_if_missing(home: Home, part: Part, report: Report) -> None:
+    """Start the part unless it runs. Raises PartDidNotStart; NotReachable if its replacement does not answer."""
+    if part.replaced:
+        if not part.answers(home.settings):
+            raise NotReachable(f"{part.description} of {part.replaced_by} does not answer: check the address.")
+        return
+    with _start_lock(home.path, part):
+        if running_process(home.path, part.name) is None:
+            report(f"starting {part.description}")
+            part.start(home)
+
+
+def needs_answer(home: Home, part: Part) -> bool:
+    """Whether everything that the part needs answers."""
+    return all(PARTS[name].answers(home.settings) for name in part.needs)
+
+
+@contextmanager
+def _start_lock(path: Path, part: Part) -> Generator[None]:
+    """`up` and the supervisor do not start the same part at the same time."""
+    (path / "run").mkdir(exist_ok=True)
+    with (path / "run" / f"{part.name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
+def _bucket(settings: Settings) -> Bucket:
+    return Bucket.connect(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        name=settings.bucket,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+    )
+
+
+def _start_s3(home: Home) -> None:
+    seaweed.start_seaweed(
+        home.path,
+        ports=home.values.ports(),
+        bucket=_bucket(home.settings),
+        keys=(home.settings.s3_access_key, home.settings.s3_secret_key.get_secret_value()),
+        token=home.values.values["TRIPTYCH_STACK_TOKEN"],
+        identities=home.values.identities(),
+    )
+
+
+def _s3_answers(settings: Settings) -> bool:
+    """Create the bucket if it is missing, and test its conditional writes. Raises StorageError."""
+    bucket = _bucket(settings)
+    bucket.ensure()
+    bucket.prove_conditional_writes()
+    return True
+
+
+def _start_postgres(home: Home) -> None:
+    postgres.start_postgres(
+        home.path,
+        port=home.values.port("postgres.port"),
+        password=home.values.postgres_password,
+        owners=home.values.database_owners(),
+    )
+
+
+def _start_prefect(home: Home) -> None:
+    prefect.start_server(
+        home.path,
+        ROOT,
+        database=home.values.dsn("prefect", "postgresql+asyncpg"),
+        port=home.values.port("prefect.port"),
+        auth_string=home.values.values["TRIPTYCH_PREFECT_AUTH_STRING"],
+    )
+
+
+def _start_worker(name: str) -> Callable[[Home], None]:
+    def start(home: Home) -> None:
+        environment = home.values.worker_environments()[name]
+        workers.start_worker(home.path, ROOT, api_of(home.settings), name, environment)
+
+    return start
+
+
+def _start_gateway(home: Home) -> None:
+    environment = {"TRIPTYCH_HOME": str(home.path)} | home.values.s3_environment("gateway")
+    gateway.start_gateway(home.path, ROOT, port=home.values.port("gateway.port"), environment=environment)
+
+
+def _worker(name: str) -> Part:
+    # A worker has no port that everybody may ask: that its pool has a worker is Prefect's to say.
+    return Part(name, f"the worker {name}", _start_worker(name), lambda _settings: True, needs=(prefect.SERVER,))
+
+
+_TABLE = (
+    Part(seaweed.NAME, "the S3 server", _start_s3, _s3_answers, replaced_by="TRIPTYCH_S3_ENDPOINT"),
+    Part(
+        postgres.NAME,
+        "the Postgres server",
+        _start_postgres,
+        lambda settings: postgres.answers(settings.postgres_dsn.get_secret_value()),
+        replaced_by="TRIPTYCH_POSTGRES_DSN",
+        stop_signal=postgres.STOP_SIGNAL,
+    ),
+    Part(
+        prefect.SERVER,
+        "the Prefect server",
+        _start_prefect,
+        lambda settings: healthy(api_of(settings).url),
+        needs=(postgres.NAME,),
+        replaced_by="TRIPTYCH_PREFECT_API_URL",
+    ),
+    *(_worker(name) for name in (*workers.WORKERS, workers.TRAINER)),
+    Part(
+        gateway.NAME,
+        "the gateway",
+        _start_gateway,
+        lambda settings: gateway.answers(str(settings.gateway_url)),
+        replaced_by="TRIPTYCH_GATEWAY_URL",
+    ),
+)
+PARTS: Mapping[str, Part] = {part.name: part for part in _TABLE}
+"""Every part by name, in the order in which they are started; they are stopped in reverse."""

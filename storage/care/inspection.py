@@ -1,0 +1,233 @@
+"""Inspection: is everything in a project whole, and does everything that is named exist?
+
+Every blob is read and hashed, every record, recipe and reference is read, and what they name is looked for. What is
+found is a `Problem`: a sentence for a person, and the kind and the key for whoever mends it. Nothing is changed here.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from storage.bucket import StoredObject
+from storage.care.mentions import outputs_of
+from storage.care.object_store import Place
+from storage.errors import ObjectNotFound
+from storage.names import blob_key, checked_project
+from storage.recipes import RecipeRecord
+from storage.records import ArtifactRecord
+
+ProblemKind = Literal[
+    "changed-blob",
+    "missing-blob",
+    "broken-record",
+    "broken-recipe",
+    "broken-reference",
+    "missing-recipe",
+    "missing-parent",
+    "missing-record",
+    "wrong-row",
+    "wrong-parts",
+]
+Progress = Callable[[float], None]
+_AT_ONCE = 4
+_CHUNK = 1024 * 1024
+ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
+
+
+class Problem(BaseModel):
+    """Something that is not as it must be; `subject` is the id of the artifact or the key of the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ProblemKind
+    key: str
+    subject: str
+    sentence: str
+
+
+@dataclass
+class Contents:
+    """What a project holds: sizes of blobs in bytes, and every record and recipe that can be read."""
+
+    blobs: dict[str, int] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    records: dict[str, ArtifactRecord] = field(default_factory=dict)
+    recipes: dict[str, RecipeRecord] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """The keys of records, recipes and references that cannot be read."""
+
+    def whole(self, sha256: str) -> bool:
+        return sha256 in self.blobs and sha256 not in self.changed
+
+
+def inspect(
+    bucket: Place, project: str, *, quick: bool = False, progress: Progress = lambda _: None
+) -> tuple[Contents, list[Problem]]:
+    """Read everything of a project. `quick` believes the bytes of blobs and looks only whether they are there."""
+    checked_project(project)
+    contents = Contents()
+    problems = list(_blobs(bucket, project, contents, quick, progress))
+    problems += _documents(bucket, project, contents)
+    _look_again(bucket, project, contents)
+    problems += _missing_blobs(project, contents)
+    problems += _missing_documents(project, contents)
+    return contents, problems
+
+
+def _blobs(bucket: Place, project: str, contents: Contents, quick: bool, progress: Progress) -> Iterator[Problem]:
+    found = list(bucket.objects(f"{project}/blobs/"))
+    contents.blobs = {_name(blob.key): blob.size for blob in found}
+    total, done = sum(blob.size for blob in found) or 1, 0
+    hashes = _each(lambda blob: (blob, _hash(bucket, blob.key)), [] if quick else found)
+    for blob, digest in hashes:
+        done += blob.size
+        progress(done / total)
+        sha256 = _name(blob.key)
+        if digest is None:
+            del contents.blobs[sha256]  # it was removed while we read
+        elif digest != sha256:
+            contents.changed.add(sha256)
+            yield Problem(
+                kind="changed-blob",
+                key=blob.key,
+                subject=sha256,
+                sentence=f"The bytes of artifact {sha256} have changed: their hash is {digest}.",
+            )
+
+
+def _documents(bucket: Place, project: str, contents: Contents) -> Iterator[Problem]:
+    for found, data in _read(bucket, f"{project}/artifacts/"):
+        record = _record(project, _name(found.key), data)
+        if record is None:
+            contents.broken.add(found.key)
+            yield _broken("broken-record", found.key, f"The record of artifact {_name(found.key)} cannot be read.")
+        else:
+            contents.records[_name(found.key)] = record
+    for found, data in _read(bucket, f"{project}/recipes/"):
+        recipe = _recipe(_name(found.key), data)
+        if recipe is None:
+            contents.broken.add(found.key)
+            yield _broken("broken-recipe", found.key, f"The recipe {_name(found.key)} cannot be read.")
+        else:
+            contents.recipes[_name(found.key)] = recipe
+    for found, data in _read(bucket, f"{project}/refs/"):
+        if not _is_reference(data):
+            contents.broken.add(found.key)
+            name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
+            sentence = f"The reference {name} cannot be read."
+            yield Problem(kind="broken-reference", key=found.key, subject=name, sentence=sentence)
+
+
+def _look_again(bucket: Place, project: str, contents: Contents) -> None:
+    """Blobs that arrived while the documents were read: people work meanwhile."""
+    named = {sha256 for recipe in contents.recipes.values() for sha256 in outputs_of(recipe)}
+    named |= {one for record in contents.records.values() for one in (record.artifact.sha256, *record.parents)}
+    for sha256 in named - contents.blobs.keys():
+        key = blob_key(project, sha256)
+        for found in bucket.objects(key):
+            contents.blobs[sha256] = found.size
+
+
+def _missing_blobs(project: str, contents: Contents) -> Iterator[Problem]:
+    """What is named and not there, once, with everything that names it."""
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    for sha256, record in contents.records.items():
+        named[sha256].append(f"the record of {record.name}")
+        if contents.blobs.get(sha256, record.artifact.size) != record.artifact.size and contents.whole(sha256):
+            yield Problem(
+                kind="broken-record",
+                key=f"{project}/artifacts/{sha256}.json",
+                subject=sha256,
+                sentence=f"The record of {record.name} tells {record.artifact.size} bytes, "
+                f"and there are {contents.blobs[sha256]}.",
+            )
+    for key, recipe in contents.recipes.items():
+        for sha256 in outputs_of(recipe):
+            named[sha256].append(f"the answer of recipe {key}")
+    for sha256, by in named.items():
+        if sha256 not in contents.blobs:
+            needed = f"{by[0]} and {len(by) - 1} more need" if len(by) > 1 else f"{by[0]} needs"
+            yield Problem(
+                kind="missing-blob",
+                key=blob_key(project, sha256),
+                subject=sha256,
+                sentence=f"The bytes of artifact {sha256} are missing: {needed} them.",
+            )
+
+
+def _missing_documents(project: str, contents: Contents) -> Iterator[Problem]:
+    for sha256, record in contents.records.items():
+        key = f"{project}/artifacts/{sha256}.json"
+        producer = record.producer
+        broken = f"{project}/recipes/{producer}.json" in contents.broken
+        if producer and producer not in contents.recipes and not broken:
+            sentence = f"The recipe {producer} that made {record.name} is missing."
+            yield Problem(kind="missing-recipe", key=key, subject=producer, sentence=sentence)
+        for parent in record.parents:
+            if parent not in contents.records and parent not in contents.blobs:
+                sentence = f"The artifact {parent} that {record.name} was made from is missing."
+                yield Problem(kind="missing-parent", key=key, subject=parent, sentence=sentence)
+
+
+def _record(project: str, sha256: str, data: bytes) -> ArtifactRecord | None:
+    try:
+        record = ArtifactRecord.model_validate_json(data)
+    except ValidationError:
+        return None
+    return record if (record.project, record.artifact.sha256) == (project, sha256) else None
+
+
+def _recipe(key: str, data: bytes) -> RecipeRecord | None:
+    try:
+        record = RecipeRecord.model_validate_json(data)
+    except ValidationError:
+        return None
+    return record if record.recipe.key == key else None
+
+
+def _is_reference(data: bytes) -> bool:
+    try:
+        return "value" in json.loads(data)
+    except (ValueError, TypeError):
+        return False
+
+
+def _read(bucket: Place, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
+    def read(found: StoredObject) -> tuple[StoredObject, bytes] | None:
+        try:
+            return found, bucket.get(found.key)
+        except ObjectNotFound:
+            return None  # it was removed while we read
+
+    yield from (item for item in _each(read, list(bucket.objects(prefix))) if item)
+
+
+def _hash(bucket: Place, key: str) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with bucket.open(key) as stream:
+            for chunk in iter(lambda: stream.read(_CHUNK), b""):
+                digest.update(chunk)
+    except ObjectNotFound:
+        return None
+    return digest.hexdigest()
+
+
+def _each(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) -> Iterable[FoundT]:
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        yield from threads.map(work, items)
+
+
+def _name(key: str) -> str:
+    return key.rsplit("/", 1)[-1].removesuffix(".json")
+
+
+def _broken(kind: ProblemKind, key: str, sentence: str) -> Problem:
+    return Problem(kind=kind, key=key, subject=_name(key), sentence=sentence)

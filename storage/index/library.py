@@ -1,0 +1,215 @@
+"""The library: the records of every project as rows of the database, for lists that stay fast.
+
+Like the search index it repeats what the bucket says, and can be made again from it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+
+from psycopg import Connection, sql
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict
+
+from storage.errors import InvalidName
+from storage.index.database import Database
+from storage.records import ArtifactRecord, Kind
+
+_SCHEMA: LiteralString = """
+create table if not exists artifacts (
+    project text not null, artifact text not null, name text not null, media_type text not null, kind text not null,
+    size bigint not null, labels text[] not null, parents text[] not null, producer text, created timestamptz not null,
+    properties jsonb not null default '{}',
+    primary key (project, artifact));
+alter table artifacts add column if not exists properties jsonb not null default '{}';
+create index if not exists artifacts_newest on artifacts (project, created desc, artifact desc);
+create index if not exists artifacts_parents on artifacts using gin (parents);
+create index if not exists artifacts_labels on artifacts using gin (labels);
+"""
+_COLUMNS = sql.SQL("artifact, name, media_type, kind, size, labels, parents, producer, created, properties")
+_INSERT = sql.SQL(
+    "insert into artifacts (project, {}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+    "on conflict (project, artifact) do "
+).format(_COLUMNS)
+_KEEP = sql.SQL("nothing")
+_OVERWRITE = sql.SQL(
+    "update set name = excluded.name, media_type = excluded.media_type, kind = excluded.kind, size = excluded.size, "
+    "labels = excluded.labels, parents = excluded.parents, producer = excluded.producer, "
+    "created = excluded.created, properties = excluded.properties"
+)
+_MOST = 1000
+
+
+class Listed(BaseModel):
+    """An artifact in a list; `size` in bytes, `labels` as they are now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    artifact: str
+    name: str
+    media_type: str
+    kind: Kind
+    size: int
+    labels: tuple[str, ...]
+    parents: tuple[str, ...]
+    producer: str | None
+    created: datetime
+    properties: dict[str, Any]
+
+
+class Page(BaseModel):
+    """Part of a list; `next` goes on where it ends, None at the end of the list."""
+
+    rows: list[Listed]
+    next: str | None = None
+
+
+class Library:
+    """The artifacts of every project, in rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ensure_schema(self) -> None:
+        """Make what is missing; safe from several processes at once."""
+        self._database.make(_SCHEMA)
+
+    def add(self, record: ArtifactRecord) -> None:
+        """Note a record; one that is there stays, with the labels it has by now."""
+        with self._database.connection() as connection:
+            connection.execute(_INSERT + _KEEP, _values(record, record.labels))
+
+    def put(self, records: Iterable[ArtifactRecord], labels: Mapping[str, Sequence[str]]) -> None:
+        """Note records with these labels by artifact, over whatever the rows said."""
+        with self._database.connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                _INSERT + _OVERWRITE,
+                [_values(record, labels[record.artifact.sha256]) for record in records],
+            )
+
+    def set_labels(self, project: str, artifact: str, labels: Sequence[str]) -> None:
+        """Give an artifact these labels, and no others."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "update artifacts set labels = %s where project = %s and artifact = %s",
+                [list(labels), project, artifact],
+            )
+
+    def remove(self, project: str, artifacts: Sequence[str]) -> None:
+        """Forget artifacts."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "delete from artifacts where project = %s and artifact = any(%s)", [project, list(artifacts)]
+            )
+
+    def page(
+        self,
+        project: str,
+        *,
+        kinds: Sequence[Kind] = (),
+        labels: Sequence[str] = (),
+        without: Sequence[str] = (),
+        name: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """The newest artifacts first: of any of the kinds, with all of the labels, `name` somewhere in their names.
+
+        Only those made from `since` on and before `until`, that have none of the labels `without`. `after` is the
+        `next` of the page before. Raises InvalidName when it is not.
+        """
+        created, artifact = _place(after)
+        limit = min(limit, _MOST)
+        place = (project, list(kinds), list(kinds), list(labels), list(without), name)
+        with self._database.connection() as connection:
+            found = _rows(
+                connection,
+                "project = %s and (cardinality(%s::text[]) = 0 or kind = any(%s)) and labels @> %s::text[] "
+                "and not labels && %s::text[] and strpos(lower(name), lower(%s)) > 0 "
+                "and created >= coalesce(%s::timestamptz, '-infinity') "
+                "and created < coalesce(%s::timestamptz, 'infinity') "
+                "and (created, artifact) < (%s::timestamptz, %s) order by created desc, artifact desc limit %s",
+                [*place, since, until, created, artifact, limit + 1],
+            )
+        more = len(found) > limit
+        rows = found[:limit]
+        return Page(rows=rows, next=f"{rows[-1].created.isoformat()}_{rows[-1].artifact}" if more else None)
+
+    def children(self, project: str, artifact: str) -> list[Listed]:
+        """What was made from an artifact, oldest first; `Listed.parents` leads the other way."""
+        with self._database.connection() as connection:
+            return _rows(
+                connection, "project = %s and parents @> %s::text[] order by created, artifact", [project, [artifact]]
+            )
+
+    def all(self, project: str) -> list[Listed]:
+        """Every row of a project, in the order of their ids."""
+        with self._database.connection() as connection:
+            return _rows(connection, "project = %s order by artifact", [project])
+
+    def labels(self, project: str) -> dict[str, int]:
+        """The labels in use, each with how many artifacts have it."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "select label, count(*) from artifacts, unnest(labels) label where project = %s group by 1 order by 1",
+                [project],
+            )
+            return dict(rows.fetchall())
+
+    def counts(self, project: str) -> dict[Kind, int]:
+        """How many artifacts of each kind a project has."""
+        with self._database.connection() as connection:
+            rows = connection.execute("select kind, count(*) from artifacts where project = %s group by 1", [project])
+            return dict(rows.fetchall())
+
+
+def listed(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
+    """The row that a record should have."""
+    return Listed(
+        artifact=record.artifact.sha256,
+        name=_without_nul(record.name),
+        media_type=record.artifact.media_type,
+        kind=record.kind,
+        size=record.artifact.size,
+        labels=tuple(labels),
+        parents=record.parents,
+        producer=record.producer,
+        created=record.created,
+        properties=_without_nul(record.properties),
+    )
+
+
+def _rows(connection: Connection[Any], condition: LiteralString, values: list[Any]) -> list[Listed]:
+    with connection.cursor(row_factory=class_row(Listed)) as cursor:
+        query = sql.SQL("select {} from artifacts where ").format(_COLUMNS) + sql.SQL(condition)
+        return cursor.execute(query, values).fetchall()
+
+
+def _values(record: ArtifactRecord, labels: Sequence[str]) -> list[Any]:
+    """In the order of the columns."""
+    row = vars(listed(record, labels)) | {"properties": Jsonb(_without_nul(record.properties))}
+    return [record.project, *(list(value) if isinstance(value, tuple) else value for value in row.values())]
+
+
+def _without_nul(value: Any) -> Any:
+    """Postgres stores no NUL."""
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(inner) for inner in value]
+    return value.replace("\0", " ") if isinstance(value, str) else value
+
+
+def _place(after: str | None) -> tuple[str, str]:
+    """The creation time and the artifact behind which a page begins."""
+    if after is None:
+        return "infinity", ""
+    created, _, artifact = after.rpartition("_")
+    try:
+        datetime.fromisoformat(created)
+    except ValueError as error:
+        raise InvalidName(f"{after[:100]!r} is no place in a list: give the `next` of the page before.") from error
+    return created, artifact

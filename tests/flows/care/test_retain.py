@@ -1,0 +1,102 @@
+"""The promises of retention: what is over its time goes with all that repeats it, and what is on hold stays."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.care.retain import RetainReport, WrongRules, apply_retention, read_rules
+from flows.care.verify import Inspection, verify_project
+from flows.ingest import ingest_files
+from flows.library.labelling import relabel
+from flows.running.content_forms import Query
+from flows.running.job import Job, local_job
+from flows.running.platform import Platform
+from flows.running.settings import Settings
+from flows.search import find
+from storage.care.garbage import collect
+from storage.care.tombstones import Tombstones
+from storage.labels import HOLD
+
+LATER = datetime.now(UTC) + timedelta(days=40)
+RULES = "days:\n  temporary: 30\n  archived: 365\n"
+
+
+@pytest.fixture
+def job(settings: Settings, project: str, tmp_path: Path) -> Job:
+    """A job with rules of the test's own."""
+    (tmp_path / "retention.yaml").write_text(RULES, encoding="utf-8")
+    given = settings.model_copy(update={"retention_config": tmp_path / "retention.yaml"})
+    return local_job(Platform(given).space(project))
+
+
+async def names(job: Job) -> set[str]:
+    report = await find(job, Query(words="anything", limit=100, project=job.space.project))
+    return {hit.name for hit in report.hits}
+
+
+async def expired(job: Job, now: datetime = LATER, *, delete: bool = False) -> tuple[RetainReport, set[str]]:
+    report = await apply_retention(job, delete=delete, now=now)
+    return report, {item.name for item in report.expired}
+
+
+async def test_what_is_over_its_time_goes_with_what_repeats_it_and_the_rest_stays(
+    job: Job, send: Callable[..., list[str]], samples: Path
+) -> None:
+    space = job.space
+    files = ("weather.wav", "autumn-market.txt", "herbstmarkt.md", "luggage.jpg", "white-stove.jpg")
+    items = (await ingest_files(job, send([samples / name for name in files]), ("temporary",))).items
+    ids = {item.path: item.artifact or "" for item in items}
+    relabel(space, ids["herbstmarkt.md"], add=[HOLD])
+    relabel(space, ids["luggage.jpg"], add=["archived"])
+    relabel(space, ids["white-stove.jpg"], remove=["temporary"])
+
+    assert (await expired(job, datetime.now(UTC)))[1] == set()
+    report, over = await expired(job)
+    assert over == {"weather.wav", "weather.wav.transcript.json", "autumn-market.txt"}
+    assert (report.held, report.dry_run) == (1, True)
+    assert await names(job) == set(files)
+
+    assert (await expired(job, delete=True))[1] == over
+    assert await names(job) == {"herbstmarkt.md", "luggage.jpg", "white-stove.jpg"}
+    assert {record.name for record in space.records.all()} == await names(job)
+    assert {row.name for row in space.library.page(space.project).rows} == await names(job)
+    assert (await verify_project(job, Inspection())).findings == []
+    told = Tombstones(space.platform.bucket, space.project).find(ids["weather.wav"])
+    assert told is not None
+    assert (told.name, told.labels, told.reason) == ("weather.wav", ("temporary",), "temporary, 30 days")
+    assert (await expired(job, delete=True))[1] == set()
+
+    for _ in range(2):
+        collect(space.platform.bucket, space.project, grace=timedelta(0), delete=True)
+    assert not space.store.exists(ids["weather.wav"])
+    assert space.store.exists(ids["herbstmarkt.md"])
+    said = b"bring apples"
+    kept = [found.key for found in space.platform.bucket.objects(f"{space.project}/recipes/")]
+    assert not any(said in space.platform.bucket.get(key) for key in kept)
+
+
+async def test_a_file_that_was_removed_can_be_taken_in_again(
+    job: Job, send: Callable[..., list[str]], samples: Path
+) -> None:
+    def files() -> list[str]:
+        return send([samples / "autumn-market.txt"])
+
+    await ingest_files(job, files(), ("temporary",))
+    await expired(job, delete=True)
+    assert await names(job) == set()
+    assert (await ingest_files(job, files())).items[0].status == "stored"
+    assert await names(job) == {"autumn-market.txt"}
+    assert (await expired(job))[1] == set()
+
+
+@pytest.mark.parametrize("rules", ["days: {hold: 3}", "days: {old: 0}", "days: [", "weeks: {}", "days: {' x': 3}"])
+def test_rules_that_cannot_be_meant_are_refused(tmp_path: Path, rules: str) -> None:
+    (tmp_path / "rules.yaml").write_text(rules, encoding="utf-8")
+    with pytest.raises(WrongRules):
+        read_rules(tmp_path / "rules.yaml")
+
+
+def test_the_rules_that_come_along_remove_nothing(settings: Settings) -> None:
+    assert read_rules(settings.retention_config).days == {}

@@ -1,0 +1,118 @@
+"""Who may do what at the gateway: nobody without a token, viewers look, makers make, and projects are apart."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from flows.running.platform import Platform
+from flows.running.settings import Settings
+from gateway.http.access import COOKIE
+from gateway.tokens import Tokens
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+READS = {"/api/search", "/api/search/picture", "/v1/embeddings", "/detect"}
+"""What is asked with a body and changes nothing."""
+
+
+def operations(address: str) -> Iterator[tuple[str, str, str]]:
+    """Method, path, and the path with ids that nobody has."""
+    document = httpx.get(f"{address}/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method in methods:
+            filled = re.sub(r"\{(job|upload|webhook)\}", str(uuid4()), path)
+            yield method.upper(), path, re.sub(r"\{\w+\}", "0" * 64, filled)
+
+
+def test_nothing_is_answered_without_a_token(address: str) -> None:
+    asked = list(operations(address))
+    assert len(asked) >= 10
+    for method, _, path in asked:
+        answer = httpx.request(method, f"{address}{path}")
+        assert answer.status_code == 401, (method, path, answer.text)
+        assert "token" in answer.text
+    wrong = httpx.get(f"{address}/api/artifacts", headers={"Authorization": "Bearer tt_wrong"})
+    assert wrong.status_code == 401
+
+
+def test_a_viewer_makes_nothing(address: str, viewer: httpx.Client) -> None:
+    for method, pattern, path in operations(address):
+        if method != "GET" and pattern not in READS:
+            answer = viewer.request(method, path)
+            assert answer.status_code == 403, (method, path, answer.text)
+
+
+def test_what_another_project_has_is_not_there(stranger: httpx.Client, cat: str, maker: httpx.Client) -> None:
+    job = maker.get("/api/jobs").json()[0]["id"]
+    for path in (
+        f"/api/artifacts/{cat}",
+        f"/api/artifacts/{cat}/lineage",
+        f"/api/artifacts/{cat}/download",
+        f"/api/artifacts/{cat}/thumbnail",
+        f"/api/jobs/{job}",
+        f"/api/jobs/{job}/result",
+        f"/api/jobs/{job}/events",
+        "/api/artifacts?project=api",
+    ):
+        assert stranger.get(path).status_code == 404, path
+    assert stranger.post(f"/api/jobs/{job}/cancel").status_code == 404
+    assert stranger.get("/api/artifacts").json()["rows"] == []
+    hits = stranger.post("/api/search", json={"words": "cat"}).json()["hits"]
+    assert hits == []
+    assert stranger.post("/api/search", json={"words": "cat", "project": "api"}).status_code == 404
+    order = {"deployment": "generate-images", "parameters": {"order": {"prompt": "cat", "project": "api"}}}
+    assert stranger.post("/api/jobs", json=order).status_code == 404
+
+
+def test_a_token_is_shown_once_and_worth_nothing_after_it_was_revoked(
+    stack_home: Path, stack_settings: Settings, address: str
+) -> None:
+    def triptych(*arguments: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli.main", *arguments, "--json"],
+            env=os.environ | {"TRIPTYCH_HOME": str(stack_home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+    name = f"ada-{uuid4().hex[:6]}"
+    token = triptych("token", "create", "--name", name, "--role", "viewer", "--project", "api")["token"]
+    assert httpx.get(f"{address}/api/jobs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert "already" in triptych("token", "create", "--name", name, "--role", "viewer")
+    assert "There is no role" in triptych("token", "create", "--name", "x", "--role", "owner")
+    listed = triptych("token", "list")
+    assert name in [each["name"] for each in listed["tokens"]]
+    assert token not in json.dumps(listed)
+    bucket = Platform(stack_settings).bucket
+    kept = b"".join(bucket.get(found.key) + found.key.encode() for found in bucket.objects("gateway/tokens/"))
+    assert token.encode() not in kept
+    triptych("token", "revoke", name)
+    assert Tokens(bucket).holder(token) is None
+
+
+def test_a_cookie_signs_in_but_not_for_other_sites(address: str, maker_token: str) -> None:
+    with httpx.Client(base_url=address, cookies={COOKIE: maker_token}) as browser:
+        assert browser.get("/api/jobs").status_code == 200
+        order = {"deployment": "no-such-deployment"}
+        assert browser.post("/api/jobs", json=order, headers={"Origin": address}).status_code == 404
+        elsewhere = {"Origin": "http://127.0.0.1:1"}
+        assert browser.post("/api/jobs", json=order, headers=elsewhere).status_code == 401
+
+
+def test_what_runs_models_and_what_takes_keys_of_the_bucket_is_not_for_people(maker: httpx.Client) -> None:
+    offered = {each["name"] for each in maker.get("/api/deployments").json()}
+    assert offered >= {"generate-images", "transcribe-audio", "translate-text"}
+    assert "gpu" not in offered
+    for name in ("answer-requests/gpu", "ingest"):
+        values = {"keys": ["default/blobs/x"], "work": {}}
+        assert maker.post("/api/jobs", json={"deployment": name, "parameters": values}).status_code == 403

@@ -1,0 +1,62 @@
+"""Artifacts over HTTP: listed newest first, with their records, lineage, bytes and thumbnails."""
+
+import hashlib
+from io import BytesIO
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.gateway.conftest import finished
+from tests.paths import SAMPLES
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+def test_bytes_come_by_redirect(viewer: httpx.Client, cat: str) -> None:
+    answer = viewer.get(f"/api/artifacts/{cat}/download")
+    assert answer.status_code == 307
+    data = httpx.get(answer.headers["location"])
+    assert hashlib.sha256(data.content).hexdigest() == cat
+    assert "cat-and-mirror.jpg" in data.headers["content-disposition"]
+
+
+def test_a_picture_has_a_thumbnail_and_other_things_have_none(viewer: httpx.Client, cat: str) -> None:
+    answer = viewer.get(f"/api/artifacts/{cat}/thumbnail", params={"side": "128"})
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert max(Image.open(BytesIO(answer.content)).size) == 128
+    assert viewer.get(f"/api/artifacts/{'0' * 64}/thumbnail").status_code == 404
+
+
+def test_the_list_has_what_was_taken_in_with_its_labels(viewer: httpx.Client, cat: str) -> None:
+    page = viewer.get("/api/artifacts", params={"kind": "image", "label": "pets"}).json()
+    assert cat in [each["artifact"] for each in page["rows"]]
+    assert viewer.get("/api/artifacts", params={"after": "nonsense"}).status_code == 422
+
+
+def test_a_picture_made_from_another_descends_from_it(maker: httpx.Client, viewer: httpx.Client, cat: str) -> None:
+    order = {"prompt": "cat", "count": 1, "steps": 4, "start_from": cat, "strength": 0.6}
+    job = maker.post("/api/jobs", json={"deployment": "generate-images", "parameters": order}).json()
+    images = finished(maker, job["id"])["images"]
+    assert isinstance(images, list)
+    made = images[0]["artifact"]
+    up = viewer.get(f"/api/artifacts/{made}/lineage").json()["ancestors"]
+    assert [(each["artifact"], each["generation"]) for each in up] == [(cat, 1)]
+    down = viewer.get(f"/api/artifacts/{cat}/lineage").json()["descendants"]
+    assert made in [each["artifact"] for each in down]
+    details = viewer.get(f"/api/artifacts/{made[:12]}").json()
+    assert details["recipe"]["recipe"]["request"]["prompt"] == "cat"
+
+
+def test_one_upload_tells_what_became_of_each_file(maker: httpx.Client) -> None:
+    files = [
+        ("file", ("market.txt", (SAMPLES / "autumn-market.txt").read_bytes())),
+        ("file", ("page.jpg", b"<html>no picture</html>")),
+    ]
+    job = maker.post("/api/artifacts", files=files).json()
+    items = finished(maker, job["id"])["items"]
+    assert isinstance(items, list)
+    assert [item["status"] in ("stored", "duplicate") for item in items] == [True, False]
+    assert items[1]["status"] == "rejected"
+    assert items[1]["reason"].endswith(".")

@@ -1,0 +1,22 @@
+"""Many people at once: the short version of benchmarks/gateway_load.py."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gateway_load import run
+from flows.running.platform import open_platform
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(600)
+def test_many_at_once_get_answers_or_are_told_to_come_again(
+    stack_home: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIPTYCH_HOME", str(stack_home))
+    open_platform.cache_clear()
+    report = run(clients=12, seconds=12, pause=1.0, shares=[0.8, 0.1, 0.1], url=address, warm_up_seconds=4)
+    open_platform.cache_clear()
+    assert report["errors_other_than_429"] == {}
+    assert report["requests"]["search 200"] > 10
+    assert report["gateway_mb"]["after"] - report["gateway_mb"]["before"] < 150

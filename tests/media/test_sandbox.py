@@ -1,0 +1,180 @@
+"""Hostile files meet a process that can do nothing, and cannot hold anybody up."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from media.errors import UnreadableMedia, UnsupportedMedia
+from media.identify import identify
+from media.sandbox import Decoders, Limits
+
+REFUSALS = (UnreadableMedia, UnsupportedMedia)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    found = Decoders(count=1)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Image.effect_noise((320, 240), 80).save(tmp_path / "photo.jpg")
+    return tmp_path / "photo.jpg"
+
+
+def the_process_of(decoders: Decoders) -> psutil.Process:
+    [found] = [
+        child
+        for child in psutil.Process().children()
+        if "media.decoder" in child.cmdline() and child.pid in decoders.pids()
+    ]
+    return found
+
+
+def told(work: "type[Decoders] | object", path: Path) -> str:
+    try:
+        return work.identify(path, path.name).model_dump_json()  # type: ignore[attr-defined]
+    except REFUSALS as refusal:
+        return f"{type(refusal).__name__}: {refusal}"
+
+
+@pytest.mark.shared_data
+def test_the_sandbox_says_what_this_process_says_of_every_hostile_file(decoders: Decoders, shared_data: Path) -> None:
+    class Here:
+        identify = staticmethod(identify)
+
+    files = sorted((shared_data / "hostile").iterdir())
+    assert len(files) > 20
+    for path in files:
+        said = told(decoders, path)
+        assert said == told(Here(), path), path.name
+        assert said.startswith("{") or said.endswith("."), said
+
+
+def test_one_warm_process_reads_file_after_file(decoders: Decoders, photo: Path) -> None:
+    decoders.identify(photo, "photo.jpg")
+    first = the_process_of(decoders).pid
+    assert decoders.identify(photo, "a/b/../photo.jpg").name == "photo.jpg"
+    assert the_process_of(decoders).pid == first
+
+
+def test_a_killed_process_is_replaced_and_the_file_is_read(decoders: Decoders, photo: Path) -> None:
+    decoders.identify(photo, "photo.jpg")
+    the_process_of(decoders).kill()
+    assert decoders.identify(photo, "photo.jpg").kind == "image"
+
+
+def test_what_takes_too_long_is_ended_with_a_reason(tmp_path: Path, photo: Path) -> None:
+    Image.new("L", (7000, 7000)).save(tmp_path / "large.png")
+    slow = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, patience=60), count=1)
+    fast = Limits().cpu_for(1000)
+    try:
+        slow.identify(photo, "photo.jpg")
+        process = the_process_of(slow)
+        process.suspend()  # as if it computed for ever
+        impatient = threading.Timer(0.5, lambda: os.kill(process.pid, signal.SIGXCPU))
+        impatient.start()
+        threading.Timer(1.0, process.resume).start()
+        with pytest.raises(UnsupportedMedia, match="takes longer than"):
+            slow.identify(photo, "photo.jpg")
+        assert slow.identify(photo, "photo.jpg").kind == "image"
+    finally:
+        slow.close()
+    assert fast == 31
+
+
+def test_a_process_that_hangs_is_ended_after_its_patience(photo: Path) -> None:
+    hurried = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, patience=2), count=1)
+    try:
+        hurried.identify(photo, "photo.jpg")
+        hanging = the_process_of(hurried)
+        hanging.suspend()
+        began = time.monotonic()
+        with pytest.raises(UnsupportedMedia, match="takes longer than"):
+            hurried.identify(photo, "photo.jpg")
+        assert time.monotonic() - began < 30
+        assert not hanging.is_running()
+    finally:
+        hurried.close()
+
+
+def test_a_file_that_needs_too_much_memory_is_refused_and_the_process_lives(tmp_path: Path, photo: Path) -> None:
+    Image.new("RGB", (7000, 7000)).save(tmp_path / "large.png")
+    small = Decoders(Limits(memory_bytes=60_000_000), count=1)
+    try:
+        small.identify(photo, "photo.jpg")
+        before = the_process_of(small).pid
+        with pytest.raises(REFUSALS, match=r"memory|decoded"):
+            small.identify(tmp_path / "large.png", "large.png")
+        assert small.identify(photo, "photo.jpg").kind == "image"
+        assert the_process_of(small).pid == before
+    finally:
+        small.close()
+
+
+def test_the_process_has_no_secret_and_dies_with_its_parent(tmp_path: Path, photo: Path) -> None:
+    code = (
+        "import os, sys, time; from pathlib import Path; from media.sandbox import Decoders\n"
+        "d = Decoders(count=1); d.identify(Path(sys.argv[1]), 'x')\n"
+        "print(*d.pids(), flush=True); time.sleep(60)"
+    )
+    secret = {"TRIPTYCH_S3_SECRET_KEY": "very secret", "PREFECT_API_AUTH_STRING": "very secret"}
+    parent = subprocess.Popen([sys.executable, "-c", code, photo], env=os.environ | secret, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    decoder = psutil.Process(int(parent.stdout.readline()))
+    assert "very secret" not in " ".join(decoder.environ().values())
+    parent.kill()
+    parent.wait()
+    decoder.wait(10)
+
+
+def confined(attempt: str) -> str:
+    """What happens to an attempt in a confined process."""
+    code = f"""
+from media.privileges import confine
+import socket, ctypes, subprocess
+confine(200_000_000, [])
+try:
+    {attempt}
+except BaseException as error:
+    print(type(error).__name__, flush=True)
+else:
+    print("done", flush=True)
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def knows_landlock() -> bool:
+    import ctypes
+
+    return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or not knows_landlock(), reason="a kernel without Landlock")
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "open('/etc/passwd')",
+        "open('/proc/1/environ')",
+        "socket.create_connection(('127.0.0.1', 9), 1)",
+        "open('/tmp/x', 'w')",
+    ],
+)
+def test_a_confined_process_reaches_no_file_and_no_network(attempt: str) -> None:
+    assert confined(attempt) == "PermissionError"
+
+
+def test_a_confined_process_gets_no_more_memory() -> None:
+    assert confined("bytearray(300_000_000)") == "MemoryError"
+    assert confined("bytearray(100_000_000)") == "done"

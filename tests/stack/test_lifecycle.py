@@ -1,0 +1,141 @@
+"""The promises of the embedded stack: S3 and Postgres here; the whole of it in tests/flows."""
+
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from os import environ
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from flows.running.settings import Settings, SettingsMissing, load_settings, stack_file
+from stack.lifecycle import StackStatus, down, status, up
+from stack.processes import free_ports, running_process, start_process, stop_process
+from storage.bucket import Bucket
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home under a folder that nobody else may enter, with a long name."""
+    folder = tmp_path / "private" / ("long" * 20) / "home"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
+    yield folder
+    down(folder)
+
+
+def bucket_of(settings: Settings) -> Bucket:
+    return Bucket.connect(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        name=settings.bucket,
+        secure=False,
+        region=settings.s3_region,
+    )
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    parents = [running_process(home, name) for name in ("s3", "postgres")]
+    found = [process for process in parents if process]
+    return [*found, *(child for process in found for child in process.children(recursive=True))]
+
+
+def addresses(found: StackStatus) -> tuple[str | None, str | None, str | None]:
+    return found.s3, found.prefect, found.gateway
+
+
+def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
+    first = up(home, storage_only=True)
+    settings = load_settings(home)
+    dsn = settings.postgres_dsn.get_secret_value()
+    bucket_of(settings).put("tmp/kept", b"kept")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("create table kept as select '[1,2]'::vector as v")
+    alive = processes_of(home)
+    assert addresses(up(home, storage_only=True)) == addresses(first)
+    assert {process.pid for process in processes_of(home)} >= {process.pid for process in alive[:2]}
+
+    down(home)
+    assert not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not any(part.running for part in status(home).parts)
+
+    up(home, storage_only=True)
+    assert bucket_of(load_settings(home)).get("tmp/kept") == b"kept"
+    with psycopg.connect(load_settings(home).postgres_dsn.get_secret_value()) as connection:
+        assert connection.execute("select v::text from kept").fetchone() == ("[1,2]",)
+
+
+def test_no_free_port_is_one_that_weed_keeps_for_another() -> None:
+    found = set(free_ports(500))
+    assert len(found) == 500
+    assert not found & {port + 10_000 for port in found}
+
+
+@pytest.mark.parametrize("part", ["s3", "postgres"])
+def test_what_was_killed_is_started_again_and_has_its_data(home: Path, part: str) -> None:
+    up(home, storage_only=True)
+    bucket_of(load_settings(home)).put("tmp/kept", b"kept")
+    victim = running_process(home, part)
+    assert victim is not None
+    victim.kill()
+    victim.wait(10)
+    up(home, storage_only=True)
+    assert bucket_of(load_settings(home)).get("tmp/kept") == b"kept"
+    assert [p.running for p in status(home).parts if p.name in ("s3", "postgres")] == [True, True]
+
+
+def test_nothing_listens_beyond_this_machine_and_no_secret_is_shown(home: Path) -> None:
+    up(home, storage_only=True)
+    settings = load_settings(home)
+    listening: list[str] = []
+    words = ""
+    for process in processes_of(home):
+        with suppress(psutil.NoSuchProcess):  # Postgres starts and ends helpers as it likes
+            found = process.net_connections("inet")
+            listening += [connection.laddr.ip for connection in found if connection.status == psutil.CONN_LISTEN]
+            words += " ".join(process.cmdline())
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+    assert settings.s3_secret_key.get_secret_value() not in words
+    assert settings.s3_access_key not in words
+    assert "TRIPTYCH_STACK_POSTGRES_PASSWORD" not in words
+    assert stat.S_IMODE(stack_file(home).stat().st_mode) == 0o600
+    assert settings.s3_secret_key.get_secret_value() not in repr(settings)
+
+
+def test_postgres_wants_its_password(home: Path) -> None:
+    up(home, storage_only=True)
+    dsn = load_settings(home).postgres_dsn.get_secret_value()
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(dsn.replace(dsn.split(":")[2].split("@")[0], "wrong"))
+
+
+def test_without_a_stack_the_settings_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsMissing, match="triptych up"):
+        load_settings(tmp_path)
+
+
+def test_a_part_that_was_started_again_while_it_was_stopped_is_not_lost(tmp_path: Path) -> None:
+    def start(command: str) -> psutil.Process:
+        return start_process(tmp_path, "part", ["bash", "-c", command], {"PATH": environ["PATH"]}, tmp_path)
+
+    # It ends at once and leaves a child behind, for which whoever stops it waits.
+    first = start("sleep 3 & trap 'exit 0' TERM; echo ready; wait")
+    wait_for(lambda: "ready" in (tmp_path / "logs" / "part.log").read_text(), 30, "the part")
+    with ThreadPoolExecutor(1) as threads:
+        stopping = threads.submit(stop_process, tmp_path, "part")
+        wait_for(lambda: running_process(tmp_path, "part") is None, 30, "the part to end")
+        second = start("exec sleep 60")
+        stopping.result()
+    try:
+        assert not first.is_running()
+        assert running_process(tmp_path, "part") == second
+    finally:
+        stop_process(tmp_path, "part")
+    assert running_process(tmp_path, "part") is None
+    assert not second.is_running()

@@ -1,0 +1,199 @@
+"""The promises of garbage collection: what is named stays, and no writer loses bytes that he relies on."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from storage.artifacts import Artifact, ArtifactStore
+from storage.bucket import Bucket
+from storage.care.garbage import CannotTell, GarbageReport, collect
+from storage.deletion_marks import Condemned, Spared
+from storage.labels import HOLD, Labels
+from storage.recipes import Recipe, RecipeBook, RecipeRecord
+from storage.records import ArtifactRecord, Records
+from storage.refs import Refs
+
+AT_ONCE = timedelta(0)
+SOON = timedelta(hours=1)
+
+
+def sweep(store: ArtifactStore, *, grace: timedelta = AT_ONCE, delete: bool = True, **given: Any) -> GarbageReport:
+    return collect(given.pop("bucket", store.bucket), store.project, grace=grace, delete=delete, **given)
+
+
+def record(store: ArtifactStore, artifact: Artifact, **given: Any) -> ArtifactRecord:
+    told = ArtifactRecord(artifact=artifact, project=store.project, name="a.txt", **given)
+    return Records(store.bucket, store.project).add(told)[0]
+
+
+def test_what_is_named_stays_and_the_rest_goes_at_the_second_pass(store: ArtifactStore, bucket: Bucket) -> None:
+    recorded, parent, answered, referred, running, lost = (
+        store.put(name.encode(), "text/plain") for name in ("recorded", "parent", "answer", "ref", "running", "lost")
+    )
+    record(store, recorded, parents=(parent.sha256,))
+    recipe = Recipe(operator="shout", version="1", weights="none", request={}, inputs=(lost.sha256,))
+    RecipeBook(bucket, store.project).add(RecipeRecord(recipe=recipe, result={"said": answered.model_dump()}))
+    Refs(bucket, store.project).update("collection", lambda _: {"chosen": [referred.sha256]})
+    first = sweep(store, in_use={running.sha256})
+    assert (first.condemned, first.removed) == (1, 0)
+    assert store.exists(lost.sha256)
+    second = sweep(store, in_use={running.sha256})
+    assert (second.condemned, second.removed, second.removed_bytes) == (0, 1, len(b"lost"))
+    assert not store.exists(lost.sha256)
+    assert all(store.exists(kept.sha256) for kept in (recorded, parent, answered, referred, running))
+    assert Condemned(bucket, store.project).all() == {}
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(store: ArtifactStore, bucket: Bucket) -> None:
+    store.put(b"lost", "text/plain")
+    before = [found.key for found in bucket.objects(f"{store.project}/")]
+    assert (sweep(store, delete=False).condemned, sweep(store, delete=False).condemned) == (1, 1)
+    assert [found.key for found in bucket.objects(f"{store.project}/")] == before
+    sweep(store)
+    assert sweep(store, delete=False).removed == 1
+    assert sweep(store).removed == 1
+
+
+def test_nothing_goes_before_its_time(store: ArtifactStore) -> None:
+    lost = store.put(b"young", "text/plain")
+    assert sweep(store, grace=SOON).condemned == 0
+    sweep(store)
+    assert (sweep(store, grace=SOON).removed, store.exists(lost.sha256)) == (0, True)
+
+
+def test_what_is_named_again_is_pardoned(store: ArtifactStore, bucket: Bucket) -> None:
+    lost = store.put(b"lost and found", "text/plain")
+    sweep(store)
+    record(store, lost)
+    assert sweep(store).removed == 0
+    assert Condemned(bucket, store.project).all() == {}
+
+
+def test_what_is_on_hold_is_named_by_its_record_and_stays(store: ArtifactStore, bucket: Bucket) -> None:
+    held = store.put(b"evidence", "text/plain")
+    record(store, held)
+    Labels(bucket, store.project).change(held.sha256, add=[HOLD])
+    sweep(store)
+    sweep(store)
+    assert store.get(held) == b"evidence"
+
+
+def test_nothing_is_removed_while_something_cannot_be_read(store: ArtifactStore, bucket: Bucket) -> None:
+    store.put(b"named by nobody can tell what", "text/plain")
+    bucket.put(f"{store.project}/recipes/{'0' * 64}.json", b'{"recipe":')
+    with pytest.raises(CannotTell, match="verify --repair"):
+        sweep(store)
+
+
+def test_uploads_that_nobody_finished_go(store: ArtifactStore, bucket: Bucket) -> None:
+    bucket.put(f"tmp/{store.project}", b"half a file")
+    assert sweep(store, grace=SOON).uploads == 0
+    assert bucket.stat(f"tmp/{store.project}") is not None
+    assert sweep(store, delete=False).uploads >= 1
+
+
+def test_a_writer_who_finds_condemned_bytes_keeps_them(store: ArtifactStore) -> None:
+    store.put(b"again", "text/plain")
+    sweep(store)
+    again = store.put(b"again", "text/plain")
+    assert sweep(store).removed == 0
+    record(store, again)
+    sweep(store)
+    assert store.get(again) == b"again"
+
+
+def test_a_writer_who_comes_while_the_sweep_is_at_it_waits_and_stores_anew(
+    store: ArtifactStore, bucket: Bucket
+) -> None:
+    """The sweep has given its word; a writer comes before the deed, and one after it."""
+    data = b"at the last moment"
+    lost = store.put(data, "text/plain")
+    sweep(store)
+    with ThreadPoolExecutor(1) as threads:
+        started: list[Future[Artifact]] = []
+
+        def writer_comes() -> None:
+            started.append(threads.submit(store.put, data, "text/plain"))
+            # It is in no hurry to finish: it may not rely on bytes that go.
+            with pytest.raises(TimeoutError):
+                started[0].result(timeout=0.5)
+
+        assert sweep(store, bucket=Between(bucket, f"blobs/sha256/{lost.sha256[:2]}", writer_comes)).removed == 1
+        assert started[0].result(timeout=20) == lost
+    assert store.get(lost) == data
+
+
+def test_a_sweep_that_comes_while_a_writer_is_at_it_lets_go(store: ArtifactStore, bucket: Bucket) -> None:
+    lost = store.put(b"first come", "text/plain")
+    sweep(store)
+    condemned = Condemned(bucket, store.project)
+    condemned.spare(lost.sha256)
+    with pytest.raises(Spared):
+        condemned.begin(lost.sha256)
+    assert sweep(store).removed == 0
+
+
+def test_a_sweep_that_died_is_begun_anew(store: ArtifactStore, bucket: Bucket) -> None:
+    lost = store.put(b"half swept", "text/plain")
+    sweep(store)
+    Condemned(bucket, store.project).begin(lost.sha256)
+    assert sweep(store).removed == 0
+    _age(store, lost.sha256)
+    sweep(store)
+    sweep(store)
+    assert not store.exists(lost.sha256)
+
+
+def test_a_writer_does_not_wait_for_a_sweep_that_died(store: ArtifactStore, bucket: Bucket) -> None:
+    lost = store.put(b"half swept too", "text/plain")
+    sweep(store)
+    Condemned(bucket, store.project).begin(lost.sha256)
+    _age(store, lost.sha256)
+    assert store.put(b"half swept too", "text/plain") == lost
+    assert sweep(store).removed == 0
+
+
+def test_writers_and_sweeps_at_the_same_time_lose_nothing(store: ArtifactStore, bucket: Bucket) -> None:
+    """Writers store the same bytes again and again and record them at the end; sweeps run all the while."""
+    payloads = [f"contended {number}".encode() for number in range(6)]
+    grace = timedelta(seconds=5)  # a writer takes far less from finding to recording
+
+    def write(data: bytes) -> str:
+        artifact = store.put(data, "text/plain")
+        record(store, artifact)
+        return artifact.sha256
+
+    for data in payloads:
+        store.put(data, "text/plain")
+    sweep(store)
+    with ThreadPoolExecutor(4) as threads:
+        sweeping = [threads.submit(sweep, store, grace=grace) for _ in range(2)]
+        swept_at_once = [threads.submit(sweep, store) for _ in range(1)]
+        written = list(threads.map(write, payloads * 2))
+        assert all(done.result() for done in [*sweeping, *swept_at_once])
+    assert all(store.exists(sha256) for sha256 in written)
+
+
+class Between:
+    """A bucket in which something happens just before a delete."""
+
+    def __init__(self, bucket: Bucket, where: str, happens: Callable[[], None]) -> None:
+        self._bucket, self._where, self._happens = bucket, where, happens
+
+    def remove(self, key: str) -> None:
+        if self._where in key:
+            self._happens()
+        self._bucket.remove(key)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+
+def _age(store: ArtifactStore, sha256: str) -> None:
+    """As if the sweep had given its word long ago."""
+    Refs(store.bucket, store.project).update(
+        f"condemned/{sha256}", lambda now: now | {"since": "2026-01-01T00:00:00+00:00"}
+    )

@@ -1,0 +1,132 @@
+"""The promises of the search index, on the real Postgres."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from storage.errors import StorageError, StorageUnavailable
+from storage.index.search_index import Entry, SearchIndex
+
+SPACE = "model@digest"
+
+
+def entry(project: str, kind: Any, number: int, vector: list[float], **values: Any) -> Entry:
+    fixed: dict[str, Any] = {
+        "name": f"{number}.x",
+        "text": "",
+        "start_seconds": None,
+        "end_seconds": None,
+        "labels": (),
+        "ordinal": 0,
+    }
+    return Entry(
+        project=project,
+        kind=kind,
+        artifact=f"{number:064x}",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        vectors={SPACE: vector},
+        **(fixed | values),
+    )
+
+
+def found(index: SearchIndex, project: str, **question: Any) -> list[int]:
+    fixed: dict[str, Any] = {
+        "vectors": {kind: (SPACE, [1.0, 0.0]) for kind in ("image", "speech", "text")},
+        "words": None,
+        "kinds": ("image", "speech", "text"),
+        "labels": (),
+        "limit": 10,
+    }
+    return [int(hit.artifact, 16) for hit in index.search(project, **(fixed | question))]
+
+
+def test_the_nearest_picture_comes_first(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "image", 1, [0.0, 1.0]), entry(project, "image", 2, [1.0, 0.0])])
+    assert found(index, project) == [2, 1]
+    assert index.counts(project) == {"image": 2}
+
+
+def test_adding_again_changes_nothing_and_doubles_nothing(index: SearchIndex, project: str) -> None:
+    entries = [entry(project, "image", number, [1.0, number / 10]) for number in range(5)]
+    index.add(entries)
+    before = found(index, project)
+    index.add(list(reversed(entries)))
+    assert found(index, project) == before == [0, 1, 2, 3, 4]
+
+
+def test_parts_that_an_artifact_has_no_longer_are_trimmed(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "text", 1, [1.0, ordinal / 10], ordinal=ordinal) for ordinal in range(3)])
+    index.add([entry(project, "text", 2, [0.5, 0.5])])
+    index.trim(project, {f"{1:064x}": 1})
+    assert index.counts(project) == {"text": 2}
+    index.trim(project, {f"{1:064x}": 0})
+    assert found(index, project) == [2]
+
+
+def test_words_lift_a_text_that_has_all_of_them(index: SearchIndex, project: str) -> None:
+    index.add(
+        [
+            entry(project, "text", 1, [1.0, 0.1], text="nothing of it"),
+            entry(project, "text", 2, [0.9, 0.4], text="The heron flies over the lake."),
+        ]
+    )
+    assert found(index, project) == [1, 2]
+    assert found(index, project, words="heron lake") == [2, 1]
+    assert found(index, project, words="heron submarine") == [1, 2]
+
+
+def test_words_of_languages_without_spaces_are_found(index: SearchIndex, project: str) -> None:
+    index.add(
+        [entry(project, "text", 1, [1.0, 0.0], text="数据"), entry(project, "text", 2, [0.9, 0.1], text="你好世界")]
+    )
+    assert found(index, project, words="世界") == [2, 1]
+
+
+def test_kinds_labels_and_projects_are_walls(index: SearchIndex, project: str) -> None:
+    index.add(
+        [
+            entry(project, "image", 1, [1.0, 0.0], labels=("red", "big")),
+            entry(project, "speech", 2, [1.0, 0.0], text="hello", start_seconds=1.5, end_seconds=2.0),
+            entry(f"{project}-other", "image", 3, [1.0, 0.0], labels=("red",)),
+        ]
+    )
+    assert found(index, project, kinds=("speech",)) == [2]
+    assert found(index, project, labels=("red",)) == [1]
+    assert found(index, project, labels=("red", "small")) == []
+    hit = index.search(
+        project, vectors={"speech": (SPACE, [1.0, 0.0])}, words=None, kinds=("speech",), labels=(), limit=1
+    )[0]
+    assert (hit.text, hit.start_seconds, hit.end_seconds) == ("hello", 1.5, 2.0)
+
+
+def test_equally_good_parts_have_one_order(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "image", number, [1.0, 0.0]) for number in (3, 1, 2)])
+    assert found(index, project) == [1, 2, 3]
+
+
+def test_a_dropped_index_is_empty_and_usable(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "image", 1, [1.0, 0.0])])
+    index.drop()
+    assert found(index, project) == []
+    index.add([entry(project, "image", 1, [1.0, 0.0])])
+    index.optimise()
+    assert found(index, project) == [1]
+
+
+def test_a_vector_of_another_size_is_refused(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "image", 1, [1.0, 0.0])])
+    with pytest.raises(StorageError, match="dimensions"):
+        index.add([entry(project, "image", 2, [1.0, 0.0, 0.0])])
+
+
+def test_text_from_outside_is_text_and_no_sql(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "text", 1, [1.0, 0.0], text="'; drop table parts; --\0", name="a' or '1'='1")])
+    assert found(index, project, words="'; drop table parts; --") == [1]
+
+
+def test_a_database_that_is_not_there_is_a_named_error() -> None:
+    index = SearchIndex.connect("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
+    with pytest.raises(StorageUnavailable):
+        index.counts("default")
+    index.close()

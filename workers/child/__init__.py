@@ -1,0 +1,1 @@
+"""The child process of one slot: runs flows, one after another, and keeps their models loaded."""

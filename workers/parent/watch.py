@@ -1,0 +1,46 @@
+"""Runs in hand that people cancel or suspend: looked up together, once a second."""
+
+import asyncio
+from collections.abc import Mapping
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+
+from workers.parent.run import Run
+
+
+async def watch(client: PrefectClient, runs: Mapping[UUID, Run], seconds: float) -> None:
+    """Tell each run that is Cancelling or Suspended at the server, for as long as the worker lives."""
+    cancels: set[asyncio.Task[None]] = set()
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            found = await _interrupted(client, list(runs)) if runs else []
+        except httpx.HTTPError:
+            continue  # the next look tells
+        for flow_run in found:
+            run = runs.get(flow_run.id)
+            if run is None or flow_run.state is None:
+                continue
+            if flow_run.state.is_cancelling():
+                task = asyncio.create_task(run.cancel())
+                cancels.add(task)
+                task.add_done_callback(cancels.discard)
+            elif flow_run.state.name == "Suspended":
+                run.suspend(flow_run.state)
+
+
+async def _interrupted(client: PrefectClient, ids: list[UUID]) -> list[FlowRun]:
+    wanted = FlowRunFilter(
+        id=FlowRunFilterId(any_=ids),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.PAUSED])),
+    )
+    return await client.read_flow_runs(flow_run_filter=wanted, limit=len(ids))

@@ -1,0 +1,95 @@
+"""The worker in Prefect's UI: a Markdown artifact under a fixed key, kept up to date while the worker lives."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.exceptions import ObjectNotFound
+from prefect.types import DateTime
+
+from workers.shown.status import SlotStatus, WorkerStatus
+
+_GOODBYE_SECONDS = 2.0
+_DESCRIPTION = "What the processes of this warm worker do."
+
+
+def artifact_key(status: WorkerStatus) -> str:
+    """Where the artifact of a worker is found: `warm-<pool>-<worker>`."""
+    return re.sub(r"[^a-z0-9]+", "-", f"warm-{status.pool}-{status.worker}".lower()).strip("-")
+
+
+def as_markdown(status: WorkerStatus) -> str:
+    """The status as a table, a row for each slot."""
+    oldest = f", the oldest for {status.queue_age_seconds:.0f} s" if status.waiting_runs else ""
+    rows = "\n".join(_row(slot) for slot in status.slots)
+    return (
+        f"Worker **{status.worker}** of the pool **{status.pool}**: {status.waiting_runs} runs wait{oldest}.\n\n"
+        "| slot | run in hand | models loaded | runs done | reloads | restarts | memory |\n"
+        "|---|---|---|---|---|---|---|\n"
+        f"{rows}\n"
+    )
+
+
+class WorkerArtifact:
+    """The artifact of one worker."""
+
+    def __init__(self, client: PrefectClient, status: Callable[[], WorkerStatus]) -> None:
+        self._client = client
+        self._status = status
+        self._id: UUID | None = None
+        self._shown = ""
+
+    async def keep(self, seconds: float) -> None:
+        """Bring it up to date so often, when there is something new to tell."""
+        while seconds:
+            with suppress(httpx.HTTPError):  # the next time tells
+                await self.show(self._status())
+            await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Say that the worker is gone."""
+        # The client would ask a server that is away for minutes.
+        with suppress(httpx.HTTPError, TimeoutError):
+            if self._id is not None:
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._write(f"The worker **{self._status().worker}** was stopped, {_now()}.\n")
+
+    async def show(self, status: WorkerStatus) -> None:
+        text = as_markdown(status)
+        if text != self._shown:
+            if self._id is None:
+                self._id = await self._find_or_make(artifact_key(status))
+            self._shown = text
+            await self._write(f"{text}\nAs of {_now()}.\n")
+
+    async def _write(self, text: str) -> None:
+        try:
+            await self._client.update_artifact(self._id, ArtifactUpdate(data=text))  # type: ignore[arg-type]
+        except ObjectNotFound:
+            self._id, self._shown = None, ""  # somebody deleted it: the next time makes it anew
+
+    async def _find_or_make(self, key: str) -> UUID:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        if found := await self._client.read_artifacts(artifact_filter=wanted, limit=1):
+            return found[0].id
+        new = ArtifactCreate(key=key, type="markdown", description=_DESCRIPTION, data="")
+        return (await self._client.create_artifact(new)).id
+
+
+def _row(slot: SlotStatus) -> str:
+    run = f"[{slot.flow_run_id}](/runs/flow-run/{slot.flow_run_id})" if slot.flow_run_id else "–"
+    models = ", ".join(f"{model} {size / 1e6:.0f} MB" for model, size in slot.models.items()) or "–"
+    state = run if slot.ready else "starts"
+    # To a tenth of a GB: what changes at every look would be written at every look.
+    held = f"{slot.resident_bytes / 1e9:.1f} GB"
+    return f"| {slot.slot} | {state} | {models} | {slot.runs_done} | {slot.reloads} | {slot.restarts} | {held} |"
+
+
+def _now() -> str:
+    return DateTime.now("UTC").strftime("%Y-%m-%d %H:%M:%S UTC")

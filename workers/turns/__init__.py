@@ -1,0 +1,1 @@
+"""Which waiting run goes next."""

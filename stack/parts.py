@@ -43,7 +43,7 @@ class Part:
     @property
     def replaced(self) -> bool:
         """Whether the environment names a server to use in place of this part."""
-        return self.replaced_by in environ
+        return self.replaced_by is not None and self.replaced_by in environ
 
 
 def open_home(path: Path) -> Home:

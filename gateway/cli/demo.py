@@ -143,7 +143,7 @@ def _page(
 ) -> str:
     pictures = {hit["artifact"] for hits in found.values() for hit in hits if hit["kind"] == "image"}
     pictures |= {image["artifact"] for image in images}
-    environment = Environment(loader=PackageLoader("gateway"), autoescape=select_autoescape())
+    environment = Environment(loader=PackageLoader("gateway.cli"), autoescape=select_autoescape())
     return environment.get_template("demo.html").render(
         items=items,
         found=found,

@@ -10,7 +10,7 @@ import psycopg
 
 from benchmarks.chaos_files import File
 from flows.library.indexing import default_transcription
-from flows.running.job import local_job
+from flows.running.context import local_context
 from flows.running.platform import Platform, Space
 from media.identify import read_text
 from modalities.embedding.passages import split_passages
@@ -96,5 +96,5 @@ def _parts(space: Space, record: ArtifactRecord) -> int:
         return 1
     if record.kind == "text":
         return len(split_passages(read_text(space.store.get(record.artifact))))
-    transcript = space.answers.find(default_transcription(local_job(space), record))
+    transcript = space.answers.find(default_transcription(local_context(space), record))
     return len(read_segments(space.store, transcript)) if transcript else -1

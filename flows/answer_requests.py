@@ -11,9 +11,9 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.indexing import picture_embedding
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.running.platform import Space
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from flows.running.requests import decode_requests, encode_failure
 from media.errors import ItemError
 from modalities.answers import Answer
@@ -35,15 +35,15 @@ class Answered(BaseModel):
 async def answer_requests(project: str, work: Artifact, watch: UUID | None = None) -> State[Any]:
     """Answer the requests in the document `work`; the answers lie in the bucket under their recipes."""
 
-    async def answer(job: Job) -> Answered:
-        requests = decode_requests(await asyncio.to_thread(job.space.store.get, work))
-        answers = await asyncio.to_thread(job.space.answers.run_all, requests, job.progress)
+    async def answer(context: RunContext) -> Answered:
+        requests = decode_requests(await asyncio.to_thread(context.space.store.get, work))
+        answers = await asyncio.to_thread(context.space.answers.run_all, requests, context.progress)
         failures = {
-            job.space.answers.recipe(request).key: encode_failure(given)
+            context.space.answers.recipe(request).key: encode_failure(given)
             for request, given in zip(requests, answers, strict=True)
             if isinstance(given, ItemError)
         }
-        await asyncio.to_thread(_look_ahead, job.space, answers)
+        await asyncio.to_thread(_look_ahead, context.space, answers)
         return Answered(answered=len(requests) - len(failures), failures=failures)
 
     return await run_as_flow(project, answer, watch=watch)

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 from flows.library.indexing import make_findable
 from flows.library.subjects import subject
 from flows.running.content_forms import PictureOrder
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.running.markdown import pictures_page
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from modalities.errors import InvalidRequest
 from modalities.generation.diffusion import GeneratedImage, GenerateImage, defaults_for
@@ -42,20 +42,20 @@ class PicturesReport(BaseModel):
 @flow(name="generate-images")
 async def generate_images(order: PictureOrder) -> State[Any]:
     """Make pictures from words; the same order is never computed twice."""
-    return await run_as_flow(order.project, lambda job: make_pictures(job, order))
+    return await run_as_flow(order.project, lambda context: make_pictures(context, order))
 
 
-async def make_pictures(job: Job, order: PictureOrder) -> PicturesReport:
+async def make_pictures(context: RunContext, order: PictureOrder) -> PicturesReport:
     """Ask for each picture by itself, record what was made, and make it findable."""
-    requests = await asyncio.to_thread(requests_of, job, order)
-    answers = await job.answers(requests)
+    requests = await asyncio.to_thread(requests_of, context, order)
+    answers = await context.answers(requests)
     failures = [str(answer) for answer in answers if isinstance(answer, ItemError)]
     if failures and len(failures) == len(answers):
         raise next(answer for answer in answers if isinstance(answer, ItemError))
     made = [(ask, got) for ask, got in zip(requests, answers, strict=True) if isinstance(got, GeneratedImage)]
-    records = [await asyncio.to_thread(_record, job, ask, got) for ask, got in made]
-    page = await asyncio.to_thread(pictures_page, job.space, order.prompt, records)
-    await asyncio.gather(job.show("pictures", page), make_findable(job, records))
+    records = [await asyncio.to_thread(_record, context, ask, got) for ask, got in made]
+    page = await asyncio.to_thread(pictures_page, context.space, order.prompt, records)
+    await asyncio.gather(context.show("pictures", page), make_findable(context, records))
     images = [
         PictureMade(artifact=got.image.sha256, seed=got.seed, sha256=got.image.sha256, name=record.name)
         for (_, got), record in zip(made, records, strict=True)
@@ -63,10 +63,10 @@ async def make_pictures(job: Job, order: PictureOrder) -> PicturesReport:
     return PicturesReport(images=images, failures=failures)
 
 
-def requests_of(job: Job, order: PictureOrder) -> list[GenerateImage]:
+def requests_of(context: RunContext, order: PictureOrder) -> list[GenerateImage]:
     """One request per picture: picture i of seed s has the seed s + i, at any count."""
-    model = order.model or job.space.profile.generation
-    defaults = defaults_for(job.space.catalogue.spec(model))
+    model = order.model or context.space.profile.generation
+    defaults = defaults_for(context.space.catalogue.spec(model))
     width, height = (
         (defaults.width, defaults.height) if order.size == "native" else tuple(int(n) for n in order.size.split("x"))
     )
@@ -79,7 +79,7 @@ def requests_of(job: Job, order: PictureOrder) -> list[GenerateImage]:
         "width": width,
         "height": height,
         "scheduler": order.scheduler,
-        "init_image": _start(job, order.start_from),
+        "init_image": _start(context, order.start_from),
         "strength": order.strength if order.start_from else 1.0,
     }
     try:
@@ -88,19 +88,19 @@ def requests_of(job: Job, order: PictureOrder) -> list[GenerateImage]:
         raise InvalidRequest(f"The order cannot be met: {error.errors()[0]['msg']}.") from error
 
 
-def _start(job: Job, prefix: str) -> Artifact | None:
-    return subject(job.space, prefix).artifact if prefix else None
+def _start(context: RunContext, prefix: str) -> Artifact | None:
+    return subject(context.space, prefix).artifact if prefix else None
 
 
-def _record(job: Job, request: GenerateImage, made: GeneratedImage) -> ArtifactRecord:
+def _record(context: RunContext, request: GenerateImage, made: GeneratedImage) -> ArtifactRecord:
     words = "-".join(request.prompt.split())[:60].strip("-./") or "picture"
-    record, _ = job.space.records.add(
+    record, _ = context.space.records.add(
         ArtifactRecord(
             artifact=made.image,
-            project=job.space.project,
+            project=context.space.project,
             name=f"{words}-{request.seed}.png",
             parents=tuple(artifact.sha256 for artifact in request.artifacts()),
-            producer=job.space.answers.recipe(request).key,
+            producer=context.space.answers.recipe(request).key,
             labels=("generated",),
             properties={"prompt": request.prompt, "seed": request.seed},
         )

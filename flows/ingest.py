@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from flows.library.indexing import make_findable
 from flows.library.labelling import relabel
 from flows.running.content_forms import UploadedFiles
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.running.markdown import ingest_page
 from flows.running.platform import Space
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from media.identify import CAPS
 from media.location import drop_location
@@ -76,28 +76,28 @@ class Taken:
 async def ingest(files: UploadedFiles) -> State[Any]:
     """Take uploaded files into the project: stored once, recorded, and findable."""
 
-    async def clear(job: Job) -> None:
-        await asyncio.to_thread(job.space.platform.bucket.remove_all, files.keys)
+    async def clear(context: RunContext) -> None:
+        await asyncio.to_thread(context.space.platform.bucket.remove_all, files.keys)
 
-    return await run_as_flow(files.project, lambda job: take_in_uploads(job, files), afterwards=clear)
+    return await run_as_flow(files.project, lambda context: take_in_uploads(context, files), afterwards=clear)
 
 
-async def take_in_uploads(job: Job, files: UploadedFiles) -> IngestReport:
+async def take_in_uploads(context: RunContext, files: UploadedFiles) -> IngestReport:
     """Take in what a form names."""
-    return await ingest_files(job, files.keys, tuple(files.labels))
+    return await ingest_files(context, files.keys, tuple(files.labels))
 
 
-async def ingest_files(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:
+async def ingest_files(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:
     """Store, record and index the objects under `keys`, which stay where they are."""
     items: list[IngestItem] = []
     for start in range(0, len(keys), CHUNK):
-        items += [one.item for one in await take_in(job, keys[start : start + CHUNK], labels)]
+        items += [one.item for one in await take_in(context, keys[start : start + CHUNK], labels)]
     report = IngestReport(items=items)
-    await show_report(job, report)
+    await show_report(context, report)
     return report
 
 
-async def take_in(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -> list[Taken]:
+async def take_in(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> list[Taken]:
     """Store, record and index a chunk of objects, which stay where they are; killed anywhere, it is called again."""
     slots = asyncio.Semaphore(_FILES_AT_ONCE)
     done = 0
@@ -105,14 +105,14 @@ async def take_in(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -
     async def take(key: str) -> Taken:
         nonlocal done
         async with slots:
-            taken = await asyncio.to_thread(_take, job, key, labels)
+            taken = await asyncio.to_thread(_take, context, key, labels)
             done += 1
-            await asyncio.to_thread(job.progress, done / len(keys))
+            await asyncio.to_thread(context.progress, done / len(keys))
             return taken
 
     taken = await asyncio.gather(*(take(key) for key in keys))
     records = {one.record.artifact.sha256: one.record for one in taken if one.record}
-    failures = await make_findable(job, list(records.values()))
+    failures = await make_findable(context, list(records.values()))
     reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in taken]
     return [
         replace(one, item=one.item.model_copy(update={"reason": reason}))
@@ -120,27 +120,27 @@ async def take_in(job: Job, keys: Sequence[str], labels: tuple[str, ...] = ()) -
     ]
 
 
-async def show_report(job: Job, report: IngestReport) -> None:
+async def show_report(context: RunContext, report: IngestReport) -> None:
     """Show what became of each file."""
     rows = [(item.path, item.status, item.artifact or "", item.reason or "") for item in report.items]
     if rows:
-        await job.show("files", ingest_page(rows))
+        await context.show("files", ingest_page(rows))
 
 
-def _take(job: Job, key: str, labels: tuple[str, ...]) -> Taken:
+def _take(context: RunContext, key: str, labels: tuple[str, ...]) -> Taken:
     """Store and record one object, unless it is nothing that we take."""
     name, etag = key.rsplit("/", 1)[-1], ""
     try:
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / "upload"
-            with job.space.platform.bucket.open(key) as stream:
+            with context.space.platform.bucket.open(key) as stream:
                 found = described(key, stream)
                 name, etag = unquote(found.metadata.get(NAME, "")) or name, found.etag
                 _save(stream, path)
             keep = found.metadata.get(LOCATION) == KEEP
-            record, is_new = store_file(job.space, path, name, labels, keep_location=keep)
+            record, is_new = store_file(context.space, path, name, labels, keep_location=keep)
             if labels and not is_new:
-                relabel(job.space, record.artifact.sha256, add=labels)
+                relabel(context.space, record.artifact.sha256, add=labels)
     except ObjectNotFound:
         return Taken(_rejected(name, key, "It is not in the bucket any more."), "", None)
     except (ItemError, TooLarge) as error:

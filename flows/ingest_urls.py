@@ -13,9 +13,9 @@ from prefect.client.schemas.objects import State
 from flows.ingest import KEEP, LOCATION, NAME, IngestItem, IngestReport, ingest_files
 from flows.library.download import Fetcher
 from flows.running.content_forms import Addresses
+from flows.running.context import RunContext
 from flows.running.errors import AddressRefused, NotFetched
-from flows.running.job import Job
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from storage.errors import TooLarge
 
 _AT_ONCE = 4
@@ -24,27 +24,27 @@ _AT_ONCE = 4
 @flow(name="ingest-urls")
 async def ingest_urls(addresses: Addresses) -> State[Any]:
     """Fetch files from https addresses and take them into the project."""
-    return await run_as_flow(addresses.project, lambda job: take_in_urls(job, addresses))
+    return await run_as_flow(addresses.project, lambda context: take_in_urls(context, addresses))
 
 
-async def take_in_urls(job: Job, addresses: Addresses, fetcher: Fetcher | None = None) -> IngestReport:
+async def take_in_urls(context: RunContext, addresses: Addresses, fetcher: Fetcher | None = None) -> IngestReport:
     """Fetch each file to tmp/, take them in, and say of each address what became of it."""
     fetcher = fetcher or Fetcher()
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def fetched(url: str) -> str | IngestItem:
         async with slots:
-            return await asyncio.to_thread(_fetch, job, url, addresses.keep_location, fetcher)
+            return await asyncio.to_thread(_fetch, context, url, addresses.keep_location, fetcher)
 
     found = await asyncio.gather(*(fetched(url) for url in addresses.urls))
     keys = [one for one in found if isinstance(one, str)]
-    report = await ingest_files(job, keys, tuple(addresses.labels))
-    await asyncio.to_thread(job.space.platform.bucket.remove_all, keys)
+    report = await ingest_files(context, keys, tuple(addresses.labels))
+    await asyncio.to_thread(context.space.platform.bucket.remove_all, keys)
     taken = iter(report.items)
     return IngestReport(items=[one if isinstance(one, IngestItem) else next(taken) for one in found])
 
 
-def _fetch(job: Job, url: str, keep_location: bool, fetcher: Fetcher) -> str | IngestItem:
+def _fetch(context: RunContext, url: str, keep_location: bool, fetcher: Fetcher) -> str | IngestItem:
     """The key of the fetched file, or why there is none."""
     key = f"tmp/{uuid4()}"
     try:
@@ -53,7 +53,7 @@ def _fetch(job: Job, url: str, keep_location: bool, fetcher: Fetcher) -> str | I
             name = fetcher.fetch(url, path)
             told = {NAME: quote(name)} | ({LOCATION: KEEP} if keep_location else {})
             with path.open("rb") as file:
-                job.space.platform.bucket.put(key, file, metadata=told)
+                context.space.platform.bucket.put(key, file, metadata=told)
     except (AddressRefused, NotFetched, TooLarge) as error:
         return IngestItem(path=url, key=url, status="rejected", reason=str(error))
     return key

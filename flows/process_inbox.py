@@ -13,9 +13,9 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.ingest import CHUNK, IngestReport, Taken, show_report, take_in
+from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.job import Job
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from storage.bucket import Bucket, StoredObject
 from storage.claims import Claimant
 from storage.errors import Conflict
@@ -41,28 +41,28 @@ class Inbox(Form):
 async def process_inbox(inbox: Inbox | None = None) -> State[Any]:
     """Take in what lies in the inbox; what cannot be read goes to quarantine beside the reason."""
     chosen = inbox or Inbox()
-    return await run_as_flow(chosen.project, lambda job: empty_inbox(job, chosen), queue="batch")
+    return await run_as_flow(chosen.project, lambda context: empty_inbox(context, chosen), queue="batch")
 
 
-async def empty_inbox(job: Job, inbox: Inbox) -> IngestReport:
+async def empty_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
     """An object leaves the inbox last: after it is stored, recorded and findable, or in quarantine.
 
     Runs at the same time share the work: each takes the next hundred that no other has claimed. What a dead run had
     claimed is free at once, and what it had done is found done.
     """
-    claims = job.space.platform.claims
+    claims = context.space.platform.claims
     taken: list[Taken] = []
     with claims.claimant() as seat, claims.claimant() as mine:
         if await asyncio.to_thread(_has_seat, seat, inbox):
-            listed = await asyncio.to_thread(_waiting, job.space.platform.bucket, inbox.prefix)
+            listed = await asyncio.to_thread(_waiting, context.space.platform.bucket, inbox.prefix)
             for chunk in _chunks(listed):
                 ours = (await asyncio.to_thread(_claimed, mine, chunk))[: inbox.limit - len(taken)]
-                taken += await _take_chunk(job, ours) if ours else []
+                taken += await _take_chunk(context, ours) if ours else []
                 await asyncio.to_thread(mine.release)
                 if len(taken) == inbox.limit:
                     break
     report = IngestReport(items=[one.item for one in taken])
-    await show_report(job, report)
+    await show_report(context, report)
     return report
 
 
@@ -76,23 +76,23 @@ class Rejection(BaseModel):
     etag: str = ""
 
 
-async def _take_chunk(job: Job, found: Sequence[StoredObject]) -> list[Taken]:
+async def _take_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[Taken]:
     """Take the objects in, and out of the inbox; those that another run has taken meanwhile are its to report."""
-    taken = [one for one in await take_in(job, [one.key for one in found]) if one.etag]
-    bucket = job.space.platform.bucket
+    taken = [one for one in await take_in(context, [one.key for one in found]) if one.etag]
+    bucket = context.space.platform.bucket
     for one in taken:
-        if one.item.status != "rejected" or await asyncio.to_thread(_quarantine, job, one):
+        if one.item.status != "rejected" or await asyncio.to_thread(_quarantine, context, one):
             await asyncio.to_thread(partial(bucket.remove_if, one.item.key, one.etag))
     return taken
 
 
-def _quarantine(job: Job, one: Taken) -> bool:
+def _quarantine(context: RunContext, one: Taken) -> bool:
     """Keep the reason, then the object beside it; False when another object stands in its place by now."""
-    bucket = job.space.platform.bucket
+    bucket = context.space.platform.bucket
     rejection = Rejection(
         name=one.item.path,
         reason=one.item.reason or "",
-        project=job.space.project,
+        project=context.space.project,
         rejected=datetime.now(UTC),
         etag=one.etag,
     )

@@ -19,11 +19,11 @@ from pydantic import BaseModel, Field, create_model
 from flows.generate_images import make_pictures
 from flows.library.labelling import relabel
 from flows.running.content_forms import PictureOrder
+from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.running.form import Form, project_field, seed_field
-from flows.running.job import Job
 from flows.running.markdown import pictures_page
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from storage.records import ArtifactRecord
 
 SELECTED, REJECTED = "selected", "rejected"
@@ -71,48 +71,48 @@ class ReviewReport(BaseModel):
 @flow(name="review-images")
 async def review_images(pictures: PicturesToReview) -> State[Any]:
     """Show pictures, wait for a person's choice, and keep it as the labels `selected` and `rejected`."""
-    return await run_as_flow(pictures.project, lambda job: review(job, pictures))
+    return await run_as_flow(pictures.project, lambda context: review(context, pictures))
 
 
-async def review(job: Job, wanted: PicturesToReview) -> ReviewReport:
+async def review(context: RunContext, wanted: PicturesToReview) -> ReviewReport:
     """Gather the pictures, ask, and label them."""
-    records = await _gathered(job, wanted)
+    records = await _gathered(context, wanted)
     title = wanted.prompt or wanted.label or "Pictures to review"
-    await job.show("pictures", await asyncio.to_thread(pictures_page, job.space, title, records))
+    await context.show("pictures", await asyncio.to_thread(pictures_page, context.space, title, records))
     named = {f"{number}. {record.name}": record.artifact.sha256 for number, record in enumerate(records, 1)}
     chosen: Any = await asuspend_flow_run(wait_for_input=_question(list(named)), timeout=_THINKING_SECONDS)
     selected = [named[name] for name in chosen.select]
     rejected = [each for each in named.values() if each not in selected] if chosen.reject_others else []
-    await asyncio.to_thread(_keep, job, selected, rejected)
+    await asyncio.to_thread(_keep, context, selected, rejected)
     return ReviewReport(selected=selected, rejected=rejected)
 
 
-async def _gathered(job: Job, wanted: PicturesToReview) -> list[ArtifactRecord]:
+async def _gathered(context: RunContext, wanted: PicturesToReview) -> list[ArtifactRecord]:
     if wanted.prompt:
         order = PictureOrder.model_validate(wanted.model_dump(include={"prompt", "style", "count", "seed", "project"}))
-        identities = [made.artifact for made in (await make_pictures(job, order)).images]
+        identities = [made.artifact for made in (await make_pictures(context, order)).images]
     elif wanted.label:
-        identities = await asyncio.to_thread(_labelled, job, wanted.label)
+        identities = await asyncio.to_thread(_labelled, context, wanted.label)
     else:
         identities = wanted.pictures
-    kept = await asyncio.to_thread(_remembered, job, identities) if identities else []
-    records = [await asyncio.to_thread(job.space.records.resolve, identity) for identity in kept]
+    kept = await asyncio.to_thread(_remembered, context, identities) if identities else []
+    records = [await asyncio.to_thread(context.space.records.resolve, identity) for identity in kept]
     pictures = [record for record in records if record.kind == "image"]
     if not pictures:
         raise NothingToDo("There are no pictures to review: write a prompt, or name stored pictures or their label.")
     return pictures
 
 
-def _remembered(job: Job, identities: Sequence[str]) -> list[str]:
+def _remembered(context: RunContext, identities: Sequence[str]) -> list[str]:
     """What this run showed before it was suspended, otherwise these: meanwhile other pictures may have the label."""
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
-    return job.space.refs.update(f"reviews/{context.flow_run.id}", lambda shown: shown or list(identities))
+    flow_run_context = FlowRunContext.get()
+    assert flow_run_context is not None
+    assert flow_run_context.flow_run is not None
+    return context.space.refs.update(f"reviews/{flow_run_context.flow_run.id}", lambda shown: shown or list(identities))
 
 
-def _labelled(job: Job, label: str) -> list[str]:
-    page = job.space.library.page(job.space.project, kinds=["image"], labels=[label], limit=_MOST)
+def _labelled(context: RunContext, label: str) -> list[str]:
+    page = context.space.library.page(context.space.project, kinds=["image"], labels=[label], limit=_MOST)
     return [row.artifact for row in page.rows]
 
 
@@ -146,8 +146,8 @@ def _question(names: Sequence[str]) -> type[RunInput]:
     )
 
 
-def _keep(job: Job, selected: Sequence[str], rejected: Sequence[str]) -> None:
+def _keep(context: RunContext, selected: Sequence[str], rejected: Sequence[str]) -> None:
     for artifact in selected:
-        relabel(job.space, artifact, add=[SELECTED], remove=[REJECTED])
+        relabel(context.space, artifact, add=[SELECTED], remove=[REJECTED])
     for artifact in rejected:
-        relabel(job.space, artifact, add=[REJECTED], remove=[SELECTED])
+        relabel(context.space, artifact, add=[REJECTED], remove=[SELECTED])

@@ -7,10 +7,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
+from flows.running.context import RunContext
 from flows.running.form import Form, project_field, recording_field
-from flows.running.job import Job
 from flows.running.markdown import downloads
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from flows.transcribe_audio import keep_files, said_in, spoken
 from storage.artifacts import Artifact
 
@@ -41,18 +41,18 @@ class SubtitlesReport(BaseModel):
 @flow(name="subtitle-media")
 async def subtitle_media(order: SubtitleOrder) -> State[Any]:
     """Subtitle a recording in its own language and in others."""
-    return await run_as_flow(order.project, lambda job: subtitle(job, order))
+    return await run_as_flow(order.project, lambda context: subtitle(context, order))
 
 
-async def subtitle(job: Job, order: SubtitleOrder) -> SubtitlesReport:
+async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport:
     """Transcribe once, translate the segments for each language, keep the files."""
-    recording, transcript, segments = await spoken(job, order.recording, order.language)
+    recording, transcript, segments = await spoken(context, order.recording, order.language)
     language = transcript.language
-    subtitles = {language: await asyncio.to_thread(keep_files, job, recording, language, segments)}
+    subtitles = {language: await asyncio.to_thread(keep_files, context, recording, language, segments)}
     for target in order.languages:
         if target not in subtitles and segments:
-            translated = await said_in(job, recording, language, segments, target)
-            subtitles[target] = await asyncio.to_thread(keep_files, job, recording, target, translated)
+            translated = await said_in(context, recording, language, segments, target)
+            subtitles[target] = await asyncio.to_thread(keep_files, context, recording, target, translated)
     files = [(f"{recording.name}.{lang}.{end}", file) for lang, kept in subtitles.items() for end, file in kept.items()]
-    await job.show("subtitles", await asyncio.to_thread(downloads, job.space, files))
+    await context.show("subtitles", await asyncio.to_thread(downloads, context.space, files))
     return SubtitlesReport(spoken=language, subtitles=subtitles)

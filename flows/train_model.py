@@ -11,9 +11,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
+from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.job import Job
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from flows.running.settings import ROOT
 from training.pipeline import MODEL
 from training.recipes import load_recipe
@@ -54,17 +54,17 @@ class TrainingReport(BaseModel):
 @flow(name="train-model")
 async def train_model(order: TrainingOrder) -> State[Any]:
     """Prepare the data, build the model, train, evaluate, and write weights and card to a folder."""
-    return await run_as_flow(order.project, lambda job: train(job, order))
+    return await run_as_flow(order.project, lambda context: train(context, order))
 
 
-async def train(job: Job, order: TrainingOrder) -> TrainingReport:
+async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
     """The steps of the recipe, away from the event loop; loss and time left stand beside the progress."""
-    work = training_folder(job.space.platform.settings.home, order.recipe)
+    work = training_folder(context.space.platform.settings.home, order.recipe)
     estimate = Estimate()
 
     def progress(part: str, done: int, steps: int, loss: float) -> None:
-        job.tell(describe(part, done, steps, loss, estimate.seconds_left(part, done, steps)))
-        job.progress(done / steps * _TRAINED)
+        context.show_status(describe(part, done, steps, loss, estimate.seconds_left(part, done, steps)))
+        context.progress(done / steps * _TRAINED)
 
     measured = await asyncio.to_thread(
         train_recipe,
@@ -74,9 +74,9 @@ async def train(job: Job, order: TrainingOrder) -> TrainingReport:
         resume=order.resume,
         minutes=order.minutes or math.inf,
         progress=progress,
-        say=job.tell,
+        say=context.show_status,
     )
-    await job.show("card", _page(work / MODEL, measured))
+    await context.show("card", _page(work / MODEL, measured))
     return TrainingReport(recipe=order.recipe, folder=str(work / MODEL), measured=dict(measured))
 
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from flows.library.subjects import Subject, subject
 from flows.running.content_forms import Recording
+from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.job import Job
 from flows.running.markdown import downloads, transcript_page
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from flows.translate_text import translate_lines
 from modalities.speech.segments import Segment
 from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
@@ -37,22 +37,22 @@ class TranscriptReport(BaseModel):
 @flow(name="transcribe-audio")
 async def transcribe_audio(recording: Recording) -> State[Any]:
     """Write down what is said, and keep it as SRT, VTT and plain text."""
-    return await run_as_flow(recording.project, lambda job: transcribe(job, recording))
+    return await run_as_flow(recording.project, lambda context: transcribe(context, recording))
 
 
-async def transcribe(job: Job, recording: Recording) -> TranscriptReport:
+async def transcribe(context: RunContext, recording: Recording) -> TranscriptReport:
     """Transcribe, then translate if another language is wanted."""
-    heard, transcript, segments = await spoken(job, recording.recording, recording.language, recording.model)
+    heard, transcript, segments = await spoken(context, recording.recording, recording.language, recording.model)
     language = transcript.language
     if recording.to and recording.to != language and segments:
-        segments = await said_in(job, heard, language, segments, recording.to, recording.model)
+        segments = await said_in(context, heard, language, segments, recording.to, recording.model)
         language = recording.to
-    files = await asyncio.to_thread(keep_files, job, heard, language, segments)
+    files = await asyncio.to_thread(keep_files, context, heard, language, segments)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
     links = await asyncio.to_thread(
-        downloads, job.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
+        downloads, context.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
     )
-    await job.show("transcript", f"{transcript_page(heard.name, language, rows)}\n\n{links}")
+    await context.show("transcript", f"{transcript_page(heard.name, language, rows)}\n\n{links}")
     return TranscriptReport(
         language=language,
         duration_seconds=transcript.duration_seconds,
@@ -63,34 +63,36 @@ async def transcribe(job: Job, recording: Recording) -> TranscriptReport:
 
 
 async def spoken(
-    job: Job, identity: str, language: str, model: str = ""
+    context: RunContext, identity: str, language: str, model: str = ""
 ) -> tuple[Subject, Transcript, tuple[Segment, ...]]:
     """A recording, its transcript and what is said in it."""
-    recording = await asyncio.to_thread(subject, job.space, identity)
+    recording = await asyncio.to_thread(subject, context.space, identity)
     if recording.kind != "speech":
         raise NothingToDo(
             f"{recording.name} is no recording but {recording.artifact.media_type}: name an audio or video file."
         )
-    request = Transcribe(model=model or job.space.profile.speech, audio=recording.artifact, language=language or None)
-    transcript = await job.answer(request)
-    segments = await asyncio.to_thread(read_segments, job.space.store, transcript)
+    request = Transcribe(
+        model=model or context.space.profile.speech, audio=recording.artifact, language=language or None
+    )
+    transcript = await context.answer(request)
+    segments = await asyncio.to_thread(read_segments, context.space.store, transcript)
     return recording, transcript, segments
 
 
 async def said_in(
-    job: Job, recording: Subject, language: str, segments: tuple[Segment, ...], target: str, model: str = ""
+    context: RunContext, recording: Subject, language: str, segments: tuple[Segment, ...], target: str, model: str = ""
 ) -> tuple[Segment, ...]:
     """The segments in another language: into English by listening again, into others by translating the text."""
     if target == "en":
-        listener = model or job.space.profile.speech
+        listener = model or context.space.profile.speech
         request = Transcribe(model=listener, audio=recording.artifact, language=language, task="translate")
-        return await asyncio.to_thread(read_segments, job.space.store, await job.answer(request))
-    lines = await translate_lines(job, [segment.text for segment in segments], language, target)
+        return await asyncio.to_thread(read_segments, context.space.store, await context.answer(request))
+    lines = await translate_lines(context, [segment.text for segment in segments], language, target)
     return translated_segments(segments, lines)
 
 
 def keep_files(
-    job: Job, recording: Subject, language: str, segments: tuple[Segment, ...]
+    context: RunContext, recording: Subject, language: str, segments: tuple[Segment, ...]
 ) -> dict[Literal["srt", "vtt", "txt"], Artifact]:
     """Keep subtitles and plain text; those of a recording in the library descend from it there."""
     shown = cues(segments)
@@ -101,13 +103,13 @@ def keep_files(
     }
     kept: dict[Literal["srt", "vtt", "txt"], Artifact] = {}
     for ending, (media_type, text) in files.items():
-        kept[ending] = job.space.store.put(text.encode(), media_type)
+        kept[ending] = context.space.store.put(text.encode(), media_type)
         if recording.record is None:
             continue
-        job.space.records.add(
+        context.space.records.add(
             ArtifactRecord(
                 artifact=kept[ending],
-                project=job.space.project,
+                project=context.space.project,
                 name=f"{recording.name}.{language}.{ending}",
                 parents=(recording.artifact.sha256,),
                 labels=("subtitles",),

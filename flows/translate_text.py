@@ -9,10 +9,10 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.running.content_forms import Text
+from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.job import Job
 from flows.running.markdown import plain
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from media.identify import read_text
 from modalities.translation.languages import detect_language
@@ -33,26 +33,26 @@ class TranslationReport(BaseModel):
 @flow(name="translate-text")
 async def translate_text(text: Text) -> State[Any]:
     """Say a text in another language, line by line."""
-    return await run_as_flow(text.project, lambda job: translate(job, text))
+    return await run_as_flow(text.project, lambda context: translate(context, text))
 
 
-async def translate(job: Job, text: Text) -> TranslationReport:
+async def translate(context: RunContext, text: Text) -> TranslationReport:
     """Detect the language if nobody names it, and translate every line."""
-    original = await asyncio.to_thread(_original, job, text)
+    original = await asyncio.to_thread(_original, context, text)
     source = text.source or await asyncio.to_thread(detect_language, original)
-    lines = await translate_lines(job, original.split("\n"), source, text.target)
+    lines = await translate_lines(context, original.split("\n"), source, text.target)
     report = TranslationReport(text="\n".join(lines), source=source, target=text.target)
     rows = zip(original.split("\n")[:200], lines[:200], strict=False)
     table = "\n".join(f"| {plain(before)} | {plain(after)} |" for before, after in rows)
-    await job.show("translation", f"| {source} | {text.target} |\n|---|---|\n{table}")
+    await context.show("translation", f"| {source} | {text.target} |\n|---|---|\n{table}")
     return report
 
 
-async def translate_lines(job: Job, lines: Sequence[str], source: str, target: str) -> list[str]:
+async def translate_lines(context: RunContext, lines: Sequence[str], source: str, target: str) -> list[str]:
     """As many lines out as in, through one model or, where no one model knows the pair, through two."""
     translated = list(lines)
-    for hop in route(job.space.catalogue, source, target):
-        answers = await job.answers(requests_for_lines(hop.model, translated, hop.source, hop.target))
+    for hop in route(context.space.catalogue, source, target):
+        answers = await context.answers(requests_for_lines(hop.model, translated, hop.source, hop.target))
         translated = []
         for answer in answers:
             if isinstance(answer, ItemError):
@@ -62,12 +62,12 @@ async def translate_lines(job: Job, lines: Sequence[str], source: str, target: s
     return translated
 
 
-def _original(job: Job, text: Text) -> str:
+def _original(context: RunContext, text: Text) -> str:
     if text.artifact:
-        record = job.space.records.resolve(text.artifact)
+        record = context.space.records.resolve(text.artifact)
         if record.kind != "text":
             raise NothingToDo(f"{record.name} is no text but {record.artifact.media_type}: name a text.")
-        return read_text(job.space.store.get(record.artifact))
+        return read_text(context.space.store.get(record.artifact))
     if not text.text.strip():
         raise NothingToDo("There is no text: write one, or name a stored text.")
     return text.text

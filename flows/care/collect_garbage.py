@@ -10,10 +10,10 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from flows.care.in_use import artifacts_in_use
+from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.job import Job
 from flows.running.markdown import plain
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from storage.care.garbage import GarbageReport, collect
 
 
@@ -34,15 +34,17 @@ async def gc(collection: Collection | None = None) -> State[Any]:
     """Tell what could be removed, and remove nothing."""
     chosen = collection or Collection()
 
-    async def work(job: Job) -> GarbageReport:
-        return await collect_garbage(job, chosen, delete=False, in_use=await artifacts_in_use())
+    async def work(context: RunContext) -> GarbageReport:
+        return await collect_garbage(context, chosen, delete=False, in_use=await artifacts_in_use())
 
     return await run_as_flow(chosen.project, work, queue="batch")
 
 
-async def collect_garbage(job: Job, collection: Collection, *, delete: bool, in_use: Set[str]) -> GarbageReport:
+async def collect_garbage(
+    context: RunContext, collection: Collection, *, delete: bool, in_use: Set[str]
+) -> GarbageReport:
     """One pass over the project. Raises CannotTell."""
-    space = job.space
+    space = context.space
     report = await asyncio.to_thread(
         collect,
         space.platform.bucket,
@@ -50,7 +52,7 @@ async def collect_garbage(job: Job, collection: Collection, *, delete: bool, in_
         grace=timedelta(hours=collection.grace_hours),
         delete=delete,
         in_use=in_use,
-        progress=job.progress,
+        progress=context.progress,
     )
-    await job.show("garbage", plain(str(report)))
+    await context.show("garbage", plain(str(report)))
     return report

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from flows.library.indexing import is_findable, make_findable
 from flows.library.listing import relist
-from flows.running.job import Job
+from flows.running.context import RunContext
 from modalities.contract import no_progress
 
 _CHUNK = 500
@@ -24,14 +24,14 @@ class RebuildReport(BaseModel):
         return f"{self.artifacts} artifacts are findable."
 
 
-async def rebuild_index(job: Job) -> RebuildReport:
+async def rebuild_index(context: RunContext) -> RebuildReport:
     """List and index every record of the project again; every embedding is read, none is computed that was kept."""
-    records = await asyncio.to_thread(lambda: list(job.space.records.all()))
-    await asyncio.to_thread(relist, job.space, records)
+    records = await asyncio.to_thread(lambda: list(context.space.records.all()))
+    await asyncio.to_thread(relist, context.space, records)
     wanted = sorted(filter(is_findable, records), key=lambda record: (record.created, record.artifact.sha256))
-    quiet, failures = replace(job, progress=no_progress), dict[str, str]()
+    quiet, failures = replace(context, progress=no_progress), dict[str, str]()
     for start in range(0, len(wanted), _CHUNK):
         failures |= await make_findable(quiet, wanted[start : start + _CHUNK])
-        job.progress(min((start + _CHUNK) / len(wanted), 1.0))
-    await asyncio.to_thread(job.space.index.optimise)
+        context.progress(min((start + _CHUNK) / len(wanted), 1.0))
+    await asyncio.to_thread(context.space.index.optimise)
     return RebuildReport(artifacts=len(wanted) - len(failures), failures=failures)

@@ -12,7 +12,7 @@ from flows.care.repair_blobs import mend_blobs
 from flows.care.repair_state import Mending
 from flows.care.verify import Finding, Inspection, VerifyReport, look, report_of
 from flows.library.indexing import is_findable, make_findable
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.running.requests import request_of
 from media.errors import ItemError
 from storage.artifacts import Artifact
@@ -23,19 +23,19 @@ from storage.index.library import Listed
 from storage.records import ArtifactRecord
 
 
-async def repair_project(job: Job, inspection: Inspection, backup: Place | None = None) -> VerifyReport:
+async def repair_project(context: RunContext, inspection: Inspection, backup: Place | None = None) -> VerifyReport:
     """Find every problem and mend what can be mended, with bytes from the backup if there is one."""
-    contents, problems = await look(job, quick=inspection.quick)
+    contents, problems = await look(context, quick=inspection.quick)
     if not problems:
         return report_of(contents, [])
-    mending = Mending(job, contents, problems, datetime.now(UTC))
+    mending = Mending(context, contents, problems, datetime.now(UTC))
     await asyncio.to_thread(_mend_records, mending)
     await asyncio.to_thread(_put_aside, mending)
     await asyncio.to_thread(_mend_references, mending, backup)
     await asyncio.to_thread(mend_blobs, mending, backup)
     await _ask_again(mending)
     await _mend_index(mending)
-    contents, still = await look(job, quick=True)
+    contents, still = await look(context, quick=True)
     open_subjects = {problem.subject for problem in still} | mending.given_up
     findings = [
         Finding(
@@ -52,7 +52,7 @@ async def repair_project(job: Job, inspection: Inspection, backup: Place | None 
 
 def _mend_records(mending: Mending) -> None:
     """A record again, from the row that repeats it and from the blob itself."""
-    space = mending.job.space
+    space = mending.context.space
     rows = {row.artifact: row for row in space.library.all(space.project)}
     for problem in mending.of("broken-record", "missing-record"):
         if problem.kind == "broken-record":
@@ -68,7 +68,7 @@ def _mend_records(mending: Mending) -> None:
 
 def _record(mending: Mending, artifact: Artifact, row: Listed | None) -> ArtifactRecord:
     """As the row says; without one, what the bytes themselves tell."""
-    space = mending.job.space
+    space = mending.context.space
     if row is None:
         properties = _properties(mending, artifact)
         return ArtifactRecord(
@@ -83,8 +83,8 @@ def _record(mending: Mending, artifact: Artifact, row: Listed | None) -> Artifac
 
 def _properties(mending: Mending, artifact: Artifact) -> dict[str, Any]:
     try:
-        with mending.job.space.store.local(artifact) as path:
-            return dict(mending.job.space.platform.decoders.identify(path, artifact.sha256[:12]).properties)
+        with mending.context.space.store.local(artifact) as path:
+            return dict(mending.context.space.platform.decoders.identify(path, artifact.sha256[:12]).properties)
     except ItemError:
         return {"findable": False}
 
@@ -105,7 +105,7 @@ def _put_aside(mending: Mending) -> None:
 
 def _mend_references(mending: Mending, backup: Place | None) -> None:
     """Labels as the row repeats them; other references from the backup."""
-    space = mending.job.space
+    space = mending.context.space
     rows = {row.artifact: row for row in space.library.all(space.project)}
     for problem in mending.of("broken-reference"):
         mending.set_aside(problem)
@@ -122,13 +122,13 @@ def _mend_references(mending: Mending, backup: Place | None) -> None:
 async def _ask_again(mending: Mending) -> None:
     """The recipes that were moved away and can still be read as far as the question goes."""
     asked = [r for r in mending.to_ask if all(mending.contents.whole(a.sha256) for a in r.artifacts())]
-    for request, answer in zip(asked, await mending.job.answers(asked), strict=True):
+    for request, answer in zip(asked, await mending.context.answers(asked), strict=True):
         if isinstance(answer, ItemError):
-            mending.reasons[mending.job.space.answers.recipe(request).key] = str(answer)
+            mending.reasons[mending.context.space.answers.recipe(request).key] = str(answer)
 
 
 async def _mend_index(mending: Mending) -> None:
-    space, records = mending.job.space, mending.contents.records
+    space, records = mending.context.space, mending.contents.records
     gone = [problem.subject for problem in mending.of("wrong-row", "wrong-parts") if problem.subject not in records]
     await asyncio.to_thread(space.library.remove, space.project, gone)
     await asyncio.to_thread(space.index.remove, space.project, gone)
@@ -143,4 +143,4 @@ async def _mend_index(mending: Mending) -> None:
     ]
     parts = {problem.subject for problem in mending.of("wrong-parts")}
     await asyncio.to_thread(space.index.remove, space.project, sorted(parts & set(records)))
-    mending.reasons.update(await make_findable(mending.job, findable))
+    mending.reasons.update(await make_findable(mending.context, findable))

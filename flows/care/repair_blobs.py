@@ -43,7 +43,7 @@ def mend_blobs(mending: Mending, backup: Place | None) -> None:
 
 
 def _fetch(mending: Mending, backup: Place, missing: set[str]) -> None:
-    space, contents = mending.job.space, mending.contents
+    space, contents = mending.context.space, mending.contents
     named = {a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))}
     named |= {sha256: record.artifact for sha256, record in contents.records.items()}
     for sha256 in missing & set(named):
@@ -52,7 +52,7 @@ def _fetch(mending: Mending, backup: Place, missing: set[str]) -> None:
 
 
 def _make_again(mending: Mending, records: Sequence[RecipeRecord]) -> None:
-    answers = mending.job.space.answers
+    answers = mending.context.space.answers
     asked = [(record, request) for record in records if (request := _request(mending, record)) is not None]
     for (old, _), new in zip(asked, answers.recompute([request for _, request in asked]), strict=True):
         if isinstance(new, ItemError):
@@ -84,7 +84,7 @@ def _replace(mending: Mending, old: RecipeRecord, new: RecipeRecord) -> None:
         for sha256 in lost:
             mending.reasons[sha256] = "It was made again and came out with other bytes, so the old ones are lost."
         return
-    space, key = mending.job.space, old.recipe.key
+    space, key = mending.context.space, old.recipe.key
     problem = Problem(
         kind="broken-recipe",
         key=f"{space.project}/recipes/{key}.json",
@@ -96,6 +96,6 @@ def _replace(mending: Mending, old: RecipeRecord, new: RecipeRecord) -> None:
 
 
 def _found_again(mending: Mending, sha256: str) -> None:
-    found = mending.job.space.store.find(sha256)
+    found = mending.context.space.store.find(sha256)
     if found:
         mending.contents.blobs[sha256] = found.size

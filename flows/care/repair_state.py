@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flows.running.job import Job
+from flows.running.context import RunContext
 from media.errors import ItemError
 from modalities.contract import Request
 from storage.care.inspection import Contents, Problem
@@ -15,7 +15,7 @@ from storage.care.quarantine import set_aside
 class Mending:
     """What a repair knows, and why it could not mend what it could not."""
 
-    job: Job
+    context: RunContext
     contents: Contents
     problems: list[Problem]
     started: datetime
@@ -30,7 +30,7 @@ class Mending:
 
     def set_aside(self, problem: Problem) -> bytes:
         """Move the object of a problem to quarantine; its bytes."""
-        space = self.job.space
+        space = self.context.space
         data = space.platform.bucket.get(problem.key)
         set_aside(
             space.platform.bucket,
@@ -44,6 +44,6 @@ class Mending:
     def key(self, request: Request[Any]) -> str | None:
         """The key of a request's recipe as the catalogue is today; None when it does not know the model."""
         try:
-            return self.job.space.answers.recipe(request).key
+            return self.context.space.answers.recipe(request).key
         except ItemError:
             return None

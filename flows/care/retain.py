@@ -13,12 +13,12 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.library.indexing import expected_entries, is_findable
+from flows.running.context import RunContext
 from flows.running.errors import FlowError
 from flows.running.form import Form, project_field
-from flows.running.job import Job
 from flows.running.markdown import plain
 from flows.running.platform import Space
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from modalities.embedding.open_clip import EmbedText
 from storage.care.tombstones import Tombstone, Tombstones
 from storage.errors import StorageError
@@ -69,15 +69,15 @@ class RetainReport(BaseModel):
 async def retain(retention: Retention | None = None) -> State[Any]:
     """Tell what the retention rules would remove, and remove nothing."""
     chosen = retention or Retention()
-    return await run_as_flow(chosen.project, lambda job: apply_retention(job, delete=False), queue="batch")
+    return await run_as_flow(chosen.project, lambda context: apply_retention(context, delete=False), queue="batch")
 
 
-async def apply_retention(job: Job, *, delete: bool, now: datetime | None = None) -> RetainReport:
+async def apply_retention(context: RunContext, *, delete: bool, now: datetime | None = None) -> RetainReport:
     """Remove what is older than the rules allow; the bytes go with the next garbage collections. Raises WrongRules."""
-    rules = read_rules(job.space.platform.settings.retention_config)
-    report = await asyncio.to_thread(_apply, job.space, rules, delete, now or datetime.now(UTC))
+    rules = read_rules(context.space.platform.settings.retention_config)
+    report = await asyncio.to_thread(_apply, context.space, rules, delete, now or datetime.now(UTC))
     lines = [f"- {plain(item.name)}: {plain(item.rule)}" for item in report.expired[:200]]
-    await job.show("expired", "\n".join([plain(str(report)), "", *lines]))
+    await context.show("expired", "\n".join([plain(str(report)), "", *lines]))
     return report
 
 

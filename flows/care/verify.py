@@ -9,11 +9,11 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.library.indexing import expected_entries, is_findable
+from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.job import Job
 from flows.running.markdown import plain
 from flows.running.platform import Space
-from flows.running.prefect_job import run_as_flow
+from flows.running.prefect_context import run_as_flow
 from storage.care.inspection import Contents, Problem, inspect
 from storage.care.tombstones import Tombstones
 from storage.errors import RecordCorrupt, StorageError
@@ -68,26 +68,26 @@ class VerifyReport(BaseModel):
 async def verify(inspection: Inspection | None = None) -> State[Any]:
     """Look whether everything is whole. Nothing is changed; `triptych verify --repair` mends."""
     chosen = inspection or Inspection()
-    return await run_as_flow(chosen.project, lambda job: verify_project(job, chosen), queue="batch")
+    return await run_as_flow(chosen.project, lambda context: verify_project(context, chosen), queue="batch")
 
 
-async def verify_project(job: Job, inspection: Inspection) -> VerifyReport:
+async def verify_project(context: RunContext, inspection: Inspection) -> VerifyReport:
     """Every problem of the project, none of them touched."""
-    contents, problems = await look(job, quick=inspection.quick)
+    contents, problems = await look(context, quick=inspection.quick)
     report = report_of(contents, [Finding(problem=problem) for problem in problems])
     lines = [f"- {plain(str(finding))}" for finding in report.findings[:_SHOWN]]
-    await job.show("findings", "\n".join([plain(str(report)), "", *lines]))
+    await context.show("findings", "\n".join([plain(str(report)), "", *lines]))
     return report
 
 
-async def look(job: Job, *, quick: bool) -> tuple[Contents, list[Problem]]:
+async def look(context: RunContext, *, quick: bool) -> tuple[Contents, list[Problem]]:
     """What the project holds, and every problem in its bucket and its index."""
-    space = job.space
+    space = context.space
     contents, problems = await asyncio.to_thread(
-        inspect, space.platform.bucket, space.project, quick=quick, progress=lambda done: job.progress(done * 0.8)
+        inspect, space.platform.bucket, space.project, quick=quick, progress=lambda done: context.progress(done * 0.8)
     )
     problems += await asyncio.to_thread(_index_problems, space, contents)
-    job.progress(1.0)
+    context.progress(1.0)
     return contents, problems
 
 

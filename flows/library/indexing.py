@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flows.library.labelling import settle_labels
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError
 from media.identify import read_text
@@ -47,19 +47,19 @@ class Part:
     end_seconds: float | None = None
 
 
-async def make_findable(job: Job, records: Sequence[ArtifactRecord]) -> dict[str, str]:
+async def make_findable(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
     """Index the parts of the artifacts. Returns the reasons of those that could not be, by artifact id."""
     failures: dict[str, str] = {}
     parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
-    parts += await _spoken(job, [record for record in records if record.kind == "speech"], failures)
-    parts += await _written(job, [record for record in records if record.kind == "text"], failures)
-    labels = await asyncio.to_thread(job.space.labels.of_all, records)
-    entries = await _embed(job, parts, labels, failures)
-    await asyncio.to_thread(job.space.index.add, entries)
+    parts += await _spoken(context, [record for record in records if record.kind == "speech"], failures)
+    parts += await _written(context, [record for record in records if record.kind == "text"], failures)
+    labels = await asyncio.to_thread(context.space.labels.of_all, records)
+    entries = await _embed(context, parts, labels, failures)
+    await asyncio.to_thread(context.space.index.add, entries)
     whole = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})
     whole.update(part.record.artifact.sha256 for part in parts if part.record.artifact.sha256 in whole)
-    await asyncio.to_thread(job.space.index.trim, job.space.project, whole)
-    await asyncio.to_thread(settle_labels, job.space, records, labels)
+    await asyncio.to_thread(context.space.index.trim, context.space.project, whole)
+    await asyncio.to_thread(settle_labels, context.space, records, labels)
     return failures
 
 
@@ -86,9 +86,9 @@ def is_findable(record: ArtifactRecord) -> bool:
     return record.kind != "data" and record.properties.get("findable", True)
 
 
-def default_transcription(job: Job, record: ArtifactRecord) -> Transcribe:
+def default_transcription(context: RunContext, record: ArtifactRecord) -> Transcribe:
     """The transcription that search looks into: the language as it is spoken, detected."""
-    return Transcribe(model=job.space.profile.speech, audio=record.artifact)
+    return Transcribe(model=context.space.profile.speech, audio=record.artifact)
 
 
 def picture_embedding(space: Space, picture: Artifact) -> EmbedImage:
@@ -96,17 +96,17 @@ def picture_embedding(space: Space, picture: Artifact) -> EmbedImage:
     return EmbedImage(model=space.profile.pictures, image=picture)
 
 
-async def _spoken(job: Job, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
-    answers = await job.answers([default_transcription(job, record) for record in records])
+async def _spoken(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+    answers = await context.answers([default_transcription(context, record) for record in records])
     parts: list[Part] = []
     for record, answer in zip(records, answers, strict=True):
         if isinstance(answer, ItemError):
             failures[record.artifact.sha256] = str(answer)
             continue
         assert isinstance(answer, Transcript)
-        await asyncio.to_thread(record_transcript, job, record, answer)
+        await asyncio.to_thread(record_transcript, context, record, answer)
         try:
-            parts += await asyncio.to_thread(_segments, job.space, record, answer)
+            parts += await asyncio.to_thread(_segments, context.space, record, answer)
         except _LOST as error:
             failures[record.artifact.sha256] = str(error)
     return parts
@@ -119,10 +119,10 @@ def _segments(space: Space, record: ArtifactRecord, transcript: Transcript) -> l
     ]
 
 
-async def _written(job: Job, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+async def _written(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
     def read(record: ArtifactRecord) -> list[Part]:
         try:
-            return _passages(job.space, record)
+            return _passages(context.space, record)
         except _LOST as error:
             failures[record.artifact.sha256] = str(error)
             return []
@@ -136,17 +136,17 @@ def _passages(space: Space, record: ArtifactRecord) -> list[Part]:
 
 
 async def _embed(
-    job: Job, parts: Sequence[Part], labels: Mapping[str, tuple[str, ...]], failures: dict[str, str]
+    context: RunContext, parts: Sequence[Part], labels: Mapping[str, tuple[str, ...]], failures: dict[str, str]
 ) -> list[Entry]:
-    profile = job.space.profile
+    profile = context.space.profile
     requests = [
-        picture_embedding(job.space, part.record.artifact)
+        picture_embedding(context.space, part.record.artifact)
         if part.kind == "image"
         else EmbedText(model=profile.passages, text=part.text, role="passage")
         for part in parts
     ]
-    answers = await job.answers(requests)
-    spaces = {model: job.space.platform.vector_space(model) for model in (profile.pictures, profile.passages)}
+    answers = await context.answers(requests)
+    spaces = {model: context.space.platform.vector_space(model) for model in (profile.pictures, profile.passages)}
 
     def entry(asked: tuple[Part, Request[Any], Answer]) -> Entry | None:
         part, request, answer = asked
@@ -154,7 +154,7 @@ async def _embed(
             if isinstance(answer, ItemError):
                 raise answer
             assert isinstance(answer, Embedding)
-            vector = read_vector(job.space.store, answer)
+            vector = read_vector(context.space.store, answer)
         except (ItemError, *_LOST) as error:
             failures[part.record.artifact.sha256] = str(error)
             return None
@@ -174,10 +174,10 @@ async def _few_at_once(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) 
     return await asyncio.to_thread(run)
 
 
-def record_transcript(job: Job, record: ArtifactRecord, transcript: Transcript) -> ArtifactRecord:
+def record_transcript(context: RunContext, record: ArtifactRecord, transcript: Transcript) -> ArtifactRecord:
     """Keep a transcript's document as an artifact that descends from the sound."""
-    recipe = job.space.answers.recipe(default_transcription(job, record))
-    document, _ = job.space.records.add(
+    recipe = context.space.answers.recipe(default_transcription(context, record))
+    document, _ = context.space.records.add(
         ArtifactRecord(
             artifact=transcript.document,
             project=record.project,

@@ -63,9 +63,9 @@ async def _run(
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-    from flows.running.job import BY
+    from flows.running.context import PERSON_TAG
     from flows.running.platform import open_platform
-    from flows.running.prefect_job import fetch_report
+    from flows.running.prefect_context import fetch_report
 
     async with get_client() as client:
         try:
@@ -74,7 +74,9 @@ async def _run(
             raise WrongInput(f"There is no deployment {deployment}: see `triptych run --help`.") from error
         try:
             placed = parameters_of(found.parameter_openapi_schema or {}, parameters)
-            run = await client.create_flow_run_from_deployment(found.id, parameters=placed, tags=[f"{BY}{getuser()}"])
+            run = await client.create_flow_run_from_deployment(
+                found.id, parameters=placed, tags=[f"{PERSON_TAG}{getuser()}"]
+            )
         except PrefectHTTPStatusError as error:
             raise WrongInput(f"The parameters of {deployment} are refused: {error.response.text[:300]}") from error
         await _finished(client, run.id, progress)
@@ -82,7 +84,7 @@ async def _run(
 
 
 async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
-    from flows.running.prefect_job import REFUSED, fetch_progress
+    from flows.running.prefect_context import REFUSED, fetch_progress
 
     while True:
         run = await client.read_flow_run(run_id)

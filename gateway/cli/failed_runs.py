@@ -12,7 +12,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
-from flows.running.prefect_job import REFUSED
+from flows.running.prefect_context import REFUSED
 from gateway.errors import WrongInput
 
 _PAGE = 200

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from flows.running.context import RunContext, local_context
 from flows.running.form import Form
-from flows.running.job import Job, local_job
 from flows.running.platform import Platform, open_platform
 from flows.running.settings import default_home
 from stack import lifecycle
@@ -41,12 +41,15 @@ def running_storage() -> Generator[None]:
 
 
 def do_here(
-    project: str, form: FormT, work: Callable[[Job, FormT], Awaitable[BaseModel]], progress: Callable[[float], None]
+    project: str,
+    form: FormT,
+    work: Callable[[RunContext, FormT], Awaitable[BaseModel]],
+    progress: Callable[[float], None],
 ) -> dict[str, Any]:
     """The report of work that is done in this process."""
     with local_platform() as platform:
 
         async def run() -> BaseModel:
-            return await work(local_job(platform.space(project), progress), form)
+            return await work(local_context(platform.space(project), progress), form)
 
         return asyncio.run(run()).model_dump(mode="json")

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from flows.running.job import Job
+from flows.running.context import RunContext
 from modalities.embedding.open_clip import Vectors
 
 _MOST_KNOWN = 2000
@@ -28,18 +28,18 @@ class Questions:
         """What embeds here takes one of them meanwhile."""
         self._refreshed = time.monotonic()
 
-    async def vectors(self, job: Job, models: Sequence[str], words: str) -> list[list[float]]:
+    async def vectors(self, context: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
         """What the words mean, as a question, to each of these models that embed texts."""
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
-            job.space.platform.pool.refresh()
-        return list(await asyncio.gather(*(self._vector(job, model, words) for model in models)))
+            context.space.platform.pool.refresh()
+        return list(await asyncio.gather(*(self._vector(context, model, words) for model in models)))
 
-    async def _vector(self, job: Job, model: str, words: str) -> list[float]:
-        key = (await asyncio.to_thread(job.space.platform.vector_space, model), words)
+    async def _vector(self, context: RunContext, model: str, words: str) -> list[float]:
+        key = (await asyncio.to_thread(context.space.platform.vector_space, model), words)
         if key not in self._known:
             async with self.places:
-                self._known[key] = await asyncio.to_thread(_embedded, job, model, words)
+                self._known[key] = await asyncio.to_thread(_embedded, context, model, words)
         vector = self._known[key]
         self._known.move_to_end(key)
         while len(self._known) > _MOST_KNOWN:
@@ -47,6 +47,6 @@ class Questions:
         return vector
 
 
-def _embedded(job: Job, model: str, words: str) -> list[float]:
-    with job.space.platform.pool.operator(model) as operator:
+def _embedded(context: RunContext, model: str, words: str) -> list[float]:
+    with context.space.platform.pool.operator(model) as operator:
         return cast("_ReadsTexts", operator).encode_texts([words])[0].tolist()

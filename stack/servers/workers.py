@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from os import environ
 from pathlib import Path
 
-from flows.running.job import BY
+from flows.running.context import PERSON_TAG
 from flows.running.prefect_api import PrefectApi
 from stack.processes import clean_environment, start_process, wait_until
 from stack.servers.prefect import client_environment
@@ -43,7 +43,7 @@ def _warm_options(home: Path, worker: str, pool: str, own: Mapping[str, str]) ->
         "WARM_PROCESS_SLOTS": ",".join(_gpus()) if pool == "gpu" and _gpus() else f"cpu:{SLOTS[pool]}",
         "WARM_PROCESS_PRELOAD": ",".join(f"flows.running.preload:{name}" for name in preload),
         "WARM_PROCESS_REPORT": "flows.running.preload:loaded_models",
-        "WARM_PROCESS_SHARE_TAG": BY,
+        "WARM_PROCESS_SHARE_TAG": PERSON_TAG,
         "WARM_PROCESS_STATUS_FILE": str(status_file(home, worker)),
         "WARM_PROCESS_ATTEMPTS": str(ATTEMPTS),
         **own,

@@ -11,7 +11,7 @@ import psycopg
 
 from flows.ingest import store_file
 from flows.process_inbox import Inbox, empty_inbox
-from flows.running.job import local_job
+from flows.running.context import local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from tests.faults.crash_points import CrashPoint, Trap, TrappedPlatform
@@ -23,10 +23,10 @@ def take_in_the_inbox(
     settings: Settings, notes: Path, point: CrashPoint | None, project: str, together: Barrier | None = None
 ) -> None:
     """One run of the inbox of a project, on a platform with a trap; it waits for the others of `together`."""
-    job = local_job(TrappedPlatform(settings, Trap(notes, point)).space(project))
+    context = local_context(TrappedPlatform(settings, Trap(notes, point)).space(project))
     if together is not None:
         together.wait(60)
-    asyncio.run(empty_inbox(job, Inbox(prefix=f"inbox/{project}/", project=project)))
+    asyncio.run(empty_inbox(context, Inbox(prefix=f"inbox/{project}/", project=project)))
 
 
 def store_one(settings: Settings, notes: Path, point: CrashPoint | None, project: str) -> None:

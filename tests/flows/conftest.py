@@ -1,11 +1,11 @@
-"""What the flow tests share: the samples, and jobs that work in this process on real servers and real models."""
+"""Fixtures of the flow tests: the samples, and run contexts on real servers and real models, in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from flows.running.job import Job, local_job
+from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from gateway.cli.uploads import upload
@@ -19,16 +19,16 @@ def samples() -> Path:
 
 
 @pytest.fixture
-def job(platform: Platform, project: str) -> Job:
-    """A job in a project of the test's own."""
-    return local_job(platform.space(project))
+def context(platform: Platform, project: str) -> RunContext:
+    """A run context in a project of the test's own."""
+    return local_context(platform.space(project))
 
 
 @pytest.fixture
-def cold_job(settings: Settings, project: str) -> Iterator[Job]:
+def cold_context(settings: Settings, project: str) -> Iterator[RunContext]:
     """The same project, in a process-like state where no model is loaded."""
     platform = Platform(settings)
-    yield local_job(platform.space(project))
+    yield local_context(platform.space(project))
     platform.index.close()
 
 

@@ -10,52 +10,54 @@ from PIL import Image
 
 from flows.ingest import ingest_files
 from flows.running.content_forms import Query
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.search import find
 from gateway.cli.uploads import upload
 
 Send = Callable[..., list[str]]
 
 
-async def test_each_kind_of_file_is_stored_with_its_kind(job: Job, send: Send, samples: Path) -> None:
+async def test_each_kind_of_file_is_stored_with_its_kind(context: RunContext, send: Send, samples: Path) -> None:
     files = [samples / name for name in ("dog-and-hydrant.jpg", "weather.wav", "autumn-market.txt")]
-    report = await ingest_files(job, send(files), labels=("first",))
+    report = await ingest_files(context, send(files), labels=("first",))
     assert [(item.path, item.status, item.kind) for item in report.items] == [
         ("dog-and-hydrant.jpg", "stored", "image"),
         ("weather.wav", "stored", "speech"),
         ("autumn-market.txt", "stored", "text"),
     ]
     for item, path in zip(report.items, files, strict=True):
-        record = job.space.records.get(item.artifact or "")
+        record = context.space.records.get(item.artifact or "")
         assert record.labels == ("first",)
-        assert job.space.store.get(record.artifact) == path.read_bytes()
+        assert context.space.store.get(record.artifact) == path.read_bytes()
 
 
 async def test_the_same_files_again_are_duplicates_and_load_no_model(
-    job: Job, cold_job: Job, send: Send, samples: Path
+    context: RunContext, cold_context: RunContext, send: Send, samples: Path
 ) -> None:
     files = [samples / name for name in ("red-bus.jpg", "weather.wav", "herbstmarkt.md")]
-    first = await ingest_files(job, send(files))
-    again = await ingest_files(cold_job, send(files))
+    first = await ingest_files(context, send(files))
+    again = await ingest_files(cold_context, send(files))
     assert [item.status for item in again.items] == ["duplicate"] * 3
     assert [item.artifact for item in again.items] == [item.artifact for item in first.items]
-    assert cold_job.space.platform.pool.loaded() == []
-    assert job.space.index.counts(job.space.project) == {"image": 1, "speech": 1, "text": 1}
+    assert cold_context.space.platform.pool.loaded() == []
+    assert context.space.index.counts(context.space.project) == {"image": 1, "speech": 1, "text": 1}
 
 
 async def test_a_name_from_outside_is_kept_as_a_name_and_never_as_a_path(
-    job: Job, send: Send, samples: Path, tmp_path: Path
+    context: RunContext, send: Send, samples: Path, tmp_path: Path
 ) -> None:
     strange = tmp_path / "Größe; rm -rf $(HOME) 100%.jpg"
     shutil.copy(samples / "luggage.jpg", strange)
-    report = await ingest_files(job, send([strange]))
+    report = await ingest_files(context, send([strange]))
     assert report.items[0].path == strange.name
-    assert job.space.records.get(report.items[0].artifact or "").name == strange.name
+    assert context.space.records.get(report.items[0].artifact or "").name == strange.name
 
 
-async def test_an_object_that_is_gone_is_rejected_and_the_others_are_taken(job: Job, send: Send, samples: Path) -> None:
+async def test_an_object_that_is_gone_is_rejected_and_the_others_are_taken(
+    context: RunContext, send: Send, samples: Path
+) -> None:
     keys = [*send([samples / "luggage.jpg"]), "tmp/nothing-is-here"]
-    report = await ingest_files(job, keys)
+    report = await ingest_files(context, keys)
     assert [item.status for item in report.items] == ["stored", "rejected"]
     assert "not in the bucket" in (report.items[1].reason or "")
 
@@ -75,30 +77,34 @@ REJECTED = {
 
 
 @pytest.mark.shared_data
-async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(job: Job, send: Send, shared_data: Path) -> None:
+async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(
+    context: RunContext, send: Send, shared_data: Path
+) -> None:
     files = sorted(path for path in (shared_data / "hostile").iterdir() if path.name != "manifest.json")
-    report = await ingest_files(job, send(files))
+    report = await ingest_files(context, send(files))
     assert {item.path for item in report.items if item.status == "rejected"} == REJECTED
     for item in report.items:
         assert item.status != "rejected" or ((item.reason or "").endswith(".") and "Traceback" not in item.reason)
-    hits = (await find(job, Query(words="a tone without any words", project=job.space.project, limit=50))).hits
+    hits = (await find(context, Query(words="a tone without any words", project=context.space.project, limit=50))).hits
     assert hits
     assert {hit.artifact for hit in hits} <= {item.artifact for item in report.items}
 
 
-async def test_where_a_picture_was_taken_is_dropped_unless_its_bringer_keeps_it(job: Job, tmp_path: Path) -> None:
+async def test_where_a_picture_was_taken_is_dropped_unless_its_bringer_keeps_it(
+    context: RunContext, tmp_path: Path
+) -> None:
     path = tmp_path / "tower.jpg"
     exif = Image.Exif()
     exif.get_ifd(0x8825)[2] = (48.0, 51.0, 29.5)
     Image.effect_noise((200, 100), 90).save(path, exif=exif)
-    bucket = job.space.platform.bucket
+    bucket = context.space.platform.bucket
     kept, dropped = (
         list(upload(bucket, [path], lambda done, total: None, keep_location=keep)) for keep in (True, False)
     )
-    items = (await ingest_files(job, [*dropped, *kept, *dropped])).items
+    items = (await ingest_files(context, [*dropped, *kept, *dropped])).items
     assert items[0].artifact == items[2].artifact != items[1].artifact
-    records = [job.space.records.get(item.artifact or "") for item in items[:2]]
+    records = [context.space.records.get(item.artifact or "") for item in items[:2]]
     assert [record.properties.get("location") for record in records] == ["dropped", None]
-    assert job.space.store.get(records[1].artifact) == path.read_bytes()
-    with Image.open(io.BytesIO(job.space.store.get(records[0].artifact))) as image:
+    assert context.space.store.get(records[1].artifact) == path.read_bytes()
+    with Image.open(io.BytesIO(context.space.store.get(records[0].artifact))) as image:
         assert dict(image.getexif().get_ifd(0x8825)) == {}

@@ -13,8 +13,8 @@ import pytest
 from flows.ingest_urls import take_in_urls
 from flows.library.download import Fetcher, checked_url, is_public, resolve
 from flows.running.content_forms import Addresses
+from flows.running.context import RunContext
 from flows.running.errors import AddressRefused, NotFetched
-from flows.running.job import Job
 from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from storage.errors import TooLarge
 
@@ -211,14 +211,16 @@ def test_public_addresses_are_public(address: str) -> None:
     assert checked_url("https://example.com:8443/a.jpg?b=c").port == 8443
 
 
-async def test_fetched_files_are_taken_in_and_the_others_say_why(job: Job, fetcher: Fetcher, base: str) -> None:
+async def test_fetched_files_are_taken_in_and_the_others_say_why(
+    context: RunContext, fetcher: Fetcher, base: str
+) -> None:
     urls = [f"{base}/market.txt", "https://10.0.0.1/a.txt", f"{base}/gone", f"{base}/again"]
-    report = await take_in_urls(job, Addresses(urls=urls, labels=["fetched"]), fetcher)
+    report = await take_in_urls(context, Addresses(urls=urls, labels=["fetched"]), fetcher)
     first, *refused, again = (item.status for item in report.items)
     assert refused == ["rejected", "rejected"]
     assert {first, again} == {"stored", "duplicate"}, "the same bytes, whichever came first"
     assert [item.path for item in report.items[:3]] == ["market.txt", *urls[1:3]]
-    record = job.space.records.get(report.items[0].artifact or "")
-    assert job.space.store.get(record.artifact) == FILE
+    record = context.space.records.get(report.items[0].artifact or "")
+    assert context.space.store.get(record.artifact) == FILE
     assert "public internet" in (report.items[1].reason or "")
     assert "404" in (report.items[2].reason or "")

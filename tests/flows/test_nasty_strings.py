@@ -12,7 +12,7 @@ from rich.console import Console
 
 from flows.ingest import ingest_files
 from flows.running.content_forms import Query
-from flows.running.job import Job
+from flows.running.context import RunContext
 from flows.running.markdown import ingest_page, plain, transcript_page
 from flows.search import find
 from gateway.cli.demo import Demo, _page
@@ -76,45 +76,45 @@ def test_subtitles_have_the_cues_they_should_and_no_markup(text: str) -> None:
     assert "\n\nSTYLE\n" not in vtt
 
 
-async def test_search_and_labels_take_it_as_words(job: Job, tmp_path: Path) -> None:
+async def test_search_and_labels_take_it_as_words(context: RunContext, tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
     path.write_text(
         "A note.\n" + "\n".join(text.replace("\0", "").replace("\a", "") for text in NASTY), encoding="utf-8"
     )
-    keys = list(upload(job.space.platform.bucket, [path], lambda done, total: None))
-    report = await ingest_files(job, keys, labels=(NASTY[7],))
+    keys = list(upload(context.space.platform.bucket, [path], lambda done, total: None))
+    report = await ingest_files(context, keys, labels=(NASTY[7],))
     assert [item.status for item in report.items] == ["stored"]
     for text in NASTY:
-        await find(job, Query(words=text, labels=[text], project=job.space.project))
-    hits = (await find(job, Query(words="drop table", labels=[NASTY[7]], project=job.space.project))).hits
+        await find(context, Query(words=text, labels=[text], project=context.space.project))
+    hits = (await find(context, Query(words="drop table", labels=[NASTY[7]], project=context.space.project))).hits
     assert [hit.artifact for hit in hits[:1]] == [report.items[0].artifact]
 
 
-async def test_names_are_metadata_and_never_keys_or_paths(job: Job, tmp_path: Path) -> None:
+async def test_names_are_metadata_and_never_keys_or_paths(context: RunContext, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     files = [folder / re.sub(r"[/\0]", "∕", text)[:100] for text in NASTY]
     for number, path in enumerate(files):
         path.write_text(f"The words of file {number}.", encoding="utf-8")
-    report = await ingest_files(job, list(upload(job.space.platform.bucket, files, lambda done, total: None)))
+    report = await ingest_files(context, list(upload(context.space.platform.bucket, files, lambda done, total: None)))
     assert {item.status for item in report.items} == {"stored"}
-    for found in job.space.platform.bucket.objects(f"{job.space.project}/"):
+    for found in context.space.platform.bucket.objects(f"{context.space.project}/"):
         assert re.fullmatch(r"[a-z0-9-]+/[a-z0-9/]+/[0-9a-f]{64}(\.json)?", found.key), found.key
     for item in report.items:
-        name = job.space.records.get(item.artifact or "").name
+        name = context.space.records.get(item.artifact or "").name
         assert not re.search(r"[\x00-\x1f\u202e/\\]", name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
     assert not Path("owned").exists()
 
 
-def test_the_demos_report_shows_it_as_text(job: Job) -> None:
+def test_the_demos_report_shows_it_as_text(context: RunContext) -> None:
     hits = [
         {"kind": "text", "artifact": "a", "name": text, "text": text, "start_seconds": None, "score": 0.5}
         for text in NASTY
     ]
     items = [{"path": text, "status": "rejected", "kind": None, "reason": text, "artifact": None} for text in NASTY]
     addresses = StackStatus(home="/home", prefect=None, s3=None, gateway=None, parts=[], workers=[])
-    demo = Demo(job.space, Console(file=StringIO()))
+    demo = Demo(context.space, Console(file=StringIO()))
     page = _page(demo, items, dict.fromkeys(NASTY, hits), {text: text for text in NASTY}, [], addresses)
     assert {tag for tag, _ in Tags(page).found}.isdisjoint({"script", "iframe", "object"})
     assert not [name for _, names in Tags(page).found for name in names if name.startswith("on")]

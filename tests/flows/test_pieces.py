@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.running.job import Job
+from flows.running.context import RunContext
 from modalities.speech.transcription import Transcribe, read_segments
 from storage.recipes import RecipeRecord
 
@@ -26,33 +26,33 @@ def with_silence(speech: Path, seconds: int) -> bytes:
     return out.getvalue()
 
 
-def pieces_of(job: Job) -> dict[float, RecipeRecord]:
+def pieces_of(context: RunContext) -> dict[float, RecipeRecord]:
     """The kept pieces by where they begin."""
     return {
         record.recipe.request["start_seconds"]: record
-        for record in job.space.recipes.all()
+        for record in context.space.recipes.all()
         if record.recipe.operator.endswith(":TranscribePiece")
     }
 
 
-def test_a_long_recording_goes_on_after_its_last_finished_piece(job: Job, samples: Path) -> None:
-    audio = job.space.store.put(with_silence(samples / "weather.wav", 620), "audio/wav")
-    request = Transcribe(model=job.space.profile.speech, audio=audio)
+def test_a_long_recording_goes_on_after_its_last_finished_piece(context: RunContext, samples: Path) -> None:
+    audio = context.space.store.put(with_silence(samples / "weather.wav", 620), "audio/wav")
+    request = Transcribe(model=context.space.profile.speech, audio=audio)
 
     def cut_off(fraction: float) -> None:
         if fraction > 0.6:
             raise PowerCut
 
     with pytest.raises(PowerCut):
-        job.space.answers.run(request, cut_off)
-    before = pieces_of(job)
+        context.space.answers.run(request, cut_off)
+    before = pieces_of(context)
     assert len(before) == 2
-    assert job.space.answers.find(request) is None
+    assert context.space.answers.find(request) is None
 
-    transcript = job.space.answers.run(request)
-    after = pieces_of(job)
+    transcript = context.space.answers.run(request)
+    after = pieces_of(context)
     assert len(after) == 3
     assert {start: after[start].created for start in before} == {start: one.created for start, one in before.items()}
-    starts = [segment.start_seconds for segment in read_segments(job.space.store, transcript)]
+    starts = [segment.start_seconds for segment in read_segments(context.space.store, transcript)]
     assert min(starts) < 30
     assert max(starts) > 600

@@ -8,8 +8,8 @@ import pytest
 from flows.care.rebuild_index import rebuild_index
 from flows.ingest import bring_along, ingest_files
 from flows.running.content_forms import Query
+from flows.running.context import RunContext, local_context
 from flows.running.errors import NothingToDo
-from flows.running.job import Job, local_job
 from flows.running.platform import Platform
 from flows.search import find
 from storage.errors import ArtifactNotFound
@@ -29,20 +29,20 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-async def library(platform: Platform) -> Job:
+async def library(platform: Platform) -> RunContext:
     """A project with pictures, speech and texts in it."""
     from gateway.cli.uploads import upload
 
     samples = SAMPLES
-    job = local_job(platform.space(LIBRARY))
+    context = local_context(platform.space(LIBRARY))
     keys = upload(platform.bucket, [samples / name for name in FILES], lambda done, total: None)
-    report = await ingest_files(job, list(keys), labels=("sample",))
+    report = await ingest_files(context, list(keys), labels=("sample",))
     assert all(item.status == "stored" for item in report.items)
-    return job
+    return context
 
 
-async def names(job: Job, **query: object) -> list[str]:
-    report = await find(job, Query.model_validate({"project": LIBRARY, **query}))
+async def names(context: RunContext, **query: object) -> list[str]:
+    report = await find(context, Query.model_validate({"project": LIBRARY, **query}))
     return [hit.name for hit in report.hits]
 
 
@@ -54,11 +54,11 @@ async def names(job: Job, **query: object) -> list[str]:
         ("somebody plays tennis", "tennis-player.jpg"),
     ],
 )
-async def test_words_find_a_picture(library: Job, words: str, expected: str) -> None:
+async def test_words_find_a_picture(library: RunContext, words: str, expected: str) -> None:
     assert (await names(library, words=words, kinds=["image"]))[0] == expected
 
 
-async def test_words_find_the_moment_at_which_they_are_said(library: Job) -> None:
+async def test_words_find_the_moment_at_which_they_are_said(library: RunContext) -> None:
     report = await find(library, Query(words="what can you do for your country", project=LIBRARY))
     spoken = next(hit for hit in report.hits if hit.name == "speech-1961.flac")
     assert "country" in spoken.text.lower()
@@ -67,26 +67,26 @@ async def test_words_find_the_moment_at_which_they_are_said(library: Job) -> Non
     assert 0 <= spoken.start_seconds < spoken.end_seconds <= 11.5
 
 
-async def test_words_find_a_passage_of_text_by_what_it_means(library: Job) -> None:
+async def test_words_find_a_passage_of_text_by_what_it_means(library: RunContext) -> None:
     assert (await names(library, words="where can I buy fruit from local growers", kinds=["text"]))[0] in (
         "autumn-market.txt",
         "herbstmarkt.md",
     )
 
 
-async def test_only_the_wanted_kinds_and_labels_are_found(library: Job) -> None:
+async def test_only_the_wanted_kinds_and_labels_are_found(library: RunContext) -> None:
     assert set(await names(library, words="a dog", kinds=["speech"])) <= {"speech-1961.flac", "weather.wav"}
     assert await names(library, words="a dog", labels=["sample"])
     assert await names(library, words="a dog", labels=["no-such-label"]) == []
 
 
-async def test_a_stored_picture_finds_itself_first(library: Job) -> None:
+async def test_a_stored_picture_finds_itself_first(library: RunContext) -> None:
     cat = next(record for record in library.space.records.all() if record.name == "cat-and-mirror.jpg")
     assert (await names(library, like=cat.artifact.sha256[:12]))[0] == "cat-and-mirror.jpg"
 
 
 async def test_a_picture_that_was_only_brought_along_finds_its_like_and_stays_out_of_the_library(
-    library: Job, samples: Path
+    library: RunContext, samples: Path
 ) -> None:
     before = len(list(library.space.records.all()))
     brought = bring_along(library.space, samples / "bear-in-grass.jpg")
@@ -94,25 +94,25 @@ async def test_a_picture_that_was_only_brought_along_finds_its_like_and_stays_ou
     assert len(list(library.space.records.all())) == before
 
 
-async def test_a_search_without_words_says_what_is_missing(library: Job) -> None:
+async def test_a_search_without_words_says_what_is_missing(library: RunContext) -> None:
     with pytest.raises(NothingToDo, match="say what to look for"):
         await find(library, Query(words="  ", project=LIBRARY))
 
 
-async def test_a_likeness_to_nothing_known_is_refused(library: Job) -> None:
+async def test_a_likeness_to_nothing_known_is_refused(library: RunContext) -> None:
     with pytest.raises(ArtifactNotFound):
         await find(library, Query(like="0" * 64, project=LIBRARY))
 
 
 async def test_a_rebuilt_index_gives_the_same_hits_in_the_same_order_without_a_model(
-    library: Job, platform: Platform
+    library: RunContext, platform: Platform
 ) -> None:
     questions = ("a dog", "market", "country", "something red")
     before = [(await find(library, Query(words=words, project=LIBRARY, limit=50))).hits for words in questions]
     platform.index.drop()
     platform.index.ensure_schema()
     cold = Platform(platform.settings)
-    report = await rebuild_index(local_job(cold.space(LIBRARY)))
+    report = await rebuild_index(local_context(cold.space(LIBRARY)))
     assert cold.pool.loaded() == []
     assert report.artifacts == len(FILES)
     after = [(await find(library, Query(words=words, project=LIBRARY, limit=50))).hits for words in questions]
@@ -127,11 +127,11 @@ async def test_captions_find_their_photos(
 
     entries = json.loads((shared_data / "photos" / "captions.json").read_text(encoding="utf-8"))
     wanted = [entry for entry in entries if entry["file"].startswith(("coco_", "tux_"))]
-    job = local_job(platform.space("photos"))
-    report = await ingest_files(job, send([shared_data / "photos" / entry["file"] for entry in wanted]))
+    context = local_context(platform.space("photos"))
+    report = await ingest_files(context, send([shared_data / "photos" / entry["file"] for entry in wanted]))
     assert all(item.status == "stored" for item in report.items)
     found = 0
     for entry in wanted:
         query = Query(words=entry["captions"]["en"][0], kinds=["image"], limit=10, project="photos")
-        found += entry["file"] in [hit.name for hit in (await find(job, query)).hits]
+        found += entry["file"] in [hit.name for hit in (await find(context, query)).hits]
     assert found / len(wanted) >= 0.68

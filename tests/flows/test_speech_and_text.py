@@ -6,64 +6,66 @@ import pytest
 
 from flows.ingest import bring_along, store_file
 from flows.running.content_forms import Recording, Text
+from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.job import Job
 from flows.subtitle_media import SubtitleOrder, subtitle
 from flows.transcribe_audio import transcribe
 from flows.translate_text import translate
 from media.errors import ItemError
 
 
-async def test_a_recording_becomes_text_with_times_and_files(job: Job, samples: Path) -> None:
-    record, _ = store_file(job.space, samples / "speech-1961.flac", "speech.flac")
-    report = await transcribe(job, Recording(recording=record.artifact.sha256, project=job.space.project))
+async def test_a_recording_becomes_text_with_times_and_files(context: RunContext, samples: Path) -> None:
+    record, _ = store_file(context.space, samples / "speech-1961.flac", "speech.flac")
+    report = await transcribe(context, Recording(recording=record.artifact.sha256, project=context.space.project))
     assert report.language == "en"
     assert "ask not what your country can do for you" in report.text.lower()
     assert report.segments[0].words
-    srt = job.space.store.get(report.files["srt"]).decode()
+    srt = context.space.store.get(report.files["srt"]).decode()
     assert srt.startswith("1\n00:00:0")
-    assert job.space.store.get(report.files["vtt"]).decode().startswith("WEBVTT")
-    kept = job.space.records.get(report.files["srt"].sha256)
+    assert context.space.store.get(report.files["vtt"]).decode().startswith("WEBVTT")
+    kept = context.space.records.get(report.files["srt"].sha256)
     assert kept.parents == (record.artifact.sha256,)
 
 
-async def test_german_speech_is_told_in_english_in_one_step(job: Job, samples: Path) -> None:
-    brought = bring_along(job.space, samples / "anzeigetafel.flac")
-    spoken = await transcribe(job, Recording(recording=brought.sha256, project=job.space.project))
-    english = await transcribe(job, Recording(recording=brought.sha256, to="en", project=job.space.project))
+async def test_german_speech_is_told_in_english_in_one_step(context: RunContext, samples: Path) -> None:
+    brought = bring_along(context.space, samples / "anzeigetafel.flac")
+    spoken = await transcribe(context, Recording(recording=brought.sha256, project=context.space.project))
+    english = await transcribe(context, Recording(recording=brought.sha256, to="en", project=context.space.project))
     assert (spoken.language, english.language) == ("de", "en")
     assert "modell" in spoken.text.lower()
     assert "old" in english.text.lower()
 
 
-async def test_a_recording_that_was_only_brought_along_leaves_nothing_in_the_library(job: Job, samples: Path) -> None:
-    brought = bring_along(job.space, samples / "weather.wav")
-    report = await transcribe(job, Recording(recording=brought.sha256, project=job.space.project))
+async def test_a_recording_that_was_only_brought_along_leaves_nothing_in_the_library(
+    context: RunContext, samples: Path
+) -> None:
+    brought = bring_along(context.space, samples / "weather.wav")
+    report = await transcribe(context, Recording(recording=brought.sha256, project=context.space.project))
     assert "weather" in report.text.lower()
-    assert list(job.space.records.all()) == []
+    assert list(context.space.records.all()) == []
 
 
-async def test_subtitles_come_in_each_language_with_the_same_times(job: Job, samples: Path) -> None:
-    record, _ = store_file(job.space, samples / "speech-1961.flac", "speech.flac")
-    order = SubtitleOrder(recording=record.artifact.sha256, languages=["de", "fr"], project=job.space.project)
-    report = await subtitle(job, order)
+async def test_subtitles_come_in_each_language_with_the_same_times(context: RunContext, samples: Path) -> None:
+    record, _ = store_file(context.space, samples / "speech-1961.flac", "speech.flac")
+    order = SubtitleOrder(recording=record.artifact.sha256, languages=["de", "fr"], project=context.space.project)
+    report = await subtitle(context, order)
     assert report.spoken == "en"
     assert list(report.subtitles) == ["en", "de", "fr"]
-    texts = {lang: job.space.store.get(files["srt"]).decode() for lang, files in report.subtitles.items()}
+    texts = {lang: context.space.store.get(files["srt"]).decode() for lang, files in report.subtitles.items()}
     first_and_last = {lang: (text.split("\n")[1][:12], text.rsplit(" --> ", 1)[1][:12]) for lang, text in texts.items()}
     assert len(set(first_and_last.values())) == 1
     assert len(set(texts.values())) == 3
 
 
-async def test_a_picture_cannot_be_transcribed(job: Job, samples: Path) -> None:
-    record, _ = store_file(job.space, samples / "red-bus.jpg", "red-bus.jpg")
+async def test_a_picture_cannot_be_transcribed(context: RunContext, samples: Path) -> None:
+    record, _ = store_file(context.space, samples / "red-bus.jpg", "red-bus.jpg")
     with pytest.raises(NothingToDo, match=r"red-bus\.jpg is no recording but image/jpeg"):
-        await transcribe(job, Recording(recording=record.artifact.sha256, project=job.space.project))
+        await transcribe(context, Recording(recording=record.artifact.sha256, project=context.space.project))
 
 
-async def test_a_translation_has_as_many_lines_as_the_original(job: Job) -> None:
+async def test_a_translation_has_as_many_lines_as_the_original(context: RunContext) -> None:
     text = "Good morning.\n\nWhere is the station?\nI would like a cup of tea."
-    report = await translate(job, Text(text=text, target="de", project=job.space.project))
+    report = await translate(context, Text(text=text, target="de", project=context.space.project))
     assert (report.source, report.target) == ("en", "de")
     lines = report.text.split("\n")
     assert len(lines) == 4
@@ -71,18 +73,22 @@ async def test_a_translation_has_as_many_lines_as_the_original(job: Job) -> None
     assert all(lines[number] and lines[number] != text.split("\n")[number] for number in (0, 2, 3))
 
 
-async def test_a_stored_text_is_translated(job: Job, samples: Path) -> None:
-    record, _ = store_file(job.space, samples / "herbstmarkt.md", "herbstmarkt.md")
-    report = await translate(job, Text(artifact=record.artifact.sha256[:10], target="en", project=job.space.project))
+async def test_a_stored_text_is_translated(context: RunContext, samples: Path) -> None:
+    record, _ = store_file(context.space, samples / "herbstmarkt.md", "herbstmarkt.md")
+    report = await translate(
+        context, Text(artifact=record.artifact.sha256[:10], target="en", project=context.space.project)
+    )
     assert report.source == "de"
     assert len(report.text.split("\n")) == len((samples / "herbstmarkt.md").read_text().split("\n"))
 
 
-async def test_a_pair_that_no_model_knows_is_refused_with_the_pairs_there_are(job: Job) -> None:
+async def test_a_pair_that_no_model_knows_is_refused_with_the_pairs_there_are(context: RunContext) -> None:
     with pytest.raises(ItemError, match="sv"):
-        await translate(job, Text(text="Good morning, my friend.", target="sv", source="en", project=job.space.project))
+        await translate(
+            context, Text(text="Good morning, my friend.", target="sv", source="en", project=context.space.project)
+        )
 
 
-async def test_an_empty_text_is_refused(job: Job) -> None:
+async def test_an_empty_text_is_refused(context: RunContext) -> None:
     with pytest.raises(NothingToDo, match="There is no text"):
-        await translate(job, Text(text=" \n ", target="de", project=job.space.project))
+        await translate(context, Text(text=" \n ", target="de", project=context.space.project))

@@ -15,7 +15,7 @@ from PIL import Image
 from flows.generate_images import generate_images
 from flows.ingest import bring_along, ingest
 from flows.running.content_forms import Query
-from flows.running.job import local_job
+from flows.running.context import local_context
 from flows.running.platform import Platform, open_platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import Settings, load_settings
@@ -136,7 +136,7 @@ async def test_questions_of_a_flow_are_answered_in_the_other_pool(samples: Path)
     assert state.is_completed()
     assert state.message == "1 stored, 0 duplicate, 0 rejected."
     assert platform.pool.loaded() == []
-    hits = await find(local_job(platform.space("default")), Query(words="suitcases", labels=["bags"]))
+    hits = await find(local_context(platform.space("default")), Query(words="suitcases", labels=["bags"]))
     assert [hit.name for hit in hits.hits] == ["luggage.jpg"]
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from flows import search
 from flows.library.subjects import Subject, subject
+from flows.running.context import local_context
 from flows.running.errors import EXPECTED
-from flows.running.job import local_job
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.forms import filled
@@ -110,7 +110,7 @@ async def found(space: Space, asked: Asked) -> tuple[list[Card], str]:
         offset=asked.page * PAGE,
         project=space.project,
     )
-    hits = (await search.find(local_job(space), query)).hits
+    hits = (await search.find(local_context(space), query)).hits
     words = query.words.strip()
     more = asked.with_place(page=asked.page + 1) if len(hits) > PAGE and asked.page < _LAST_PAGE else ""
     return [card_of_hit(hit, words) for hit in hits[:PAGE]], more

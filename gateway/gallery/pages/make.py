@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from flows.generate_images import requests_of
 from flows.library.subjects import subject
 from flows.running.content_forms import Size
+from flows.running.context import local_context
 from flows.running.errors import EXPECTED
-from flows.running.job import local_job
 from flows.running.platform import Space
 from gateway.errors import GatewayError
 from gateway.gallery.page import Reader, see
@@ -129,7 +129,7 @@ async def _state(reader: Reader, space: Space, asked: Asked, job: Job) -> dict[s
 def made_so_far(space: Space, asked: Asked) -> Sequence[Made]:
     """The pictures of an order that exist, in order; each lies in the bucket as soon as it is done."""
     try:
-        requests = requests_of(local_job(space), asked.order(space.project))
+        requests = requests_of(local_context(space), asked.order(space.project))
     except (*EXPECTED, ValidationError):
         return ()  # the job says why
     return [

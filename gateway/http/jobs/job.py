@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect.client.schemas.objects import FlowRun, StateType
 from pydantic import BaseModel, Field
 
-from flows.running.prefect_job import REFUSED
+from flows.running.prefect_context import REFUSED
 
 JobState = Literal["queued", "running", "waiting", "cancelling", "completed", "failed", "refused", "cancelled"]
 _STATES: dict[StateType, JobState] = {
@@ -23,7 +23,7 @@ _STATES: dict[StateType, JobState] = {
 }
 FINAL: frozenset[JobState] = frozenset({"completed", "failed", "refused", "cancelled"})
 OF = "project:"
-"""What the tag of a job begins with that names its project; `BY` is that of the one who asked for it."""
+"""What the tag of a job begins with that names its project; `PERSON_TAG` is that of the one who asked for it."""
 
 
 class Job(BaseModel):

@@ -24,11 +24,11 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
 
+from flows.running.context import PERSON_TAG
 from flows.running.errors import NotReachable
-from flows.running.job import BY
 from flows.running.platform import Platform
 from flows.running.prefect_api import prefect_client
-from flows.running.prefect_job import fetch_report
+from flows.running.prefect_context import fetch_report
 from gateway.errors import AlreadyThere, NotAllowed, NotThere, RunDidNotComplete, WrongInput
 from gateway.http.jobs.job import OF, Job, project_of, state_of, tagged
 from gateway.http.jobs.queue import Line
@@ -99,7 +99,7 @@ class Jobs:
             run = await self._client.create_flow_run_from_deployment(
                 found.id,
                 parameters=parameters,
-                tags=[f"{OF}{project}", f"{BY}{person.name}"],
+                tags=[f"{OF}{project}", f"{PERSON_TAG}{person.name}"],
                 idempotency_key=f"{project}:{person.name}:{key}" if key else None,
             )
             if key and project_of(run) == project and not _same(run, parameters):
@@ -190,7 +190,7 @@ class Jobs:
             name=run.name,
             deployment=names.get(run.deployment_id, "") if run.deployment_id else "",
             project=project_of(run),
-            by=tagged(run, BY),
+            by=tagged(run, PERSON_TAG),
             state=state,
             position=position,
             estimate_seconds=estimate,

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from flows.generate_images import requests_of
 from flows.running.content_forms import PictureOrder
-from flows.running.job import local_job
+from flows.running.context import local_context
 from flows.running.platform import Space
 from gateway.http.access import Caller
 from gateway.http.jobs.job import Job
@@ -18,7 +18,7 @@ Made = tuple[int, GeneratedImage]
 
 async def order_pictures(caller: Caller, order: PictureOrder) -> tuple[Job, list[GenerateImage]]:
     """Start the job of an order; with it the requests whose answers are its pictures."""
-    requests = await asyncio.to_thread(requests_of, local_job(caller.space), order)
+    requests = await asyncio.to_thread(requests_of, local_context(caller.space), order)
     values = {"order": order.model_dump(mode="json")}
     job = await caller.services.jobs.start(caller.person, caller.project, DEPLOYMENT, values)
     return job, requests

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.running.content_forms import Query
-from flows.running.job import local_job
+from flows.running.context import local_context
 from flows.search import SearchReport, find
 from gateway.http.access import Viewer
 from gateway.http.incoming_files import brought
@@ -33,7 +33,7 @@ class PictureQuery(BaseModel):
 async def search(caller: Viewer, query: Query) -> SearchReport:
     """Find by words, by a stored artifact, or by both."""
     there = caller.within(query.project if "project" in query.model_fields_set else None)
-    return await find(local_job(there.space), query, there.services.questions.vectors)
+    return await find(local_context(there.space), query, there.services.questions.vectors)
 
 
 @router.post("/picture")
@@ -41,4 +41,4 @@ async def search_by_picture(caller: Viewer, asked: Annotated[PictureQuery, Form(
     """Find by a picture or text that is sent along, and that the project does not keep."""
     like = await run_in_threadpool(brought, caller.space, asked.file.file, asked.file.filename or "picture")
     query = Query(like=like.sha256, project=caller.project, **asked.model_dump(exclude={"file"}))
-    return await find(local_job(caller.space), query, caller.services.questions.vectors)
+    return await find(local_context(caller.space), query, caller.services.questions.vectors)

@@ -13,7 +13,7 @@ from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
 from flows.library.labelling import relabel
 from flows.running.content_forms import Query
-from flows.running.job import Job, local_job
+from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from flows.search import find
@@ -49,9 +49,9 @@ def new_platform(settings: Settings, new_bucket: Callable[[], Bucket]) -> Callab
     return build
 
 
-async def answers(job: Job) -> list[list[Hit]]:
-    found = [await find(job, Query(words=words, limit=50)) for words in QUESTIONS]
-    found.append(await find(job, Query(words="market", labels=["autumn"])))
+async def answers(context: RunContext) -> list[list[Hit]]:
+    found = [await find(context, Query(words=words, limit=50)) for words in QUESTIONS]
+    found.append(await find(context, Query(words="market", labels=["autumn"])))
     return [report.hits for report in found]
 
 
@@ -59,18 +59,18 @@ async def test_an_empty_stack_answers_like_the_one_that_was_lost(
     new_platform: Callable[[str], Platform], samples: Path, tmp_path: Path
 ) -> None:
     lost = new_platform("lost")
-    job = local_job(lost.space("default"))
+    context = local_context(lost.space("default"))
     keys = upload(lost.bucket, [samples / name for name in FILES], lambda done, total: None)
-    report = await ingest_files(job, list(keys), ("sample",))
+    report = await ingest_files(context, list(keys), ("sample",))
     text = next(item.artifact for item in report.items if item.path == "autumn-market.txt")
     assert text
-    relabel(job.space, text, add=["autumn"])
-    before = await answers(job)
-    page = job.space.library.page("default")
+    relabel(context.space, text, add=["autumn"])
+    before = await answers(context)
+    page = context.space.library.page("default")
     back_up(lost.bucket, Folder(tmp_path))
 
     fresh = new_platform("fresh")
-    again = local_job(fresh.space("default"))
+    again = local_context(fresh.space("default"))
     assert bring_back(Folder(tmp_path), fresh.bucket).problems == []
     await rebuild_index(again)
     assert fresh.pool.loaded() == []

@@ -11,7 +11,7 @@ from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
 from flows.library.labelling import relabel
 from flows.running.content_forms import Query
-from flows.running.job import Job, local_job
+from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from flows.search import find
@@ -24,49 +24,49 @@ RULES = "days:\n  temporary: 30\n  archived: 365\n"
 
 
 @pytest.fixture
-def job(settings: Settings, project: str, tmp_path: Path) -> Job:
-    """A job with rules of the test's own."""
+def context(settings: Settings, project: str, tmp_path: Path) -> RunContext:
+    """A run context with rules of the test's own."""
     (tmp_path / "retention.yaml").write_text(RULES, encoding="utf-8")
     given = settings.model_copy(update={"retention_config": tmp_path / "retention.yaml"})
-    return local_job(Platform(given).space(project))
+    return local_context(Platform(given).space(project))
 
 
-async def names(job: Job) -> set[str]:
-    report = await find(job, Query(words="anything", limit=100, project=job.space.project))
+async def names(context: RunContext) -> set[str]:
+    report = await find(context, Query(words="anything", limit=100, project=context.space.project))
     return {hit.name for hit in report.hits}
 
 
-async def expired(job: Job, now: datetime = LATER, *, delete: bool = False) -> tuple[RetainReport, set[str]]:
-    report = await apply_retention(job, delete=delete, now=now)
+async def expired(context: RunContext, now: datetime = LATER, *, delete: bool = False) -> tuple[RetainReport, set[str]]:
+    report = await apply_retention(context, delete=delete, now=now)
     return report, {item.name for item in report.expired}
 
 
 async def test_what_is_over_its_time_goes_with_what_repeats_it_and_the_rest_stays(
-    job: Job, send: Callable[..., list[str]], samples: Path
+    context: RunContext, send: Callable[..., list[str]], samples: Path
 ) -> None:
-    space = job.space
+    space = context.space
     files = ("weather.wav", "autumn-market.txt", "herbstmarkt.md", "luggage.jpg", "white-stove.jpg")
-    items = (await ingest_files(job, send([samples / name for name in files]), ("temporary",))).items
+    items = (await ingest_files(context, send([samples / name for name in files]), ("temporary",))).items
     ids = {item.path: item.artifact or "" for item in items}
     relabel(space, ids["herbstmarkt.md"], add=[HOLD])
     relabel(space, ids["luggage.jpg"], add=["archived"])
     relabel(space, ids["white-stove.jpg"], remove=["temporary"])
 
-    assert (await expired(job, datetime.now(UTC)))[1] == set()
-    report, over = await expired(job)
+    assert (await expired(context, datetime.now(UTC)))[1] == set()
+    report, over = await expired(context)
     assert over == {"weather.wav", "weather.wav.transcript.json", "autumn-market.txt"}
     assert (report.held, report.dry_run) == (1, True)
-    assert await names(job) == set(files)
+    assert await names(context) == set(files)
 
-    assert (await expired(job, delete=True))[1] == over
-    assert await names(job) == {"herbstmarkt.md", "luggage.jpg", "white-stove.jpg"}
-    assert {record.name for record in space.records.all()} == await names(job)
-    assert {row.name for row in space.library.page(space.project).rows} == await names(job)
-    assert (await verify_project(job, Inspection())).findings == []
+    assert (await expired(context, delete=True))[1] == over
+    assert await names(context) == {"herbstmarkt.md", "luggage.jpg", "white-stove.jpg"}
+    assert {record.name for record in space.records.all()} == await names(context)
+    assert {row.name for row in space.library.page(space.project).rows} == await names(context)
+    assert (await verify_project(context, Inspection())).findings == []
     told = Tombstones(space.platform.bucket, space.project).find(ids["weather.wav"])
     assert told is not None
     assert (told.name, told.labels, told.reason) == ("weather.wav", ("temporary",), "temporary, 30 days")
-    assert (await expired(job, delete=True))[1] == set()
+    assert (await expired(context, delete=True))[1] == set()
 
     for _ in range(2):
         collect(space.platform.bucket, space.project, grace=timedelta(0), delete=True)
@@ -78,17 +78,17 @@ async def test_what_is_over_its_time_goes_with_what_repeats_it_and_the_rest_stay
 
 
 async def test_a_file_that_was_removed_can_be_taken_in_again(
-    job: Job, send: Callable[..., list[str]], samples: Path
+    context: RunContext, send: Callable[..., list[str]], samples: Path
 ) -> None:
     def files() -> list[str]:
         return send([samples / "autumn-market.txt"])
 
-    await ingest_files(job, files(), ("temporary",))
-    await expired(job, delete=True)
-    assert await names(job) == set()
-    assert (await ingest_files(job, files())).items[0].status == "stored"
-    assert await names(job) == {"autumn-market.txt"}
-    assert (await expired(job))[1] == set()
+    await ingest_files(context, files(), ("temporary",))
+    await expired(context, delete=True)
+    assert await names(context) == set()
+    assert (await ingest_files(context, files())).items[0].status == "stored"
+    assert await names(context) == {"autumn-market.txt"}
+    assert (await expired(context))[1] == set()
 
 
 @pytest.mark.parametrize("rules", ["days: {hold: 3}", "days: {old: 0}", "days: [", "weeks: {}", "days: {' x': 3}"])

@@ -11,7 +11,7 @@ from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
 from flows.library.labelling import relabel
 from flows.running.content_forms import Query
-from flows.running.job import Job, local_job
+from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.search import find
 from gateway.cli.uploads import upload
@@ -29,12 +29,12 @@ WORDS = ("river", "market", "heron", "bicycle", "lantern", "harbour", "winter", 
 
 
 @pytest.fixture(scope="module")
-async def small(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Job:
+async def small(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> RunContext:
     """A project that the tests leave whole."""
-    return await fill(local_job(platform.space("verified")), tmp_path_factory.mktemp("small"), texts=6, pictures=2)
+    return await fill(local_context(platform.space("verified")), tmp_path_factory.mktemp("small"), texts=6, pictures=2)
 
 
-async def fill(job: Job, folder: Path, *, texts: int, pictures: int) -> Job:
+async def fill(context: RunContext, folder: Path, *, texts: int, pictures: int) -> RunContext:
     """Take in small texts and pictures: each has its record, its recipe and its vector."""
     from PIL import Image
 
@@ -45,27 +45,29 @@ async def fill(job: Job, folder: Path, *, texts: int, pictures: int) -> Job:
         (folder / f"note-{number}.txt").write_text(f"Note {number} tells of the {words}.\n", encoding="utf-8")
     for number in range(pictures):
         Image.effect_noise((32, 32), 10 + number).convert("RGB").save(folder / f"tile-{number}.png")
-    keys = upload(job.space.platform.bucket, sorted(folder.iterdir()), lambda done, total: None)
-    report = await ingest_files(job, list(keys), ("batch",))
+    keys = upload(context.space.platform.bucket, sorted(folder.iterdir()), lambda done, total: None)
+    report = await ingest_files(context, list(keys), ("batch",))
     assert {item.status for item in report.items} == {"stored"}
-    return job
+    return context
 
 
-async def hits(job: Job) -> list[set[str]]:
+async def hits(context: RunContext) -> list[set[str]]:
     """All that searches find. Not in which order: a vector that is made again can differ in its last bits."""
     questions = ("a heron by the river", "grey noise")
-    found = [await find(job, Query(words=words, limit=200, project=job.space.project)) for words in questions]
+    found = [await find(context, Query(words=words, limit=200, project=context.space.project)) for words in questions]
     return [{hit.artifact for hit in report.hits} for report in found]
 
 
-async def test_what_is_whole_has_no_problem(small: Job) -> None:
+async def test_what_is_whole_has_no_problem(small: RunContext) -> None:
     report = await verify_project(small, Inspection())
     assert report.findings == []
     assert (report.records, report.recipes) == (8, 8)
 
 
-async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(job: Job, tmp_path: Path) -> None:
-    filled = await fill(job, tmp_path / "files", texts=50, pictures=12)
+async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(
+    context: RunContext, tmp_path: Path
+) -> None:
+    filled = await fill(context, tmp_path / "files", texts=50, pictures=12)
     space, bucket = filled.space, filled.space.platform.bucket
     before = await hits(filled)
     recipes = {record.recipe.key: record for record in space.recipes.all()}
@@ -96,7 +98,7 @@ async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(job
     assert len([key for key in kept if not key.endswith(".json.json")]) >= flipped_or_cut
 
 
-async def test_lost_records_come_back_as_they_were(small: Job) -> None:
+async def test_lost_records_come_back_as_they_were(small: RunContext) -> None:
     space, bucket = small.space, small.space.platform.bucket
     records = list(space.records.all())
     space.labels.change(records[2].artifact.sha256, add=["later"])
@@ -112,7 +114,7 @@ async def test_lost_records_come_back_as_they_were(small: Job) -> None:
     assert space.labels.of(again[records[2].artifact.sha256]) == ("batch", "later")
 
 
-async def test_labels_that_cannot_be_read_come_back_and_other_references_are_told_of(small: Job) -> None:
+async def test_labels_that_cannot_be_read_come_back_and_other_references_are_told_of(small: RunContext) -> None:
     space, bucket = small.space, small.space.platform.bucket
     record = next(iter(space.records.all()))
     labels = relabel(space, record.artifact.sha256, add=["kept"])
@@ -128,7 +130,7 @@ async def test_labels_that_cannot_be_read_come_back_and_other_references_are_tol
     assert (await verify_project(small, Inspection())).findings == []
 
 
-async def test_a_rebuild_finds_the_rest_when_the_bytes_of_one_are_lost(small: Job) -> None:
+async def test_a_rebuild_finds_the_rest_when_the_bytes_of_one_are_lost(small: RunContext) -> None:
     space = small.space
     record = next(record for record in space.records.all() if record.kind == "text")
     data = space.store.get(record.artifact)
@@ -139,7 +141,7 @@ async def test_a_rebuild_finds_the_rest_when_the_bytes_of_one_are_lost(small: Jo
     assert (await rebuild_index(small)).artifacts == 8
 
 
-async def test_an_index_that_tells_something_else_is_found_and_mended(small: Job) -> None:
+async def test_an_index_that_tells_something_else_is_found_and_mended(small: RunContext) -> None:
     space = small.space
     before = await hits(small)
     first, second, third = (record.artifact.sha256 for record in list(space.records.all())[:3])

@@ -1,4 +1,4 @@
-"""A job under Prefect: progress and results become Prefect artifacts, questions become runs in the `gpu` pool."""
+"""The run context under Prefect: progress and reports become Prefect artifacts, requests become `gpu` runs."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ from prefect.states import Completed, Failed
 from pydantic import BaseModel
 
 from flows.running.bisect import ask_in_halves
+from flows.running.context import PERSON_TAG, Queue, RunContext
 from flows.running.errors import EXPECTED, RunCrashed, RunFailed, RunRefused
-from flows.running.job import BY, Job, Queue
 from flows.running.platform import Space, open_platform
 from flows.running.requests import decode_failure, encode_failure, encode_requests
 from media.errors import ItemError
@@ -57,8 +57,8 @@ class ProgressArtifact:
         self._fraction = 0.0
         self._words: str | None = None
 
-    def tell(self, words: str) -> None:
-        """What stands beside the bar from its next move on."""
+    def show_status(self, words: str) -> None:
+        """Set the text beside the bar; it appears with the next change of the fraction."""
         self._words = words
 
     def __call__(self, fraction: float) -> None:
@@ -77,11 +77,11 @@ class ProgressArtifact:
 
 async def run_as_flow(
     project: str,
-    work: Callable[[Job], Awaitable[ReportT]],
+    work: Callable[[RunContext], Awaitable[ReportT]],
     *,
     queue: Queue = "interactive",
     watch: UUID | None = None,
-    afterwards: Callable[[Job], Awaitable[None]] | None = None,
+    afterwards: Callable[[RunContext], Awaitable[None]] | None = None,
 ) -> State[Any]:
     """Do the work of a flow run; its report goes to the bucket, and a person's mistake becomes one sentence.
 
@@ -106,23 +106,25 @@ async def run_as_flow(
 
 async def _attempt(
     project: str,
-    work: Callable[[Job], Awaitable[ReportT]],
+    work: Callable[[RunContext], Awaitable[ReportT]],
     queue: Queue,
     watch: UUID | None,
-    afterwards: Callable[[Job], Awaitable[None]] | None,
+    afterwards: Callable[[RunContext], Awaitable[None]] | None,
     said: str | None,
 ) -> str:
     space = open_platform().space(project)
     progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0, description=_PROGRESS))
-    job = Job(space=space, ask=ask_models, show=_show, progress=progress, queue=queue, tell=progress.tell)
+    context = RunContext(
+        space=space, ask=ask_models, show=_show, progress=progress, queue=queue, show_status=progress.show_status
+    )
     if said is None:
-        report = await work(job)
+        report = await work(context)
         said = str(report)
         await asyncio.gather(_publish(space.store, report), asyncio.to_thread(progress, 1.0))
     else:
         await asyncio.to_thread(progress, 1.0)
     if afterwards is not None:
-        await afterwards(job)
+        await afterwards(context)
     return said
 
 
@@ -208,17 +210,17 @@ async def _publish(store: ArtifactStore, report: BaseModel) -> None:
 
 
 def _is_first_attempt() -> bool:
-    context = FlowRunContext.get()
-    return context is None or context.flow_run is None or context.flow_run.run_count <= 1
+    flow_run_context = FlowRunContext.get()
+    return flow_run_context is None or flow_run_context.flow_run is None or flow_run_context.flow_run.run_count <= 1
 
 
 async def _said_before() -> str | None:
     """What an earlier attempt of this run reported, if it came that far."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    flow_run_context = FlowRunContext.get()
+    if flow_run_context is None or flow_run_context.flow_run is None:
         return None
     async with get_client() as client:
-        found = await _reports(client, context.flow_run.id)
+        found = await _reports(client, flow_run_context.flow_run.id)
     return (found[0].description or "Done.") if found else None
 
 
@@ -230,8 +232,8 @@ async def _reports(client: PrefectClient, flow_run_id: UUID) -> list[KeptArtifac
 
 
 async def _show(key: str, markdown: str) -> None:
-    context = FlowRunContext.get()
-    name = context.flow.name if context and context.flow else "triptych"
+    flow_run_context = FlowRunContext.get()
+    name = flow_run_context.flow.name if flow_run_context and flow_run_context.flow else "triptych"
     await acreate_markdown_artifact(
         markdown=markdown,
         key=re.sub(r"[^a-z0-9-]+", "-", f"{name}-{key}".lower()),
@@ -241,9 +243,9 @@ async def _show(key: str, markdown: str) -> None:
 
 def _whose() -> list[str]:
     """The tag that names the person whom this run is for, if it has one."""
-    context = FlowRunContext.get()
-    tags = context.flow_run.tags if context and context.flow_run else []
-    return [tag for tag in tags if tag.startswith(BY)]
+    flow_run_context = FlowRunContext.get()
+    tags = flow_run_context.flow_run.tags if flow_run_context and flow_run_context.flow_run else []
+    return [tag for tag in tags if tag.startswith(PERSON_TAG)]
 
 
 def _name_of(requests: Sequence[Request[Any]]) -> str:

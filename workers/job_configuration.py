@@ -1,4 +1,4 @@
-"""What a work pool, a deployment or a run may choose for a run in a warm process, and what it may not."""
+"""The job configuration of the work pool: the variables that a pool, deployment or run may set, and their limits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.workers.base import BaseJobConfiguration, BaseVariables
 from pydantic import Field
 
-_FIXED = frozenset(
+_READ_AT_START = frozenset(
     {
         *("CUDA_VISIBLE_DEVICES", "PYTHONPATH", "PYTHONHASHSEED", "LD_LIBRARY_PATH", "LD_PRELOAD"),
         *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
@@ -17,15 +17,15 @@ _FIXED = frozenset(
         *("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_SETTINGS_PATH", "PREFECT_LOGGING_EXTRA_LOGGERS"),
     }
 )
-_FIXED_PREFIXES = ("PREFECT_API_", "PREFECT_CLOUD_", "PREFECT_LOGGING_TO_API_")
+_READ_AT_START_PREFIXES = ("PREFECT_API_", "PREFECT_CLOUD_", "PREFECT_LOGGING_TO_API_")
 
 
 class NotInAWarmProcess(Exception):
-    """The run asks for what only a new process could give."""
+    """The run sets something that takes effect only in a new process."""
 
 
 class WarmProcessJobConfiguration(BaseJobConfiguration):
-    """The settings of one run, ready to be used."""
+    """The configuration of one run, with its variables resolved."""
 
     working_dir: str | None = Field(default=None)
     cancel_grace_seconds: float | None = Field(default=None)
@@ -42,8 +42,8 @@ class WarmProcessJobConfiguration(BaseJobConfiguration):
         worker_id: Any,
         client: Any,
     ) -> "WarmProcessJobConfiguration":
-        """The pool's template with the variables of the deployment, then of the run."""
-        # As `resolve_for_flow_run` does it, which would read the deployment and the flow once more for each run.
+        """Fill the pool's template with the variables of the deployment, overridden by those of the run."""
+        # Equivalent to `resolve_for_flow_run`, which reads deployment and flow from the server again for each run.
         variables = dict(deployment.job_variables or {}) if deployment else {}
         own = dict(flow_run.job_variables or {})
         if isinstance(variables.get("env"), dict):
@@ -55,10 +55,10 @@ class WarmProcessJobConfiguration(BaseJobConfiguration):
         found.prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id)
         return found
 
-    def refuse_what_is_fixed(self, environment: Mapping[str, str]) -> None:
-        """Raise NotInAWarmProcess where the run wants other values than those its process was started with."""
+    def check_environment(self, environment: Mapping[str, str]) -> None:
+        """Raise NotInAWarmProcess if the run changes a variable that a process reads when it starts, or the command."""
         for name, value in self.env.items():
-            if (name in _FIXED or name.startswith(_FIXED_PREFIXES)) and environment.get(name) != value:
+            if (name in _READ_AT_START or name.startswith(_READ_AT_START_PREFIXES)) and environment.get(name) != value:
                 raise NotInAWarmProcess(
                     f"This run sets {name}, which a process reads when it starts: set it where the warm worker is "
                     "started, or run this deployment in a pool of type process."
@@ -71,7 +71,7 @@ class WarmProcessJobConfiguration(BaseJobConfiguration):
 
 
 class WarmProcessVariables(BaseVariables):
-    """What the form of the pool shows."""
+    """The variables in the pool's form of Prefect's UI."""
 
     working_dir: str | None = Field(
         default=None,

@@ -1,11 +1,11 @@
-"""What the worker and its processes say to each other: one JSON document a line, over a socket pair."""
+"""The protocol between the worker and its child processes: one JSON document per line over a socket pair."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-LINE_BYTES = 64 * 2**20
-"""The longest line; Prefect's own bound on parameters is 512 KB."""
+MAX_LINE_BYTES = 64 * 2**20
+"""Upper bound of a line; Prefect itself limits parameters to 512 KB."""
 
 
 class _Message(BaseModel):
@@ -13,7 +13,7 @@ class _Message(BaseModel):
 
 
 class RunFlow(_Message):
-    """Run this flow run; `hooks` instead: only run the hooks of a run whose process is gone."""
+    """Command: execute this flow run, or with `hooks` only the hooks of a run whose process died."""
 
     kind: Literal["run"] = "run"
     flow_run: dict[str, Any]
@@ -24,14 +24,14 @@ class RunFlow(_Message):
 
 
 class Cancel(_Message):
-    """End the run in hand as cancelled, if the engine listens by now; ask again otherwise."""
+    """Command: cancel the current run. Without CancelAccepted as the reply, the engine could not be interrupted yet."""
 
     kind: Literal["cancel"] = "cancel"
     flow_run_id: str
 
 
 class Suspend(_Message):
-    """The run in hand was suspended from outside; `state` is the server's."""
+    """Command: suspend the current run, because its state at the server is now `state`."""
 
     kind: Literal["suspend"] = "suspend"
     flow_run_id: str
@@ -39,34 +39,34 @@ class Suspend(_Message):
 
 
 class Stop(_Message):
-    """End after the run in hand."""
+    """Command: exit after the current run."""
 
     kind: Literal["stop"] = "stop"
 
 
 class Ready(_Message):
-    """The process is there; what it could not preload is in `problem`."""
+    """Reply: the process accepts runs; `problem` says what it could not preload."""
 
     kind: Literal["ready"] = "ready"
     problem: str | None = None
 
 
-class Holds(_Message):
-    """The models in the memory of the process have changed: these are loaded now, with their bytes."""
+class LoadedModels(_Message):
+    """Reply: the models that are loaded now, with their sizes in bytes; sent when they change."""
 
-    kind: Literal["holds"] = "holds"
+    kind: Literal["loaded_models"] = "loaded_models"
     models: dict[str, int]
 
 
-class Accepted(_Message):
-    """The cancel reached the engine: the run ends as cancelled."""
+class CancelAccepted(_Message):
+    """Reply: the engine was interrupted and ends the run as cancelled."""
 
-    kind: Literal["accepted"] = "accepted"
+    kind: Literal["cancel_accepted"] = "cancel_accepted"
     flow_run_id: str
 
 
 class Stale(_Message):
-    """The run was not begun: this process holds code that has changed since, and must be replaced first."""
+    """Reply: the run was not started, because source code changed after this process imported it."""
 
     kind: Literal["stale"] = "stale"
     flow_run_id: str
@@ -74,9 +74,10 @@ class Stale(_Message):
 
 
 class Done(_Message):
-    """The run is over here.
+    """Reply: the process has finished with the run.
 
-    `ended`: in a final state. `open`: not in one, as far as this process knows. `broken`: for the reason in `problem`.
+    `ended`: the run is in a final state. `cancelled`: the run was interrupted by a Cancel. `open`: the engine returned
+    before a final state. `broken`: the engine raised, for the reason in `problem`.
     """
 
     kind: Literal["done"] = "done"
@@ -85,23 +86,23 @@ class Done(_Message):
     problem: str | None = None
 
 
-Order = Annotated[RunFlow | Cancel | Suspend | Stop, Field(discriminator="kind")]
-Answer = Annotated[Ready | Holds | Accepted | Stale | Done, Field(discriminator="kind")]
+Command = Annotated[RunFlow | Cancel | Suspend | Stop, Field(discriminator="kind")]
+Reply = Annotated[Ready | LoadedModels | CancelAccepted | Stale | Done, Field(discriminator="kind")]
 
-_orders: TypeAdapter[Order] = TypeAdapter(Order)
-_answers: TypeAdapter[Answer] = TypeAdapter(Answer)
+_commands: TypeAdapter[Command] = TypeAdapter(Command)
+_replies: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 
-def to_line(message: BaseModel) -> bytes:
-    """One message as a line."""
+def encode(message: BaseModel) -> bytes:
+    """Encode a message as one line."""
     return message.model_dump_json().encode() + b"\n"
 
 
-def read_order(line: bytes) -> RunFlow | Cancel | Suspend | Stop:
-    """What the worker asks of a process."""
-    return _orders.validate_json(line)
+def parse_command(line: bytes) -> RunFlow | Cancel | Suspend | Stop:
+    """Decode a line that the worker sent."""
+    return _commands.validate_json(line)
 
 
-def read_answer(line: bytes) -> Ready | Holds | Accepted | Stale | Done:
-    """What a process answers."""
-    return _answers.validate_json(line)
+def parse_reply(line: bytes) -> Ready | LoadedModels | CancelAccepted | Stale | Done:
+    """Decode a line that a child process sent."""
+    return _replies.validate_json(line)

@@ -1,4 +1,4 @@
-"""What a warm worker is told by its environment, `WARM_PROCESS_*`: a pool cannot know how many GPUs a machine has."""
+"""The options of a warm worker, from `WARM_PROCESS_*`: they differ by machine, so the work pool cannot hold them."""
 
 import socket
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 @dataclass(frozen=True)
 class SlotSpec:
-    """One place for one run at a time, and what its process finds in its environment."""
+    """The name of a slot, and the variables that its process gets in addition to the worker's environment."""
 
     name: str
     environment: dict[str, str]
 
 
 class WarmOptions(BaseSettings):
-    """The options of one worker."""
+    """The options of one worker, read from the environment."""
 
     model_config = SettingsConfigDict(env_prefix="WARM_PROCESS_", extra="forbid")
 
@@ -27,32 +27,46 @@ class WarmOptions(BaseSettings):
         default=(), description="Modules to import and callables (`module:name`) to call in each new process."
     )
     report: str = Field(
-        default="", description="`module:name` of a callable that tells the loaded models: {name: bytes}."
+        default="", description="`module:name` of a callable that returns the loaded models: {name: bytes}."
     )
     attempts: int = Field(
-        default=1, ge=1, description="How often a run whose process or worker dies is begun, at most."
+        default=1, ge=1, description="How often a run is started at most, if its process or worker dies."
     )
-    cancel_grace_seconds: float = Field(default=30.0, ge=0, description="Then a flow that does not yield is killed.")
+    cancel_grace_seconds: float = Field(
+        default=30.0, ge=0, description="Grace period before the process of a cancelled run is killed."
+    )
     drain_seconds: float = Field(default=8.0, ge=0, description="How long a stopping worker waits for its runs.")
-    recycle_runs: int = Field(default=0, ge=0, description="A process is replaced after so many runs; 0: never.")
-    recycle_megabytes: int = Field(default=0, ge=0, description="… or when it holds more memory after a run; 0: never.")
-    memory_megabytes: int = Field(default=0, ge=0, description="… or at once, with its run, past this; 0: never.")
-    watch_seconds: float = Field(default=1.0, gt=0, description="How often runs in hand are looked up for a cancel.")
-    listen: bool = Field(default=True, description="Look for runs when the server tells of one; not for SQLite.")
-    patience_seconds: float = Field(default=10.0, ge=0, description="How long loaded models may go ahead of others.")
-    model_tag: str = Field(default="model:", description="A tag with this prefix names the model of a run …")
-    model_parameters: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="… and so does the first of these parameters, dotted: `request.model`."
+    recycle_runs: int = Field(default=0, ge=0, description="Replace a process after so many runs; 0: never.")
+    recycle_megabytes: int = Field(
+        default=0, ge=0, description="Replace a process that uses more memory after a run; 0: never."
     )
-    share_tag: str = Field(default="user:", description="Runs with equal tags of this prefix share one fair turn.")
-    status_file: Path | None = Field(default=None, description="Where the state of the slots is kept as JSON.")
+    memory_megabytes: int = Field(
+        default=0, ge=0, description="Kill a process that uses more memory during a run; 0: never."
+    )
+    watch_seconds: float = Field(
+        default=1.0, gt=0, description="How often the server is polled for cancelled and suspended runs."
+    )
+    listen: bool = Field(default=True, description="Subscribe to events to start runs without delay; not for SQLite.")
+    patience_seconds: float = Field(
+        default=10.0, ge=0, description="How long runs with a loaded model are preferred at most."
+    )
+    model_tag: str = Field(default="model:", description="Prefix of the tag that names the model of a run.")
+    model_parameters: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Dotted paths of parameters that name the model of a run, such as `request.model`."
+    )
+    share_tag: str = Field(default="user:", description="Prefix of the tag by which runs are grouped into fair shares.")
+    status_file: Path | None = Field(
+        default=None, description="File to which the status of the slots is written as JSON."
+    )
     status_port: int = Field(default=0, ge=0, le=65535, description="Port for /metrics and /status; 0: none.")
-    status_host: str = Field(default="127.0.0.1", description="Where the port listens.")
-    status_token: SecretStr = Field(default=SecretStr(""), description="Only who bears it is told; empty: everybody.")
+    status_host: str = Field(default="127.0.0.1", description="Address on which the port listens.")
+    status_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token that the port requires; empty: none."
+    )
     artifact_seconds: float = Field(
         default=5.0,
         ge=0,
-        description="How often the worker's artifact in Prefect's UI is renewed; 0: never.",
+        description="How often the worker's artifact in Prefect's UI is updated; 0: it has none.",
     )
     machine: str = Field(default_factory=socket.gethostname, description="Name of this machine in infrastructure ids.")
 
@@ -62,12 +76,12 @@ class WarmOptions(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     def slot_specs(self, limit: int | None) -> list[SlotSpec]:
-        """The slots, at most `limit`. Raises ValueError for a text that names none."""
+        """Return the slots, at most `limit`. Raises ValueError if `slots` cannot be parsed."""
         return parse_slots(self.slots or f"cpu:{limit or 1}")[:limit]
 
 
 def parse_slots(text: str) -> list[SlotSpec]:
-    """`cpu:2` is two slots that see no GPU; `0,1` is one slot on each of these GPUs."""
+    """Parse `cpu:2` as two slots without a GPU, `0,1` as one slot on each of these GPUs. Raises ValueError."""
     kind, _, count = text.partition(":")
     if kind == "cpu" and count.isdecimal() and int(count) > 0:
         return [SlotSpec(f"cpu-{number}", {"CUDA_VISIBLE_DEVICES": ""}) for number in range(int(count))]

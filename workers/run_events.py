@@ -1,6 +1,7 @@
-"""News of flow runs, as the Prefect server tells them: who listens need not ask all the time.
+"""Subscribe to the Prefect server's events about flow runs.
 
-News can be lost, as when the server restarts: they say when to look, and whoever listens still looks now and then.
+An event can be lost, for instance when the server restarts. It only says when to poll, and subscribers still poll now
+and then without one.
 """
 
 import asyncio
@@ -13,53 +14,53 @@ from prefect.events.schemas.events import Event
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL
 
-LOOK_SECONDS = 1.0
-"""How often those look who listen: news can be lost."""
-COMMIT_SECONDS = 0.1
-"""The server tells of a state a moment before it can be read: who finds nothing looks again after this."""
-_AGAIN_SECONDS = 2.0
+FALLBACK_POLL_SECONDS = 1.0
+"""How often subscribers poll without an event, in case one was lost."""
+COMMIT_DELAY_SECONDS = 0.1
+"""The server emits an event shortly before the new state can be read: who finds nothing polls again after this."""
+_RECONNECT_SECONDS = 2.0
 _RUN = "prefect.flow-run."
 _LOGGER = get_logger("workers.run_events")
 
 
 @dataclass(frozen=True)
-class RunNews:
-    """A run has a new state, or is alive: then `state_type` is empty. `work_pool` is None where no pool is named."""
+class RunEvent:
+    """A new state of a flow run, or a heartbeat, whose `state_type` is empty. `work_pool` is None if none is named."""
 
     run: str
     state_type: str
     work_pool: str | None
 
 
-Heard = Callable[[RunNews], None]
+OnRunEvent = Callable[[RunEvent], None]
 
 
-class News:
-    """The server's events about flow runs."""
+class RunEventSubscriber:
+    """A subscription to the events about flow runs; `connected` says whether it receives them now."""
 
     def __init__(self) -> None:
-        self.listening = False
+        self.connected = False
 
-    async def follow(self, heard: Heard) -> None:
-        """Listen until cancelled; a connection that breaks off is made again. Without a server there is no news."""
+    async def listen(self, on_event: OnRunEvent) -> None:
+        """Call `on_event` for each event until cancelled, and reconnect as necessary. Returns if no server is set."""
         while PREFECT_API_URL.value():
             try:
-                await self._listen(heard)
-            except Exception as error:  # of whatever kind: without news, whoever listens asks as often as before
-                _LOGGER.debug("no news of flow runs: %r", error)
+                await self._receive(on_event)
+            except Exception as error:  # of any kind: without events, subscribers poll as often as before
+                _LOGGER.debug("no events of flow runs: %r", error)
             finally:
-                self.listening = False
-            await asyncio.sleep(_AGAIN_SECONDS)
+                self.connected = False
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _listen(self, heard: Heard) -> None:
+    async def _receive(self, on_event: OnRunEvent) -> None:
         wanted = EventFilter(event=EventNameFilter(prefix=[_RUN]))
         async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
-            self.listening = True
+            self.connected = True
             async for event in events:
-                heard(_read(event))
+                on_event(_parse(event))
 
 
-def _read(event: Event) -> RunNews:
+def _parse(event: Event) -> RunEvent:
     pools = [related.name for related in event.related if related.role == "work-pool"]
     run = event.resource.id.removeprefix(_RUN)
-    return RunNews(run, event.resource.get("prefect.state-type") or "", pools[0] if pools else None)
+    return RunEvent(run, event.resource.get("prefect.state-type") or "", pools[0] if pools else None)

@@ -1,4 +1,4 @@
-"""The worker of type `warm-process`: polls as every Prefect worker does, hands runs to processes that stay alive."""
+"""The Prefect worker of type `warm-process`, which executes runs in long-lived child processes."""
 
 import asyncio
 import time
@@ -12,37 +12,35 @@ import httpx
 import prefect.types._datetime
 from prefect.client.schemas.objects import Flow as APIFlow
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunResponse
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import InfrastructureNotAvailable, InfrastructureNotFound, ObjectNotFound
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 
+from workers.background_tasks import BackgroundTasks
 from workers.job_configuration import WarmProcessJobConfiguration, WarmProcessVariables
 from workers.options import WarmOptions
-from workers.parent.identity import Infrastructure, parse_infrastructure, started_at
-from workers.parent.memory_watch import watch_memory
+from workers.parent.infrastructure_id import InfrastructureId, parse_infrastructure_id, process_start_time
+from workers.parent.interruptions import forward_interruptions
+from workers.parent.memory_limit import enforce_memory_limit
+from workers.parent.orphaned_runs import recover_orphaned_runs
 from workers.parent.run import Run
 from workers.parent.slot import Slot, process_environment
-from workers.parent.states import claim, patiently, put_back
-from workers.parent.sweep import sweep
-from workers.parent.watch import watch
-from workers.run_events import COMMIT_SECONDS, LOOK_SECONDS, News, RunNews
-from workers.shown.showing import Showing
+from workers.parent.states import claim, retry_during_outage, retry_or_crash
+from workers.shown.publisher import StatusPublisher
 from workers.shown.status import WorkerStatus
-from workers.tasks import Tasks
-from workers.turns.order import Turns
-from workers.turns.queues import Queues
+from workers.turns.poll_schedule import PollSchedule
+from workers.turns.scheduler import RunScheduler
 
-_BUSY_POLL_SECONDS = 2.0
-_LAST_REPORTS_SECONDS = 5.0
-_LABELS_AFTER_SECONDS = 1.0  # they are for people to look at, and do not compete with the start of the run
+_FINAL_STATES_SECONDS = 5.0
+_LABELS_DELAY_SECONDS = 1.0  # labels are only displayed: they do not compete with the start of the run
 
 
 class WarmProcessWorkerResult(BaseWorkerResult):
-    """The process that had the run in hand, and 0 when it outlived the run."""
+    """The pid of the process that executed the run; the status code is 0 unless that process died."""
 
 
 class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVariables, WarmProcessWorkerResult]):
-    """One worker, one process for each of its slots."""
+    """A worker with one child process for each of its slots."""
 
     type = "warm-process"
     job_configuration = WarmProcessJobConfiguration
@@ -57,44 +55,42 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         environment = process_environment()
         self.slots = [Slot(spec, environment, self._logger) for spec in specs]
         self.runs: dict[UUID, Run] = {}
-        self.queues = Queues(Turns(self.options.patience_seconds), self.options)
+        self.scheduler = RunScheduler(self.options)
         self._flows: dict[UUID, APIFlow] = {}
-        self._tasks = Tasks(self._logger)
-        self._showing = Showing(self.options, self.status)
-        self._news = News()
-        self._told = asyncio.Event()
+        self._tasks = BackgroundTasks(self._logger)
+        self._publisher = StatusPublisher(self.options, self.status)
+        self._schedule = PollSchedule(work_pool_name, self.slots)
         self._polling = asyncio.Lock()
-        self._polled_at = 0.0
         self._stopping = False
 
     async def setup(self) -> None:
-        """Start the processes; look for what an earlier worker left behind."""
+        """Start the child processes and the background tasks; recover the runs of a worker that was killed."""
         await super().setup()
         for slot in self.slots:
-            self._tasks.start(slot.keep())
-        self._tasks.start(sweep(self.client, self._work_pool_name, self.options, self._logger))
-        self._tasks.start(watch(self.client, self.runs, self.options.watch_seconds))
+            self._tasks.start(slot.supervise())
+        self._tasks.start(recover_orphaned_runs(self.client, self._work_pool_name, self.options, self._logger))
+        self._tasks.start(forward_interruptions(self.client, self.runs, self.options.watch_seconds))
         if self.options.listen:
-            self._tasks.start(self._news.follow(self._heard))
-            self._tasks.start(self._take_when_told())
-        self._tasks.start(watch_memory(self.slots, self.options.memory_megabytes))
-        await self._showing.start(self.client, self._tasks, self._logger)
+            self._tasks.start(self._schedule.listen())
+            self._tasks.start(self._schedule.poll_on_events(self._poll_now))
+        self._tasks.start(enforce_memory_limit(self.slots, self.options.memory_megabytes))
+        await self._publisher.start(self.client, self._tasks, self._logger)
 
     async def teardown(self, *exc_info: Any) -> None:
-        """Take no more runs, let those in hand finish for a while, end the processes."""
+        """Claim no more runs, wait for the current ones for `drain_seconds`, then kill the processes."""
         self._stopping = True
         with anyio.CancelScope(shield=True):
-            await self._drained(self.options.drain_seconds)
+            await self._drain(self.options.drain_seconds)
             for run in self.runs.values():
                 run.abandon("The worker was stopped, and this run did not end in time.")
-            await self._drained(_LAST_REPORTS_SECONDS)
+            await self._drain(_FINAL_STATES_SECONDS)
             await asyncio.gather(*(slot.close(seconds=3.0) for slot in self.slots))
-            await self._tasks.end()
-            await self._showing.close()
+            await self._tasks.cancel_all()
+            await self._publisher.close()
         await super().teardown(*exc_info)
 
     async def sync_with_backend(self) -> None:
-        """Send the heartbeat. A server that cannot be reached does not end a worker that has runs in hand."""
+        """Send the heartbeat. After the first one succeeded, an outage of the server does not end the worker."""
         try:
             await super().sync_with_backend()
         except httpx.TransportError:
@@ -102,23 +98,21 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
                 raise
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        """Fill the free slots with the runs whose turn it is; called again and again."""
+        """Poll for runs and start them in the free slots, if a poll is due. Prefect calls this in a loop."""
         self._last_polled_time = prefect.types._datetime.now("UTC")
-        pause = LOOK_SECONDS if self._news.listening else 0.0
-        if not any(slot.idle for slot in self.slots):
-            pause = _BUSY_POLL_SECONDS
-        return await self._poll() if time.monotonic() - self._polled_at >= pause else []
+        return await self._poll() if self._schedule.is_due else []
 
     async def _poll(self) -> list[FlowRun]:
         async with self._polling:
-            # A process may have been killed a moment ago, and nobody has noticed yet.
-            idle = {slot.name: slot for slot in self.slots if slot.idle and started_at(slot.pid)}
+            # A process may have died a moment ago, before its slot has noticed.
+            idle = {slot.name: slot for slot in self.slots if slot.idle and process_start_time(slot.pid)}
             if self._stopping or not self._has_successfully_synced:
                 return []
-            self._polled_at = time.monotonic()
+            self._schedule.polled()
             try:
                 found = await self._get_scheduled_flow_runs()
-                pairs = await self.queues.pair(self.client, self._work_pool_name, self._new(found), idle)
+                new = [one.flow_run for one in found if one.flow_run.id not in self._submitting_flow_run_ids]
+                pairs = await self.scheduler.schedule(self.client, self._work_pool_name, new, idle)
             except httpx.TransportError:
                 self._logger.warning("The Prefect server cannot be reached; runs in hand go on")
                 return []
@@ -126,7 +120,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
                 slot.flow_run_id = str(flow_run.id)
                 self.limiter.acquire_on_behalf_of_nowait(flow_run.id)
                 self._submitting_flow_run_ids.add(flow_run.id)
-                self._tasks.start(self._take(flow_run, slot))
+                self._tasks.start(self._claim_and_execute(flow_run, slot))
             return [flow_run for flow_run, _ in pairs]
 
     async def run(
@@ -135,7 +129,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         configuration: WarmProcessJobConfiguration,
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmProcessWorkerResult:
-        """Run in the next free slot. The worker's own polling does not come through here: it chooses the slot first."""
+        """Execute an ad-hoc run in the next free slot. Polled runs do not pass here: their slot is chosen first."""
         while not (slot := next((slot for slot in self.slots if slot.idle), None)):  # noqa: ASYNC110 - only ad hoc
             await asyncio.sleep(0.05)
         slot.flow_run_id = str(flow_run.id)
@@ -150,33 +144,32 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
     async def kill_infrastructure(
         self, infrastructure_pid: str, configuration: WarmProcessJobConfiguration, grace_seconds: int = 30
     ) -> None:
-        """Kill the process that has the run in hand; its slot gets a new one."""
-        found = parse_infrastructure(infrastructure_pid)
+        """Cancel the run of this process; kill the process after the grace period."""
+        found = parse_infrastructure_id(infrastructure_pid)
         if found is None or found.machine != self.options.machine:
             raise InfrastructureNotAvailable(f"{infrastructure_pid} is not a process of a warm worker on this machine.")
         slot = next((slot for slot in self.slots if slot.pid == found.pid), None)
         run = next((run for run in self.runs.values() if run.slot is slot), None)
-        if slot is None or run is None or not found.alive:
+        if slot is None or run is None or not found.is_alive:
             raise InfrastructureNotFound(f"Process {found.pid} has no run in hand.")
         await run.cancel(grace_seconds)
 
     def status(self) -> WorkerStatus:
-        """What the slots do now."""
+        """Take a snapshot of the worker and its slots."""
         return WorkerStatus(
             worker=self.name,
             pool=self._work_pool_name,
-            waiting_runs=self.queues.waiting_runs,
-            queue_age_seconds=round(self.queues.age_seconds, 3),
+            waiting_runs=self.scheduler.waiting_runs,
+            queue_age_seconds=round(self.scheduler.age_seconds, 3),
             slots=[slot.status() for slot in self.slots],
         )
 
-    async def _take(self, flow_run: FlowRun, slot: Slot) -> None:
-        """Claim the run, run it, free the slot."""
+    async def _claim_and_execute(self, flow_run: FlowRun, slot: Slot) -> None:
+        """Claim the run, execute it, and free the slot."""
         claimed = False
         try:
-            claimed, deployment = await asyncio.gather(
-                claim(self.client, flow_run, self._place(slot)), self._deployment(flow_run)
-            )
+            claiming = claim(self.client, flow_run, self._infrastructure_id(slot))
+            claimed, deployment = await asyncio.gather(claiming, self._deployment(flow_run))
             if claimed:
                 configuration = await self._configure(flow_run, deployment)
                 await self._execute(flow_run, deployment, configuration, slot)
@@ -184,7 +177,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             await self._mark_flow_run_as_cancelled(flow_run, {"message": "Its deployment no longer exists."})
         except Exception as error:
             self.get_flow_run_logger(flow_run).exception("The warm worker could not run this flow run")
-            await put_back(self.client, flow_run.id, f"The worker could not run it: {error}", self.options.attempts)
+            reason = f"The worker could not run it: {error}"
+            await retry_or_crash(self.client, flow_run.id, reason, self.options.attempts)
         finally:
             slot.flow_run_id = None
             self._submitting_flow_run_ids.discard(flow_run.id)
@@ -200,33 +194,33 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         configuration: WarmProcessJobConfiguration,
         slot: Slot,
     ) -> WarmProcessWorkerResult:
-        configuration.refuse_what_is_fixed(slot.environment)
+        configuration.check_environment(slot.environment)
         run = Run(self.client, flow_run, deployment, configuration, slot, self.options)
         self.runs[flow_run.id] = run
-        self._tasks.start(self._note(flow_run, slot))
+        self._tasks.start(self._record_infrastructure(flow_run, slot))
         submitted = self._emit_flow_run_submitted_event(configuration)
         began = time.time()
         wanted = flow_run.next_scheduled_start_time or flow_run.expected_start_time
-        self._showing.metrics.begun(self._work_pool_name, began - wanted.timestamp() if wanted else 0.0)
+        self._publisher.metrics.observe_wait(self._work_pool_name, began - wanted.timestamp() if wanted else 0.0)
         try:
-            code = await run.to_its_end()
+            code = await run.execute()
         finally:
             del self.runs[flow_run.id]
-            self._showing.metrics.ended(self._work_pool_name, time.time() - began)
+            self._publisher.metrics.observe_run(self._work_pool_name, time.time() - began)
         result = WarmProcessWorkerResult(identifier=str(slot.pid), status_code=code)
         self._emit_flow_run_executed_event(result, configuration, submitted)
         return result
 
-    async def _note(self, flow_run: FlowRun, slot: Slot) -> None:
-        """Tell the server which process has the run: a cancel, and the sweep after a crash, need it."""
-        pid = self._place(slot)
-        with suppress(ObjectNotFound, httpx.TransportError):  # a deleted run needs no note
-            await patiently(lambda: self.client.update_flow_run(flow_run_id=flow_run.id, infrastructure_pid=pid))
-            await asyncio.sleep(_LABELS_AFTER_SECONDS)
+    async def _record_infrastructure(self, flow_run: FlowRun, slot: Slot) -> None:
+        """Record at the server which process executes the run: cancellation and recovery after a crash need it."""
+        pid = self._infrastructure_id(slot)
+        with suppress(ObjectNotFound, httpx.TransportError):  # the run was deleted, or the server is away
+            await retry_during_outage(lambda: self.client.update_flow_run(flow_run.id, infrastructure_pid=pid))
+            await asyncio.sleep(_LABELS_DELAY_SECONDS)
             await self._give_worker_labels_to_flow_run(flow_run.id)
 
-    def _place(self, slot: Slot) -> str:
-        return str(Infrastructure(self.options.machine, slot.name, slot.pid, started_at(slot.pid)))
+    def _infrastructure_id(self, slot: Slot) -> str:
+        return str(InfrastructureId(self.options.machine, slot.name, slot.pid, process_start_time(slot.pid)))
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         return await self.client.read_deployment(flow_run.deployment_id) if flow_run.deployment_id else None
@@ -244,28 +238,12 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             client=self.client,
         )
 
-    def _new(self, found: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-        return [one.flow_run for one in found if one.flow_run.id not in self._submitting_flow_run_ids]
-
-    async def _drained(self, seconds: float) -> None:
+    async def _drain(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self._submitting_flow_run_ids and time.monotonic() < deadline:  # noqa: ASYNC110 - seldom, and short
+        while self._submitting_flow_run_ids and time.monotonic() < deadline:  # noqa: ASYNC110 - rare and short
             await asyncio.sleep(0.05)
 
     async def _poll_now(self) -> list[FlowRun]:
         with suppress(httpx.HTTPError):
             return await self._poll()
         return []
-
-    def _heard(self, news: RunNews) -> None:
-        if news.state_type == "SCHEDULED" and news.work_pool in (None, self._work_pool_name):
-            self._told.set()
-
-    async def _take_when_told(self) -> None:
-        while True:
-            await self._told.wait()
-            self._told.clear()
-            # A slot that becomes free looks for itself.
-            if any(slot.idle for slot in self.slots) and not await self._poll_now():
-                await asyncio.sleep(COMMIT_SECONDS)
-                await self._poll_now()

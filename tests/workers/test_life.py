@@ -23,9 +23,9 @@ from prefect.settings import (
 
 from tests.waiting import wait_for
 from tests.workers.harness import Pool, Worker, lines, running_worker
-from workers.child.first_request import outlast_absence
-from workers.child.loop import KeptLoop
-from workers.parent.identity import Infrastructure
+from workers.child.event_loop import PersistentLoop
+from workers.child.first_request import retry_first_request
+from workers.parent.infrastructure_id import InfrastructureId
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -191,7 +191,7 @@ def test_a_run_that_a_killed_worker_had_claimed_but_not_begun_runs_with_the_next
 ) -> None:
     own = Pool(pool.server)
     run = own.start("with_model", path=tmp_path / "out")
-    gone = Infrastructure(machine=socket.gethostname(), slot="cpu-0", pid=2**22, started=1)
+    gone = InfrastructureId(machine=socket.gethostname(), slot="cpu-0", pid=2**22, started=1)
     own.server.post(f"/flow_runs/{run}/set_state", state={"type": "PENDING", "message": f"Claimed by {gone}"})
     with running_worker(own, tmp_path / "worker"):
         assert own.end(run) == "COMPLETED"
@@ -199,13 +199,13 @@ def test_a_run_that_a_killed_worker_had_claimed_but_not_begun_runs_with_the_next
 
 @pytest.mark.parametrize("pid", [2**22, os.getpid()])
 def test_a_process_that_was_gone_when_it_was_named_is_gone(pid: int) -> None:
-    assert not Infrastructure(machine=socket.gethostname(), slot="cpu-0", pid=pid, started=0).alive
+    assert not InfrastructureId(machine=socket.gethostname(), slot="cpu-0", pid=pid, started=0).is_alive
 
 
 def test_a_run_of_another_machine_is_left_alone(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     run = own.start("with_model", path=tmp_path / "out")
-    elsewhere = Infrastructure(machine="elsewhere", slot="cpu-0", pid=2**22, started=1)
+    elsewhere = InfrastructureId(machine="elsewhere", slot="cpu-0", pid=2**22, started=1)
     own.server.post(f"/flow_runs/{run}/set_state", state={"type": "PENDING", "message": f"Claimed by {elsewhere}"})
     with running_worker(own, tmp_path / "worker"):
         time.sleep(5)
@@ -267,7 +267,7 @@ def test_the_first_question_of_a_process_waits_for_a_server_that_is_away(pool: P
 
     def ask_in_a_thread() -> int:
         with temporary_settings(there), SyncClientContext() as context:
-            outlast_absence(context.client)
+            retry_first_request(context.client)
             return context.client.hello().status_code
 
     there: dict[Any, Any] = {
@@ -281,7 +281,7 @@ def test_the_first_question_of_a_process_waits_for_a_server_that_is_away(pool: P
     try:
         with ThreadPoolExecutor(1) as threads, temporary_settings(there):
             beside = threads.submit(ask_in_a_thread)
-            assert KeptLoop().run(ask()) == httpx.codes.OK
+            assert PersistentLoop().run(ask()) == httpx.codes.OK
             assert beside.result() == httpx.codes.OK
     finally:
         coming.join()

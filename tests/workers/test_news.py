@@ -11,7 +11,7 @@ from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.workers.harness import Pool, running_worker
-from workers.run_events import News, RunNews
+from workers.run_events import RunEvent, RunEventSubscriber
 
 _SELDOM = "20"
 
@@ -60,14 +60,14 @@ def test_prefect_tells_of_runs_as_before() -> None:
 
 
 async def test_news_name_the_run_its_state_and_its_pool(pool: Pool, tmp_path: Path) -> None:
-    heard: list[RunNews] = []
-    news = News()
+    heard: list[RunEvent] = []
+    events = RunEventSubscriber()
     with temporary_settings({PREFECT_API_URL: pool.server.url}):
-        listening = asyncio.create_task(news.follow(heard.append))
-    while not news.listening:
+        listening = asyncio.create_task(events.listen(heard.append))
+    while not events.connected:
         await asyncio.sleep(0.05)
     run = await asyncio.to_thread(pool.start, "first_line", path=tmp_path / "told")
-    wanted = RunNews(run, "SCHEDULED", pool.name)
+    wanted = RunEvent(run, "SCHEDULED", pool.name)
     for _ in range(200):
         if wanted in heard:
             break

@@ -1,4 +1,4 @@
-"""Who goes next: priority, then fair turns, then loaded models, for a bounded time."""
+"""The scheduling policy: priority, then fair shares, and a bounded preference for loaded models."""
 
 import random
 from itertools import pairwise
@@ -11,46 +11,46 @@ from prefect.client.orchestration import PrefectClient
 from tests.waiting import wait_for
 from tests.workers.harness import Pool, lines, running_worker
 from workers.options import parse_slots
-from workers.turns.long_queue import LongQueue
-from workers.turns.order import Turns, Waiting, assign, model_of, next_run
+from workers.turns.policy import ServiceHistory, WaitingRun, assign, choose_run, model_of
+from workers.turns.queue_scan import QueueScan
 
 NOBODY: frozenset[str] = frozenset()
 
 
-def run(name: str, *, priority: int = 1, since: float = 0.0, model: str | None = None, share: str = "") -> Waiting:
-    return Waiting(id=name, priority=priority, since=since, model=model, share=share)
+def run(name: str, *, priority: int = 1, since: float = 0.0, model: str | None = None, share: str = "") -> WaitingRun:
+    return WaitingRun(id=name, priority=priority, since=since, model=model, share=share)
 
 
 def test_the_higher_priority_goes_first_however_long_others_wait() -> None:
     waiting = [run("batch", priority=10, since=-1e6, model="a"), run("interactive", priority=1, since=9, model="b")]
-    chosen = next_run(waiting, frozenset({"a"}), Turns(5.0), now=10.0)
+    chosen = choose_run(waiting, frozenset({"a"}), ServiceHistory(5.0), now=10.0)
     assert chosen is not None
     assert chosen.id == "interactive"
 
 
 def test_equals_go_in_the_order_they_came() -> None:
     waiting = [run("second", since=2), run("first", since=1)]
-    chosen = next_run(waiting, NOBODY, Turns(5.0), now=3.0)
+    chosen = choose_run(waiting, NOBODY, ServiceHistory(5.0), now=3.0)
     assert chosen is not None
     assert chosen.id == "first"
 
 
 def test_a_run_whose_model_is_loaded_goes_ahead_but_only_until_the_others_patience_ends() -> None:
-    turns = Turns(5.0)
+    history = ServiceHistory(5.0)
     other, loaded = run("other", since=0.0, model="b"), run("loaded", since=1.0, model="a")
-    early = next_run([other, loaded], frozenset({"a"}), turns, now=4.0)
-    late = next_run([other, loaded], frozenset({"a"}), turns, now=6.0)
+    early = choose_run([other, loaded], frozenset({"a"}), history, now=4.0)
+    late = choose_run([other, loaded], frozenset({"a"}), history, now=6.0)
     assert early is not None
     assert late is not None
     assert (early.id, late.id) == ("loaded", "other")
 
 
 def test_nobody_starves_however_many_runs_have_their_model_loaded() -> None:
-    turns, served = Turns(5.0), 0.0
+    history, served = ServiceHistory(5.0), 0.0
     lonely = run("lonely", since=0.0, model="b", share="b")
     for second in range(100):
         crowd = [run(f"crowd{second}-{number}", since=float(second), model="a", share="a") for number in range(3)]
-        (chosen, _), *_ = assign([*crowd, lonely], {"slot": frozenset({"a"})}, turns, float(second))
+        (chosen, _), *_ = assign([*crowd, lonely], {"slot": frozenset({"a"})}, history, float(second))
         if chosen == "lonely":
             served = float(second)
             break
@@ -58,11 +58,11 @@ def test_nobody_starves_however_many_runs_have_their_model_loaded() -> None:
 
 
 def test_nobody_starves_behind_loaded_models_of_the_same_share_either() -> None:
-    turns, waits = Turns(5.0), list[float]()
+    history, waits = ServiceHistory(5.0), list[float]()
     lonely = [run(f"lonely{number}", since=0.0, model="b") for number in range(3)]
     for second in range(60):
         crowd = [run(f"crowd{second}-{number}", since=float(second), model="a") for number in range(3)]
-        (chosen, _), *_ = assign([*crowd, *lonely], {"slot": frozenset({"a"})}, turns, float(second))
+        (chosen, _), *_ = assign([*crowd, *lonely], {"slot": frozenset({"a"})}, history, float(second))
         if chosen.startswith("lonely"):
             waits.append(float(second))
             lonely = [one for one in lonely if one.id != chosen]
@@ -72,11 +72,11 @@ def test_nobody_starves_behind_loaded_models_of_the_same_share_either() -> None:
 
 
 def test_long_runs_do_not_make_a_batch_impatient_before_somebody_else() -> None:
-    turns = Turns(5.0)
+    history = ServiceHistory(5.0)
     batch = [run(f"batch{number}", since=0.0, model="a", share="ada") for number in range(5)]
-    turns.serve(batch[0], 100.0)
+    history.record(batch[0], 100.0)
     image = run("image", since=118.0, model="a", share="bob")
-    chosen = next_run([*batch[1:], image], frozenset({"a"}), turns, now=120.0)
+    chosen = choose_run([*batch[1:], image], frozenset({"a"}), history, now=120.0)
     assert chosen is not None
     assert chosen.id == "image"
 
@@ -87,13 +87,13 @@ def test_loaded_models_save_two_reloads_of_three_on_a_mix_of_three_models_of_whi
     assert reloads(mix, patience_seconds=10.0) * 3 <= reloads(mix, patience_seconds=0.0)
 
 
-def reloads(waiting: list[Waiting], patience_seconds: float, seconds_a_run: float = 0.5) -> int:
+def reloads(waiting: list[WaitingRun], patience_seconds: float, seconds_a_run: float = 0.5) -> int:
     """How many loads a slot for two models needs, the longest unused one going first."""
-    left, turns, loaded, loads = list(waiting), Turns(patience_seconds), list[str](), 0
+    left, history, loaded, loads = list(waiting), ServiceHistory(patience_seconds), list[str](), 0
     for number in range(len(waiting)):
-        chosen = next_run(left, frozenset(loaded), turns, number * seconds_a_run)
+        chosen = choose_run(left, frozenset(loaded), history, number * seconds_a_run)
         assert chosen is not None
-        turns.serve(chosen, number * seconds_a_run)
+        history.record(chosen, number * seconds_a_run)
         left.remove(chosen)
         model = str(chosen.model)
         loads += model not in loaded
@@ -102,12 +102,12 @@ def reloads(waiting: list[Waiting], patience_seconds: float, seconds_a_run: floa
 
 
 def test_a_thousand_runs_of_one_person_hold_up_one_run_of_another_by_one_run_at_most() -> None:
-    turns = Turns(5.0)
+    history = ServiceHistory(5.0)
     batch = [run(f"batch{number:04}", since=0.0, share="ada") for number in range(1000)]
     order: list[str] = []
     for second in range(10):
         image = [run("image", since=3.0, share="bob")] if second >= 3 and "image" not in order else []
-        (chosen, _), *_ = assign([*batch, *image], {"slot": NOBODY}, turns, float(second))
+        (chosen, _), *_ = assign([*batch, *image], {"slot": NOBODY}, history, float(second))
         batch = [one for one in batch if one.id != chosen]
         order.append(chosen)
     assert order.index("image") == 3
@@ -115,12 +115,15 @@ def test_a_thousand_runs_of_one_person_hold_up_one_run_of_another_by_one_run_at_
 
 def test_a_run_goes_to_the_slot_that_holds_its_model() -> None:
     idle = {"one": frozenset({"a"}), "two": frozenset({"b"})}
-    assert dict(assign([run("x", model="b"), run("y", model="a")], idle, Turns(5.0), 0.0)) == {"x": "two", "y": "one"}
+    assert dict(assign([run("x", model="b"), run("y", model="a")], idle, ServiceHistory(5.0), 0.0)) == {
+        "x": "two",
+        "y": "one",
+    }
 
 
 def test_a_run_with_a_new_model_goes_to_the_emptiest_slot() -> None:
     idle = {"full": frozenset({"a", "b"}), "empty": NOBODY}
-    assert assign([run("x", model="c")], idle, Turns(5.0), 0.0) == [("x", "empty")]
+    assert assign([run("x", model="c")], idle, ServiceHistory(5.0), 0.0) == [("x", "empty")]
 
 
 def test_the_model_of_a_run_is_read_from_its_tag_or_its_parameters() -> None:
@@ -173,15 +176,15 @@ def test_a_run_behind_more_runs_than_one_poll_answers_is_not_overlooked(pool: Po
 async def test_a_run_in_the_middle_of_a_long_queue_is_found_and_forgotten_when_it_starts(pool: Pool) -> None:
     own = Pool(pool.server)
     runs = [own.start("with_model", tags=(f"user:{'bob' if number == 6 else 'ada'}",)) for number in range(13)]
-    queue = LongQueue(lambda run: tuple(run.tags), page=3)
+    queue = QueueScan(lambda run: tuple(run.tags), page_size=3)
     async with PrefectClient(own.server.url) as client:
         found = [await client.read_flow_run(UUID(run)) for run in runs[:3]]
-        others = {str(run.id): run for run in await queue.others(client, own.name, found)}
+        others = {str(run.id): run for run in await queue.runs_beyond(client, own.name, found)}
         assert runs[6] in others, "neither among the oldest nor among the newest"
         assert set(runs[10:]) <= others.keys(), "the newest, as they are"
-        queue.forget([others[runs[6]]])
-        assert runs[6] not in {str(run.id) for run in await queue.others(client, own.name, found)}
-        assert await queue.others(client, own.name, found[:2]) == [], "that was the whole queue"
+        queue.discard([others[runs[6]]])
+        assert runs[6] not in {str(run.id) for run in await queue.runs_beyond(client, own.name, found)}
+        assert await queue.runs_beyond(client, own.name, found[:2]) == [], "that was the whole queue"
 
 
 @pytest.mark.stack

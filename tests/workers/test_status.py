@@ -14,7 +14,8 @@ from tests.waiting import wait_for
 from tests.workers.harness import Pool, lines, running_worker
 from workers.shown.artifact import artifact_key, as_markdown
 from workers.shown.metrics import Metrics
-from workers.shown.status import SlotStatus, StatusPort, WorkerStatus, read_status, write_status
+from workers.shown.status import SlotStatus, WorkerStatus, read_status, write_status
+from workers.shown.status_server import StatusServer
 
 STATUS = WorkerStatus(
     worker='a "worker"',
@@ -46,8 +47,8 @@ def test_a_status_file_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_metrics_are_what_prometheus_reads() -> None:
     metrics = Metrics(lambda: STATUS)
-    metrics.begun("gpu", 0.3)
-    metrics.ended("gpu", 2.0)
+    metrics.observe_wait("gpu", 0.3)
+    metrics.observe_run("gpu", 2.0)
     found = {sample.name: sample for family in parse(metrics.text()) for sample in family.samples}
     of_slot = {"pool": "gpu", "worker": 'a "worker"', "slot": "gpu-0"}
     assert (found["warm_process_runs_total"].value, found["warm_process_runs_total"].labels) == (3, of_slot)
@@ -85,8 +86,8 @@ def test_a_worker_tells_its_run_in_hand_and_its_models_on_a_port(pool: Pool, tmp
 
 async def test_a_port_with_a_token_answers_only_who_bears_it() -> None:
     port = free_ports(1)[0]
-    shown = StatusPort("127.0.0.1", port, "secret", lambda: STATUS, lambda: "metrics")
-    async with await shown.open(), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    shown = StatusServer("127.0.0.1", port, "secret", lambda: STATUS, lambda: "metrics")
+    async with await shown.start(), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         for given in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
             answer = await client.get("/metrics", headers=given)
             assert (answer.status_code, "metrics" in answer.text) == (401, False)

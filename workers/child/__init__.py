@@ -1,1 +1,1 @@
-"""The child process of one slot: runs flows, one after another, and keeps their models loaded."""
+"""The child process of a slot: it executes flow runs one after another and keeps models loaded between them."""

@@ -1,4 +1,4 @@
-"""One flow run, driven by Prefect's engine in this process, and the hooks of a run whose process is gone."""
+"""Execute a flow run with Prefect's engine in this process, or only the hooks of a run whose process died."""
 
 import inspect
 import os
@@ -16,32 +16,33 @@ from prefect.flows import Flow
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings.models.root import Settings
 
-from workers.child.loop import KeptLoop
+from workers.child.event_loop import PersistentLoop
 from workers.messages import RunFlow
 
-_LOOP = KeptLoop()
+_LOOP = PersistentLoop()
 
 
 @contextmanager
-def _the_worker_observes(
+def _observe_nothing(
     flow_run_id: UUID, suspension_request: object, polling_interval: float = 10
 ) -> Generator[None, None, None]:
     yield
 
 
-# The engine would open a websocket for each run to hear of a suspension. The worker looks its runs up and tells.
-setattr(prefect.flow_engine, "observe_flow_run_suspension", _the_worker_observes)  # noqa: B010
+# The engine would open a websocket for each run to learn of a suspension. Here the worker polls and sends Suspend.
+setattr(prefect.flow_engine, "observe_flow_run_suspension", _observe_nothing)  # noqa: B010
 
 
-def drive(flow: Flow[..., Any], flow_run: FlowRun) -> str:
-    """Run the flow in this thread, the main one. Returns the outcome; raises what the engine could not handle.
+def execute_flow_run(flow: Flow[..., Any], flow_run: FlowRun) -> str:
+    """Execute the flow in this thread, which must be the main one. Raises what the engine does not handle itself.
 
-    `open` means that the engine stopped before a final state, for instance because a cancel came before it began.
+    Returns "ended" for a run in a final state, and "open" for one that the engine left before: it was suspended, or
+    cancelled before it began.
     """
     logger: Any = flow_run_logger(flow_run)
     try:
         if flow.isgenerator:
-            _exhaust(run_flow(flow, flow_run=flow_run, error_logger=logger))
+            _consume(run_flow(flow, flow_run=flow_run, error_logger=logger))
             return "open"
         state: Any = run_flow(flow, flow_run=flow_run, return_type="state", error_logger=logger)
         if inspect.iscoroutine(state):
@@ -52,8 +53,8 @@ def drive(flow: Flow[..., Any], flow_run: FlowRun) -> str:
 
 
 @contextmanager
-def settings_of(environment: dict[str, str]) -> Generator[None]:
-    """Prefect's settings as the environment has them now, where a run brings others than the process has."""
+def prefect_settings_from(environment: dict[str, str]) -> Generator[None]:
+    """Apply the Prefect settings of a run's environment, if they differ from those of the process."""
     if all(os.environ.get(name) == value for name, value in environment.items() if _is_setting(name)):
         yield
         return
@@ -63,7 +64,7 @@ def settings_of(environment: dict[str, str]) -> Generator[None]:
 
 
 def run_hooks(flow: Flow[..., Any], flow_run: FlowRun, which: str) -> None:
-    """The hooks that the engine could not run, for its process ended."""
+    """Run the flow's cancellation or crash hooks, because the process that should have run them died."""
     logger = flow_run_logger(flow_run, flow)
     for hook in (flow.on_cancellation_hooks if which == "cancellation" else flow.on_crashed_hooks) or ():
         try:
@@ -71,18 +72,18 @@ def run_hooks(flow: Flow[..., Any], flow_run: FlowRun, which: str) -> None:
             if inspect.iscoroutine(result):
                 _LOOP.run(result)
         except Exception:
-            # Somebody's hook: the others run all the same, as they do in Prefect.
+            # A hook of the user failed: the others run all the same, as they do in Prefect.
             logger.exception("A %s hook failed", which)
 
 
-def _exhaust(result: Any) -> None:
+def _consume(result: Any) -> None:
     if inspect.isasyncgen(result):
 
-        async def exhaust() -> None:
+        async def consume() -> None:
             async for _ in result:
                 pass
 
-        _LOOP.run(exhaust())
+        _LOOP.run(consume())
     else:
         for _ in result:
             pass
@@ -92,6 +93,6 @@ def _is_setting(name: str) -> bool:
     return name.startswith("PREFECT_") and not name.startswith("PREFECT__")
 
 
-def flow_run_of(order: RunFlow) -> FlowRun:
-    """The flow run as the worker claimed it."""
-    return FlowRun.model_validate(order.flow_run)
+def parse_flow_run(command: RunFlow) -> FlowRun:
+    """Read the flow run as it was when the worker claimed it."""
+    return FlowRun.model_validate(command.flow_run)

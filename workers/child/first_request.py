@@ -1,14 +1,15 @@
-"""A process's first question waits for a server that is away, as all its later ones do."""
+"""A retry policy for the first request of a Prefect client."""
 
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
 
 
-def outlast_absence(client: PrefectClient | SyncPrefectClient) -> None:
-    """Have the client ask again when nobody answers, also at first: Prefect would take the address for a wrong one.
+def retry_first_request(client: PrefectClient | SyncPrefectClient) -> None:
+    """Make the client retry connection errors from its first request on.
 
-    Here it is right: the worker had its orders from there.
+    Prefect retries only after one request succeeded, because the address might be wrong before. Here it is known to
+    be right: the worker received the run from it.
     """
     known: Any = client
     known._client._has_connected = True

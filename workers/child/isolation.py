@@ -1,4 +1,4 @@
-"""What one run must not leave to the next one in the same process, put back."""
+"""Isolate the runs of one process: restore after each run the process-wide state that it may have changed."""
 
 import logging
 import os
@@ -15,28 +15,28 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGUSR1, signa
 
 @contextmanager
 def isolated(environment: Mapping[str, str]) -> Generator[None]:
-    """Inside, `environment` is the process's; afterwards everything is as it was before."""
+    """Set the environment inside the context, and restore environment, directory, logging, signals, … on exit."""
     with ExitStack() as stack:
-        for keep in (_environment, _folder, _paths, _logging, _signals, _warnings, _torch):
-            stack.callback(keep())
-        _fresh_seeds()
-        _become(environment)
+        for save in (_environment, _directory, _paths, _logging, _signals, _warnings, _torch):
+            stack.callback(save())
+        _reseed()
+        _set_environment(environment)
         yield
 
 
 def _environment() -> Callable[[], None]:
     before = dict(os.environ)
-    return lambda: _become(before)
+    return lambda: _set_environment(before)
 
 
-def _become(environment: Mapping[str, str]) -> None:
-    # Never empty in between: threads of Prefect read it at any time.
+def _set_environment(environment: Mapping[str, str]) -> None:
+    # The environment is never empty in between: threads of Prefect read it at any time.
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]
     os.environ.update(environment)
 
 
-def _folder() -> Callable[[], None]:
+def _directory() -> Callable[[], None]:
     before = os.getcwd()  # noqa: PTH109
     return lambda: os.chdir(before)
 
@@ -89,7 +89,7 @@ def _warnings() -> Callable[[], None]:
 
 
 def _torch() -> Callable[[], None]:
-    """Grad mode, default type and device: those of before, or of a new process where the run imported torch itself."""
+    """Save grad mode, default dtype and default device of torch; its defaults, if torch is not imported yet."""
     torch = sys.modules.get("torch")
     before = _torch_state(torch) if torch else None
 
@@ -112,8 +112,8 @@ def _torch_state(torch: Any) -> tuple[Any, Any, Any]:
     return torch.is_grad_enabled(), torch.get_default_dtype(), chosen.device if chosen else None
 
 
-def _fresh_seeds() -> None:
-    """Each run starts with seeds from the system, as a new process does: neither a seed nor its effect is inherited."""
+def _reseed() -> None:
+    """Seed the random generators from the system's entropy, as in a new process."""
     random.seed()
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()

@@ -1,4 +1,4 @@
-"""The models that a process holds, told to the worker whenever they change: at runs, and when idle ones are let go."""
+"""Report which models the process has loaded, after each run and whenever it changes in between."""
 
 import threading
 import time
@@ -9,45 +9,48 @@ from prefect.logging.loggers import get_logger
 from prefect.utilities.importtools import import_object
 from pydantic import BaseModel
 
-from workers.messages import Holds
+from workers.messages import LoadedModels
 
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 
 
-class Holdings:
-    """Asks the callable `name` (`module:callable`) for `{model: bytes}`; an empty name: nothing to ask."""
+class LoadedModelsReporter:
+    """Sends the result of the callable `name` (`module:callable`, returning `{model: bytes}`) when it has changed.
+
+    With an empty name, it reports no models.
+    """
 
     def __init__(self, name: str, send: Callable[[BaseModel], None]) -> None:
         self._name = name
-        self._ask: Any = import_object(name) if name else dict
+        self._call: Any = import_object(name) if name else dict
         self._send = send
-        self._told: dict[str, int] = {}
+        self._last_sent: dict[str, int] = {}
         self._failed = False
         self._lock = threading.Lock()
 
-    def tell(self) -> None:
-        """Send what changed since the last time."""
+    def send_changes(self) -> None:
+        """Send the loaded models if they differ from those sent last."""
         with self._lock:
-            models = self._models()
-            if models != self._told:
-                self._told = models
-                self._send(Holds(models=models))
+            models = self._read_models()
+            if models != self._last_sent:
+                self._last_sent = models
+                self._send(LoadedModels(models=models))
 
-    def keep_telling(self) -> None:
-        """Look from now on, also between runs and during long ones."""
+    def start_polling(self) -> None:
+        """Check for changes in a thread, also between runs and during long ones."""
         if self._name:
-            threading.Thread(target=self._look, name="warm-process-holdings", daemon=True).start()
+            threading.Thread(target=self._poll, name="warm-process-loaded-models", daemon=True).start()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while True:
-            time.sleep(_LOOK_SECONDS)
-            self.tell()
+            time.sleep(_POLL_SECONDS)
+            self.send_changes()
 
-    def _models(self) -> dict[str, int]:
+    def _read_models(self) -> dict[str, int]:
         try:
-            return {str(model): int(size) for model, size in self._ask().items()}
+            return {str(model): int(size) for model, size in self._call().items()}
         except Exception:
-            # Somebody's callable: runs go on without what it tells.
+            # The callable is the user's: runs go on without its report.
             if not self._failed:
                 get_logger("worker").exception("%s did not tell the loaded models", self._name)
             self._failed = True

@@ -1,1 +1,1 @@
-"""The worker's own process: takes runs from Prefect, hands them to child processes, watches over them."""
+"""The worker's own process: claims flow runs, hands them to child processes and supervises those."""

@@ -1,4 +1,4 @@
-"""What there is to tell of a process from outside."""
+"""Memory use and exit codes of processes."""
 
 import signal
 from contextlib import suppress
@@ -7,7 +7,7 @@ import psutil
 
 
 def resident_bytes(pid: int) -> int:
-    """What a process holds in main memory, with everything that it started; 0 when there is none."""
+    """Sum the resident memory of a process and its descendants, in bytes; 0 when there is no such process."""
     total = 0
     with suppress(psutil.Error):
         process = psutil.Process(pid) if pid else None
@@ -17,8 +17,8 @@ def resident_bytes(pid: int) -> int:
     return total
 
 
-def told_exit(code: int) -> str:
-    """An exit code of subprocess in words."""
+def describe_exit(code: int) -> str:
+    """Describe a return code of `subprocess`, negative for a signal, in words."""
     if code >= 0:
         return f"ended with exit code {code}"
     with suppress(ValueError):

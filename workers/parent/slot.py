@@ -1,4 +1,4 @@
-"""The worker's side of one slot: a process that is started, handed runs, watched, replaced."""
+"""A slot: starts a child process, sends it runs, and replaces it when it ends."""
 
 import asyncio
 import os
@@ -16,35 +16,35 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel
 
 from workers.messages import (
-    LINE_BYTES,
-    Accepted,
+    MAX_LINE_BYTES,
     Cancel,
+    CancelAccepted,
     Done,
-    Holds,
+    LoadedModels,
     Ready,
     RunFlow,
     Stale,
     Stop,
-    read_answer,
-    to_line,
+    encode,
+    parse_reply,
 )
 from workers.options import SlotSpec
-from workers.parent.process import resident_bytes, told_exit
+from workers.parent.process import describe_exit, resident_bytes
 from workers.shown.status import SlotStatus
 
-_SHORTEST_LIFE_SECONDS = 5.0
-_LONGEST_WAIT_SECONDS = 30.0
-_LOOK_SECONDS = 0.05
-_LAST_WORDS_SECONDS = 1.0
+_MIN_LIFE_SECONDS = 5.0
+_MAX_BACKOFF_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_FLUSH_SECONDS = 1.0
 _STOP_SECONDS = 15.0
 
 
 class ProcessEnded(Exception):
-    """The process of a slot ended while it had a run in hand."""
+    """The process of a slot ended while it executed a run."""
 
 
 class Slot:
-    """One place for one run. `flow_run_id` is set from when the place is taken until it is free again."""
+    """Executes one run at a time. `flow_run_id` is set while the slot is reserved for a run."""
 
     def __init__(self, spec: SlotSpec, environment: Mapping[str, str], logger: "LoggerAdapter[Any] | Any") -> None:
         self.spec = spec
@@ -61,11 +61,11 @@ class Slot:
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ready = asyncio.Event()
-        self._answer: asyncio.Future[Done | Stale] | None = None
+        self._reply: asyncio.Future[Done | Stale] | None = None
         self._accepted = asyncio.Event()
         self._closing = False
-        self._once_loaded: set[str] = set()
-        self._killed_for: str | None = None
+        self._ever_loaded: set[str] = set()
+        self._kill_reason: str | None = None
 
     @property
     def idle(self) -> bool:
@@ -81,78 +81,78 @@ class Slot:
 
     @property
     def resident_bytes(self) -> int:
-        """What the process holds, with everything that it started."""
+        """Resident memory of the process and its descendants."""
         return resident_bytes(self.pid)
 
-    async def keep(self) -> None:
-        """Have a process until `close`: a new one when it ends, later and later while it ends at once."""
-        wait = 0.0
+    async def supervise(self) -> None:
+        """Restart the process whenever it ends, until `close`; with exponential backoff while it ends at once."""
+        backoff = 0.0
         while not self._closing:
             started = time.monotonic()
             try:
-                await self._live()
+                await self._run_process()
             except OSError as error:
                 self._logger.warning("No process could be started for slot %s: %s", self.name, error)
-            wait = (
-                min(_LONGEST_WAIT_SECONDS, wait * 2 + 0.5) if time.monotonic() - started < _SHORTEST_LIFE_SECONDS else 0
-            )
-            # A process that was asked to go, or that crashed after long use, is replaced without delay.
-            await asyncio.sleep(wait if self.runs_of_process == 0 else 0)
+            ended_at_once = time.monotonic() - started < _MIN_LIFE_SECONDS
+            backoff = min(_MAX_BACKOFF_SECONDS, backoff * 2 + 0.5) if ended_at_once else 0.0
+            # A process that executed runs is replaced without delay, whether it was recycled or crashed.
+            await asyncio.sleep(backoff if self.runs_of_process == 0 else 0)
 
-    async def execute(self, order: RunFlow) -> Done | Stale:
-        """Hand the run over and wait for its end. Raises ProcessEnded."""
+    async def execute(self, command: RunFlow) -> Done | Stale:
+        """Send the run to the process and wait for the reply. Raises ProcessEnded."""
         await self._ready.wait()
-        self._answer = asyncio.get_running_loop().create_future()
+        self._reply = asyncio.get_running_loop().create_future()
         self._accepted.clear()
         self.runs_of_process += 1
-        self._send(order)
+        self.send(command)
         try:
-            return await self._answer
+            return await self._reply
         finally:
-            self._answer = None
+            self._reply = None
 
     async def cancel(self, flow_run_id: str, seconds: float) -> bool:
-        """Ask the engine to cancel its run; False when it does not listen yet, or no more."""
-        self._send(Cancel(flow_run_id=flow_run_id))
+        """Request the cancellation of the run. Returns False if the engine does not accept it within `seconds`."""
+        self.send(Cancel(flow_run_id=flow_run_id))
         try:
             await asyncio.wait_for(self._accepted.wait(), seconds)
         except TimeoutError:
             return False
         return True
 
-    def tell(self, message: BaseModel) -> None:
-        """Send what needs no answer."""
-        self._send(message)
+    def send(self, message: BaseModel) -> None:
+        """Send a command without waiting for a reply; do nothing if there is no connection."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(encode(message))
 
     def recycle(self) -> None:
-        """Let the process end after what it does now; `keep` starts a new one."""
+        """Stop the process after its current run; `supervise` starts a new one."""
         self._ready.clear()
-        self._send(Stop())
-        # A thread that a flow left behind could hold the old process, and with it the slot, for ever.
-        asyncio.get_running_loop().call_later(_STOP_SECONDS, self._kill_if_still, self.pid)
+        self.send(Stop())
+        # A thread that a flow left running could keep the old process, and with it the slot, alive for ever.
+        asyncio.get_running_loop().call_later(_STOP_SECONDS, self._kill_if_same_process, self.pid)
 
     def kill(self, reason: str | None = None) -> None:
-        """End the process now, with everything that it started; the run in hand says why, if there is a reason."""
+        """Kill the process group with SIGKILL; `reason` becomes part of the error of the current run."""
         if self._process is not None and self._process.poll() is None:
-            self._killed_for = reason
+            self._kill_reason = reason
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _kill_if_still(self, pid: int) -> None:
+    def _kill_if_same_process(self, pid: int) -> None:
         if self.pid == pid and not self.ready:
             self.kill()
 
     async def close(self, seconds: float) -> None:
-        """End the process for good: politely, then not."""
+        """Stop the process and do not replace it; kill it if it still runs after `seconds`."""
         self._closing = True
-        self._send(Stop())
+        self.send(Stop())
         deadline = time.monotonic() + seconds
         while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.kill()
 
     def status(self) -> SlotStatus:
-        """What it does now."""
+        """Take a snapshot of the slot."""
         return SlotStatus(
             slot=self.name,
             pid=self.pid,
@@ -166,8 +166,8 @@ class Slot:
             problem=self.problem,
         )
 
-    async def _live(self) -> None:
-        """Start a process and read its answers until it is gone."""
+    async def _run_process(self) -> None:
+        """Start a process and read its replies until it has ended."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - vfork: a millisecond
@@ -179,60 +179,56 @@ class Slot:
             )
         self.starts += 1
         self.runs_of_process = 0
-        self._killed_for = None
-        reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=LINE_BYTES)
+        self._kill_reason = None
+        reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_LINE_BYTES)
         reading = asyncio.create_task(self._read(reader))
-        # Not the end of the stream: a process that the flow forked would hold it open.
+        # Polled, because the stream may stay open: a process that the flow forked inherits it.
         while (code := self._process.poll()) is None:  # noqa: ASYNC110 - waitpid has no other portable form
-            await asyncio.sleep(_LOOK_SECONDS)
-        await asyncio.wait([reading], timeout=_LAST_WORDS_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.wait([reading], timeout=_FLUSH_SECONDS)
         reading.cancel()
         self._ready.clear()
         self._writer.close()
-        self._end_what_is_left()
-        self._lost(code)
+        self._kill_group()
+        self._process_ended(code)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
             while line := await reader.readline():
-                self._heed(read_answer(line))
+                self._handle(parse_reply(line))
 
-    def _heed(self, answer: Ready | Holds | Accepted | Stale | Done) -> None:
-        if isinstance(answer, Accepted):
+    def _handle(self, reply: Ready | LoadedModels | CancelAccepted | Stale | Done) -> None:
+        if isinstance(reply, CancelAccepted):
             self._accepted.set()
-        elif isinstance(answer, Holds):
-            loads = answer.models.keys() - self.models.keys()
-            self.reloads += len(loads & self._once_loaded)
-            self._once_loaded |= loads
-            self.models = answer.models
-        elif isinstance(answer, Ready):
-            self.problem = answer.problem
+        elif isinstance(reply, LoadedModels):
+            loads = reply.models.keys() - self.models.keys()
+            self.reloads += len(loads & self._ever_loaded)
+            self._ever_loaded |= loads
+            self.models = reply.models
+        elif isinstance(reply, Ready):
+            self.problem = reply.problem
             self._ready.set()
-        elif self._answer is not None and not self._answer.done():
-            self._answer.set_result(answer)
+        elif self._reply is not None and not self._reply.done():
+            self._reply.set_result(reply)
 
-    def _lost(self, code: int) -> None:
+    def _process_ended(self, code: int) -> None:
         self.models = {}
-        if self._answer is not None and not self._answer.done():
-            how = f"was killed: {self._killed_for}" if self._killed_for else f"{told_exit(code)} during this run."
-            self._answer.set_exception(ProcessEnded(f"The process of slot {self.name} {how}"))
+        if self._reply is not None and not self._reply.done():
+            how = f"was killed: {self._kill_reason}" if self._kill_reason else f"{describe_exit(code)} during this run."
+            self._reply.set_exception(ProcessEnded(f"The process of slot {self.name} {how}"))
         elif code and not self._closing:
-            self._logger.warning("The process of slot %s %s; a new one starts", self.name, told_exit(code))
+            self._logger.warning("The process of slot %s %s; a new one starts", self.name, describe_exit(code))
 
-    def _end_what_is_left(self) -> None:
-        # What a flow started and left behind shares the process's session.
+    def _kill_group(self) -> None:
+        # Subprocesses that a flow left running share the process group.
         with suppress(ProcessLookupError, PermissionError):
             if self._process is not None:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _send(self, message: BaseModel) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(to_line(message))
-
 
 def process_environment() -> dict[str, str]:
-    """What each process starts with: the worker's environment, and the settings of its Prefect profile."""
-    # A server that is away for some minutes must cost neither a run that is in hand nor a process that starts. The
-    # worker has compared its version with the server's; a client that does it anew fails where it cannot ask.
-    patience = {"PREFECT_CLIENT_MAX_RETRIES": "8", "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
-    return {**patience, **os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    """Return the environment of child processes: the worker's own, and the settings of its Prefect profile."""
+    # An outage of the server for some minutes must fail neither a run nor the start of a process. The version check is
+    # off because it fails without retries, and because the worker has already made it.
+    outage = {"PREFECT_CLIENT_MAX_RETRIES": "8", "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
+    return {**outage, **os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}

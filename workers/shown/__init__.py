@@ -1,1 +1,1 @@
-"""What a worker shows of itself: status, metrics, an artifact in Prefect's UI."""
+"""Observability: the worker's status as a file, over HTTP, as Prometheus metrics and as an artifact in Prefect's UI."""

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.running.errors import NotReachable
 from flows.running.prefect_api import prefect_settings
 from flows.running.settings import Settings
-from workers.run_events import COMMIT_SECONDS, LOOK_SECONDS, News, RunNews
+from workers.run_events import COMMIT_DELAY_SECONDS, FALLBACK_POLL_SECONDS, RunEvent, RunEventSubscriber
 
 _POLL_SECONDS = 0.25
 """Between two looks, while the server tells no news. Every question takes it 10 to 20 ms."""
@@ -63,7 +63,7 @@ class Watch:
         self._looked = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._answered = time.monotonic()
-        self._news = News()
+        self._events = RunEventSubscriber()
         self._told = asyncio.Event()
         self._progress: dict[UUID, float] = {}
         self._progress_read = 0.0
@@ -72,7 +72,7 @@ class Watch:
     async def running(self) -> AsyncGenerator[None]:
         """Looks while the context lasts."""
         with prefect_settings(self._settings):
-            tasks = [asyncio.create_task(self._look_on()), asyncio.create_task(self._news.follow(self._heard))]
+            tasks = [asyncio.create_task(self._look_on()), asyncio.create_task(self._events.listen(self._heard))]
         try:
             yield
         finally:
@@ -126,17 +126,17 @@ class Watch:
 
     async def _pause(self, was_told: bool) -> bool:
         """Until a followed run has news, or for as long as one can do without; whether there was any."""
-        seconds = LOOK_SECONDS if self._news.listening else _POLL_SECONDS
+        seconds = FALLBACK_POLL_SECONDS if self._events.connected else _POLL_SECONDS
         try:
-            await asyncio.wait_for(self._told.wait(), COMMIT_SECONDS if was_told else seconds)
+            await asyncio.wait_for(self._told.wait(), COMMIT_DELAY_SECONDS if was_told else seconds)
         except TimeoutError:
             return False
         await asyncio.sleep(_GATHER_SECONDS)
         self._told.clear()
         return True
 
-    def _heard(self, news: RunNews) -> None:
-        if UUID(news.run) in self._followers:
+    def _heard(self, event: RunEvent) -> None:
+        if UUID(event.run) in self._followers:
             self._told.set()
 
     async def _look_once(self, wanted: list[UUID]) -> None:

@@ -1,4 +1,4 @@
-"""The event loop that async flows share, with its connection to the server: both anew would cost 50 ms a run."""
+"""An event loop and a Prefect client that async flows share: making both for each run costs 50 ms."""
 
 import asyncio
 import contextvars
@@ -8,20 +8,20 @@ from typing import Any, TypeVar
 
 from prefect.context import AsyncClientContext
 
-from workers.child.first_request import outlast_absence
+from workers.child.first_request import retry_first_request
 
 _T = TypeVar("_T")
 
 
-class KeptLoop:
-    """What `asyncio.run` does, except that a loop which a run left clean is used again."""
+class PersistentLoop:
+    """Like `asyncio.run`, except that the loop is reused unless a run left tasks behind."""
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._client: AsyncClientContext | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run to the end in this thread. Tasks and threads that the run started do not outlive it."""
+        """Run the coroutine to its end in this thread, and end the tasks and executor threads that it started."""
         self._runner = self._runner or asyncio.Runner()
         loop = self._runner.get_loop()
         clean = False
@@ -31,7 +31,7 @@ class KeptLoop:
                 result = self._runner.run(self._with_client(coroutine), context=contextvars.copy_context())
                 clean = not asyncio.all_tasks(loop)
             finally:
-                # An exception that broke through the loop left tasks behind: closing ends them, as asyncio.run does.
+                # An exception that stopped the loop left tasks behind: closing cancels them, as asyncio.run does.
                 if not clean:
                     self._close()
         return result
@@ -39,7 +39,7 @@ class KeptLoop:
     async def _with_client(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._client is None:
             self._client = await AsyncClientContext().__aenter__()
-            outlast_absence(self._client.client)
+            retry_first_request(self._client.client)
         else:
             AsyncClientContext.__var__.set(self._client)
         return await coroutine

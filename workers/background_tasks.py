@@ -1,4 +1,4 @@
-"""The tasks of a worker, kept until they end: asyncio itself holds them only weakly."""
+"""Background tasks of a worker, referenced until they end, because asyncio holds them only weakly."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,8 +6,8 @@ from logging import LoggerAdapter
 from typing import Any
 
 
-class Tasks:
-    """Starts tasks, tells when one of them fails, ends them together."""
+class BackgroundTasks:
+    """Starts tasks, logs those that fail, and cancels them together."""
 
     def __init__(self, logger: "LoggerAdapter[Any] | Any") -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -18,8 +18,8 @@ class Tasks:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    async def end(self) -> None:
-        """Cancel what still runs."""
+    async def cancel_all(self) -> None:
+        """Cancel the tasks that still run, and wait for their end."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

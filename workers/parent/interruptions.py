@@ -1,4 +1,4 @@
-"""Runs in hand that people cancel or suspend: looked up together, once a second."""
+"""Forward the cancellations and suspensions of current runs, found by polling the server."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from workers.parent.run import Run
 
 
-async def watch(client: PrefectClient, runs: Mapping[UUID, Run], seconds: float) -> None:
-    """Tell each run that is Cancelling or Suspended at the server, for as long as the worker lives."""
+async def forward_interruptions(client: PrefectClient, runs: Mapping[UUID, Run], seconds: float) -> None:
+    """Cancel or suspend each current run whose state at the server is Cancelling or Suspended; never returns."""
     cancels: set[asyncio.Task[None]] = set()
     while True:
         await asyncio.sleep(seconds)
         try:
-            found = await _interrupted(client, list(runs)) if runs else []
+            found = await _read_interrupted(client, list(runs)) if runs else []
         except httpx.HTTPError:
-            continue  # the next look tells
+            continue  # the next poll finds them
         for flow_run in found:
             run = runs.get(flow_run.id)
             if run is None or flow_run.state is None:
@@ -38,7 +38,7 @@ async def watch(client: PrefectClient, runs: Mapping[UUID, Run], seconds: float)
                 run.suspend(flow_run.state)
 
 
-async def _interrupted(client: PrefectClient, ids: list[UUID]) -> list[FlowRun]:
+async def _read_interrupted(client: PrefectClient, ids: list[UUID]) -> list[FlowRun]:
     wanted = FlowRunFilter(
         id=FlowRunFilterId(any_=ids),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.PAUSED])),

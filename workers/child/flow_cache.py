@@ -1,4 +1,4 @@
-"""Flows kept loaded between runs, for as long as the files they came from are unchanged."""
+"""A cache of loaded flows, valid while no imported source file has changed."""
 
 import os
 import site
@@ -25,53 +25,53 @@ _INSTALLED = tuple(
 
 
 class CodeChanged(Exception):
-    """This process holds code that is not that of the run: only a new process runs the right one."""
+    """The process has imported code that differs from the code of the run: a new process is needed."""
 
 
-class FlowSource:
-    """The flows of this process, and the state of the files of every module that is not an installed package."""
+class FlowCache:
+    """The loaded flows, and modification time and size of the file of every module outside the installed packages."""
 
     def __init__(self) -> None:
         self._flows: dict[tuple[str, str], Flow[..., Any]] = {}
         self._files: dict[str, tuple[int, int]] = {}
         self._seen: set[str] = set()
 
-    def note_files(self) -> None:
-        """Remember the files of modules that were imported since."""
+    def track_imported_files(self) -> None:
+        """Record the files of the modules that were imported since the last call."""
         for name in sys.modules.keys() - self._seen:
             self._seen.add(name)
             file = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(file, str) and _is_own(name, file):
-                self._files[file] = _state(file)
+            if isinstance(file, str) and _is_user_code(name, file):
+                self._files[file] = _fingerprint(file)
 
     def load(self, flow_run: FlowRun, deployment: DeploymentResponse | None) -> Flow[..., Any]:
-        """The flow of the run, and the working directory that its pull steps choose. Raises CodeChanged."""
-        changed = [file for file, known in self._files.items() if _state(file) != known]
+        """Load the flow of a run, from the cache if possible, after its pull steps. Raises CodeChanged."""
+        changed = [file for file, known in self._files.items() if _fingerprint(file) != known]
         if changed:
             raise CodeChanged(f"{Path(changed[0]).name} changed")
-        if deployment is None or not _is_kept(deployment):
+        if deployment is None or not _is_cacheable(deployment):
             return run_coro_as_sync(load_flow_from_flow_run(flow_run, use_placeholder_flow=False))
-        folder = _pull(flow_run, deployment) if deployment.pull_steps else ""
+        folder = _run_pull_steps(flow_run, deployment) if deployment.pull_steps else ""
         entrypoint = str(deployment.entrypoint)
-        _refuse_namesake(entrypoint, Path(folder or "."))
+        _refuse_other_checkout(entrypoint, Path(folder or "."))
         flow = self._flows.get((entrypoint, folder))
         if flow is None:
             flow = run_coro_as_sync(load_flow_from_flow_run(flow_run, ignore_storage=True, use_placeholder_flow=False))
             self._flows[entrypoint, folder] = flow
-        self.note_files()
+        self.track_imported_files()
         return flow
 
 
-def _is_kept(deployment: DeploymentResponse) -> bool:
-    # Without pull steps a file entrypoint is downloaded from a storage block for each run: nothing to keep.
+def _is_cacheable(deployment: DeploymentResponse) -> bool:
+    # Without pull steps, a file entrypoint is downloaded from a storage block for each run.
     return bool(deployment.entrypoint) and (bool(deployment.pull_steps) or ":" not in str(deployment.entrypoint))
 
 
-def _pull(flow_run: FlowRun, deployment: DeploymentResponse) -> str:
-    """Run the pull steps, as before every run, and go where they say."""
+def _run_pull_steps(flow_run: FlowRun, deployment: DeploymentResponse) -> str:
+    """Run the pull steps and change into the directory that they name. Returns the working directory."""
     steps = deployment.pull_steps or []
-    if len(steps) == 1 and (plain := _plain_folder(steps[0])):
-        os.chdir(plain)
+    if len(steps) == 1 and (literal := _literal_directory(steps[0])):
+        os.chdir(literal)
         return os.getcwd()  # noqa: PTH109
     logger = flow_run_logger(flow_run)
     output = run_coro_as_sync(run_steps(steps, print_function=logger.debug, deployment=deployment, flow_run=flow_run))
@@ -80,15 +80,18 @@ def _pull(flow_run: FlowRun, deployment: DeploymentResponse) -> str:
     return os.getcwd()  # noqa: PTH109
 
 
-def _plain_folder(step: dict[str, Any]) -> str | None:
-    """The folder of a `set_working_directory` without placeholders: Prefect's way there makes two clients, 50 ms."""
+def _literal_directory(step: dict[str, Any]) -> str | None:
+    """The directory of a `set_working_directory` step without placeholders.
+
+    Prefect's `run_steps` makes two clients for each step, which costs 50 ms.
+    """
     inputs = step.get("prefect.deployments.steps.set_working_directory")
     folder = inputs.get("directory") if isinstance(inputs, dict) and inputs.keys() == {"directory"} else None
     return folder if isinstance(folder, str) and "{{" not in folder else None
 
 
-def _refuse_namesake(entrypoint: str, folder: Path) -> None:
-    """Another checkout may hold a module of the same name; this process already imported that one."""
+def _refuse_other_checkout(entrypoint: str, folder: Path) -> None:
+    """Raise CodeChanged where a module of the entrypoint's name was imported from another checkout."""
     top = entrypoint.split(":")[0].split(".")[0]
     here = next((path for path in (folder / top / "__init__.py", folder / f"{top}.py") if path.is_file()), None)
     file = getattr(sys.modules.get(top), "__file__", None)
@@ -96,11 +99,11 @@ def _refuse_namesake(entrypoint: str, folder: Path) -> None:
         raise CodeChanged(f"{top} was imported from another folder")
 
 
-def _is_own(name: str, file: str) -> bool:
+def _is_user_code(name: str, file: str) -> bool:
     return not name.startswith("workers.") and not str(Path(file).resolve()).startswith(_INSTALLED)
 
 
-def _state(file: str) -> tuple[int, int]:
+def _fingerprint(file: str) -> tuple[int, int]:
     try:
         found = Path(file).stat()
     except OSError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.chaos_files import File
-from flows.library.indexing import default_transcription
+from flows.library.indexing import transcription_request
 from flows.running.context import local_context
 from flows.running.platform import Platform, Space
 from media.identify import read_text
@@ -96,5 +96,5 @@ def _parts(space: Space, record: ArtifactRecord) -> int:
         return 1
     if record.kind == "text":
         return len(split_passages(read_text(space.store.get(record.artifact))))
-    transcript = space.answers.find(default_transcription(local_context(space), record))
+    transcript = space.answers.find(transcription_request(local_context(space), record))
     return len(read_segments(space.store, transcript)) if transcript else -1

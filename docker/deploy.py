@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.care.migration import prepare_bucket
+from flows.care.migration import migrate_bucket
 from flows.running.errors import NotReachable
 from flows.running.platform import Platform
-from flows.running.prefect_api import api_of, healthy
+from flows.running.prefect_api import api_of, is_healthy
 from flows.running.settings import SettingsMissing, load_settings
 from gateway.cli.terminal import say
 from gateway.errors import GatewayError
@@ -35,9 +35,9 @@ def main() -> None:
     api = api_of(settings)
     _await("the database of TRIPTYCH_POSTGRES_DSN", lambda: postgres.answers(settings.postgres_dsn.get_secret_value()))
     _await(f"the S3 server at {settings.s3_endpoint}", lambda: _keeps_promises(platform.bucket))
-    _await(f"the Prefect server at {api.url}", lambda: healthy(api.url))
+    _await(f"the Prefect server at {api.url}", lambda: is_healthy(api.url))
     platform.index.ensure_schema()
-    prepare_bucket(platform, say)
+    migrate_bucket(platform, say)
     prefect_server.prepare_pools(api)
     watch_trainings(api)
     # An empty home: what an earlier run noted as deployed says nothing about this server.

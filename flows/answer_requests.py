@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.library.indexing import picture_embedding
+from flows.library.indexing import picture_embedding_request
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
@@ -58,4 +58,4 @@ def _look_ahead(space: Space, answers: Sequence[Answer]) -> None:
     if not made:
         return
     with suppress(ItemError):
-        space.answers.run_all([picture_embedding(space, picture) for picture in made])
+        space.answers.run_all([picture_embedding_request(space, picture) for picture in made])

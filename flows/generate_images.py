@@ -7,8 +7,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ValidationError
 
-from flows.library.indexing import make_findable
-from flows.library.subjects import subject
+from flows.library.indexing import index_artifacts
+from flows.library.inputs import resolve_input
 from flows.running.content_forms import PictureOrder
 from flows.running.context import RunContext
 from flows.running.markdown import pictures_page
@@ -42,12 +42,12 @@ class PicturesReport(BaseModel):
 @flow(name="generate-images")
 async def generate_images(order: PictureOrder) -> State[Any]:
     """Make pictures from words; the same order is never computed twice."""
-    return await run_as_flow(order.project, lambda context: make_pictures(context, order))
+    return await run_as_flow(order.project, lambda context: generate_pictures(context, order))
 
 
-async def make_pictures(context: RunContext, order: PictureOrder) -> PicturesReport:
+async def generate_pictures(context: RunContext, order: PictureOrder) -> PicturesReport:
     """Ask for each picture by itself, record what was made, and make it findable."""
-    requests = await asyncio.to_thread(requests_of, context, order)
+    requests = await asyncio.to_thread(generation_requests, context, order)
     answers = await context.answers(requests)
     failures = [str(answer) for answer in answers if isinstance(answer, ItemError)]
     if failures and len(failures) == len(answers):
@@ -55,7 +55,7 @@ async def make_pictures(context: RunContext, order: PictureOrder) -> PicturesRep
     made = [(ask, got) for ask, got in zip(requests, answers, strict=True) if isinstance(got, GeneratedImage)]
     records = [await asyncio.to_thread(_record, context, ask, got) for ask, got in made]
     page = await asyncio.to_thread(pictures_page, context.space, order.prompt, records)
-    await asyncio.gather(context.show("pictures", page), make_findable(context, records))
+    await asyncio.gather(context.show("pictures", page), index_artifacts(context, records))
     images = [
         PictureMade(artifact=got.image.sha256, seed=got.seed, sha256=got.image.sha256, name=record.name)
         for (_, got), record in zip(made, records, strict=True)
@@ -63,7 +63,7 @@ async def make_pictures(context: RunContext, order: PictureOrder) -> PicturesRep
     return PicturesReport(images=images, failures=failures)
 
 
-def requests_of(context: RunContext, order: PictureOrder) -> list[GenerateImage]:
+def generation_requests(context: RunContext, order: PictureOrder) -> list[GenerateImage]:
     """One request per picture: picture i of seed s has the seed s + i, at any count."""
     model = order.model or context.space.profile.generation
     defaults = defaults_for(context.space.catalogue.spec(model))
@@ -89,7 +89,7 @@ def requests_of(context: RunContext, order: PictureOrder) -> list[GenerateImage]
 
 
 def _start(context: RunContext, prefix: str) -> Artifact | None:
-    return subject(context.space, prefix).artifact if prefix else None
+    return resolve_input(context.space, prefix).artifact if prefix else None
 
 
 def _record(context: RunContext, request: GenerateImage, made: GeneratedImage) -> ArtifactRecord:

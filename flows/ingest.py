@@ -12,8 +12,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.library.indexing import make_findable
-from flows.library.labelling import relabel
+from flows.library.indexing import index_artifacts
+from flows.library.labelling import update_labels
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
 from flows.running.markdown import ingest_page
@@ -27,11 +27,11 @@ from storage.bucket import Readable, described
 from storage.errors import ObjectNotFound, TooLarge
 from storage.records import ArtifactRecord, Kind
 
-NAME = "name"
+NAME_METADATA = "name"
 """The user metadata that carries a person's file name, percent-encoded."""
-LOCATION, KEEP = "location", "keep"
+LOCATION_METADATA, KEEP_LOCATION = "location", "keep"
 """The user metadata that says to keep where a picture was taken; without it, that is dropped."""
-CHUNK = 100
+CHUNK_FILES = 100
 """How many files are taken in before the next ones are begun: what a crash can cost at most, besides what is kept."""
 _FILES_AT_ONCE = 4
 _SMALL = 8 * 1024 * 1024
@@ -61,7 +61,7 @@ class IngestReport(BaseModel):
 
 
 @dataclass(frozen=True)
-class Taken:
+class IngestedObject:
     """What became of one object, the ETag of the very object that was read, and the record it has now.
 
     The ETag is empty when there was nothing under the key any more.
@@ -79,10 +79,10 @@ async def ingest(files: UploadedFiles) -> State[Any]:
     async def clear(context: RunContext) -> None:
         await asyncio.to_thread(context.space.platform.bucket.remove_all, files.keys)
 
-    return await run_as_flow(files.project, lambda context: take_in_uploads(context, files), afterwards=clear)
+    return await run_as_flow(files.project, lambda context: ingest_uploads(context, files), afterwards=clear)
 
 
-async def take_in_uploads(context: RunContext, files: UploadedFiles) -> IngestReport:
+async def ingest_uploads(context: RunContext, files: UploadedFiles) -> IngestReport:
     """Take in what a form names."""
     return await ingest_files(context, files.keys, tuple(files.labels))
 
@@ -90,19 +90,19 @@ async def take_in_uploads(context: RunContext, files: UploadedFiles) -> IngestRe
 async def ingest_files(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:
     """Store, record and index the objects under `keys`, which stay where they are."""
     items: list[IngestItem] = []
-    for start in range(0, len(keys), CHUNK):
-        items += [one.item for one in await take_in(context, keys[start : start + CHUNK], labels)]
+    for start in range(0, len(keys), CHUNK_FILES):
+        items += [one.item for one in await ingest_chunk(context, keys[start : start + CHUNK_FILES], labels)]
     report = IngestReport(items=items)
     await show_report(context, report)
     return report
 
 
-async def take_in(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> list[Taken]:
+async def ingest_chunk(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> list[IngestedObject]:
     """Store, record and index a chunk of objects, which stay where they are; killed anywhere, it is called again."""
     slots = asyncio.Semaphore(_FILES_AT_ONCE)
     done = 0
 
-    async def take(key: str) -> Taken:
+    async def take(key: str) -> IngestedObject:
         nonlocal done
         async with slots:
             taken = await asyncio.to_thread(_take, context, key, labels)
@@ -112,7 +112,7 @@ async def take_in(context: RunContext, keys: Sequence[str], labels: tuple[str, .
 
     taken = await asyncio.gather(*(take(key) for key in keys))
     records = {one.record.artifact.sha256: one.record for one in taken if one.record}
-    failures = await make_findable(context, list(records.values()))
+    failures = await index_artifacts(context, list(records.values()))
     reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in taken]
     return [
         replace(one, item=one.item.model_copy(update={"reason": reason}))
@@ -127,7 +127,7 @@ async def show_report(context: RunContext, report: IngestReport) -> None:
         await context.show("files", ingest_page(rows))
 
 
-def _take(context: RunContext, key: str, labels: tuple[str, ...]) -> Taken:
+def _take(context: RunContext, key: str, labels: tuple[str, ...]) -> IngestedObject:
     """Store and record one object, unless it is nothing that we take."""
     name, etag = key.rsplit("/", 1)[-1], ""
     try:
@@ -135,28 +135,28 @@ def _take(context: RunContext, key: str, labels: tuple[str, ...]) -> Taken:
             path = Path(folder) / "upload"
             with context.space.platform.bucket.open(key) as stream:
                 found = described(key, stream)
-                name, etag = unquote(found.metadata.get(NAME, "")) or name, found.etag
+                name, etag = unquote(found.metadata.get(NAME_METADATA, "")) or name, found.etag
                 _save(stream, path)
-            keep = found.metadata.get(LOCATION) == KEEP
+            keep = found.metadata.get(LOCATION_METADATA) == KEEP_LOCATION
             record, is_new = store_file(context.space, path, name, labels, keep_location=keep)
             if labels and not is_new:
-                relabel(context.space, record.artifact.sha256, add=labels)
+                update_labels(context.space, record.artifact.sha256, add=labels)
     except ObjectNotFound:
-        return Taken(_rejected(name, key, "It is not in the bucket any more."), "", None)
+        return IngestedObject(_rejected(name, key, "It is not in the bucket any more."), "", None)
     except (ItemError, TooLarge) as error:
         if error.retryable:  # nobody can say yet what the file is
             raise
-        return Taken(_rejected(name, key, str(error)), etag, None)
+        return IngestedObject(_rejected(name, key, str(error)), etag, None)
     status = "stored" if is_new else "duplicate"
     item = IngestItem(path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind)
-    return Taken(item, etag, record)
+    return IngestedObject(item, etag, record)
 
 
 def _rejected(name: str, key: str, reason: str) -> IngestItem:
     return IngestItem(path=name, key=key, status="rejected", reason=reason)
 
 
-def bring_along(space: Space, path: Path) -> Artifact:
+def store_unrecorded(space: Space, path: Path) -> Artifact:
     """Check and store a file to ask about it, without taking it into the library. Raises ItemError."""
     return _put(space, path, space.platform.decoders.identify(path, path.name).media_type)
 

@@ -10,11 +10,11 @@ from uuid import uuid4
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.ingest import KEEP, LOCATION, NAME, IngestItem, IngestReport, ingest_files
-from flows.library.download import Fetcher
+from flows.ingest import KEEP_LOCATION, LOCATION_METADATA, NAME_METADATA, IngestItem, IngestReport, ingest_files
+from flows.library.download import Downloader
 from flows.running.content_forms import Addresses
 from flows.running.context import RunContext
-from flows.running.errors import AddressRefused, NotFetched
+from flows.running.errors import AddressRefused, DownloadFailed
 from flows.running.prefect_context import run_as_flow
 from storage.errors import TooLarge
 
@@ -24,12 +24,14 @@ _AT_ONCE = 4
 @flow(name="ingest-urls")
 async def ingest_urls(addresses: Addresses) -> State[Any]:
     """Fetch files from https addresses and take them into the project."""
-    return await run_as_flow(addresses.project, lambda context: take_in_urls(context, addresses))
+    return await run_as_flow(addresses.project, lambda context: ingest_from_urls(context, addresses))
 
 
-async def take_in_urls(context: RunContext, addresses: Addresses, fetcher: Fetcher | None = None) -> IngestReport:
+async def ingest_from_urls(
+    context: RunContext, addresses: Addresses, fetcher: Downloader | None = None
+) -> IngestReport:
     """Fetch each file to tmp/, take them in, and say of each address what became of it."""
-    fetcher = fetcher or Fetcher()
+    fetcher = fetcher or Downloader()
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def fetched(url: str) -> str | IngestItem:
@@ -44,16 +46,16 @@ async def take_in_urls(context: RunContext, addresses: Addresses, fetcher: Fetch
     return IngestReport(items=[one if isinstance(one, IngestItem) else next(taken) for one in found])
 
 
-def _fetch(context: RunContext, url: str, keep_location: bool, fetcher: Fetcher) -> str | IngestItem:
+def _fetch(context: RunContext, url: str, keep_location: bool, fetcher: Downloader) -> str | IngestItem:
     """The key of the fetched file, or why there is none."""
     key = f"tmp/{uuid4()}"
     try:
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / "fetched"
             name = fetcher.fetch(url, path)
-            told = {NAME: quote(name)} | ({LOCATION: KEEP} if keep_location else {})
+            told = {NAME_METADATA: quote(name)} | ({LOCATION_METADATA: KEEP_LOCATION} if keep_location else {})
             with path.open("rb") as file:
                 context.space.platform.bucket.put(key, file, metadata=told)
-    except (AddressRefused, NotFetched, TooLarge) as error:
+    except (AddressRefused, DownloadFailed, TooLarge) as error:
         return IngestItem(path=url, key=url, status="rejected", reason=str(error))
     return key

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.ingest import CHUNK, IngestReport, Taken, show_report, take_in
+from flows.ingest import CHUNK_FILES, IngestedObject, IngestReport, ingest_chunk, show_report
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
@@ -41,17 +41,17 @@ class Inbox(Form):
 async def process_inbox(inbox: Inbox | None = None) -> State[Any]:
     """Take in what lies in the inbox; what cannot be read goes to quarantine beside the reason."""
     chosen = inbox or Inbox()
-    return await run_as_flow(chosen.project, lambda context: empty_inbox(context, chosen), queue="batch")
+    return await run_as_flow(chosen.project, lambda context: drain_inbox(context, chosen), queue="batch")
 
 
-async def empty_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
+async def drain_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
     """An object leaves the inbox last: after it is stored, recorded and findable, or in quarantine.
 
     Runs at the same time share the work: each takes the next hundred that no other has claimed. What a dead run had
     claimed is free at once, and what it had done is found done.
     """
     claims = context.space.platform.claims
-    taken: list[Taken] = []
+    taken: list[IngestedObject] = []
     with claims.claimant() as seat, claims.claimant() as mine:
         if await asyncio.to_thread(_has_seat, seat, inbox):
             listed = await asyncio.to_thread(_waiting, context.space.platform.bucket, inbox.prefix)
@@ -76,9 +76,9 @@ class Rejection(BaseModel):
     etag: str = ""
 
 
-async def _take_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[Taken]:
+async def _take_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[IngestedObject]:
     """Take the objects in, and out of the inbox; those that another run has taken meanwhile are its to report."""
-    taken = [one for one in await take_in(context, [one.key for one in found]) if one.etag]
+    taken = [one for one in await ingest_chunk(context, [one.key for one in found]) if one.etag]
     bucket = context.space.platform.bucket
     for one in taken:
         if one.item.status != "rejected" or await asyncio.to_thread(_quarantine, context, one):
@@ -86,7 +86,7 @@ async def _take_chunk(context: RunContext, found: Sequence[StoredObject]) -> lis
     return taken
 
 
-def _quarantine(context: RunContext, one: Taken) -> bool:
+def _quarantine(context: RunContext, one: IngestedObject) -> bool:
     """Keep the reason, then the object beside it; False when another object stands in its place by now."""
     bucket = context.space.platform.bucket
     rejection = Rejection(
@@ -105,7 +105,7 @@ def _quarantine(context: RunContext, one: Taken) -> bool:
     return True
 
 
-def _place(bucket: Bucket, one: Taken, document: bytes) -> str:
+def _place(bucket: Bucket, one: IngestedObject, document: bytes) -> str:
     """Where the object goes, its reason there already; an earlier one of the same name keeps its own place."""
     path = f"quarantine/{one.item.key.partition('/')[2]}"
     # Only reasons end with .json: a file that does must not lie where another file's reason may come to lie.
@@ -134,5 +134,5 @@ def _claimed(claimant: Claimant, chunk: Sequence[StoredObject]) -> list[StoredOb
 
 
 def _chunks(listed: Sequence[StoredObject]) -> Iterator[Sequence[StoredObject]]:
-    for start in range(0, len(listed), CHUNK):
-        yield listed[start : start + CHUNK]
+    for start in range(0, len(listed), CHUNK_FILES):
+        yield listed[start : start + CHUNK_FILES]

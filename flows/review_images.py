@@ -16,8 +16,8 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import BaseModel, Field, create_model
 
-from flows.generate_images import make_pictures
-from flows.library.labelling import relabel
+from flows.generate_images import generate_pictures
+from flows.library.labelling import update_labels
 from flows.running.content_forms import PictureOrder
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
@@ -90,7 +90,7 @@ async def review(context: RunContext, wanted: PicturesToReview) -> ReviewReport:
 async def _gathered(context: RunContext, wanted: PicturesToReview) -> list[ArtifactRecord]:
     if wanted.prompt:
         order = PictureOrder.model_validate(wanted.model_dump(include={"prompt", "style", "count", "seed", "project"}))
-        identities = [made.artifact for made in (await make_pictures(context, order)).images]
+        identities = [made.artifact for made in (await generate_pictures(context, order)).images]
     elif wanted.label:
         identities = await asyncio.to_thread(_labelled, context, wanted.label)
     else:
@@ -148,6 +148,6 @@ def _question(names: Sequence[str]) -> type[RunInput]:
 
 def _keep(context: RunContext, selected: Sequence[str], rejected: Sequence[str]) -> None:
     for artifact in selected:
-        relabel(context.space, artifact, add=[SELECTED], remove=[REJECTED])
+        update_labels(context.space, artifact, add=[SELECTED], remove=[REJECTED])
     for artifact in rejected:
-        relabel(context.space, artifact, add=[REJECTED], remove=[SELECTED])
+        update_labels(context.space, artifact, add=[REJECTED], remove=[SELECTED])

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.library.subjects import Subject, subject
+from flows.library.inputs import InputArtifact, resolve_input
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
@@ -83,7 +83,7 @@ async def _wanted(context: RunContext, query: Query, words: str, embed: Embed) -
         raise NothingToDo("The search has no words: say what to look for, or name an artifact to compare with.")
     if not query.like:
         return await _meaning(context, words, query.kinds, embed)
-    vectors = await _resemblance(context, await asyncio.to_thread(subject, context.space, query.like), embed)
+    vectors = await _resemblance(context, await asyncio.to_thread(resolve_input, context.space, query.like), embed)
     return _between(vectors, await _meaning(context, words, list(vectors), embed)) if words else vectors
 
 
@@ -98,7 +98,7 @@ async def _meaning(context: RunContext, words: str, kinds: list[Any], embed: Emb
     return {kind: (context.space.platform.vector_space(name), vectors[name]) for kind, name in models.items()}
 
 
-async def _resemblance(context: RunContext, likeness: Subject, embed: Embed) -> Vectors:
+async def _resemblance(context: RunContext, likeness: InputArtifact, embed: Embed) -> Vectors:
     """A picture looks for pictures; a text looks for everything."""
     if likeness.kind == "image":
         model = context.space.profile.pictures

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field, recording_field
-from flows.running.markdown import downloads
+from flows.running.markdown import download_links
 from flows.running.prefect_context import run_as_flow
 from flows.transcribe_audio import keep_files, said_in, spoken
 from storage.artifacts import Artifact
@@ -54,5 +54,5 @@ async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport
             translated = await said_in(context, recording, language, segments, target)
             subtitles[target] = await asyncio.to_thread(keep_files, context, recording, target, translated)
     files = [(f"{recording.name}.{lang}.{end}", file) for lang, kept in subtitles.items() for end, file in kept.items()]
-    await context.show("subtitles", await asyncio.to_thread(downloads, context.space, files))
+    await context.show("subtitles", await asyncio.to_thread(download_links, context.space, files))
     return SubtitlesReport(spoken=language, subtitles=subtitles)

@@ -7,11 +7,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.library.subjects import Subject, subject
+from flows.library.inputs import InputArtifact, resolve_input
 from flows.running.content_forms import Recording
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.markdown import downloads, transcript_page
+from flows.running.markdown import download_links, transcript_page
 from flows.running.prefect_context import run_as_flow
 from flows.translate_text import translate_lines
 from modalities.speech.segments import Segment
@@ -36,7 +36,7 @@ class TranscriptReport(BaseModel):
 
 @flow(name="transcribe-audio")
 async def transcribe_audio(recording: Recording) -> State[Any]:
-    """Write down what is said, and keep it as SRT, VTT and plain text."""
+    """Write down what is said, and keep it as SRT, VTT and escaped text."""
     return await run_as_flow(recording.project, lambda context: transcribe(context, recording))
 
 
@@ -50,7 +50,7 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     files = await asyncio.to_thread(keep_files, context, heard, language, segments)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
     links = await asyncio.to_thread(
-        downloads, context.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
+        download_links, context.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
     )
     await context.show("transcript", f"{transcript_page(heard.name, language, rows)}\n\n{links}")
     return TranscriptReport(
@@ -64,9 +64,9 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
 
 async def spoken(
     context: RunContext, identity: str, language: str, model: str = ""
-) -> tuple[Subject, Transcript, tuple[Segment, ...]]:
+) -> tuple[InputArtifact, Transcript, tuple[Segment, ...]]:
     """A recording, its transcript and what is said in it."""
-    recording = await asyncio.to_thread(subject, context.space, identity)
+    recording = await asyncio.to_thread(resolve_input, context.space, identity)
     if recording.kind != "speech":
         raise NothingToDo(
             f"{recording.name} is no recording but {recording.artifact.media_type}: name an audio or video file."
@@ -80,7 +80,12 @@ async def spoken(
 
 
 async def said_in(
-    context: RunContext, recording: Subject, language: str, segments: tuple[Segment, ...], target: str, model: str = ""
+    context: RunContext,
+    recording: InputArtifact,
+    language: str,
+    segments: tuple[Segment, ...],
+    target: str,
+    model: str = "",
 ) -> tuple[Segment, ...]:
     """The segments in another language: into English by listening again, into others by translating the text."""
     if target == "en":
@@ -92,14 +97,14 @@ async def said_in(
 
 
 def keep_files(
-    context: RunContext, recording: Subject, language: str, segments: tuple[Segment, ...]
+    context: RunContext, recording: InputArtifact, language: str, segments: tuple[Segment, ...]
 ) -> dict[Literal["srt", "vtt", "txt"], Artifact]:
-    """Keep subtitles and plain text; those of a recording in the library descend from it there."""
+    """Keep subtitles and escaped text; those of a recording in the library descend from it there."""
     shown = cues(segments)
     files: dict[Literal["srt", "vtt", "txt"], tuple[str, str]] = {
         "srt": ("application/x-subrip", to_srt(shown)),
         "vtt": ("text/vtt", to_vtt(shown)),
-        "txt": ("text/plain", to_text(segments)),
+        "txt": ("text/escaped", to_text(segments)),
     }
     kept: dict[Literal["srt", "vtt", "txt"], Artifact] = {}
     for ending, (media_type, text) in files.items():

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.markdown import plain
+from flows.running.markdown import escaped
 from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from media.identify import read_text
@@ -43,7 +43,7 @@ async def translate(context: RunContext, text: Text) -> TranslationReport:
     lines = await translate_lines(context, original.split("\n"), source, text.target)
     report = TranslationReport(text="\n".join(lines), source=source, target=text.target)
     rows = zip(original.split("\n")[:200], lines[:200], strict=False)
-    table = "\n".join(f"| {plain(before)} | {plain(after)} |" for before, after in rows)
+    table = "\n".join(f"| {escaped(before)} | {escaped(after)} |" for before, after in rows)
     await context.show("translation", f"| {source} | {text.target} |\n|---|---|\n{table}")
     return report
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from flows.care.migration import prepare_bucket
+from flows.care.migration import migrate_bucket
 from flows.running.platform import Platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import ROOT, default_home, stack_file
@@ -57,7 +57,7 @@ def up(home: Path | None = None, *, report: Report = lambda _: None, storage_onl
         load_or_create(path)
         opened = open_home(path)
         _start(opened, (seaweed.NAME, postgres.NAME), report)
-        prepare_bucket(Platform(opened.settings), report)
+        migrate_bucket(Platform(opened.settings), report)
         if not storage_only:
             _start(opened, (prefect.SERVER,), report)
             _start_workers(opened, report)

@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import SIGTERM, Signals
 
 from flows.running.errors import NotReachable
-from flows.running.prefect_api import api_of, healthy
+from flows.running.prefect_api import api_of, is_healthy
 from flows.running.settings import ROOT, Settings, load_settings, stack_file
 from stack.home_file import StackFile, read_stack_file
 from stack.processes import running_process
@@ -166,7 +166,7 @@ _TABLE = (
         prefect.SERVER,
         "the Prefect server",
         _start_prefect,
-        lambda settings: healthy(api_of(settings).url),
+        lambda settings: is_healthy(api_of(settings).url),
         needs=(postgres.NAME,),
         replaced_by="TRIPTYCH_PREFECT_API_URL",
     ),

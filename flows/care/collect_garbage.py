@@ -12,7 +12,7 @@ from pydantic import Field
 from flows.care.in_use import artifacts_in_use
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.markdown import plain
+from flows.running.markdown import escaped
 from flows.running.prefect_context import run_as_flow
 from storage.care.garbage import GarbageReport, collect
 
@@ -54,5 +54,5 @@ async def collect_garbage(
         in_use=in_use,
         progress=context.progress,
     )
-    await context.show("garbage", plain(str(report)))
+    await context.show("garbage", escaped(str(report)))
     return report

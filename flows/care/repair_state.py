@@ -1,4 +1,4 @@
-"""Mending: what a repair knows while it goes on."""
+"""RepairState: what a repair knows while it goes on."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ from storage.care.quarantine import set_aside
 
 
 @dataclass
-class Mending:
+class RepairState:
     """What a repair knows, and why it could not mend what it could not."""
 
     context: RunContext

@@ -16,7 +16,7 @@ from flows.library.indexing import expected_entries, is_findable
 from flows.running.context import RunContext
 from flows.running.errors import FlowError
 from flows.running.form import Form, project_field
-from flows.running.markdown import plain
+from flows.running.markdown import escaped
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from modalities.embedding.open_clip import EmbedText
@@ -76,8 +76,8 @@ async def apply_retention(context: RunContext, *, delete: bool, now: datetime | 
     """Remove what is older than the rules allow; the bytes go with the next garbage collections. Raises WrongRules."""
     rules = read_rules(context.space.platform.settings.retention_config)
     report = await asyncio.to_thread(_apply, context.space, rules, delete, now or datetime.now(UTC))
-    lines = [f"- {plain(item.name)}: {plain(item.rule)}" for item in report.expired[:200]]
-    await context.show("expired", "\n".join([plain(str(report)), "", *lines]))
+    lines = [f"- {escaped(item.name)}: {escaped(item.rule)}" for item in report.expired[:200]]
+    await context.show("expired", "\n".join([escaped(str(report)), "", *lines]))
     return report
 
 

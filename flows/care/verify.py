@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from flows.library.indexing import expected_entries, is_findable
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.markdown import plain
+from flows.running.markdown import escaped
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from storage.care.inspection import Contents, Problem, inspect
@@ -75,8 +75,8 @@ async def verify_project(context: RunContext, inspection: Inspection) -> VerifyR
     """Every problem of the project, none of them touched."""
     contents, problems = await look(context, quick=inspection.quick)
     report = report_of(contents, [Finding(problem=problem) for problem in problems])
-    lines = [f"- {plain(str(finding))}" for finding in report.findings[:_SHOWN]]
-    await context.show("findings", "\n".join([plain(str(report)), "", *lines]))
+    lines = [f"- {escaped(str(finding))}" for finding in report.findings[:_SHOWN]]
+    await context.show("findings", "\n".join([escaped(str(report)), "", *lines]))
     return report
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import IPPROTO_TCP, create_connection, gaierror, getaddrinfo
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from flows.running.errors import AddressRefused, NotFetched
+from flows.running.errors import AddressRefused, DownloadFailed
 from media.identify import CAPS, safe_name
 from storage.errors import TooLarge
 
@@ -46,7 +46,7 @@ def is_public(address: Address) -> bool:
 
 
 @dataclass(frozen=True)
-class Fetcher:
+class Downloader:
     """How files are fetched; what a test replaces is passed in."""
 
     resolve: Callable[[str, int], list[str]] = resolve
@@ -58,7 +58,7 @@ class Fetcher:
     redirects: int = 5
 
     def fetch(self, url: str, target: Path) -> str:
-        """Write the file to `target`; its name there. Raises AddressRefused, NotFetched, TooLarge."""
+        """Write the file to `target`; its name there. Raises AddressRefused, DownloadFailed, TooLarge."""
         deadline = time.monotonic() + self.seconds
         for _ in range(self.redirects + 1):
             parts = checked_url(url)
@@ -70,7 +70,7 @@ class Fetcher:
                     return safe_name(unquote(parts.path))
                 url = urljoin(url, response.getheader("Location", ""))
             except (OSError, HTTPException) as error:
-                raise NotFetched(f"{parts.hostname} broke off: {type(error).__name__}.") from error
+                raise DownloadFailed(f"{parts.hostname} broke off: {type(error).__name__}.") from error
             finally:
                 connection.close()
         raise AddressRefused(f"The address leads on more than {self.redirects} times.")
@@ -83,14 +83,16 @@ class Fetcher:
             raw = create_connection((address, port), self.patience_seconds)
             connection.sock = self.tls.wrap_socket(raw, server_hostname=host)
         except OSError as error:
-            raise NotFetched(f"{host} does not answer as an https server should: {type(error).__name__}.") from error
+            raise DownloadFailed(
+                f"{host} does not answer as an https server should: {type(error).__name__}."
+            ) from error
         return connection
 
     def _address_of(self, host: str, port: int) -> str:
         try:
             addresses = [ip_address(found.partition("%")[0]) for found in self.resolve(host, port)]
         except (gaierror, UnicodeError, ValueError) as error:
-            raise NotFetched(f"Nobody knows a host {host!r}.") from error
+            raise DownloadFailed(f"Nobody knows a host {host!r}.") from error
         if not addresses or not all(self.allowed(address) for address in addresses):
             raise AddressRefused(f"{host} is not on the public internet: files are fetched from there alone.")
         return str(addresses[0])
@@ -98,9 +100,9 @@ class Fetcher:
     def _save(self, response: HTTPResponse, target: Path, deadline: float) -> None:
         host_says = f"The address answers {response.status} {response.reason}"
         if response.status != 200:
-            raise NotFetched(f"{host_says}: there is no file.")
+            raise DownloadFailed(f"{host_says}: there is no file.")
         if response.getheader("Content-Encoding", "identity") != "identity":
-            raise NotFetched("The address sends a packed file although it was asked not to.")
+            raise DownloadFailed("The address sends a packed file although it was asked not to.")
         if int(response.getheader("Content-Length") or 0) > self.max_bytes:
             raise self._too_large()
         size = 0
@@ -110,10 +112,10 @@ class Fetcher:
                 if size > self.max_bytes:
                     raise self._too_large()
                 if time.monotonic() > deadline:
-                    raise NotFetched(f"The file did not arrive within {self.seconds:.0f} seconds.")
+                    raise DownloadFailed(f"The file did not arrive within {self.seconds:.0f} seconds.")
                 file.write(chunk)
         if response.length:
-            raise NotFetched("The file did not arrive whole.")
+            raise DownloadFailed("The file did not arrive whole.")
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The file is larger than the limit of {self.max_bytes / 1e6:.0f} MB.")

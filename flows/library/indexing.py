@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flows.library.labelling import settle_labels
+from flows.library.labelling import sync_labels
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError
@@ -47,7 +47,7 @@ class Part:
     end_seconds: float | None = None
 
 
-async def make_findable(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
+async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
     """Index the parts of the artifacts. Returns the reasons of those that could not be, by artifact id."""
     failures: dict[str, str] = {}
     parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
@@ -59,7 +59,7 @@ async def make_findable(context: RunContext, records: Sequence[ArtifactRecord]) 
     whole = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})
     whole.update(part.record.artifact.sha256 for part in parts if part.record.artifact.sha256 in whole)
     await asyncio.to_thread(context.space.index.trim, context.space.project, whole)
-    await asyncio.to_thread(settle_labels, context.space, records, labels)
+    await asyncio.to_thread(sync_labels, context.space, records, labels)
     return failures
 
 
@@ -86,18 +86,18 @@ def is_findable(record: ArtifactRecord) -> bool:
     return record.kind != "data" and record.properties.get("findable", True)
 
 
-def default_transcription(context: RunContext, record: ArtifactRecord) -> Transcribe:
+def transcription_request(context: RunContext, record: ArtifactRecord) -> Transcribe:
     """The transcription that search looks into: the language as it is spoken, detected."""
     return Transcribe(model=context.space.profile.speech, audio=record.artifact)
 
 
-def picture_embedding(space: Space, picture: Artifact) -> EmbedImage:
+def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
     """The question that finds a picture later."""
     return EmbedImage(model=space.profile.pictures, image=picture)
 
 
 async def _spoken(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
-    answers = await context.answers([default_transcription(context, record) for record in records])
+    answers = await context.answers([transcription_request(context, record) for record in records])
     parts: list[Part] = []
     for record, answer in zip(records, answers, strict=True):
         if isinstance(answer, ItemError):
@@ -140,7 +140,7 @@ async def _embed(
 ) -> list[Entry]:
     profile = context.space.profile
     requests = [
-        picture_embedding(context.space, part.record.artifact)
+        picture_embedding_request(context.space, part.record.artifact)
         if part.kind == "image"
         else EmbedText(model=profile.passages, text=part.text, role="passage")
         for part in parts
@@ -176,7 +176,7 @@ async def _few_at_once(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) 
 
 def record_transcript(context: RunContext, record: ArtifactRecord, transcript: Transcript) -> ArtifactRecord:
     """Keep a transcript's document as an artifact that descends from the sound."""
-    recipe = context.space.answers.recipe(default_transcription(context, record))
+    recipe = context.space.answers.recipe(transcription_request(context, record))
     document, _ = context.space.records.add(
         ArtifactRecord(
             artifact=transcript.document,

@@ -6,14 +6,14 @@ from flows.running.platform import Space
 from storage.records import ArtifactRecord
 
 
-def relabel(space: Space, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
+def update_labels(space: Space, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
     """Put labels on an artifact and take others off; the labels afterwards. Raises ArtifactNotFound, InvalidName."""
     labels = space.labels.change(sha256, add, remove)
-    settle_labels(space, [space.records.get(sha256)], {})
+    sync_labels(space, [space.records.get(sha256)], {})
     return labels
 
 
-def settle_labels(space: Space, records: Sequence[ArtifactRecord], known: Mapping[str, tuple[str, ...]]) -> None:
+def sync_labels(space: Space, records: Sequence[ArtifactRecord], known: Mapping[str, tuple[str, ...]]) -> None:
     """Tell the database the labels of artifacts, unless it has the `known` ones and they are right.
 
     Whoever wrote last looks at the bucket once more. So of two changes at the same moment the later one stands.

@@ -8,7 +8,7 @@ from flows.running.errors import RunCrashed
 _Q = TypeVar("_Q")
 
 
-async def ask_in_halves(
+async def bisect_crashes(
     requests: Sequence[_Q], ask: Callable[[Sequence[_Q]], Awaitable[None]]
 ) -> list[tuple[_Q, RunCrashed]]:
     """Ask; where the run crashes, ask again in halves. Returns the requests with which every run crashes."""
@@ -18,5 +18,5 @@ async def ask_in_halves(
         if len(requests) == 1:
             return [(requests[0], crash)]
         half = len(requests) // 2
-        return await ask_in_halves(requests[:half], ask) + await ask_in_halves(requests[half:], ask)
+        return await bisect_crashes(requests[:half], ask) + await bisect_crashes(requests[half:], ask)
     return []

@@ -37,7 +37,7 @@ class AddressRefused(FlowError):
     """An address that Triptych does not fetch from."""
 
 
-class NotFetched(FlowError):
+class DownloadFailed(FlowError):
     """The address was asked and gave no file."""
 
     retryable = True

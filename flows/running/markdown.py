@@ -21,8 +21,17 @@ def pictures_page(space: Space, title: str, records: Sequence[ArtifactRecord]) -
     """A contact sheet, and a link to each picture at full size."""
     shown = records[:_PICTURES_SHOWN]
     sheet = contact_sheet([space.store.get(record.artifact) for record in shown]) if shown else b""
-    lines = [f"## {plain(title)}", "", _inline(sheet), "", "| | picture | link (15 minutes) |", "|---|---|---|"]
-    lines += [f"| {number} | {plain(record.name)} | {_link(space, record)} |" for number, record in enumerate(shown, 1)]
+    lines = [
+        f"## {escaped(title)}",
+        "",
+        _inline(sheet),
+        "",
+        "| | picture | link (15 minutes) |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {number} | {escaped(record.name)} | {_link(space, record)} |" for number, record in enumerate(shown, 1)
+    ]
     return "\n".join(lines)
 
 
@@ -31,7 +40,7 @@ def ingest_page(items: Sequence[tuple[str, str, str, str]]) -> str:
     ordered = sorted(items, key=lambda item: item[1] != "rejected")
     lines = ["| file | status | artifact | reason |", "|---|---|---|---|"]
     lines += [
-        f"| {plain(name)} | {status} | {f'`{artifact[:12]}`' if artifact else ''} | {plain(reason)} |"
+        f"| {escaped(name)} | {status} | {f'`{artifact[:12]}`' if artifact else ''} | {escaped(reason)} |"
         for name, status, artifact, reason in ordered[:_ROWS_SHOWN]
     ]
     if len(items) > _ROWS_SHOWN:
@@ -41,28 +50,28 @@ def ingest_page(items: Sequence[tuple[str, str, str, str]]) -> str:
 
 def search_page(space: Space, words: str, hits: Sequence[Hit]) -> str:
     """A table of hits: thumbnails of pictures, words and times of the others."""
-    lines = [f"## {plain(words)}", "", "| | what | where | score |", "|---|---|---|---|"]
+    lines = [f"## {escaped(words)}", "", "| | what | where | score |", "|---|---|---|---|"]
     for hit in hits[:50]:
-        when = f" at {clock(hit.start_seconds)}" if hit.start_seconds is not None else ""
+        when = f" at {format_time(hit.start_seconds)}" if hit.start_seconds is not None else ""
         picture = _thumbnail(space, hit.artifact) if hit.kind == "image" else ""
-        what = plain(hit.text[:200]) if hit.text else hit.kind
-        lines.append(f"| {picture} | {what} | {plain(hit.name)}{when} | {hit.score:.3f} |")
+        what = escaped(hit.text[:200]) if hit.text else hit.kind
+        lines.append(f"| {picture} | {what} | {escaped(hit.name)}{when} | {hit.score:.3f} |")
     return "\n".join(lines)
 
 
 def transcript_page(name: str, language: str, rows: Sequence[tuple[float, str]]) -> str:
     """A table of spoken segments with their times."""
-    lines = [f"## {plain(name)} ({language})", "", "| time | said |", "|---|---|"]
-    lines += [f"| {clock(start)} | {plain(text)} |" for start, text in rows[:_ROWS_SHOWN]]
+    lines = [f"## {escaped(name)} ({language})", "", "| time | said |", "|---|---|"]
+    lines += [f"| {format_time(start)} | {escaped(text)} |" for start, text in rows[:_ROWS_SHOWN]]
     return "\n".join(lines)
 
 
-def clock(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Seconds as m:ss."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """A person's text in a Markdown table: no markup, no HTML, one line."""
     return " ".join(text.split()).translate(_ESCAPED)
 
@@ -83,6 +92,6 @@ def _link(space: Space, record: ArtifactRecord) -> str:
     return f"[open]({space.store.url(record.artifact, record.name)})"
 
 
-def downloads(space: Space, files: Sequence[tuple[str, Artifact]]) -> str:
+def download_links(space: Space, files: Sequence[tuple[str, Artifact]]) -> str:
     """A list of links to files, each for 15 minutes."""
-    return "\n".join(f"- [{plain(name)}]({space.store.url(artifact, name)})" for name, artifact in files)
+    return "\n".join(f"- [{escaped(name)}]({space.store.url(artifact, name)})" for name, artifact in files)

@@ -15,7 +15,7 @@ from flows.running.settings import Settings, load_settings
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-REFUSED = (401, 403)
+DENIED_STATUSES = (401, 403)
 """How a server answers whom it does not know."""
 
 
@@ -51,7 +51,7 @@ def api_of(settings: Settings) -> PrefectApi:
     return PrefectApi(settings.prefect_api_url, settings.prefect_auth_string, settings.prefect_api_key)
 
 
-def healthy(api_url: str) -> bool:
+def is_healthy(api_url: str) -> bool:
     """Whether the API says that it is well."""
     try:
         return httpx.get(f"{api_url}/health", timeout=3).status_code == 200
@@ -59,7 +59,7 @@ def healthy(api_url: str) -> bool:
         return False
 
 
-def refused(url: str) -> NotReachable:
+def access_denied(url: str) -> NotReachable:
     """What to say when a server knows neither password nor key of ours."""
     return NotReachable(
         f"The Prefect server at {url} does not let us in: set TRIPTYCH_PREFECT_AUTH_STRING to its password, or "
@@ -74,14 +74,14 @@ def prefect_client_settings() -> Generator[None]:
 
     settings = load_settings()
     api = api_of(settings)
-    if not healthy(api.url):
+    if not is_healthy(api.url):
         raise NotReachable("The Prefect server does not answer: start the stack with `triptych up`, or use --local.")
     with prefect_settings(settings):
         try:
             yield
         except PrefectHTTPStatusError as error:
-            if error.response.status_code in REFUSED:
-                raise refused(api.url) from error
+            if error.response.status_code in DENIED_STATUSES:
+                raise access_denied(api.url) from error
             raise
 
 

@@ -23,7 +23,7 @@ from prefect.deployments import arun_deployment
 from prefect.states import Completed, Failed
 from pydantic import BaseModel
 
-from flows.running.bisect import ask_in_halves
+from flows.running.bisect import bisect_crashes
 from flows.running.context import PERSON_TAG, Queue, RunContext
 from flows.running.errors import EXPECTED, RunCrashed, RunFailed, RunRefused
 from flows.running.platform import Space, open_platform
@@ -36,7 +36,7 @@ from storage.artifacts import Artifact, ArtifactStore
 MODELS_DEPLOYMENT = "answer-requests/gpu"
 REPORT = "report"
 _PROGRESS = "How far the run is."
-REFUSED = "Refused"
+REFUSED_STATE = "Refused"
 """The name of the state of a run that a person must change before it can succeed."""
 _ATTEMPTS = 3
 """How often the models are asked: when an alias moves to other weights meanwhile, the question has become another."""
@@ -96,7 +96,7 @@ async def run_as_flow(
         except (*EXPECTED, httpx.HTTPError) as error:
             get_run_logger().error(str(error))
             if not _passes(error):
-                return Failed(name=REFUSED, message=str(error))
+                return Failed(name=REFUSED_STATE, message=str(error))
             if pause is None:
                 return Failed(message=f"{error} It was tried {len(_PAUSES_SECONDS) + 1} times.")
             is_new = False
@@ -115,7 +115,12 @@ async def _attempt(
     space = open_platform().space(project)
     progress = ProgressArtifact(watch or await acreate_progress_artifact(progress=0.0, description=_PROGRESS))
     context = RunContext(
-        space=space, ask=ask_models, show=_show, progress=progress, queue=queue, show_status=progress.show_status
+        space=space,
+        ask=answer_in_gpu_pool,
+        show=_show,
+        progress=progress,
+        queue=queue,
+        show_status=progress.show_status,
     )
     if said is None:
         report = await work(context)
@@ -135,7 +140,9 @@ def _passes(error: Exception) -> bool:
     return isinstance(error, httpx.HTTPError) or getattr(error, "retryable", False)
 
 
-async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress) -> list[Answer]:
+async def answer_in_gpu_pool(
+    space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress
+) -> list[Answer]:
     """Read the answers that exist; let a run in the `gpu` pool find the others."""
     known = dict(zip(requests, await asyncio.to_thread(space.answers.find_all, requests), strict=True))
     failures: dict[str, Any] = {}
@@ -147,7 +154,7 @@ async def ask_models(space: Space, requests: Sequence[Request[Any]], queue: Queu
         missing = [ask for ask, got in known.items() if got is None and space.answers.recipe(ask).key not in failures]
         if not missing:
             break
-        for request, crash in await ask_in_halves(missing, ask_run):
+        for request, crash in await bisect_crashes(missing, ask_run):
             failures[space.answers.recipe(request).key] = encode_failure(ItemError(str(crash)))
         known.update(zip(missing, await asyncio.to_thread(space.answers.find_all, missing), strict=True))
     return [
@@ -194,7 +201,7 @@ async def _run_models(
     said = (run.state.message if run.state else None) or "no reason was given"
     if run.state is not None and run.state.is_crashed():
         raise RunCrashed(f"Every process that worked on it ended: {said}")
-    if run.state is not None and run.state.name == REFUSED:
+    if run.state is not None and run.state.name == REFUSED_STATE:
         raise RunRefused(f"The run {run.name} that asks the models was refused: {said}")
     if run.state is None or not run.state.is_completed():
         raise RunFailed(f"The run {run.name} that asks the models did not complete: {said}")

@@ -30,7 +30,7 @@ def decode_requests(document: bytes) -> list[Request[Any]]:
     return [_TYPES[entry["type"]].model_validate(entry["request"]) for entry in json.loads(document)]
 
 
-def request_of(recipe: Mapping[str, Any]) -> Request[Any] | None:
+def request_from_recipe(recipe: Mapping[str, Any]) -> Request[Any] | None:
     """The request that a recipe was made of; None when this version does not know it any more."""
     kind = _TYPES.get(str(recipe.get("operator")).rsplit(":", 1)[-1])
     try:

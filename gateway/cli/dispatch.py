@@ -84,7 +84,7 @@ async def _run(
 
 
 async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
-    from flows.running.prefect_context import REFUSED, fetch_progress
+    from flows.running.prefect_context import REFUSED_STATE, fetch_progress
 
     while True:
         run = await client.read_flow_run(run_id)
@@ -94,6 +94,6 @@ async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]
         await asyncio.sleep(_POLL_SECONDS)
     if run.state.is_completed():
         return
-    if run.state.name == REFUSED:
+    if run.state.name == REFUSED_STATE:
         raise WrongInput(run.state.message or "The request was refused.")
     raise RunDidNotComplete(f"The run {run.name} is {run.state.name}: {run.state.message or 'no reason was given'}")

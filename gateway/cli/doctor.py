@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from flows.running.errors import EXPECTED, NotReachable
 from flows.running.platform import Platform
-from flows.running.prefect_api import REFUSED, api_of, healthy, refused
+from flows.running.prefect_api import DENIED_STATUSES, access_denied, api_of, is_healthy
 from flows.running.settings import SettingsMissing, default_home, load_settings
 from gateway.errors import GatewayError
 from stack import lifecycle
@@ -80,11 +80,11 @@ def _index(platform: Platform) -> str:
 
 def _prefect(platform: Platform) -> str:
     api = api_of(platform.settings)
-    if not healthy(api.url):
+    if not is_healthy(api.url):
         raise NotReachable(f"{api.url} does not answer: start it with `triptych up`")
     with api.client() as client:
-        if client.post("/work_pools/filter", json={"limit": 1}).status_code in REFUSED:
-            raise refused(api.url)
+        if client.post("/work_pools/filter", json={"limit": 1}).status_code in DENIED_STATUSES:
+            raise access_denied(api.url)
     return f"{api.url} answers and lets us in"
 
 

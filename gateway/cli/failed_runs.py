@@ -12,7 +12,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
-from flows.running.prefect_context import REFUSED
+from flows.running.prefect_context import REFUSED_STATE
 from gateway.errors import WrongInput
 
 _PAGE = 200
@@ -65,7 +65,7 @@ def chosen(runs: Sequence[FailedRun], identity: str) -> FailedRun:
 
 def worth_another_attempt(runs: Sequence[FailedRun]) -> list[FailedRun]:
     """Those that can succeed without a change of what they ask."""
-    return [run for run in runs if run.state != REFUSED]
+    return [run for run in runs if run.state != REFUSED_STATE]
 
 
 async def begin_again(client: PrefectClient, run: FailedRun) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from flows.ingest import KEEP, LOCATION, NAME
+from flows.ingest import KEEP_LOCATION, LOCATION_METADATA, NAME_METADATA
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
 
@@ -38,7 +38,7 @@ def upload(
     bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None], *, keep_location: bool = False
 ) -> dict[str, Path]:
     """Put each file under a key of its own in tmp/, its name beside it. Returns the file of each key."""
-    told = {LOCATION: KEEP} if keep_location else {}
+    told = {LOCATION_METADATA: KEEP_LOCATION} if keep_location else {}
     keys = {f"tmp/{uuid4()}": path for path in files}
     done = 0
 
@@ -46,7 +46,7 @@ def upload(
         nonlocal done
         key, path = pair
         with path.open("rb") as file:
-            bucket.put(key, file, metadata={NAME: quote(path.name)} | told)
+            bucket.put(key, file, metadata={NAME_METADATA: quote(path.name)} | told)
         done += 1
         report(done, len(files))
 

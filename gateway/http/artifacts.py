@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from flows.library.subjects import subject
+from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.errors import NotThere
 from media.errors import UnreadableMedia
@@ -59,7 +59,7 @@ def details(space: Space, identity: str) -> Details:
 
 def link(space: Space, identity: str) -> str:
     """Where the bytes are, for 15 minutes; also those that a running job has just made. Raises ArtifactNotFound."""
-    found = subject(space, identity)
+    found = resolve_input(space, identity)
     return space.store.url(found.artifact, found.name)
 
 
@@ -69,7 +69,7 @@ def small_picture(space: Space, identity: str, side: int) -> Path:
     path = folder / f"{identity}-{side}.jpg"
     if path.exists():
         return path
-    found = subject(space, identity)
+    found = resolve_input(space, identity)
     if found.kind != "image":
         raise NotThere(f"{found.name} is no picture but {found.artifact.media_type}.")
     try:

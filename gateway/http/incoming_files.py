@@ -9,7 +9,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 from uuid import uuid4
 
-from flows.ingest import NAME, bring_along
+from flows.ingest import NAME_METADATA, store_unrecorded
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.http.access import Caller
@@ -22,7 +22,7 @@ from storage.records import Kind, kind_of
 def put_upload(space: Space, file: BinaryIO, name: str) -> str:
     """Store a stream under a key of its own in tmp/, its name beside it."""
     key = f"tmp/{uuid4()}"
-    space.platform.bucket.put(key, file, metadata={NAME: file_name(name)})
+    space.platform.bucket.put(key, file, metadata={NAME_METADATA: file_name(name)})
     return key
 
 
@@ -47,7 +47,7 @@ def brought(space: Space, file: BinaryIO, name: str, kind: Kind | None = None) -
         with path.open("wb") as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, 1024 * 1024)
-        artifact = bring_along(space, path)
+        artifact = store_unrecorded(space, path)
     if kind and kind_of(artifact.media_type) != kind:
         wanted = {"image": "picture", "speech": "recording"}.get(kind, kind)
         raise WrongInput(f"{name} is no {wanted} but {artifact.media_type}.")

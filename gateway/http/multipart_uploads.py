@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
 
-from flows.ingest import NAME
+from flows.ingest import NAME_METADATA
 from flows.running.platform import Space
 from gateway.errors import NotThere, WrongInput
 from gateway.http.incoming_files import file_name
@@ -85,7 +85,7 @@ def put_together(space: Space, upload: UUID) -> str:
         raise WrongInput(f"Of the parts of {plan.name}, {len(missing)} are missing or not whole: first {missing[0]}.")
     key = f"tmp/{uuid4()}"
     keys = [plan.key(number) for number in range(1, len(plan.sizes()) + 1)]
-    bucket.compose(keys, key, metadata={NAME: file_name(plan.name)})
+    bucket.compose(keys, key, metadata={NAME_METADATA: file_name(plan.name)})
     return key
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from flows.running.prefect_api import REFUSED, PrefectApi, healthy, refused
+from flows.running.prefect_api import DENIED_STATUSES, PrefectApi, access_denied, is_healthy
 from stack.errors import PartDidNotStart
 from stack.processes import clean_environment, start_process, wait_until
 
@@ -40,7 +40,7 @@ def start_server(home: Path, root: Path, *, database: str, port: int, auth_strin
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     environment = clean_environment(server_environment(home, database, port, auth_string))
     start_process(home, SERVER, command, environment, root)
-    wait_until(home, SERVER, lambda: healthy(f"http://127.0.0.1:{port}/api"), _BOOT_SECONDS)
+    wait_until(home, SERVER, lambda: is_healthy(f"http://127.0.0.1:{port}/api"), _BOOT_SECONDS)
 
 
 def prepare_pools(api: PrefectApi) -> None:
@@ -106,8 +106,8 @@ def _process_template() -> dict[str, object]:
 
 
 def _accepted(answer: httpx.Response) -> None:
-    if answer.status_code in REFUSED:
-        raise refused(str(answer.request.url.copy_with(path="/api")))
+    if answer.status_code in DENIED_STATUSES:
+        raise access_denied(str(answer.request.url.copy_with(path="/api")))
     # 409: it was made by an earlier start.
     if answer.status_code != 409:
         answer.raise_for_status()

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from flows.ingest import store_file
-from flows.process_inbox import Inbox, empty_inbox
+from flows.process_inbox import Inbox, drain_inbox
 from flows.running.context import local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
@@ -26,7 +26,7 @@ def take_in_the_inbox(
     context = local_context(TrappedPlatform(settings, Trap(notes, point)).space(project))
     if together is not None:
         together.wait(60)
-    asyncio.run(empty_inbox(context, Inbox(prefix=f"inbox/{project}/", project=project)))
+    asyncio.run(drain_inbox(context, Inbox(prefix=f"inbox/{project}/", project=project)))
 
 
 def store_one(settings: Settings, notes: Path, point: CrashPoint | None, project: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.ingest_urls import take_in_urls
-from flows.library.download import Fetcher, checked_url, is_public, resolve
+from flows.ingest_urls import ingest_from_urls
+from flows.library.download import Downloader, checked_url, is_public, resolve
 from flows.running.content_forms import Addresses
 from flows.running.context import RunContext
-from flows.running.errors import AddressRefused, NotFetched
+from flows.running.errors import AddressRefused, DownloadFailed
 from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from storage.errors import TooLarge
 
@@ -85,13 +85,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl.SS
 
 
 @pytest.fixture
-def fetcher(site: tuple[int, ssl.SSLContext]) -> Fetcher:
+def fetcher(site: tuple[int, ssl.SSLContext]) -> Downloader:
     names = {
         "files.example.test": [PUBLIC],
         "inside.example.test": ["10.0.0.7"],
         "both.example.test": [PUBLIC, "10.0.0.7"],
     }
-    return Fetcher(
+    return Downloader(
         resolve=lambda host, port: names.get(host) or resolve(host, port),
         allowed=lambda address: str(address) == PUBLIC or is_public(address),
         tls=site[1],
@@ -105,48 +105,50 @@ def base(site: tuple[int, ssl.SSLContext]) -> str:
     return f"https://files.example.test:{site[0]}"
 
 
-def test_a_file_is_fetched_with_the_name_of_its_address(fetcher: Fetcher, base: str, tmp_path: Path) -> None:
+def test_a_file_is_fetched_with_the_name_of_its_address(fetcher: Downloader, base: str, tmp_path: Path) -> None:
     assert fetcher.fetch(f"{base}/again", tmp_path / "file") == "market day.txt"
     assert (tmp_path / "file").read_bytes() == FILE
 
 
 @pytest.mark.parametrize("path", ["/inside", "/metadata", "/plain", "/file", "/round"])
-def test_an_address_may_not_lead_elsewhere(fetcher: Fetcher, base: str, tmp_path: Path, path: str) -> None:
+def test_an_address_may_not_lead_elsewhere(fetcher: Downloader, base: str, tmp_path: Path, path: str) -> None:
     with pytest.raises(AddressRefused):
         fetcher.fetch(f"{base}{path}", tmp_path / "file")
     assert not (tmp_path / "file").exists()
 
 
 @pytest.mark.parametrize("path", ["/gone", "/packed", "/short", "/slow", "/a%0d%0aHost:%20inside"])
-def test_what_is_no_whole_file_in_time_is_not_fetched(fetcher: Fetcher, base: str, tmp_path: Path, path: str) -> None:
+def test_what_is_no_whole_file_in_time_is_not_fetched(
+    fetcher: Downloader, base: str, tmp_path: Path, path: str
+) -> None:
     began = time.monotonic()
     if path.startswith("/a"):  # no second header line: it is one odd path
         fetcher.fetch(f"{base}{path}", tmp_path / "file")
         return
-    with pytest.raises(NotFetched):
+    with pytest.raises(DownloadFailed):
         fetcher.fetch(f"{base}{path}", tmp_path / "file")
     assert time.monotonic() - began < 20
 
 
-def test_bytes_are_capped_while_they_arrive(fetcher: Fetcher, base: str, tmp_path: Path) -> None:
+def test_bytes_are_capped_while_they_arrive(fetcher: Downloader, base: str, tmp_path: Path) -> None:
     with pytest.raises(TooLarge):
         fetcher.fetch(f"{base}/endless", tmp_path / "file")
     assert (tmp_path / "file").stat().st_size <= 1_000_000
 
 
 def test_every_address_of_a_name_must_be_public_and_the_certificate_must_be_known(
-    fetcher: Fetcher, site: tuple[int, ssl.SSLContext], base: str, tmp_path: Path
+    fetcher: Downloader, site: tuple[int, ssl.SSLContext], base: str, tmp_path: Path
 ) -> None:
     with pytest.raises(AddressRefused):
         fetcher.fetch(f"https://both.example.test:{site[0]}/market.txt", tmp_path / "file")
-    stranger = Fetcher(resolve=fetcher.resolve, allowed=fetcher.allowed)
-    with pytest.raises(NotFetched):
+    stranger = Downloader(resolve=fetcher.resolve, allowed=fetcher.allowed)
+    with pytest.raises(DownloadFailed):
         stranger.fetch(f"{base}/market.txt", tmp_path / "file")
 
 
 def test_a_name_is_resolved_once(site: tuple[int, ssl.SSLContext], tmp_path: Path) -> None:
     answers = iter([[PUBLIC], ["10.0.0.7"]])
-    rebinding = Fetcher(resolve=lambda host, port: next(answers), allowed=lambda a: str(a) == PUBLIC, tls=site[1])
+    rebinding = Downloader(resolve=lambda host, port: next(answers), allowed=lambda a: str(a) == PUBLIC, tls=site[1])
     rebinding.fetch(f"https://rebinds.example.test:{site[0]}/market.txt", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == FILE
 
@@ -199,8 +201,8 @@ def test_a_name_is_resolved_once(site: tuple[int, ssl.SSLContext], tmp_path: Pat
     ],
 )
 def test_a_hostile_address_is_refused_without_a_connection(url: str, tmp_path: Path) -> None:
-    with pytest.raises((AddressRefused, NotFetched)) as refusal:
-        Fetcher(patience_seconds=2).fetch(url, tmp_path / "file")
+    with pytest.raises((AddressRefused, DownloadFailed)) as refusal:
+        Downloader(patience_seconds=2).fetch(url, tmp_path / "file")
     assert "does not answer" not in str(refusal.value)
     assert str(refusal.value).endswith(".")
 
@@ -212,10 +214,10 @@ def test_public_addresses_are_public(address: str) -> None:
 
 
 async def test_fetched_files_are_taken_in_and_the_others_say_why(
-    context: RunContext, fetcher: Fetcher, base: str
+    context: RunContext, fetcher: Downloader, base: str
 ) -> None:
     urls = [f"{base}/market.txt", "https://10.0.0.1/a.txt", f"{base}/gone", f"{base}/again"]
-    report = await take_in_urls(context, Addresses(urls=urls, labels=["fetched"]), fetcher)
+    report = await ingest_from_urls(context, Addresses(urls=urls, labels=["fetched"]), fetcher)
     first, *refused, again = (item.status for item in report.items)
     assert refused == ["rejected", "rejected"]
     assert {first, again} == {"stored", "duplicate"}, "the same bytes, whichever came first"

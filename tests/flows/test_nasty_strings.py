@@ -13,7 +13,7 @@ from rich.console import Console
 from flows.ingest import ingest_files
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
-from flows.running.markdown import ingest_page, plain, transcript_page
+from flows.running.markdown import escaped, ingest_page, transcript_page
 from flows.search import find
 from gateway.cli.demo import Demo, _page
 from gateway.cli.uploads import upload
@@ -62,7 +62,7 @@ def test_a_page_of_the_prefect_ui_shows_it_as_text(text: str) -> None:
         assert " ".join(text.split()) in " ".join(
             unescape(re.sub(r"</?\w+>", " ", shown)).replace("\ufffd", "\0").split()
         )
-    assert "\n" not in plain(text)
+    assert "\n" not in escaped(text)
 
 
 @pytest.mark.parametrize("text", NASTY)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from flows.process_inbox import Inbox, empty_inbox
+from flows.process_inbox import Inbox, drain_inbox
 from flows.running.context import RunContext
 from storage.bucket import Bucket
 
@@ -30,7 +30,7 @@ async def test_files_leave_the_inbox_once_they_are_stored(
 ) -> None:
     drop(bucket, inbox, "bear.jpg", (samples / "bear-in-grass.jpg").read_bytes())
     drop(bucket, inbox, "deeper/notes.txt", b"The bear was seen near the river.")
-    report = await empty_inbox(context, inbox)
+    report = await drain_inbox(context, inbox)
     assert {(item.path, item.status) for item in report.items} == {("bear.jpg", "stored"), ("notes.txt", "stored")}
     assert list(bucket.objects(inbox.prefix)) == []
     assert context.space.index.counts(context.space.project) == {"image": 1, "text": 1}
@@ -40,7 +40,7 @@ async def test_what_cannot_be_read_lies_in_quarantine_beside_the_reason(
     context: RunContext, inbox: Inbox, bucket: Bucket
 ) -> None:
     key = drop(bucket, inbox, "page.html", b"<html><script>alert(1)</script></html>")
-    report = await empty_inbox(context, inbox)
+    report = await drain_inbox(context, inbox)
     place = f"quarantine/{key.removeprefix('inbox/')}"
     assert report.items[0].status == "rejected"
     assert bucket.get(place) == b"<html><script>alert(1)</script></html>"
@@ -53,10 +53,10 @@ async def test_what_cannot_be_read_lies_in_quarantine_beside_the_reason(
 async def test_a_run_takes_no_more_than_its_limit(context: RunContext, inbox: Inbox, bucket: Bucket) -> None:
     for number in range(3):
         drop(bucket, inbox, f"note-{number}.txt", f"This is note number {number}.".encode())
-    report = await empty_inbox(context, inbox.model_copy(update={"limit": 2}))
+    report = await drain_inbox(context, inbox.model_copy(update={"limit": 2}))
     assert len(report.items) == 2
     assert len(list(bucket.objects(inbox.prefix))) == 1
 
 
 async def test_an_empty_inbox_is_no_failure(context: RunContext, inbox: Inbox) -> None:
-    assert (await empty_inbox(context, inbox)).items == []
+    assert (await drain_inbox(context, inbox)).items == []

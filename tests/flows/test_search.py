@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.care.rebuild_index import rebuild_index
-from flows.ingest import bring_along, ingest_files
+from flows.ingest import ingest_files, store_unrecorded
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.errors import NothingToDo
@@ -89,7 +89,7 @@ async def test_a_picture_that_was_only_brought_along_finds_its_like_and_stays_ou
     library: RunContext, samples: Path
 ) -> None:
     before = len(list(library.space.records.all()))
-    brought = bring_along(library.space, samples / "bear-in-grass.jpg")
+    brought = store_unrecorded(library.space, samples / "bear-in-grass.jpg")
     assert await names(library, like=brought.sha256)
     assert len(list(library.space.records.all())) == before
 

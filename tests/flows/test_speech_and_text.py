@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.ingest import bring_along, store_file
+from flows.ingest import store_file, store_unrecorded
 from flows.running.content_forms import Recording, Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
@@ -28,7 +28,7 @@ async def test_a_recording_becomes_text_with_times_and_files(context: RunContext
 
 
 async def test_german_speech_is_told_in_english_in_one_step(context: RunContext, samples: Path) -> None:
-    brought = bring_along(context.space, samples / "anzeigetafel.flac")
+    brought = store_unrecorded(context.space, samples / "anzeigetafel.flac")
     spoken = await transcribe(context, Recording(recording=brought.sha256, project=context.space.project))
     english = await transcribe(context, Recording(recording=brought.sha256, to="en", project=context.space.project))
     assert (spoken.language, english.language) == ("de", "en")
@@ -39,7 +39,7 @@ async def test_german_speech_is_told_in_english_in_one_step(context: RunContext,
 async def test_a_recording_that_was_only_brought_along_leaves_nothing_in_the_library(
     context: RunContext, samples: Path
 ) -> None:
-    brought = bring_along(context.space, samples / "weather.wav")
+    brought = store_unrecorded(context.space, samples / "weather.wav")
     report = await transcribe(context, Recording(recording=brought.sha256, project=context.space.project))
     assert "weather" in report.text.lower()
     assert list(context.space.records.all()) == []

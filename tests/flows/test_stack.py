@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from flows.generate_images import generate_images
-from flows.ingest import bring_along, ingest
+from flows.ingest import ingest, store_unrecorded
 from flows.running.content_forms import Query
 from flows.running.context import local_context
 from flows.running.platform import Platform, open_platform
@@ -143,7 +143,7 @@ async def test_questions_of_a_flow_are_answered_in_the_other_pool(samples: Path)
 @pytest.mark.usefixtures("in_this_process")
 async def test_what_the_other_pool_cannot_answer_comes_back_as_its_reason(samples: Path) -> None:
     space = open_platform().space("default")
-    text = bring_along(space, samples / "autumn-market.txt")
+    text = store_unrecorded(space, samples / "autumn-market.txt")
     order = {"prompt": "cat", "count": 1, "steps": 2, "start_from": text.sha256}
     state = await generate_images(order, return_state=True)
     assert (state.is_failed(), state.name) == (True, "Refused")

@@ -57,14 +57,14 @@ def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", 
 
 def migrate(project: Project = "default", as_json: Json = False) -> None:
     """Bring a bucket of an older Triptych to the format of this one."""
-    from flows.care.migration import prepare_bucket
+    from flows.care.migration import migrate_bucket
     from flows.running.platform import Platform
     from flows.running.settings import load_settings
     from gateway.cli.local import running_storage
     from storage.care.bucket_format import FORMAT
 
     with running_storage():
-        before = prepare_bucket(Platform(load_settings()), say)
+        before = migrate_bucket(Platform(load_settings()), say)
     changed = before is not None and before != FORMAT
     text = f"The bucket went from format {before} to {FORMAT}." if changed else f"The bucket has format {FORMAT}."
     answer({"before": before, "format": FORMAT}, as_json, text)

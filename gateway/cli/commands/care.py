@@ -18,14 +18,16 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Put labels on artifacts, or take them off. What has the label `hold` is never removed."""
-    from flows.library.labelling import relabel
+    from flows.library.labelling import update_labels
     from flows.running.platform import open_platform
 
     if not add and not remove:
         raise WrongInput("Say which label: --add LABEL or --remove LABEL.")
     space = open_platform().space(project)
     records = [space.records.resolve(artifact) for artifact in artifacts]
-    labels = {r.artifact.sha256: list(relabel(space, r.artifact.sha256, add or (), remove or ())) for r in records}
+    labels = {
+        r.artifact.sha256: list(update_labels(space, r.artifact.sha256, add or (), remove or ())) for r in records
+    }
     rows = [
         f"{record.artifact.sha256[:12]}  {record.name}  {', '.join(labels[record.artifact.sha256])}"
         for record in records

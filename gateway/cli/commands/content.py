@@ -37,13 +37,13 @@ def ingest(
     def run(space: "Space") -> dict[str, Any]:
         keys = upload(space.platform.bucket, files, _say_count, keep_location=keep_location)
         form = UploadedFiles(keys=list(keys), labels=label or [], project=project)
-        report = _do("ingest", "files", form, "flows.ingest:take_in_uploads", local)
+        report = _do("ingest", "files", form, "flows.ingest:ingest_uploads", local)
         space.platform.bucket.remove_all(keys)
         return {"items": [_ingested(item, keys) for item in report["items"]]}
 
     def fetch() -> dict[str, Any]:
         form = filled(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
-        report = _do("ingest-urls", "addresses", form, "flows.ingest_urls:take_in_urls", local)
+        report = _do("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
         return {"items": [_ingested(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]}
 
     with _space(project, local) as space:
@@ -97,7 +97,7 @@ def generate(
         PictureOrder, prompt=prompt, style=style, count=count, seed=seed, size=size, steps=steps, project=project
     )
     with _space(project, local) as space:
-        report = _do("generate-images", "order", form, "flows.generate_images:make_pictures", local)
+        report = _do("generate-images", "order", form, "flows.generate_images:generate_pictures", local)
         images = [_written(image, space, out) for image in report["images"]]
     answer({"images": images}, as_json, "\n".join(image["path"] or image["artifact"] for image in images))
     if report["failures"]:
@@ -236,9 +236,9 @@ def _written(image: dict[str, Any], space: Callable[[], "Space"], out: Path | No
 
 def _brought(space: "Space", path: Path) -> str:
     """The id of a file that a command works on; it is stored first."""
-    from flows.ingest import bring_along
+    from flows.ingest import store_unrecorded
 
-    return bring_along(space, existing(path)).sha256
+    return store_unrecorded(space, existing(path)).sha256
 
 
 def _read(space: "Space", artifact: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse
 
-from flows.library.labelling import relabel
-from flows.library.subjects import Subject, subject
+from flows.library.inputs import InputArtifact, resolve_input
+from flows.library.labelling import update_labels
 from flows.running.platform import Space
 from gateway.gallery.page import Reader, see
 from gateway.gallery.parts.cards import Verdict, preview_address
@@ -31,7 +31,7 @@ VERDICTS = ("selected", "rejected")
 def show(request: Request, caller: Viewer, artifact: str, at: float | None = None, q: str = "") -> Response:
     """The page of one artifact."""
     reader, space = Reader(request, caller.person), caller.space
-    found = subject(space, artifact)
+    found = resolve_input(space, artifact)
     identity = found.artifact.sha256
     values = _shown(space, found) | _known(space, found)
     return reader.page(
@@ -55,7 +55,7 @@ def label(
 ) -> Response:
     """Put a label on, or take one off."""
     added = [word.strip() for word in add.split(",") if word.strip()]
-    relabel(caller.space, artifact, add=added, remove=[remove] if remove else [])
+    update_labels(caller.space, artifact, add=added, remove=[remove] if remove else [])
     return see(f"/artifacts/{artifact}")
 
 
@@ -69,10 +69,10 @@ def judge(request: Request, caller: Maker, artifact: str, verdict: Annotated[Ver
 def set_verdict(caller: Caller, artifact: str, verdict: Verdict) -> Sequence[str]:
     """The labels afterwards; of the verdicts at most one stands."""
     others = [word for word in VERDICTS if word != verdict]
-    return relabel(caller.space, artifact, add=[verdict] if verdict else [], remove=others)
+    return update_labels(caller.space, artifact, add=[verdict] if verdict else [], remove=others)
 
 
-def _known(space: Space, found: Subject) -> dict[str, Any]:
+def _known(space: Space, found: InputArtifact) -> dict[str, Any]:
     """What the project knows of it."""
     record = found.record
     return {
@@ -83,7 +83,7 @@ def _known(space: Space, found: Subject) -> dict[str, Any]:
     }
 
 
-def _shown(space: Space, found: Subject) -> dict[str, Any]:
+def _shown(space: Space, found: InputArtifact) -> dict[str, Any]:
     """The text, or what is said."""
     values: dict[str, Any] = {"text": None, "cut": False, "segments": (), "spoken": "", "video": False}
     if found.kind == "text":

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from flows import search
-from flows.library.subjects import Subject, subject
+from flows.library.inputs import InputArtifact, resolve_input
 from flows.running.context import local_context
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
@@ -71,11 +71,11 @@ async def library(request: Request, caller: Viewer, asked: Annotated[Asked, Quer
     """The first page."""
     reader, space = Reader(request, caller.person), caller.space
     cards: list[Card] = []
-    likeness: Subject | None = None
+    likeness: InputArtifact | None = None
     more, fault = "", ""
     try:
         if asked.like:
-            likeness = await run_in_threadpool(subject, space, asked.like)
+            likeness = await run_in_threadpool(resolve_input, space, asked.like)
         cards, more = await found(space, asked)
     except (*EXPECTED, WrongInput) as error:
         if getattr(error, "retryable", False):

@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ValidationError
 
-from flows.generate_images import requests_of
-from flows.library.subjects import subject
+from flows.generate_images import generation_requests
+from flows.library.inputs import resolve_input
 from flows.running.content_forms import Size
 from flows.running.context import local_context
 from flows.running.errors import EXPECTED
@@ -105,7 +105,7 @@ async def _page(
         schedulers=get_args(Scheduler),
         styles=STYLES,
         models=[name for name, spec in space.catalogue.models.items() if recipe_name(spec).endswith(":Diffusion")],
-        start=await run_in_threadpool(subject, space, start) if start else None,
+        start=await run_in_threadpool(resolve_input, space, start) if start else None,
         fault=fault,
         **(
             await _state(reader, space, asked, job) if job else {"order": asked, "job": None, "images": [], "query": ""}
@@ -129,7 +129,7 @@ async def _state(reader: Reader, space: Space, asked: Asked, job: Job) -> dict[s
 def made_so_far(space: Space, asked: Asked) -> Sequence[Made]:
     """The pictures of an order that exist, in order; each lies in the bucket as soon as it is done."""
     try:
-        requests = requests_of(local_context(space), asked.order(space.project))
+        requests = generation_requests(local_context(space), asked.order(space.project))
     except (*EXPECTED, ValidationError):
         return ()  # the job says why
     return [

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from flows.library.subjects import subject
+from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.gallery.parts.cards import WEB_TYPES
 from gateway.gallery.parts.transcripts import transcript_of
@@ -37,14 +37,14 @@ def preview(caller: Viewer, artifact: str) -> Response:
 @router.get("/content/{artifact}")
 def content(caller: Viewer, artifact: str, request: Request) -> Response:
     """The bytes, or the range of them that a player asks for."""
-    found = subject(caller.space, artifact).artifact
+    found = resolve_input(caller.space, artifact).artifact
     return _stream(caller.space, found, request.headers.get("range", ""))
 
 
 @router.get("/captions/{artifact}")
 def captions(caller: Viewer, artifact: str) -> Response:
     """What is said in a recording, as WebVTT."""
-    transcript = transcript_of(caller.space, subject(caller.space, artifact).artifact)
+    transcript = transcript_of(caller.space, resolve_input(caller.space, artifact).artifact)
     text = to_vtt(cues(transcript.segments if transcript else ()))
     return Response(text, media_type="text/vtt", headers={"Cache-Control": "private, max-age=60"})
 

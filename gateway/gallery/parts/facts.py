@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.library.subjects import Subject
+from flows.library.inputs import InputArtifact
 from flows.running.markdown import clock
 from flows.running.platform import Space
 from gateway.gallery.page import Reader
@@ -22,7 +22,7 @@ _SAID = {
 """The parameters of requests that people understand, in order."""
 
 
-def facts_of(reader: Reader, found: Subject) -> list[str]:
+def facts_of(reader: Reader, found: InputArtifact) -> list[str]:
     """Short facts: the type, the size, what the file says of itself, the day."""
     artifact, record = found.artifact, found.record
     facts = [artifact.media_type.partition("/")[2].upper(), _size(artifact.size)]

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.library.subjects import subject
+from flows.library.inputs import resolve_input
 from flows.running.content_forms import PictureOrder
 from flows.running.platform import Space
 from modalities.generation.diffusion import defaults_for
@@ -49,7 +49,7 @@ def order_like(space: Space, identity: str) -> Asked:
 
     Raises ArtifactNotFound.
     """
-    found = subject(space, identity)
+    found = resolve_input(space, identity)
     made = space.recipes.find(found.record.producer) if found.record and found.record.producer else None
     request: dict[str, Any] = made.recipe.request if made else {}
     if "prompt" not in request:

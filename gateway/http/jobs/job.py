@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect.client.schemas.objects import FlowRun, StateType
 from pydantic import BaseModel, Field
 
-from flows.running.prefect_context import REFUSED
+from flows.running.prefect_context import REFUSED_STATE
 
 JobState = Literal["queued", "running", "waiting", "cancelling", "completed", "failed", "refused", "cancelled"]
 _STATES: dict[StateType, JobState] = {
@@ -52,7 +52,7 @@ def state_of(run: FlowRun) -> JobState:
     """Prefect's state in our words."""
     if run.state is None:
         return "queued"
-    return "refused" if run.state.name == REFUSED else _STATES[run.state.type]
+    return "refused" if run.state.name == REFUSED_STATE else _STATES[run.state.type]
 
 
 def project_of(run: FlowRun) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from flows.generate_images import requests_of
+from flows.generate_images import generation_requests
 from flows.running.content_forms import PictureOrder
 from flows.running.context import local_context
 from flows.running.platform import Space
@@ -18,7 +18,7 @@ Made = tuple[int, GeneratedImage]
 
 async def order_pictures(caller: Caller, order: PictureOrder) -> tuple[Job, list[GenerateImage]]:
     """Start the job of an order; with it the requests whose answers are its pictures."""
-    requests = await asyncio.to_thread(requests_of, local_context(caller.space), order)
+    requests = await asyncio.to_thread(generation_requests, local_context(caller.space), order)
     values = {"order": order.model_dump(mode="json")}
     job = await caller.services.jobs.start(caller.person, caller.project, DEPLOYMENT, values)
     return job, requests

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.library.labelling import relabel
+from flows.library.labelling import update_labels
 from gateway.http.access import Maker, Viewer
 from gateway.http.routes.artifacts import Identity
 from storage.labels import Label
@@ -39,4 +39,4 @@ def count_labels(caller: Viewer) -> dict[str, int]:
 def change_labels(caller: Maker, artifact: Identity, change: Relabelling) -> LabelsNow:
     """Put labels on an artifact, and take others off."""
     sha256 = caller.space.records.resolve(artifact).artifact.sha256
-    return LabelsNow(labels=list(relabel(caller.space, sha256, change.add, change.remove)))
+    return LabelsNow(labels=list(update_labels(caller.space, sha256, change.add, change.remove)))

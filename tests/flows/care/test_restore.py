@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from flows.care.rebuild_index import rebuild_index
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
-from flows.library.labelling import relabel
+from flows.library.labelling import update_labels
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
@@ -64,7 +64,7 @@ async def test_an_empty_stack_answers_like_the_one_that_was_lost(
     report = await ingest_files(context, list(keys), ("sample",))
     text = next(item.artifact for item in report.items if item.path == "autumn-market.txt")
     assert text
-    relabel(context.space, text, add=["autumn"])
+    update_labels(context.space, text, add=["autumn"])
     before = await answers(context)
     page = context.space.library.page("default")
     back_up(lost.bucket, Folder(tmp_path))

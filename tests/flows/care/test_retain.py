@@ -9,7 +9,7 @@ import pytest
 from flows.care.retain import RetainReport, WrongRules, apply_retention, read_rules
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
-from flows.library.labelling import relabel
+from flows.library.labelling import update_labels
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
@@ -48,9 +48,9 @@ async def test_what_is_over_its_time_goes_with_what_repeats_it_and_the_rest_stay
     files = ("weather.wav", "autumn-market.txt", "herbstmarkt.md", "luggage.jpg", "white-stove.jpg")
     items = (await ingest_files(context, send([samples / name for name in files]), ("temporary",))).items
     ids = {item.path: item.artifact or "" for item in items}
-    relabel(space, ids["herbstmarkt.md"], add=[HOLD])
-    relabel(space, ids["luggage.jpg"], add=["archived"])
-    relabel(space, ids["white-stove.jpg"], remove=["temporary"])
+    update_labels(space, ids["herbstmarkt.md"], add=[HOLD])
+    update_labels(space, ids["luggage.jpg"], add=["archived"])
+    update_labels(space, ids["white-stove.jpg"], remove=["temporary"])
 
     assert (await expired(context, datetime.now(UTC)))[1] == set()
     report, over = await expired(context)

@@ -9,7 +9,7 @@ from flows.care.rebuild_index import rebuild_index
 from flows.care.repair import repair_project
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
-from flows.library.labelling import relabel
+from flows.library.labelling import update_labels
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
@@ -117,7 +117,7 @@ async def test_lost_records_come_back_as_they_were(small: RunContext) -> None:
 async def test_labels_that_cannot_be_read_come_back_and_other_references_are_told_of(small: RunContext) -> None:
     space, bucket = small.space, small.space.platform.bucket
     record = next(iter(space.records.all()))
-    labels = relabel(space, record.artifact.sha256, add=["kept"])
+    labels = update_labels(space, record.artifact.sha256, add=["kept"])
     space.refs.update("collection", lambda _: [1])
     bucket.put(f"{space.project}/refs/labels/{record.artifact.sha256}.json", b"{")
     bucket.put(f"{space.project}/refs/collection.json", b"[]")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.running.bisect import ask_in_halves
+from flows.running.bisect import bisect_crashes
 from flows.running.errors import RunCrashed, RunFailed
 
 
@@ -18,7 +18,7 @@ async def test_only_what_ends_its_process_goes_without_an_answer(deadly: list[in
             raise RunCrashed("the process ended by SIGSEGV")
         answered.extend(requests)
 
-    given_up = await ask_in_halves(list(range(64)), ask)
+    given_up = await bisect_crashes(list(range(64)), ask)
     assert [request for request, _ in given_up] == deadly
     assert sorted(answered) == [number for number in range(64) if number not in deadly]
     assert runs <= 1 + 2 * 6 * len(deadly)
@@ -33,5 +33,5 @@ async def test_a_run_that_only_failed_is_not_asked_in_halves() -> None:
         raise RunFailed("the server does not answer")
 
     with pytest.raises(RunFailed):
-        await ask_in_halves([1, 2], ask)
+        await bisect_crashes([1, 2], ask)
     assert runs == 1

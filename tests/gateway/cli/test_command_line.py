@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from flows.care.migration import prepare_bucket
+from flows.care.migration import migrate_bucket
 from flows.running.platform import Platform, open_platform
 from flows.running.settings import Settings, load_settings
 from gateway.cli import main as command_line
@@ -132,7 +132,7 @@ def own_bucket(home: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TRIPTYCH_BUCKET", f"backup-{uuid4().hex}")
     platform = Platform(load_settings(settings.home))
     platform.bucket.ensure()
-    prepare_bucket(platform, lambda _: None)
+    migrate_bucket(platform, lambda _: None)
 
 
 @pytest.mark.usefixtures("own_bucket")

@@ -12,7 +12,7 @@ _WHOLE = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Subject:
+class InputArtifact:
     """An artifact, and its record when it belongs to the library."""
 
     artifact: Artifact
@@ -27,7 +27,7 @@ class Subject:
         return kind_of(self.artifact.media_type)
 
 
-def subject(space: Space, identity: str) -> Subject:
+def resolve_input(space: Space, identity: str) -> InputArtifact:
     """What an id, or its beginning, stands for. Raises ArtifactNotFound."""
     try:
         record = space.records.resolve(identity)
@@ -35,5 +35,5 @@ def subject(space: Space, identity: str) -> Subject:
         brought = space.store.find(identity) if _WHOLE.fullmatch(identity) else None
         if brought is None:
             raise
-        return Subject(brought, None)
-    return Subject(record.artifact, record)
+        return InputArtifact(brought, None)
+    return InputArtifact(record.artifact, record)

@@ -79,7 +79,7 @@ async def ingest(files: UploadedFiles) -> State[Any]:
     async def clear(context: RunContext) -> None:
         await asyncio.to_thread(context.space.platform.bucket.remove_all, files.keys)
 
-    return await run_as_flow(files.project, lambda context: ingest_uploads(context, files), afterwards=clear)
+    return await run_as_flow(files.project, lambda context: ingest_uploads(context, files), cleanup=clear)
 
 
 async def ingest_uploads(context: RunContext, files: UploadedFiles) -> IngestReport:

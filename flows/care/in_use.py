@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 
-from flows.running.prefect_context import REPORT
+from flows.running.prefect_runs import REPORT
 from storage.care.garbage import ids_in
 
 _PAGE = 200

@@ -1,22 +1,22 @@
-"""Asking in halves: one request that ends every process it meets keeps no other from its answer."""
+"""Bisect a batch of requests whose run crashes, to isolate the requests that crash the worker."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from flows.running.errors import RunCrashed
 
-_Q = TypeVar("_Q")
+RequestT = TypeVar("RequestT")
 
 
 async def bisect_crashes(
-    requests: Sequence[_Q], ask: Callable[[Sequence[_Q]], Awaitable[None]]
-) -> list[tuple[_Q, RunCrashed]]:
-    """Ask; where the run crashes, ask again in halves. Returns the requests with which every run crashes."""
+    requests: Sequence[RequestT], run: Callable[[Sequence[RequestT]], Awaitable[None]]
+) -> list[tuple[RequestT, RunCrashed]]:
+    """Run the requests as one batch; if that crashes, run each half. Return the requests that crash a run alone."""
     try:
-        await ask(requests)
+        await run(requests)
     except RunCrashed as crash:
         if len(requests) == 1:
             return [(requests[0], crash)]
         half = len(requests) // 2
-        return await bisect_crashes(requests[:half], ask) + await bisect_crashes(requests[half:], ask)
+        return await bisect_crashes(requests[:half], run) + await bisect_crashes(requests[half:], run)
     return []

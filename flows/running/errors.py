@@ -1,4 +1,4 @@
-"""What can go wrong in flows. Each message is one sentence for a person."""
+"""The errors of flows. Each message is one sentence for a person."""
 
 from media.errors import ItemError
 from storage.errors import StorageError
@@ -6,27 +6,27 @@ from training.pipeline import TrainingError
 
 
 class FlowError(Exception):
-    """Any failure of a flow that is not a model's or the storage's."""
+    """Base class of the errors below. Models and storage have base classes of their own."""
 
 
 class NotReachable(FlowError):
-    """A server that the environment or stack.env names does not answer, or refuses our credential."""
+    """A server named in the environment or in stack.env does not answer, or rejects our credential."""
 
     retryable = True
 
 
 class RunFailed(FlowError):
-    """A run that this one waited for did not complete."""
+    """A flow run that this one waited for did not complete."""
 
     retryable = True
 
 
 class RunCrashed(FlowError):
-    """Every process that worked on a run ended, as often as it was begun."""
+    """Every attempt of a flow run ended with the death of its process."""
 
 
 class RunRefused(FlowError):
-    """A run that this one waited for cannot be done before a person changes something."""
+    """A flow run that this one waited for cannot succeed until a person changes its parameters or the configuration."""
 
 
 class NothingToDo(FlowError):
@@ -34,14 +34,14 @@ class NothingToDo(FlowError):
 
 
 class AddressRefused(FlowError):
-    """An address that Triptych does not fetch from."""
+    """The URL is not one that Triptych downloads from."""
 
 
 class DownloadFailed(FlowError):
-    """The address was asked and gave no file."""
+    """The server was contacted and did not deliver the file."""
 
     retryable = True
 
 
 EXPECTED = (FlowError, ItemError, StorageError, TrainingError)
-"""What a person can understand and act on: shown as a sentence, without a traceback."""
+"""Errors whose message a person can act on. They are shown as one sentence, without a traceback."""

@@ -65,7 +65,7 @@ async def _run(
 
     from flows.running.context import PERSON_TAG
     from flows.running.platform import open_platform
-    from flows.running.prefect_context import fetch_report
+    from flows.running.prefect_runs import fetch_report
 
     async with get_client() as client:
         try:
@@ -84,7 +84,7 @@ async def _run(
 
 
 async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
-    from flows.running.prefect_context import REFUSED_STATE, fetch_progress
+    from flows.running.prefect_runs import REFUSED_STATE, fetch_progress
 
     while True:
         run = await client.read_flow_run(run_id)

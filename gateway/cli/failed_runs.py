@@ -12,7 +12,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
-from flows.running.prefect_context import REFUSED_STATE
+from flows.running.prefect_runs import REFUSED_STATE
 from gateway.errors import WrongInput
 
 _PAGE = 200

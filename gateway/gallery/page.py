@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from flows.running.markdown import clock
+from flows.running.markdown import format_time
 from gateway.gallery.excerpts import marked
 from gateway.gallery.locale import IN_SCRIPTS, LANGUAGES, Language, preferred, speaker
 from gateway.tokens import Person
@@ -76,7 +76,7 @@ class Reader:
             "back": _back_to(self.request),
             "static": f"{STATIC_PATH}/",
             "script_words": {text: self.say(text) for text in IN_SCRIPTS},
-            "clock": clock,
+            "clock": format_time,
             "marked": marked,
         }
         return _TEMPLATES.get_template(template).render(known | values)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from flows.running.markdown import clock
+from flows.running.markdown import format_time
 from flows.running.platform import Space
 from gateway.gallery.excerpts import excerpt
 from storage.index.search_index import Hit
@@ -32,7 +32,7 @@ def card_of_hit(hit: Hit, words: str) -> Card:
     moment = ""
     if hit.start_seconds is not None:
         asked["at"] = f"{hit.start_seconds:g}"
-        moment = clock(hit.start_seconds)
+        moment = format_time(hit.start_seconds)
     return Card(
         artifact=hit.artifact,
         kind=hit.kind,
@@ -54,7 +54,7 @@ def cards_of(space: Space, listed: Sequence[tuple[str, Kind, str]]) -> list[Card
             name=name,
             address=_address(artifact, {}),
             excerpt=excerpt(openings.get(artifact, ""), ""),
-            moment=clock(0) if kind == "speech" else "",
+            moment=format_time(0) if kind == "speech" else "",
         )
         for artifact, kind, name in listed
     ]

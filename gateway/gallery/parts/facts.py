@@ -3,7 +3,7 @@
 from typing import Any
 
 from flows.library.inputs import InputArtifact
-from flows.running.markdown import clock
+from flows.running.markdown import format_time
 from flows.running.platform import Space
 from gateway.gallery.page import Reader
 from storage.records import ArtifactRecord
@@ -32,7 +32,7 @@ def facts_of(reader: Reader, found: InputArtifact) -> list[str]:
     if "width" in properties:
         facts.append(f"{properties['width']} × {properties['height']}")
     if "duration_seconds" in properties:
-        facts.append(clock(float(properties["duration_seconds"])))
+        facts.append(format_time(float(properties["duration_seconds"])))
     if "characters" in properties:
         facts.append(reader.say("{count} characters", count=properties["characters"]))
     return [*facts, f"{record.created:%Y-%m-%d}"]

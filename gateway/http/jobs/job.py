@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect.client.schemas.objects import FlowRun, StateType
 from pydantic import BaseModel, Field
 
-from flows.running.prefect_context import REFUSED_STATE
+from flows.running.prefect_runs import REFUSED_STATE
 
 JobState = Literal["queued", "running", "waiting", "cancelling", "completed", "failed", "refused", "cancelled"]
 _STATES: dict[StateType, JobState] = {

@@ -28,7 +28,7 @@ from flows.running.context import PERSON_TAG
 from flows.running.errors import NotReachable
 from flows.running.platform import Platform
 from flows.running.prefect_api import prefect_client
-from flows.running.prefect_context import fetch_report
+from flows.running.prefect_runs import fetch_report
 from gateway.errors import AlreadyThere, NotAllowed, NotThere, RunDidNotComplete, WrongInput
 from gateway.http.jobs.job import OF, Job, project_of, state_of, tagged
 from gateway.http.jobs.queue import Line

@@ -22,7 +22,8 @@ from tests.waiting import wait_for
 from workers.shown.status import WorkerStatus, read_status
 from workers.warm_process import WarmProcessWorker
 
-HERE = Path(__file__).parent
+DEPLOYED = Path(__file__).parent / "deployed"
+"""The folder of the flows and models that the workers of the tests run."""
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 STANDSTILL = 120
 """Seconds that a server on SQLite may say nothing: at times it stands still for a minute, see docs/warm-pools.md."""
@@ -101,7 +102,7 @@ class Pool:
         server.post("/work_pools/", name=self.name, type=kind, base_job_template=template)
         self._deployments: dict[tuple[str, str, Path], str] = {}
 
-    def deployment(self, flow: str, queue: str = "default", folder: Path = HERE, **more: Any) -> str:
+    def deployment(self, flow: str, queue: str = "default", folder: Path = DEPLOYED, **more: Any) -> str:
         key = (flow, queue, folder)
         if key not in self._deployments or more:
             step = {"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}
@@ -124,7 +125,7 @@ class Pool:
         flow: str,
         *,
         queue: str = "default",
-        folder: Path = HERE,
+        folder: Path = DEPLOYED,
         tags: tuple[str, ...] = (),
         variables: dict[str, Any] | None = None,
         **parameters: Any,
@@ -198,7 +199,7 @@ def running_worker(pool: Pool, folder: Path, *, query_seconds: str | None = None
     known = {
         "WARM_PROCESS_STATUS_FILE": str(folder / "status.json"),
         "TOLD": str(folder / "told"),
-        "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}",
+        "PYTHONPATH": f"{DEPLOYED}{os.pathsep}{ROOT}",
     }
     if query_seconds:
         known["PREFECT_WORKER_QUERY_SECONDS"] = query_seconds

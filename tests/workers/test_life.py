@@ -224,7 +224,7 @@ def test_changed_flow_code_is_picked_up(pool: Pool, tmp_path: Path) -> None:
         "@flow\nasync def changing(path: str) -> None:\n    Path(path).write_text(ANSWER)\n",
         encoding="utf-8",
     )
-    # The tests' own folder is on the path of the workers; here it must not be found first.
+    # The folder of the tests' own flows is on the path of the workers; here it must not be found first.
     with running_worker(own, tmp_path / "worker") as worker:
         assert own.end(own.start("changing", folder=code, path=tmp_path / "out")) in {"COMPLETED", "CRASHED"}
         first = (tmp_path / "out").read_text(encoding="utf-8")

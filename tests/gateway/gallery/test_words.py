@@ -23,7 +23,7 @@ def said_in_templates() -> set[str]:
 def said_in_pages() -> set[str]:
     """The first argument of every `say`, and the texts of tables that are said later."""
     found: set[str] = set()
-    for path in GALLERY.glob("*.py"):
+    for path in GALLERY.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "say":
                 first = node.args[0]

@@ -5,16 +5,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 import yaml
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
 
 from flows.running.platform import Platform
 from flows.running.settings import Settings, load_settings
 from modalities.contract import ModelSpec
 from modalities.models.weights import WeightsLocator
 from stack import lifecycle
+from stack.home_file import StackFile, read_stack_file
+from stack.servers import postgres
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
+from storage.care.bucket_format import migrate
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
 from tests.paths import ROOT, SHARED
@@ -85,6 +92,30 @@ def new_bucket(platform: Platform) -> Callable[[], Bucket]:
         return bucket
 
     return make
+
+
+@pytest.fixture
+def new_platform(settings: Settings, new_bucket: Callable[[], Bucket]) -> Iterator[Callable[..., Platform]]:
+    """Makes platforms on an empty bucket and an empty database, with the session's settings but for those given."""
+    stack_file = StackFile(read_stack_file(settings.home))
+    dsn = postgres.dsn(stack_file.port("postgres.port"), stack_file.postgres_password, "postgres")
+    made: dict[str, Platform] = {}
+
+    def make(**changed: object) -> Platform:
+        database = f"test_{uuid4().hex[:12]}"
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+        address = SecretStr(make_conninfo(**conninfo_to_dict(dsn) | {"dbname": database}))
+        new = {"bucket": new_bucket().name, "postgres_dsn": address}
+        made[database] = platform = Platform(settings.model_copy(update=new | changed))
+        migrate(platform.bucket)
+        return platform
+
+    yield make
+    for database, platform in made.items():
+        platform.database.close()
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
 
 
 @pytest.fixture

@@ -3,11 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
-import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import SecretStr
-
 from flows.care.rebuild_index import rebuild_index
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
@@ -15,38 +10,14 @@ from flows.library.labelling import update_labels
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
-from flows.running.settings import Settings
 from flows.search import find
 from gateway.cli.uploads import upload
-from stack.home_file import StackFile, read_stack_file
-from stack.servers import postgres
-from storage.bucket import Bucket
 from storage.care.backup import back_up, bring_back
-from storage.care.bucket_format import migrate
 from storage.care.object_store import Folder
 from storage.index.search_index import Hit
 
 FILES = ("dog-and-hydrant.jpg", "red-bus.jpg", "weather.wav", "autumn-market.txt", "herbstmarkt.md")
 QUESTIONS = ("a dog", "market", "rain and sun", "something red")
-
-
-@pytest.fixture
-def new_platform(settings: Settings, new_bucket: Callable[[], Bucket]) -> Callable[[str], Platform]:
-    """A platform on an empty bucket and an empty database."""
-
-    def build(name: str) -> Platform:
-        held = StackFile(read_stack_file(settings.home))
-        dsn = postgres.dsn(held.port("postgres.port"), held.postgres_password, "postgres")
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(f"drop database if exists {name} with (force)")  # pyright: ignore[reportArgumentType]
-            connection.execute(f"create database {name}")  # pyright: ignore[reportArgumentType]
-        parts = conninfo_to_dict(dsn) | {"dbname": name}
-        given = {"bucket": new_bucket().name, "postgres_dsn": SecretStr(make_conninfo(**parts))}
-        platform = Platform(settings.model_copy(update=given))
-        migrate(platform.bucket)
-        return platform
-
-    return build
 
 
 async def answers(context: RunContext) -> list[list[Hit]]:
@@ -56,9 +27,9 @@ async def answers(context: RunContext) -> list[list[Hit]]:
 
 
 async def test_an_empty_stack_answers_like_the_one_that_was_lost(
-    new_platform: Callable[[str], Platform], samples: Path, tmp_path: Path
+    new_platform: Callable[[], Platform], samples: Path, tmp_path: Path
 ) -> None:
-    lost = new_platform("lost")
+    lost = new_platform()
     context = local_context(lost.space("default"))
     keys = upload(lost.bucket, [samples / name for name in FILES], lambda done, total: None)
     report = await ingest_files(context, list(keys), ("sample",))
@@ -69,7 +40,7 @@ async def test_an_empty_stack_answers_like_the_one_that_was_lost(
     page = context.space.library.page("default")
     back_up(lost.bucket, Folder(tmp_path))
 
-    fresh = new_platform("fresh")
+    fresh = new_platform()
     again = local_context(fresh.space("default"))
     assert bring_back(Folder(tmp_path), fresh.bucket).problems == []
     await rebuild_index(again)
@@ -77,5 +48,3 @@ async def test_an_empty_stack_answers_like_the_one_that_was_lost(
     assert await answers(again) == before
     assert fresh.library.page("default") == page
     assert (await verify_project(again, Inspection())).findings == []
-    for platform in (lost, fresh):
-        platform.database.close()

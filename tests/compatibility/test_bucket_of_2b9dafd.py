@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from flows.care.rebuild_index import rebuild_index
 from flows.care.verify import Inspection, verify_project
-from flows.generate_images import make_pictures
+from flows.generate_images import generate_pictures
 from flows.running.content_forms import PictureOrder, Query, Recording, Text
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
@@ -106,7 +106,7 @@ async def test_nothing_is_wrong_with_the_bucket_and_the_index(old: RunContext) -
 async def test_a_picture_is_answered_from_its_recipe(old: RunContext) -> None:
     skip_unless_weights_are(old, "icons", PICTURE_MODEL)
     order = PictureOrder(prompt="apple", style="flat", count=1, seed=7, steps=5, project="old")
-    report = await make_pictures(old, order)
+    report = await generate_pictures(old, order)
     [then] = ANSWERS["generate"]["images"]
     assert [(image.artifact, image.seed) for image in report.images] == [(then["artifact"], then["seed"])]
     assert old.space.platform.pool.loaded() == []
@@ -139,7 +139,7 @@ async def test_embeddings_of_pictures_and_passages_are_answered_from_their_recip
 async def test_a_question_that_was_not_asked_then_needs_a_model(old: RunContext) -> None:
     """So the tests above would fail if a recipe were not found."""
     with pytest.raises(NotEnoughMemory):
-        await make_pictures(old, PictureOrder(prompt="pear", style="flat", count=1, seed=7, steps=5, project="old"))
+        await generate_pictures(old, PictureOrder(prompt="pear", style="flat", count=1, seed=7, steps=5, project="old"))
 
 
 @pytest.mark.parametrize("model", list(ANSWERS["query_vectors"]))

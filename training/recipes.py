@@ -22,10 +22,12 @@ def load_recipe(name: str, configs: Path) -> Recipe:
 
         return IconTraining(read_recipe(configs / "icons.yaml"))
     if name in _translations(configs):
-        from training.translation.recipe import TranslationTraining
-        from training.translation.trainer import TranslationConfig
+        from training.translation.recipe import TranslationConfig, TranslationTraining
+        from training.translation.registers import read_collections, read_registers
 
-        return TranslationTraining(name, TranslationConfig(**_translations(configs)[name]))
+        config = TranslationConfig(**_translations(configs)[name])
+        registers = read_registers(configs / "translation-registers.yaml")
+        return TranslationTraining(name, config, registers, read_collections(configs / "translation-sources.yaml"))
     raise TrainingError(f"No training recipe is called {name}: there are {', '.join(recipe_names(configs))}.")
 
 

@@ -10,6 +10,9 @@ from modalities.errors import ModelUnavailable
 from storage.atomic_files import made_once
 
 _FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader"}
+READY = "ctranslate2"
+"""A folder beside a checkpoint's config and tokenizer, with weights that are in CTranslate2 form already."""
+
 _FORM = 1
 """Changes when conversion does, so that older folders in the cache are left alone."""
 
@@ -28,7 +31,9 @@ def read_config(name: str, weights: Weights) -> dict[str, Any]:
 
 
 def converted(name: str, weights: Weights, compute: str) -> Path:
-    """A folder with the checkpoint in CTranslate2 form, made once. Raises ModelUnavailable."""
+    """A folder with the checkpoint in CTranslate2 form: its own, else made once. Raises ModelUnavailable."""
+    if (weights.folder / READY).is_dir():
+        return weights.folder / READY  # CTranslate2 brings it into the number format that it is asked for
     return made_once(weights.cache / f"ctranslate2-{_FORM}-{compute}", partial(_convert, name, weights, compute))
 
 

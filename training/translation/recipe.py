@@ -1,40 +1,149 @@
 """The translation recipe: its five steps on a work folder."""
 
 import json
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from modalities.models.devices import computes_bfloat16
 from storage.atomic_files import written_whole
 from training.pipeline import LOSSES, DataMissing, Progress, plot_losses
+from training.translation.batches import Batches, special_tokens
 from training.translation.card import Score, card, describe_data, evaluate
-from training.translation.data import hold_out
-from training.translation.trainer import (
-    HELD_OUT,
-    TranslationConfig,
-    build,
-    fit,
-    from_checkpoint,
-    last_checkpoint,
-    prepare,
-    save,
-    steps_of,
+from training.translation.data import read_pairs
+from training.translation.examples import examples, hold_out, pack, without_held_out
+from training.translation.loop import LoopSettings, averaged_weights, fit, steps_of
+from training.translation.pack import Pack
+from training.translation.registers import Collections, Registers
+from training.translation.variants import MASKS
+from training.translation.vocabulary import (
+    Encoder,
+    copy_vocabulary,
+    extend_vocabulary,
+    read_vocabulary,
+    train_vocabulary,
 )
+from training.translation.weights import WEIGHTS, Shape, averaged, build, save, take_weights
+
+HELD_OUT = "held-out"
+"""The folder in a work folder with the sentences that are put aside to test with."""
 
 _DATA = "data.json"
-_HELD_OUT_PAIRS = 250
+_VOCABULARY = "vocabulary"
+_PACK = "pairs.npz"
+_LEAST = 40
+"""A character that stands so often in the data is added to a vocabulary that lacks it."""
+
+
+class TranslationConfig(BaseModel):
+    """One translation model: its languages, its size, and how it is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    vocabulary: int = Field(default=8000, ge=300)
+    width: int = Field(default=256, multiple_of=32, description="Numbers per token inside the model.")
+    encoder_layers: int = 3
+    decoder_layers: int = 2
+    initial: Path | None = Field(
+        default=None, description="Published weights of this size to go on from; their vocabulary is extended."
+    )
+    tests: Path | None = Field(
+        default=None, description="Test sets to measure and never to train on, if the folder is there."
+    )
+    held_out: int = Field(default=100, ge=1, description="Pairs put aside of each register and direction, at most.")
+    batch_tokens: int = Field(default=2048, description="Tokens a step on the longer side, padding included.")
+    longest: int = Field(default=92, description="Tokens; pairs with a longer side are left out.")
+    learning_rate: float = Field(default=1e-3, description="After warm-up; it falls to zero over the training.")
+    warmup_steps: int = 400
+    epochs: float = 12
+    checkpoint_steps: int = 200
+    average_decay: float = Field(default=0.998, description="Of the running average that is published.")
+    seed: int = 17
+    notes: str = Field(default="", description="What the model card should say about how the weights came about.")
 
 
 @dataclass(frozen=True)
 class TranslationTraining:
-    """One model of configs/translation.yaml."""
+    """One model of configs/translation.yaml; pairs weigh what their registers say."""
 
     name: str
     config: TranslationConfig
+    registers: Registers = field(default_factory=dict)
+    collections: Collections = field(default_factory=dict)
 
     def prepare(self, work: Path, data: Path | None) -> str:
-        """Remember the folder of sentence pairs and put some of each direction aside to test with."""
+        """Put some of each register aside to test with; make the vocabulary and the packed pairs once."""
+        self._note(work, data)
+        if not (work / _PACK).exists():
+            pairs = read_pairs(self._data(work), self.config.sources, self.config.targets)
+            if not (work / HELD_OUT).exists():
+                with written_whole(work / HELD_OUT) as unfinished:
+                    hold_out(pairs, unfinished, self.registers, self.config.held_out)
+            rows = list(examples(without_held_out(pairs, self._tests(work)), self.registers))
+            if not (work / _VOCABULARY).exists():
+                with written_whole(work / _VOCABULARY) as unfinished:
+                    self._make_vocabulary(
+                        unfinished, [text for row in rows for text in (row.pair.source, row.pair.target)]
+                    )
+            languages = [*self.config.sources, *self.config.targets]
+            with written_whole(work / _PACK) as unfinished:
+                pack(rows, Encoder(work / _VOCABULARY), languages, self.config.longest).write(unfinished)
+        return f"{len(Pack.read(work / _PACK))} sentence pairs, variants included"
+
+    def build(self, work: Path) -> Any:
+        """A new model, or the published one that the recipe goes on from."""
+        config, vocabulary = self.config, read_vocabulary(work / _VOCABULARY)
+        shape = Shape(config.width, config.encoder_layers, config.decoder_layers)
+        # On a CPU the backward pass of torch's fused attention took 40 % of a step on sentences this short.
+        model = build(shape, vocabulary, config.seed, "sdpa" if torch.cuda.is_available() else "eager")
+        if config.initial:
+            take_weights(model, vocabulary, config.initial)
+        return model
+
+    def train(self, work: Path, model: Any, minutes: float, progress: Progress) -> None:
+        """Train until the epochs or the minutes are over; the learning rate reaches zero at whichever comes first."""
+        config, pairs = self.config, Pack.read(work / _PACK)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        special = special_tokens(read_vocabulary(work / _VOCABULARY), config.targets)
+        settings = LoopSettings(
+            batch_tokens=config.batch_tokens,
+            longest=config.longest,
+            learning_rate=config.learning_rate,
+            warmup_steps=config.warmup_steps,
+            steps=steps_of(pairs, config.batch_tokens, config.longest, config.seed, config.epochs),
+            until=time.time() + 60 * minutes if math.isfinite(minutes) else math.inf,
+            checkpoint_steps=config.checkpoint_steps,
+            average_decay=config.average_decay,
+            label_smoothing=0.0,
+            seed=config.seed,
+            bfloat16=computes_bfloat16(device),
+        )
+        fit(model.to(device), pairs, Batches(pairs, special, device), settings, work, progress)
+
+    def evaluate(self, folder: Path, work: Path, data: Path | None) -> Mapping[str, float]:
+        """BLEU and chrF of each direction on held-out sentences, and how many outputs run on."""
+        return measured(self._scores(folder, [data] if data else self._tests(work)))
+
+    def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
+        """The running average of the last checkpoint, also while training goes on."""
+        steps, average = averaged_weights(work)
+        save(averaged(self.build(work), average), work / _VOCABULARY, folder)
+        plot_losses(work / LOSSES, folder / "losses.png")
+        scores = self._scores(folder, self._tests(work))
+        text = card(self.name, scores, self._facts(folder, steps), describe_data(self._data(work), self.collections))
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        return measured(scores)
+
+    def _note(self, work: Path, data: Path | None) -> None:
+        """Remember the folder of sentence pairs. Raises DataMissing."""
         note = work / _DATA
         if data is None and not note.exists():
             directions = f"{', '.join(self.config.sources)} → {', '.join(self.config.targets)}"
@@ -47,51 +156,37 @@ class TranslationTraining:
                 raise DataMissing(f"There is no folder {data}.")
             with written_whole(note) as unfinished:
                 unfinished.write_text(json.dumps({"data": str(data.absolute())}), encoding="utf-8")
-        if not (work / HELD_OUT).exists():
-            with written_whole(work / HELD_OUT) as unfinished:
-                hold_out(self._data(work), unfinished, self.config.sources, self.config.targets, _HELD_OUT_PAIRS)
-        count = len(prepare(work, self._data(work), self.config))
-        return f"{count} sentence pairs"
 
-    def build(self, work: Path) -> Any:
-        """A new model and its tokenizer."""
-        return build(work, self.config)
+    def _make_vocabulary(self, folder: Path, texts: Sequence[str]) -> None:
+        config = self.config
+        if config.initial:
+            copy_vocabulary(config.initial, folder)
+            extend_vocabulary(folder, texts, _LEAST, MASKS)
+        else:
+            train_vocabulary(texts, folder, config.vocabulary, config.targets, MASKS)
 
-    def train(self, work: Path, model: Any, minutes: float, progress: Progress) -> None:
-        """Train with transformers' Seq2SeqTrainer."""
-        fit(work, prepare(work, self._data(work), self.config), self.config, *model, minutes=minutes, progress=progress)
+    def _tests(self, work: Path) -> list[Path]:
+        """The folders of sentences that are never trained on."""
+        return [folder for folder in (work / HELD_OUT, self.config.tests) if folder and folder.is_dir()]
 
-    def evaluate(self, folder: Path, work: Path, data: Path | None) -> Mapping[str, float]:
-        """BLEU and chrF of each direction on held-out sentences, and how many outputs run on."""
-        return measured(self._scores(folder, data or work / HELD_OUT))
-
-    def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
-        """The running average of the last checkpoint, also while training goes on."""
-        checkpoint = last_checkpoint(work)
-        save(from_checkpoint(checkpoint), build(work, self.config)[1], folder)
-        plot_losses(work / LOSSES, folder / "losses.png")
-        scores = self._scores(folder, work / HELD_OUT)
-        steps = steps_of(checkpoint)
-        text = card(self.name, scores, self._facts(folder, steps), describe_data(self._data(work)))
-        (folder / "README.md").write_text(text, encoding="utf-8")
-        return measured(scores)
-
-    def _scores(self, folder: Path, tests: Path) -> list[Score]:
-        scores = evaluate(folder, self.config.sources, self.config.targets, tests) if tests.is_dir() else []
+    def _scores(self, folder: Path, tests: Sequence[Path]) -> list[Score]:
+        scores = evaluate(folder, self.config.sources, self.config.targets, tests)
         if not scores:
+            where = " and ".join(map(str, tests)) or "The work folder"
             raise DataMissing(
-                f"{tests} has no sentence pairs for {self.name}: give --data DIR with NAME.en-de.tsv files."
+                f"{where} has no sentence pairs for {self.name}: give --data DIR with NAME.en-de.tsv files."
             )
         return scores
 
     def _facts(self, folder: Path, steps: int) -> dict[str, str]:
-        config, weights = self.config, (folder / "model.safetensors").stat().st_size
+        config, weights = self.config, (folder / WEIGHTS).stat().st_size
         facts = {
             "Directions": f"{', '.join(config.sources)} → {', '.join(config.targets)}",
             "Size": f"{weights / 1e6:.1f} MB in fp16; width {config.width}, {config.encoder_layers} + "
-            f"{config.decoder_layers} layers, {config.vocabulary} pieces in one vocabulary",
-            "Training": f"{steps} steps of {config.batch_pairs} pairs, seed {config.seed}; the published weights are a "
-            f"running average (decay {config.average_decay})",
+            f"{config.decoder_layers} layers, {len(read_vocabulary(folder))} pieces in one vocabulary",
+            "Training": f"{steps} steps of up to {config.batch_tokens} tokens, seed {config.seed}; the learning rate "
+            f"fell from {config.learning_rate} to zero; the published weights are a running average (decay "
+            f"{config.average_decay})",
         }
         return facts | ({"History": config.notes} if config.notes else {})
 

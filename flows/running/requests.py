@@ -15,7 +15,15 @@ from modalities.speech.transcription import Transcribe, TranscribePiece
 from modalities.translation.translator import Translate
 
 _TYPES: dict[str, type[Request[Any]]] = {
-    kind.__name__: kind for kind in (EmbedImage, EmbedText, GenerateImage, Transcribe, TranscribePiece, Translate)
+    kind.__name__: kind
+    for kind in (
+        EmbedImage,
+        EmbedText,
+        GenerateImage,
+        Transcribe,
+        TranscribePiece,
+        Translate,
+    )
 }
 
 

@@ -95,7 +95,12 @@ def resolves(name: str) -> bool:
 def added_by(document: str) -> set[str]:
     """Files that the document tells the reader to add, and their folders: see docs/contributing.md."""
     files = re.findall(r"^\*\*(\S+)\*\* \(new\)$", document, re.MULTILINE)
-    paths = {path for name in files for path in (name, *(f"{folder}/" for folder in Path(name).parents))}
+    paths = {
+        path
+        for name in files
+        for folder in Path(name).parents
+        for path in (name, Path(name).name, f"{folder}", f"{folder}/")
+    }
     return {path for path in paths if not exists(path)}
 
 

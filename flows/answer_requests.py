@@ -1,4 +1,4 @@
-"""The modality flow of the `gpu` pool: loads models, answers requests, keeps the answers."""
+"""The flow of the `gpu` pool: load models, answer requests, store the answers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from modalities.generation.diffusion import GeneratedImage
 from storage.artifacts import Artifact
 
 
-class Answered(BaseModel):
-    """How many requests were answered, and why the others were not, by recipe."""
+class AnswerReport(BaseModel):
+    """How many requests were answered, and why the others were not, by recipe key."""
 
     answered: int
     failures: dict[str, dict[str, str]]
@@ -33,26 +33,26 @@ class Answered(BaseModel):
 
 @flow(name="answer-requests")
 async def answer_requests(project: str, work: Artifact, watch: UUID | None = None) -> State[Any]:
-    """Answer the requests in the document `work`; the answers lie in the bucket under their recipes."""
+    """Answer the requests in the document `work`, and store the answers in the bucket under their recipes."""
 
-    async def answer(context: RunContext) -> Answered:
+    async def answer_all(context: RunContext) -> AnswerReport:
         requests = decode_requests(await asyncio.to_thread(context.space.store.get, work))
         answers = await asyncio.to_thread(context.space.answers.run_all, requests, context.progress)
         failures = {
-            context.space.answers.recipe(request).key: encode_failure(given)
-            for request, given in zip(requests, answers, strict=True)
-            if isinstance(given, ItemError)
+            context.space.answers.recipe(request).key: encode_failure(answer)
+            for request, answer in zip(requests, answers, strict=True)
+            if isinstance(answer, ItemError)
         }
-        await asyncio.to_thread(_look_ahead, context.space, answers)
-        return Answered(answered=len(requests) - len(failures), failures=failures)
+        await asyncio.to_thread(_embed_generated, context.space, answers)
+        return AnswerReport(answered=len(requests) - len(failures), failures=failures)
 
-    return await run_as_flow(project, answer, watch=watch)
+    return await run_as_flow(project, answer_all, watch=watch)
 
 
-def _look_ahead(space: Space, answers: Sequence[Answer]) -> None:
-    """Embed the pictures that were made: whoever asked for them asks that next, and is spared another run.
+def _embed_generated(space: Space, answers: Sequence[Answer]) -> None:
+    """Embed generated pictures ahead of time: the flow that ordered them asks for that next, and is spared a run.
 
-    What cannot be embedded is left to that question, which says why.
+    Failures are ignored here: the flow's own request reports them.
     """
     made = [answer.image for answer in answers if isinstance(answer, GeneratedImage)]
     if not made:

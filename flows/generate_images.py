@@ -1,4 +1,4 @@
-"""Pictures from words."""
+"""Generate pictures from a prompt."""
 
 import asyncio
 from typing import Any
@@ -20,8 +20,8 @@ from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
 
-class PictureMade(BaseModel):
-    """One picture; `seed` makes it again by itself."""
+class PictureReport(BaseModel):
+    """One generated picture. Its seed reproduces it."""
 
     artifact: str
     seed: int
@@ -30,9 +30,9 @@ class PictureMade(BaseModel):
 
 
 class PicturesReport(BaseModel):
-    """The pictures in order, and why any is missing."""
+    """The pictures in the order of their seeds, and why pictures are missing."""
 
-    images: list[PictureMade]
+    images: list[PictureReport]
     failures: list[str]
 
     def __str__(self) -> str:
@@ -46,25 +46,29 @@ async def generate_images(order: PictureOrder) -> State[Any]:
 
 
 async def generate_pictures(context: RunContext, order: PictureOrder) -> PicturesReport:
-    """Ask for each picture by itself, record what was made, and make it findable."""
+    """Request each picture by itself, record the pictures, and index them."""
     requests = await asyncio.to_thread(generation_requests, context, order)
     answers = await context.answers(requests)
     failures = [str(answer) for answer in answers if isinstance(answer, ItemError)]
     if failures and len(failures) == len(answers):
         raise next(answer for answer in answers if isinstance(answer, ItemError))
-    made = [(ask, got) for ask, got in zip(requests, answers, strict=True) if isinstance(got, GeneratedImage)]
-    records = [await asyncio.to_thread(_record, context, ask, got) for ask, got in made]
+    made = [
+        (request, answer)
+        for request, answer in zip(requests, answers, strict=True)
+        if isinstance(answer, GeneratedImage)
+    ]
+    records = [await asyncio.to_thread(_record, context, request, picture) for request, picture in made]
     page = await asyncio.to_thread(pictures_page, context.space, order.prompt, records)
     await asyncio.gather(context.show("pictures", page), index_artifacts(context, records))
     images = [
-        PictureMade(artifact=got.image.sha256, seed=got.seed, sha256=got.image.sha256, name=record.name)
-        for (_, got), record in zip(made, records, strict=True)
+        PictureReport(artifact=picture.image.sha256, seed=picture.seed, sha256=picture.image.sha256, name=record.name)
+        for (_, picture), record in zip(made, records, strict=True)
     ]
     return PicturesReport(images=images, failures=failures)
 
 
 def generation_requests(context: RunContext, order: PictureOrder) -> list[GenerateImage]:
-    """One request per picture: picture i of seed s has the seed s + i, at any count."""
+    """Build one request per picture: picture i of seed s has seed s + i, whatever the count."""
     model = order.model or context.space.profile.generation
     defaults = defaults_for(context.space.catalogue.spec(model))
     width, height = (
@@ -79,7 +83,7 @@ def generation_requests(context: RunContext, order: PictureOrder) -> list[Genera
         "width": width,
         "height": height,
         "scheduler": order.scheduler,
-        "init_image": _start(context, order.start_from),
+        "init_image": _start_picture(context, order.start_from),
         "strength": order.strength if order.start_from else 1.0,
     }
     try:
@@ -88,7 +92,7 @@ def generation_requests(context: RunContext, order: PictureOrder) -> list[Genera
         raise InvalidRequest(f"The order cannot be met: {error.errors()[0]['msg']}.") from error
 
 
-def _start(context: RunContext, prefix: str) -> Artifact | None:
+def _start_picture(context: RunContext, prefix: str) -> Artifact | None:
     return resolve_input(context.space, prefix).artifact if prefix else None
 
 

@@ -1,4 +1,4 @@
-"""Ingest: uploaded files become artifacts with records, and can be found."""
+"""Ingest uploaded files: store them as artifacts, record them, and index them for search."""
 
 import asyncio
 import tempfile
@@ -28,17 +28,17 @@ from storage.errors import ObjectNotFound, TooLarge
 from storage.records import ArtifactRecord, Kind
 
 NAME_METADATA = "name"
-"""The user metadata that carries a person's file name, percent-encoded."""
+"""Key of the object metadata that holds the file name, percent-encoded."""
 LOCATION_METADATA, KEEP_LOCATION = "location", "keep"
-"""The user metadata that says to keep where a picture was taken; without it, that is dropped."""
+"""Key and value of the object metadata that keeps the location in a picture; otherwise it is removed."""
 CHUNK_FILES = 100
-"""How many files are taken in before the next ones are begun: what a crash can cost at most, besides what is kept."""
+"""Files that are ingested together. A crash can lose the unfinished work on this many."""
 _FILES_AT_ONCE = 4
 _SMALL = 8 * 1024 * 1024
 
 
 class IngestItem(BaseModel):
-    """What became of one file; `path` is the name that the person gave it."""
+    """The outcome for one file; `path` is the name that the person gave it."""
 
     path: str
     key: str
@@ -49,7 +49,7 @@ class IngestItem(BaseModel):
 
 
 class IngestReport(BaseModel):
-    """What became of each file, in the order given."""
+    """The outcome for each file, in the order given."""
 
     items: list[IngestItem]
 
@@ -62,9 +62,9 @@ class IngestReport(BaseModel):
 
 @dataclass(frozen=True)
 class IngestedObject:
-    """What became of one object, the ETag of the very object that was read, and the record it has now.
+    """The outcome for one object, the ETag of the version that was read, and the record.
 
-    The ETag is empty when there was nothing under the key any more.
+    The ETag is empty if the object was gone.
     """
 
     item: IngestItem
@@ -74,21 +74,21 @@ class IngestedObject:
 
 @flow(name="ingest")
 async def ingest(files: UploadedFiles) -> State[Any]:
-    """Take uploaded files into the project: stored once, recorded, and findable."""
+    """Ingest uploaded files into the project: store them once, record them, and index them for search."""
 
-    async def clear(context: RunContext) -> None:
+    async def delete_uploads(context: RunContext) -> None:
         await asyncio.to_thread(context.space.platform.bucket.remove_all, files.keys)
 
-    return await run_as_flow(files.project, lambda context: ingest_uploads(context, files), cleanup=clear)
+    return await run_as_flow(files.project, lambda context: ingest_uploads(context, files), cleanup=delete_uploads)
 
 
 async def ingest_uploads(context: RunContext, files: UploadedFiles) -> IngestReport:
-    """Take in what a form names."""
+    """Ingest the objects that a form names."""
     return await ingest_files(context, files.keys, tuple(files.labels))
 
 
 async def ingest_files(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:
-    """Store, record and index the objects under `keys`, which stay where they are."""
+    """Store, record and index the objects under `keys`; the objects themselves stay."""
     items: list[IngestItem] = []
     for start in range(0, len(keys), CHUNK_FILES):
         items += [one.item for one in await ingest_chunk(context, keys[start : start + CHUNK_FILES], labels)]
@@ -98,37 +98,37 @@ async def ingest_files(context: RunContext, keys: Sequence[str], labels: tuple[s
 
 
 async def ingest_chunk(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> list[IngestedObject]:
-    """Store, record and index a chunk of objects, which stay where they are; killed anywhere, it is called again."""
+    """Store, record and index a chunk of objects, which stay. Idempotent: after a crash it is called again."""
     slots = asyncio.Semaphore(_FILES_AT_ONCE)
     done = 0
 
-    async def take(key: str) -> IngestedObject:
+    async def ingest_one(key: str) -> IngestedObject:
         nonlocal done
         async with slots:
-            taken = await asyncio.to_thread(_take, context, key, labels)
+            ingested = await asyncio.to_thread(_store_object, context, key, labels)
             done += 1
             await asyncio.to_thread(context.progress, done / len(keys))
-            return taken
+            return ingested
 
-    taken = await asyncio.gather(*(take(key) for key in keys))
-    records = {one.record.artifact.sha256: one.record for one in taken if one.record}
+    chunk = await asyncio.gather(*(ingest_one(key) for key in keys))
+    records = {one.record.artifact.sha256: one.record for one in chunk if one.record}
     failures = await index_artifacts(context, list(records.values()))
-    reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in taken]
+    reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in chunk]
     return [
         replace(one, item=one.item.model_copy(update={"reason": reason}))
-        for one, reason in zip(taken, reasons, strict=True)
+        for one, reason in zip(chunk, reasons, strict=True)
     ]
 
 
 async def show_report(context: RunContext, report: IngestReport) -> None:
-    """Show what became of each file."""
+    """Show the outcome for each file as a table."""
     rows = [(item.path, item.status, item.artifact or "", item.reason or "") for item in report.items]
     if rows:
         await context.show("files", ingest_page(rows))
 
 
-def _take(context: RunContext, key: str, labels: tuple[str, ...]) -> IngestedObject:
-    """Store and record one object, unless it is nothing that we take."""
+def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> IngestedObject:
+    """Store and record one object; reject it if it is not a supported file."""
     name, etag = key.rsplit("/", 1)[-1], ""
     try:
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
@@ -144,7 +144,7 @@ def _take(context: RunContext, key: str, labels: tuple[str, ...]) -> IngestedObj
     except ObjectNotFound:
         return IngestedObject(_rejected(name, key, "It is not in the bucket any more."), "", None)
     except (ItemError, TooLarge) as error:
-        if error.retryable:  # nobody can say yet what the file is
+        if error.retryable:  # the fault is the platform's, not the file's
             raise
         return IngestedObject(_rejected(name, key, str(error)), etag, None)
     status = "stored" if is_new else "duplicate"
@@ -157,20 +157,20 @@ def _rejected(name: str, key: str, reason: str) -> IngestItem:
 
 
 def store_unrecorded(space: Space, path: Path) -> Artifact:
-    """Check and store a file to ask about it, without taking it into the library. Raises ItemError."""
-    return _put(space, path, space.platform.decoders.identify(path, path.name).media_type)
+    """Check and store a file without recording it: the input of one request. Raises ItemError."""
+    return _store(space, path, space.platform.decoders.identify(path, path.name).media_type)
 
 
 def store_file(
     space: Space, path: Path, name: str, labels: tuple[str, ...] = (), *, keep_location: bool = False
 ) -> tuple[ArtifactRecord, bool]:
-    """Check, store and record one file; whether the project did not have it yet. Raises ItemError.
+    """Check, store and record one file; return its record and whether it is new to the project. Raises ItemError.
 
-    Unless told to keep it, the place where it was taken is blanked in the file first.
+    The location in a picture is removed first, unless `keep_location` is set.
     """
     facts = space.platform.decoders.identify(path, name)
     dropped = {"location": "dropped"} if not keep_location and drop_location(path, facts.media_type) else {}
-    artifact = _put(space, path, facts.media_type)
+    artifact = _store(space, path, facts.media_type)
     return space.records.add(
         ArtifactRecord(
             artifact=artifact,
@@ -182,7 +182,7 @@ def store_file(
     )
 
 
-def _put(space: Space, path: Path, media_type: str) -> Artifact:
+def _store(space: Space, path: Path, media_type: str) -> Artifact:
     if path.stat().st_size <= _SMALL:
         return space.store.put(path.read_bytes(), media_type)
     with path.open("rb") as file:

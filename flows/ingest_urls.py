@@ -1,4 +1,4 @@
-"""Ingest by address: files are fetched from https addresses, and then taken in like any others."""
+"""Ingest files from https URLs: download them, then ingest them like uploads."""
 
 import asyncio
 import tempfile
@@ -23,39 +23,39 @@ _AT_ONCE = 4
 
 @flow(name="ingest-urls")
 async def ingest_urls(addresses: Addresses) -> State[Any]:
-    """Fetch files from https addresses and take them into the project."""
+    """Download files from https addresses and ingest them into the project."""
     return await run_as_flow(addresses.project, lambda context: ingest_from_urls(context, addresses))
 
 
 async def ingest_from_urls(
-    context: RunContext, addresses: Addresses, fetcher: Downloader | None = None
+    context: RunContext, addresses: Addresses, downloader: Downloader | None = None
 ) -> IngestReport:
-    """Fetch each file to tmp/, take them in, and say of each address what became of it."""
-    fetcher = fetcher or Downloader()
+    """Download each file to tmp/ and ingest them; report the outcome for each address, in order."""
+    downloader = downloader or Downloader()
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def fetched(url: str) -> str | IngestItem:
+    async def download(url: str) -> str | IngestItem:
         async with slots:
-            return await asyncio.to_thread(_fetch, context, url, addresses.keep_location, fetcher)
+            return await asyncio.to_thread(_download, context, url, addresses.keep_location, downloader)
 
-    found = await asyncio.gather(*(fetched(url) for url in addresses.urls))
-    keys = [one for one in found if isinstance(one, str)]
+    downloads = await asyncio.gather(*(download(url) for url in addresses.urls))
+    keys = [one for one in downloads if isinstance(one, str)]
     report = await ingest_files(context, keys, tuple(addresses.labels))
     await asyncio.to_thread(context.space.platform.bucket.remove_all, keys)
-    taken = iter(report.items)
-    return IngestReport(items=[one if isinstance(one, IngestItem) else next(taken) for one in found])
+    ingested = iter(report.items)
+    return IngestReport(items=[one if isinstance(one, IngestItem) else next(ingested) for one in downloads])
 
 
-def _fetch(context: RunContext, url: str, keep_location: bool, fetcher: Downloader) -> str | IngestItem:
-    """The key of the fetched file, or why there is none."""
+def _download(context: RunContext, url: str, keep_location: bool, downloader: Downloader) -> str | IngestItem:
+    """Download one file to tmp/; return its key, or the item that says why it was rejected."""
     key = f"tmp/{uuid4()}"
     try:
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
-            path = Path(folder) / "fetched"
-            name = fetcher.fetch(url, path)
-            told = {NAME_METADATA: quote(name)} | ({LOCATION_METADATA: KEEP_LOCATION} if keep_location else {})
+            path = Path(folder) / "download"
+            name = downloader.download(url, path)
+            metadata = {NAME_METADATA: quote(name)} | ({LOCATION_METADATA: KEEP_LOCATION} if keep_location else {})
             with path.open("rb") as file:
-                context.space.platform.bucket.put(key, file, metadata=told)
+                context.space.platform.bucket.put(key, file, metadata=metadata)
     except (AddressRefused, DownloadFailed, TooLarge) as error:
         return IngestItem(path=url, key=url, status="rejected", reason=str(error))
     return key

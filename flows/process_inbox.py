@@ -1,4 +1,4 @@
-"""The inbox: whatever people drop into it is taken in, on a schedule or at the press of a button."""
+"""Ingest the files that people drop into the inbox, on a schedule or on demand."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from storage.claims import Claimant
 from storage.errors import Conflict
 
 _RUNS_AT_ONCE = 2
-"""Of one inbox; one more leaves at once, so that a full inbox does not take every slot of the pool."""
+"""Concurrent runs of one inbox. Further runs end at once, so that a full inbox does not fill the work pool."""
 
 
 class Inbox(Form):
@@ -39,35 +39,35 @@ class Inbox(Form):
 
 @flow(name="process-inbox")
 async def process_inbox(inbox: Inbox | None = None) -> State[Any]:
-    """Take in what lies in the inbox; what cannot be read goes to quarantine beside the reason."""
+    """Ingest the files of the inbox; unreadable files go to quarantine beside the reason."""
     chosen = inbox or Inbox()
     return await run_as_flow(chosen.project, lambda context: drain_inbox(context, chosen), queue="batch")
 
 
 async def drain_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
-    """An object leaves the inbox last: after it is stored, recorded and findable, or in quarantine.
+    """Ingest the objects of the inbox. Each is deleted last: after it is stored, recorded and indexed, or quarantined.
 
-    Runs at the same time share the work: each takes the next hundred that no other has claimed. What a dead run had
-    claimed is free at once, and what it had done is found done.
+    Concurrent runs share the work: each takes the next chunk of objects that no other run has claimed. The claims of a
+    run that dies are released at once, and its finished work is found done.
     """
     claims = context.space.platform.claims
-    taken: list[IngestedObject] = []
-    with claims.claimant() as seat, claims.claimant() as mine:
-        if await asyncio.to_thread(_has_seat, seat, inbox):
-            listed = await asyncio.to_thread(_waiting, context.space.platform.bucket, inbox.prefix)
+    ingested: list[IngestedObject] = []
+    with claims.claimant() as slots, claims.claimant() as objects:
+        if await asyncio.to_thread(_acquire_slot, slots, inbox):
+            listed = await asyncio.to_thread(_list_objects, context.space.platform.bucket, inbox.prefix)
             for chunk in _chunks(listed):
-                ours = (await asyncio.to_thread(_claimed, mine, chunk))[: inbox.limit - len(taken)]
-                taken += await _take_chunk(context, ours) if ours else []
-                await asyncio.to_thread(mine.release)
-                if len(taken) == inbox.limit:
+                claimed = (await asyncio.to_thread(_claim, objects, chunk))[: inbox.limit - len(ingested)]
+                ingested += await _process_chunk(context, claimed) if claimed else []
+                await asyncio.to_thread(objects.release)
+                if len(ingested) == inbox.limit:
                     break
-    report = IngestReport(items=[one.item for one in taken])
+    report = IngestReport(items=[one.item for one in ingested])
     await show_report(context, report)
     return report
 
 
 class Rejection(BaseModel):
-    """Why a file is in quarantine; `etag` is the S3 server's name for the very object that was refused."""
+    """Why a file is in quarantine. `etag` identifies the version of the object that was rejected."""
 
     name: str
     reason: str
@@ -76,18 +76,18 @@ class Rejection(BaseModel):
     etag: str = ""
 
 
-async def _take_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[IngestedObject]:
-    """Take the objects in, and out of the inbox; those that another run has taken meanwhile are its to report."""
-    taken = [one for one in await ingest_chunk(context, [one.key for one in found]) if one.etag]
+async def _process_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[IngestedObject]:
+    """Ingest objects and delete them from the inbox. Objects that are gone were processed by another run: left out."""
+    ingested = [one for one in await ingest_chunk(context, [one.key for one in found]) if one.etag]
     bucket = context.space.platform.bucket
-    for one in taken:
+    for one in ingested:
         if one.item.status != "rejected" or await asyncio.to_thread(_quarantine, context, one):
             await asyncio.to_thread(partial(bucket.remove_if, one.item.key, one.etag))
-    return taken
+    return ingested
 
 
 def _quarantine(context: RunContext, one: IngestedObject) -> bool:
-    """Keep the reason, then the object beside it; False when another object stands in its place by now."""
+    """Store the reason, then the object beside it. Return False if the object was replaced meanwhile."""
     bucket = context.space.platform.bucket
     rejection = Rejection(
         name=one.item.path,
@@ -97,38 +97,38 @@ def _quarantine(context: RunContext, one: IngestedObject) -> bool:
         etag=one.etag,
     )
     document = json.dumps(rejection.model_dump(mode="json"), indent=1).encode()
-    place = _place(bucket, one, document)
+    key = _reserve_quarantine_key(bucket, one, document)
     try:
-        bucket.copy(one.item.key, place, etag=one.etag)
-    except Conflict:  # the reason stays; what was put there meanwhile is for the next run
+        bucket.copy(one.item.key, key, etag=one.etag)
+    except Conflict:  # the reason stays; the next run processes the new object
         return False
     return True
 
 
-def _place(bucket: Bucket, one: IngestedObject, document: bytes) -> str:
-    """Where the object goes, its reason there already; an earlier one of the same name keeps its own place."""
+def _reserve_quarantine_key(bucket: Bucket, one: IngestedObject, document: bytes) -> str:
+    """Return a free key for the object and store its reason there. Objects of the same name are numbered."""
     path = f"quarantine/{one.item.key.partition('/')[2]}"
-    # Only reasons end with .json: a file that does must not lie where another file's reason may come to lie.
+    # Only reasons end with .json: a rejected .json file gets a number, or it could overwrite another file's reason.
     first = [] if path.endswith(".json") else [path]
-    for place in chain(first, (f"{path}~{number}" for number in count(2))):
-        why = f"{place}.json"
-        if bucket.create(why, document, media_type="application/json"):
-            return place
-        if Rejection.model_validate_json(bucket.get(why)).etag == one.etag:
-            return place
-    raise AssertionError("there are places without end")
+    for key in chain(first, (f"{path}~{number}" for number in count(2))):
+        reason_key = f"{key}.json"
+        if bucket.create(reason_key, document, media_type="application/json"):
+            return key
+        if Rejection.model_validate_json(bucket.get(reason_key)).etag == one.etag:
+            return key
+    raise AssertionError("the numbers are endless")
 
 
-def _has_seat(seat: Claimant, inbox: Inbox) -> bool:
-    """Whether one of the few places for runs of this inbox was free; it is taken then, and no other."""
-    return any(seat.take([f"inbox {inbox.prefix} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
+def _acquire_slot(slots: Claimant, inbox: Inbox) -> bool:
+    """Claim one of the slots for concurrent runs of this inbox; return whether one was free."""
+    return any(slots.take([f"inbox {inbox.prefix} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
 
 
-def _waiting(bucket: Bucket, prefix: str) -> list[StoredObject]:
+def _list_objects(bucket: Bucket, prefix: str) -> list[StoredObject]:
     return [found for found in bucket.objects(prefix) if not found.key.endswith("/")]
 
 
-def _claimed(claimant: Claimant, chunk: Sequence[StoredObject]) -> list[StoredObject]:
+def _claim(claimant: Claimant, chunk: Sequence[StoredObject]) -> list[StoredObject]:
     free = claimant.take([found.key for found in chunk])
     return [found for found, is_free in zip(chunk, free, strict=True) if is_free]
 

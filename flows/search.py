@@ -1,4 +1,4 @@
-"""Search: one query finds pictures, spoken moments and texts."""
+"""Search pictures, spoken segments and texts by meaning."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,8 @@ from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, rea
 from storage.index.search_index import Hit, PartKind
 
 KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
-_MEANINGFUL = 2000
+_QUERY_CHARACTERS = 2000
+"""How much of a stored text is embedded to search for similar artifacts."""
 
 
 class SearchReport(BaseModel):
@@ -45,20 +46,20 @@ async def _find_and_show(context: RunContext, query: Query) -> SearchReport:
     return report
 
 
-Embed = Callable[[RunContext, Sequence[str], str], Awaitable[list[list[float]]]]
-"""Gives the vectors of words, as a question, one for each model."""
+EmbedQuery = Callable[[RunContext, Sequence[str], str], Awaitable[list[list[float]]]]
+"""Embed words as a query, with each of the models."""
 
 
-async def asked(context: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
-    """The vectors by requests, whose answers are kept."""
+async def embed_by_requests(context: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
+    """Embed words by requests, whose answers are stored."""
     answers = await context.answers([EmbedText(model=model, text=words, role="query") for model in models])
     return [await _vector(context, answer) for answer in answers]
 
 
-async def find(context: RunContext, query: Query, embed: Embed = asked) -> SearchReport:
-    """Embed the question once per space and ask the index."""
-    words = query.words.replace("\0", " ").strip()  # which no database takes
-    vectors = await _wanted(context, query, words, embed)
+async def find(context: RunContext, query: Query, embed: EmbedQuery = embed_by_requests) -> SearchReport:
+    """Embed the query once per vector space and search the index."""
+    words = query.words.replace("\0", " ").strip()  # Postgres stores no NUL
+    vectors = await _query_vectors(context, query, words, embed)
     hits = await asyncio.to_thread(
         context.space.index.search,
         context.space.project,
@@ -75,20 +76,21 @@ async def find(context: RunContext, query: Query, embed: Embed = asked) -> Searc
 
 
 Vectors = dict[PartKind, tuple[str, list[float]]]
+"""The name of a vector space and a vector in it, by kind."""
 
 
-async def _wanted(context: RunContext, query: Query, words: str, embed: Embed) -> Vectors:
-    """What hits should be near to, in the space of each kind."""
+async def _query_vectors(context: RunContext, query: Query, words: str, embed: EmbedQuery) -> Vectors:
+    """Embed the query in the vector space of each kind."""
     if not query.like and not words:
         raise NothingToDo("The search has no words: say what to look for, or name an artifact to compare with.")
     if not query.like:
-        return await _meaning(context, words, query.kinds, embed)
-    vectors = await _resemblance(context, await asyncio.to_thread(resolve_input, context.space, query.like), embed)
-    return _between(vectors, await _meaning(context, words, list(vectors), embed)) if words else vectors
+        return await _word_vectors(context, words, query.kinds, embed)
+    vectors = await _artifact_vectors(context, await asyncio.to_thread(resolve_input, context.space, query.like), embed)
+    return _mean_vectors(vectors, await _word_vectors(context, words, list(vectors), embed)) if words else vectors
 
 
-async def _meaning(context: RunContext, words: str, kinds: list[Any], embed: Embed) -> Vectors:
-    """The words in the space of each kind: pictures through their text tower, the others as a query."""
+async def _word_vectors(context: RunContext, words: str, kinds: list[Any], embed: EmbedQuery) -> Vectors:
+    """Embed words in the vector space of each kind: with the picture model's text encoder, or the passage model."""
     profile = context.space.profile
     models: dict[PartKind, str] = {
         kind: profile.pictures if kind == "image" else profile.passages for kind in KINDS if kind in kinds
@@ -98,25 +100,25 @@ async def _meaning(context: RunContext, words: str, kinds: list[Any], embed: Emb
     return {kind: (context.space.platform.vector_space(name), vectors[name]) for kind, name in models.items()}
 
 
-async def _resemblance(context: RunContext, likeness: InputArtifact, embed: Embed) -> Vectors:
-    """A picture looks for pictures; a text looks for everything."""
-    if likeness.kind == "image":
+async def _artifact_vectors(context: RunContext, example: InputArtifact, embed: EmbedQuery) -> Vectors:
+    """Embed an artifact: a picture to find pictures, a text to find every kind."""
+    if example.kind == "image":
         model = context.space.profile.pictures
-        answer = await context.answer(EmbedImage(model=model, image=likeness.artifact))
+        answer = await context.answer(EmbedImage(model=model, image=example.artifact))
         return {"image": (context.space.platform.vector_space(model), await _vector(context, answer))}
-    if likeness.kind == "text":
-        text = read_text(await asyncio.to_thread(context.space.store.get, likeness.artifact))
-        return await _meaning(context, text[:_MEANINGFUL], list(KINDS), embed)
-    raise NothingToDo(f"{likeness.name} is neither a picture nor a text: search for the words that are said in it.")
+    if example.kind == "text":
+        text = read_text(await asyncio.to_thread(context.space.store.get, example.artifact))
+        return await _word_vectors(context, text[:_QUERY_CHARACTERS], list(KINDS), embed)
+    raise NothingToDo(f"{example.name} is neither a picture nor a text: search for the words that are said in it.")
 
 
-def _between(likenesses: Vectors, meanings: Vectors) -> Vectors:
-    """Half way between what something is like and what words mean, in the space of each kind."""
-    found: Vectors = {}
-    for kind, (space, likeness) in likenesses.items():
-        middle = np.array(likeness) + np.array(meanings[kind][1])
-        found[kind] = (space, (middle / max(float(np.linalg.norm(middle)), 1e-9)).tolist())
-    return found
+def _mean_vectors(examples: Vectors, words: Vectors) -> Vectors:
+    """Return the normalized mean of the vectors of an example and of words, by kind."""
+    means: Vectors = {}
+    for kind, (space, example) in examples.items():
+        total = np.array(example) + np.array(words[kind][1])
+        means[kind] = (space, (total / max(float(np.linalg.norm(total)), 1e-9)).tolist())
+    return means
 
 
 async def _vector(context: RunContext, answer: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""Subtitles: transcribe, then translate, then one set of files per language."""
+"""Make subtitles: transcribe a recording, translate the transcript, and store one set of files per language."""
 
 import asyncio
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from flows.running.context import RunContext
 from flows.running.form import Form, project_field, recording_field
 from flows.running.markdown import download_links
 from flows.running.prefect_context import run_as_flow
-from flows.transcribe_audio import keep_files, said_in, spoken
+from flows.transcribe_audio import store_subtitles, transcribe_recording, translate_segments
 from storage.artifacts import Artifact
 
 
@@ -45,14 +45,16 @@ async def subtitle_media(order: SubtitleOrder) -> State[Any]:
 
 
 async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport:
-    """Transcribe once, translate the segments for each language, keep the files."""
-    recording, transcript, segments = await spoken(context, order.recording, order.language)
+    """Transcribe once, translate the segments into each language, store the files."""
+    recording, transcript, segments = await transcribe_recording(context, order.recording, order.language)
     language = transcript.language
-    subtitles = {language: await asyncio.to_thread(keep_files, context, recording, language, segments)}
+    subtitles = {language: await asyncio.to_thread(store_subtitles, context, recording, language, segments)}
     for target in order.languages:
         if target not in subtitles and segments:
-            translated = await said_in(context, recording, language, segments, target)
-            subtitles[target] = await asyncio.to_thread(keep_files, context, recording, target, translated)
-    files = [(f"{recording.name}.{lang}.{end}", file) for lang, kept in subtitles.items() for end, file in kept.items()]
+            translated = await translate_segments(context, recording, language, segments, target)
+            subtitles[target] = await asyncio.to_thread(store_subtitles, context, recording, target, translated)
+    files = [
+        (f"{recording.name}.{lang}.{end}", file) for lang, formats in subtitles.items() for end, file in formats.items()
+    ]
     await context.show("subtitles", await asyncio.to_thread(download_links, context.space, files))
     return SubtitlesReport(spoken=language, subtitles=subtitles)

@@ -1,4 +1,4 @@
-"""Training a model by one of the recipes, in the pool `train`."""
+"""Train a model by one of the training recipes, in the work pool `train`."""
 
 import asyncio
 import math
@@ -19,8 +19,8 @@ from training.pipeline import MODEL
 from training.recipes import load_recipe
 from training.run import Estimate, describe, train_recipe
 
-_TRAINED = 0.95
-"""How far a run is when its training is done: measuring takes the rest."""
+_TRAINING_SHARE = 0.95
+"""Progress of the run when training is done; evaluation takes the rest."""
 
 
 class TrainingOrder(Form):
@@ -41,7 +41,7 @@ class TrainingOrder(Form):
 
 
 class TrainingReport(BaseModel):
-    """Where the trained model lies, and what was measured."""
+    """The folder of the trained model, and its metrics."""
 
     recipe: str
     folder: str
@@ -58,13 +58,13 @@ async def train_model(order: TrainingOrder) -> State[Any]:
 
 
 async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
-    """The steps of the recipe, away from the event loop; loss and time left stand beside the progress."""
+    """Train in a thread, away from the event loop; show loss and time left beside the progress."""
     work = training_folder(context.space.platform.settings.home, order.recipe)
     estimate = Estimate()
 
     def progress(part: str, done: int, steps: int, loss: float) -> None:
         context.show_status(describe(part, done, steps, loss, estimate.seconds_left(part, done, steps)))
-        context.progress(done / steps * _TRAINED)
+        context.progress(done / steps * _TRAINING_SHARE)
 
     measured = await asyncio.to_thread(
         train_recipe,
@@ -81,7 +81,7 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
 
 
 def training_folder(home: Path, recipe: str) -> Path:
-    """Where a recipe's data, checkpoints and model lie."""
+    """Return the folder of a training recipe's data, checkpoints and model."""
     return home / "training" / recipe
 
 

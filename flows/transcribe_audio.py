@@ -1,4 +1,4 @@
-"""Speech to text: what is said in a recording, in its language or in another."""
+"""Transcribe a recording, in its own language or translated into another."""
 
 import asyncio
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from storage.records import ArtifactRecord
 
 
 class TranscriptReport(BaseModel):
-    """What is said, with times, and the files that hold it."""
+    """The text of a recording, its segments with times, and the subtitle files."""
 
     language: str
     duration_seconds: float
@@ -36,23 +36,25 @@ class TranscriptReport(BaseModel):
 
 @flow(name="transcribe-audio")
 async def transcribe_audio(recording: Recording) -> State[Any]:
-    """Write down what is said, and keep it as SRT, VTT and escaped text."""
+    """Transcribe a recording, and keep the text as SRT, VTT and plain text."""
     return await run_as_flow(recording.project, lambda context: transcribe(context, recording))
 
 
 async def transcribe(context: RunContext, recording: Recording) -> TranscriptReport:
-    """Transcribe, then translate if another language is wanted."""
-    heard, transcript, segments = await spoken(context, recording.recording, recording.language, recording.model)
+    """Transcribe, then translate if the form names another language."""
+    source, transcript, segments = await transcribe_recording(
+        context, recording.recording, recording.language, recording.model
+    )
     language = transcript.language
     if recording.to and recording.to != language and segments:
-        segments = await said_in(context, heard, language, segments, recording.to, recording.model)
+        segments = await translate_segments(context, source, language, segments, recording.to, recording.model)
         language = recording.to
-    files = await asyncio.to_thread(keep_files, context, heard, language, segments)
+    files = await asyncio.to_thread(store_subtitles, context, source, language, segments)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
     links = await asyncio.to_thread(
-        download_links, context.space, [(f"{heard.name}.{language}.{ending}", file) for ending, file in files.items()]
+        download_links, context.space, [(f"{source.name}.{language}.{ending}", file) for ending, file in files.items()]
     )
-    await context.show("transcript", f"{transcript_page(heard.name, language, rows)}\n\n{links}")
+    await context.show("transcript", f"{transcript_page(source.name, language, rows)}\n\n{links}")
     return TranscriptReport(
         language=language,
         duration_seconds=transcript.duration_seconds,
@@ -62,10 +64,10 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     )
 
 
-async def spoken(
+async def transcribe_recording(
     context: RunContext, identity: str, language: str, model: str = ""
 ) -> tuple[InputArtifact, Transcript, tuple[Segment, ...]]:
-    """A recording, its transcript and what is said in it."""
+    """Transcribe a recording; return it, its transcript and the segments. Raises NothingToDo if it is none."""
     recording = await asyncio.to_thread(resolve_input, context.space, identity)
     if recording.kind != "speech":
         raise NothingToDo(
@@ -79,7 +81,7 @@ async def spoken(
     return recording, transcript, segments
 
 
-async def said_in(
+async def translate_segments(
     context: RunContext,
     recording: InputArtifact,
     language: str,
@@ -87,24 +89,24 @@ async def said_in(
     target: str,
     model: str = "",
 ) -> tuple[Segment, ...]:
-    """The segments in another language: into English by listening again, into others by translating the text."""
+    """Translate segments: into English by the speech model from the sound, into other languages from the text."""
     if target == "en":
-        listener = model or context.space.profile.speech
-        request = Transcribe(model=listener, audio=recording.artifact, language=language, task="translate")
+        speech_model = model or context.space.profile.speech
+        request = Transcribe(model=speech_model, audio=recording.artifact, language=language, task="translate")
         return await asyncio.to_thread(read_segments, context.space.store, await context.answer(request))
     lines = await translate_lines(context, [segment.text for segment in segments], language, target)
     return translated_segments(segments, lines)
 
 
-def keep_files(
+def store_subtitles(
     context: RunContext, recording: InputArtifact, language: str, segments: tuple[Segment, ...]
 ) -> dict[Literal["srt", "vtt", "txt"], Artifact]:
-    """Keep subtitles and escaped text; those of a recording in the library descend from it there."""
-    shown = cues(segments)
+    """Store subtitles and plain text; record them as children of the recording if the library has it."""
+    subtitle_cues = cues(segments)
     files: dict[Literal["srt", "vtt", "txt"], tuple[str, str]] = {
-        "srt": ("application/x-subrip", to_srt(shown)),
-        "vtt": ("text/vtt", to_vtt(shown)),
-        "txt": ("text/escaped", to_text(segments)),
+        "srt": ("application/x-subrip", to_srt(subtitle_cues)),
+        "vtt": ("text/vtt", to_vtt(subtitle_cues)),
+        "txt": ("text/plain", to_text(segments)),
     }
     kept: dict[Literal["srt", "vtt", "txt"], Artifact] = {}
     for ending, (media_type, text) in files.items():

@@ -1,4 +1,4 @@
-"""Translation: a text, line by line, in another language."""
+"""Translate a text line by line."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ class TranslationReport(BaseModel):
 
 @flow(name="translate-text")
 async def translate_text(text: Text) -> State[Any]:
-    """Say a text in another language, line by line."""
+    """Translate a text into another language, line by line."""
     return await run_as_flow(text.project, lambda context: translate(context, text))
 
 
 async def translate(context: RunContext, text: Text) -> TranslationReport:
-    """Detect the language if nobody names it, and translate every line."""
-    original = await asyncio.to_thread(_original, context, text)
+    """Detect the language unless the form names it, and translate every line."""
+    original = await asyncio.to_thread(_source_text, context, text)
     source = text.source or await asyncio.to_thread(detect_language, original)
     lines = await translate_lines(context, original.split("\n"), source, text.target)
     report = TranslationReport(text="\n".join(lines), source=source, target=text.target)
@@ -49,7 +49,7 @@ async def translate(context: RunContext, text: Text) -> TranslationReport:
 
 
 async def translate_lines(context: RunContext, lines: Sequence[str], source: str, target: str) -> list[str]:
-    """As many lines out as in, through one model or, where no one model knows the pair, through two."""
+    """Translate lines one to one, through a second model (a pivot language) if no single model knows the pair."""
     translated = list(lines)
     for hop in route(context.space.catalogue, source, target):
         answers = await context.answers(requests_for_lines(hop.model, translated, hop.source, hop.target))
@@ -62,7 +62,7 @@ async def translate_lines(context: RunContext, lines: Sequence[str], source: str
     return translated
 
 
-def _original(context: RunContext, text: Text) -> str:
+def _source_text(context: RunContext, text: Text) -> str:
     if text.artifact:
         record = context.space.records.resolve(text.artifact)
         if record.kind != "text":

@@ -1,4 +1,4 @@
-"""Garbage collection: what a pass over a project would remove. Only `triptych gc --delete` removes it."""
+"""Garbage collection (mark and sweep) of a project. The flow is a dry run; `triptych gc --delete` removes."""
 
 import asyncio
 from collections.abc import Set
@@ -31,7 +31,7 @@ class Collection(Form):
 
 @flow(name="gc")
 async def gc(collection: Collection | None = None) -> State[Any]:
-    """Tell what could be removed, and remove nothing."""
+    """Report what could be removed, and remove nothing."""
     chosen = collection or Collection()
 
     async def work(context: RunContext) -> GarbageReport:
@@ -43,7 +43,7 @@ async def gc(collection: Collection | None = None) -> State[Any]:
 async def collect_garbage(
     context: RunContext, collection: Collection, *, delete: bool, in_use: Set[str]
 ) -> GarbageReport:
-    """One pass over the project. Raises CannotTell."""
+    """Do one pass over the project. Raises CannotTell if a record, recipe or reference cannot be read."""
     space = context.space
     report = await asyncio.to_thread(
         collect,

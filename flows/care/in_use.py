@@ -1,4 +1,4 @@
-"""In use: the artifacts that Prefect knows of, which no record names: work of runs that are not over, and reports."""
+"""List the artifacts that only Prefect refers to: parameters of unfinished runs, and reports of runs."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -18,25 +18,25 @@ from flows.running.prefect_runs import REPORT
 from storage.care.garbage import ids_in
 
 _PAGE = 200
-_OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED]
+_FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED]
 FoundT = TypeVar("FoundT")
 
 
 async def artifacts_in_use() -> set[str]:
-    """The ids in the parameters of runs that are not over, and those of the reports that Prefect keeps."""
-    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=_OVER)))
+    """Return the artifact ids in the parameters of unfinished runs, and those of the reports that Prefect keeps."""
+    unfinished = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=_FINAL)))
     reports = ArtifactFilter(type=ArtifactFilterType(any_=[REPORT]))
     found: set[str] = set()
     async with get_client() as client:
-        async for run in _every(partial(client.read_flow_runs, flow_run_filter=waiting)):
+        async for run in _all_pages(partial(client.read_flow_runs, flow_run_filter=unfinished)):
             found |= ids_in(run.parameters)
-        async for artifact in _every(partial(client.read_artifacts, artifact_filter=reports)):
+        async for artifact in _all_pages(partial(client.read_artifacts, artifact_filter=reports)):
             found |= ids_in(artifact.data)
     return found
 
 
-async def _every(read: Callable[..., Awaitable[list[FoundT]]]) -> AsyncIterator[FoundT]:
-    """All that a query of Prefect's finds, read page by page."""
+async def _all_pages(read: Callable[..., Awaitable[list[FoundT]]]) -> AsyncIterator[FoundT]:
+    """Iterate over all results of a query to Prefect, read page by page."""
     offset = 0
     while page := await read(limit=_PAGE, offset=offset):
         for found in page:

@@ -1,4 +1,4 @@
-"""Migration: a bucket of an older format is brought to ours, and its artifacts into the lists."""
+"""Migrate a bucket of an older format to the current one, and list its artifacts in the library."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from storage.records import projects
 
 
 def migrate_bucket(platform: Platform, report: Callable[[str], None] = lambda _: None) -> int | None:
-    """Bring the bucket to our format; the version it had, None for a new one. Raises WrongFormat for a newer one."""
+    """Migrate the bucket; return the version it had, None if it was new. Raises WrongFormat for a newer format."""
     version = migrate(platform.bucket, report)
     if version is not None and version < FORMAT:
         for project in projects(platform.bucket):

@@ -1,4 +1,4 @@
-"""Rebuild: the search index again, from the bucket alone."""
+"""Rebuild the search index of a project from the bucket alone."""
 
 import asyncio
 from dataclasses import replace
@@ -11,11 +11,11 @@ from flows.running.context import RunContext
 from modalities.contract import no_progress
 
 _CHUNK = 500
-"""Artifacts that are read before their parts are written: it bounds memory."""
+"""Artifacts read before their parts are written to the index; it bounds the memory in use."""
 
 
 class RebuildReport(BaseModel):
-    """How many artifacts are findable again, and why others are not."""
+    """How many artifacts are indexed again, and why others are not, by artifact id."""
 
     artifacts: int
     failures: dict[str, str]
@@ -25,13 +25,13 @@ class RebuildReport(BaseModel):
 
 
 async def rebuild_index(context: RunContext) -> RebuildReport:
-    """List and index every record of the project again; every embedding is read, none is computed that was kept."""
+    """Rebuild the listing and the index of a project. Stored embeddings are read, not computed again."""
     records = await asyncio.to_thread(lambda: list(context.space.records.all()))
     await asyncio.to_thread(rebuild_listing, context.space, records)
-    wanted = sorted(filter(is_findable, records), key=lambda record: (record.created, record.artifact.sha256))
-    quiet, failures = replace(context, progress=no_progress), dict[str, str]()
-    for start in range(0, len(wanted), _CHUNK):
-        failures |= await index_artifacts(quiet, wanted[start : start + _CHUNK])
-        context.progress(min((start + _CHUNK) / len(wanted), 1.0))
+    findable = sorted(filter(is_findable, records), key=lambda record: (record.created, record.artifact.sha256))
+    silent, failures = replace(context, progress=no_progress), dict[str, str]()
+    for start in range(0, len(findable), _CHUNK):
+        failures |= await index_artifacts(silent, findable[start : start + _CHUNK])
+        context.progress(min((start + _CHUNK) / len(findable), 1.0))
     await asyncio.to_thread(context.space.index.optimise)
-    return RebuildReport(artifacts=len(wanted) - len(failures), failures=failures)
+    return RebuildReport(artifacts=len(findable) - len(failures), failures=failures)

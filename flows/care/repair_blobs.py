@@ -1,4 +1,4 @@
-"""Bytes that are lost come from a backup, or from whoever made them, parents before children."""
+"""Restore lost blobs: from a backup, or by recomputing the recipe that made them, parents before children."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,70 +15,72 @@ from storage.recipes import RecipeRecord
 
 
 def repair_blobs(state: RepairState, backup: Place | None) -> None:
-    """Bytes again: from the backup, otherwise from whoever made them, parents before children."""
-    missing = {problem.subject for problem in state.of("changed-blob", "missing-blob")}
+    """Restore missing and changed blobs from the backup; recompute what it does not have."""
+    missing = {problem.subject for problem in state.problems_of("changed-blob", "missing-blob")}
     if backup is not None:
-        _fetch(state, backup, missing)
-    makers: dict[str, list[RecipeRecord]] = {}
+        _fetch_from_backup(state, backup, missing)
+    recipes_by_output: dict[str, list[RecipeRecord]] = {}
     for record in state.contents.recipes.values():
         for sha256 in outputs_of(record):
-            makers.setdefault(sha256, []).append(record)
+            recipes_by_output.setdefault(sha256, []).append(record)
     tried: set[str] = set()
     while True:
         missing = {sha256 for sha256 in missing if not state.contents.whole(sha256)}
         recipes = {
             record.recipe.key: record
             for sha256 in missing
-            for record in makers.get(sha256, [])
+            for record in recipes_by_output.get(sha256, [])
             if record.recipe.key not in tried and all(map(state.contents.whole, record.recipe.inputs))
         }
         if not recipes:
             break
         tried |= set(recipes)
-        _make_again(state, list(recipes.values()))
+        _recompute(state, list(recipes.values()))
     for sha256 in missing:
         state.reasons.setdefault(
             sha256, "It cannot be made again: bring it back from a backup (`triptych verify --repair --from BACKUP`)."
         )
 
 
-def _fetch(state: RepairState, backup: Place, missing: set[str]) -> None:
+def _fetch_from_backup(state: RepairState, backup: Place, missing: set[str]) -> None:
     space, contents = state.context.space, state.contents
-    named = {a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))}
-    named |= {sha256: record.artifact for sha256, record in contents.records.items()}
-    for sha256 in missing & set(named):
-        if fetch_blob(backup, space.platform.bucket, space.project, named[sha256]):
-            _found_again(state, sha256)
+    artifacts = {
+        a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))
+    }
+    artifacts |= {sha256: record.artifact for sha256, record in contents.records.items()}
+    for sha256 in missing & set(artifacts):
+        if fetch_blob(backup, space.platform.bucket, space.project, artifacts[sha256]):
+            _note_restored(state, sha256)
 
 
-def _make_again(state: RepairState, records: Sequence[RecipeRecord]) -> None:
+def _recompute(state: RepairState, records: Sequence[RecipeRecord]) -> None:
     answers = state.context.space.answers
-    asked = [(record, request) for record in records if (request := _request(state, record)) is not None]
-    for (old, _), new in zip(asked, answers.recompute([request for _, request in asked]), strict=True):
+    requests = [(record, request) for record in records if (request := _request(state, record)) is not None]
+    for (old, _), new in zip(requests, answers.recompute([request for _, request in requests]), strict=True):
         if isinstance(new, ItemError):
-            _explain(state, old, f"It could not be made again: {new}")
+            _give_reason(state, old, f"It could not be made again: {new}")
             continue
         for sha256 in outputs_of(new):
-            _found_again(state, sha256)
+            _note_restored(state, sha256)
         if outputs_of(new) != outputs_of(old):
             _replace(state, old, new)
 
 
 def _request(state: RepairState, record: RecipeRecord) -> Request[Any] | None:
-    """The question of a recipe, if the same model would answer it today."""
+    """Return the request of a recipe, if it would have the same recipe today."""
     request = request_from_recipe(record.recipe.model_dump(mode="json"))
-    if request is not None and state.key(request) == record.recipe.key:
+    if request is not None and state.recipe_key(request) == record.recipe.key:
         return request
-    _explain(state, record, "The model that made it is not in the catalogue any more.")
+    _give_reason(state, record, "The model that made it is not in the catalogue any more.")
     return None
 
 
-def _explain(state: RepairState, record: RecipeRecord, reason: str) -> None:
+def _give_reason(state: RepairState, record: RecipeRecord, reason: str) -> None:
     state.reasons.update(dict.fromkeys(outputs_of(record), reason))
 
 
 def _replace(state: RepairState, old: RecipeRecord, new: RecipeRecord) -> None:
-    """The model answered with other bytes: where nobody recorded the old ones, the new answer counts."""
+    """Replace an answer by one with other bytes, unless a record refers to the lost bytes."""
     lost = [sha256 for sha256 in outputs_of(old) if not state.contents.whole(sha256)]
     if any(sha256 in state.contents.records for sha256 in lost):
         for sha256 in lost:
@@ -95,7 +97,7 @@ def _replace(state: RepairState, old: RecipeRecord, new: RecipeRecord) -> None:
     state.contents.recipes[key] = space.recipes.add(new)
 
 
-def _found_again(state: RepairState, sha256: str) -> None:
+def _note_restored(state: RepairState, sha256: str) -> None:
     found = state.context.space.store.find(sha256)
     if found:
         state.contents.blobs[sha256] = found.size

@@ -1,4 +1,4 @@
-"""RepairState: what a repair knows while it goes on."""
+"""The state of a repair in progress."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,23 +13,25 @@ from storage.care.quarantine import set_aside
 
 @dataclass
 class RepairState:
-    """What a repair knows, and why it could not mend what it could not."""
+    """The problems of a project, what is known of its bucket, and why problems could not be repaired."""
 
     context: RunContext
     contents: Contents
     problems: list[Problem]
     started: datetime
     reasons: dict[str, str] = field(default_factory=dict)
-    """By the subject of the problem."""
-    given_up: set[str] = field(default_factory=set)
-    """Subjects that are out of the way without being mended."""
-    to_ask: list[Request[Any]] = field(default_factory=list)
+    """Why a problem could not be repaired, by its subject."""
+    unrepaired: set[str] = field(default_factory=set)
+    """Subjects of problems whose object is in quarantine without a replacement."""
+    to_answer: list[Request[Any]] = field(default_factory=list)
+    """Requests of broken recipes, to answer again."""
 
-    def of(self, *kinds: str) -> list[Problem]:
+    def problems_of(self, *kinds: str) -> list[Problem]:
+        """List the problems of these kinds."""
         return [problem for problem in self.problems if problem.kind in kinds]
 
     def set_aside(self, problem: Problem) -> bytes:
-        """Move the object of a problem to quarantine; its bytes."""
+        """Move the object of a problem to quarantine; return its bytes."""
         space = self.context.space
         data = space.platform.bucket.get(problem.key)
         set_aside(
@@ -41,8 +43,8 @@ class RepairState:
         )
         return data
 
-    def key(self, request: Request[Any]) -> str | None:
-        """The key of a request's recipe as the catalogue is today; None when it does not know the model."""
+    def recipe_key(self, request: Request[Any]) -> str | None:
+        """Return the key of the recipe that the request has today; None if the catalogue does not know the model."""
         try:
             return self.context.space.answers.recipe(request).key
         except ItemError:

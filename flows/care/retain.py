@@ -1,4 +1,4 @@
-"""Retention: artifacts whose label says that their time is over are removed; what has the label `hold` never is."""
+"""Apply retention rules: remove artifacts older than their labels allow, except those with the label `hold`."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from storage.records import ArtifactRecord
 
 
 class RetentionRules(BaseModel):
-    """configs/retention.yaml: how many days after its ingest an artifact with a label is removed."""
+    """The file configs/retention.yaml: after how many days from its ingest an artifact with a label is removed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +45,7 @@ class Retention(Form):
 
 
 class Expired(BaseModel):
-    """An artifact whose time is over, and the rule that says so."""
+    """An artifact past its retention period, and the rule that it falls under."""
 
     artifact: str
     name: str
@@ -53,7 +53,7 @@ class Expired(BaseModel):
 
 
 class RetainReport(BaseModel):
-    """What was removed, or would be; how many a hold has kept."""
+    """What was removed, or would be, and how many expired artifacts are kept by `hold`."""
 
     expired: list[Expired]
     held: int
@@ -67,13 +67,13 @@ class RetainReport(BaseModel):
 
 @flow(name="retain")
 async def retain(retention: Retention | None = None) -> State[Any]:
-    """Tell what the retention rules would remove, and remove nothing."""
+    """Report what the retention rules would remove, and remove nothing."""
     chosen = retention or Retention()
     return await run_as_flow(chosen.project, lambda context: apply_retention(context, delete=False), queue="batch")
 
 
 async def apply_retention(context: RunContext, *, delete: bool, now: datetime | None = None) -> RetainReport:
-    """Remove what is older than the rules allow; the bytes go with the next garbage collections. Raises WrongRules."""
+    """Remove what is older than the rules allow. The bytes go with later garbage collections. Raises WrongRules."""
     rules = read_rules(context.space.platform.settings.retention_config)
     report = await asyncio.to_thread(_apply, context.space, rules, delete, now or datetime.now(UTC))
     lines = [f"- {escaped(item.name)}: {escaped(item.rule)}" for item in report.expired[:200]]
@@ -82,7 +82,7 @@ async def apply_retention(context: RunContext, *, delete: bool, now: datetime | 
 
 
 def read_rules(path: Path) -> RetentionRules:
-    """The rules of a file. Raises WrongRules."""
+    """Read and check the rules of a file. Raises WrongRules."""
     try:
         rules = RetentionRules.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except (OSError, yaml.YAMLError, ValidationError) as error:
@@ -93,8 +93,8 @@ def read_rules(path: Path) -> RetentionRules:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """All records of a project and their labels."""
+class _Inventory:
+    """All records of a project and their labels, by artifact id."""
 
     records: dict[str, ArtifactRecord]
     labels: dict[str, tuple[str, ...]]
@@ -105,74 +105,79 @@ class _Known:
 
 def _apply(space: Space, rules: RetentionRules, delete: bool, now: datetime) -> RetainReport:
     records = {record.artifact.sha256: record for record in space.records.all()}
-    known = _Known(records, space.labels.of_all(list(records.values())))
-    over = {sha256: rule for sha256, record in records.items() if (rule := _rule(record, known, rules, now))}
-    expired = {sha256: rule for sha256, rule in over.items() if not known.is_held(sha256)}
-    expired |= dict(_repeating(known, expired))
+    inventory = _Inventory(records, space.labels.of_all(list(records.values())))
+    expired_rules = {
+        sha256: rule for sha256, record in records.items() if (rule := _rule(record, inventory, rules, now))
+    }
+    expired = {sha256: rule for sha256, rule in expired_rules.items() if not inventory.is_held(sha256)}
+    expired |= dict(_derived(inventory, expired))
     items = [Expired(artifact=sha256, name=records[sha256].name, rule=rule) for sha256, rule in expired.items()]
     if delete:
-        _remove(space, known, items, now)
-    return RetainReport(expired=items, held=len(over.keys() - expired.keys()), dry_run=not delete)
+        _remove(space, inventory, items, now)
+    return RetainReport(expired=items, held=len(expired_rules.keys() - expired.keys()), dry_run=not delete)
 
 
-def _rule(record: ArtifactRecord, known: _Known, rules: RetentionRules, now: datetime) -> str | None:
-    """The rule by which the artifact's time is over. Of several labels the one with the longest time counts."""
-    times = [(rules.days[label], label) for label in known.labels[record.artifact.sha256] if label in rules.days]
-    if not times:
+def _rule(record: ArtifactRecord, inventory: _Inventory, rules: RetentionRules, now: datetime) -> str | None:
+    """Return the rule by which the artifact has expired, if it has. The label with the longest period counts."""
+    periods = [(rules.days[label], label) for label in inventory.labels[record.artifact.sha256] if label in rules.days]
+    if not periods:
         return None
-    days, label = max(times)
+    days, label = max(periods)
     return f"{label}, {days} days" if record.created + timedelta(days=days) <= now else None
 
 
-def _repeating(known: _Known, expired: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Transcripts, subtitles and the like: what tells of nothing but what goes."""
-    for sha256, record in known.records.items():
-        goes = bool(record.parents) and all(parent in expired for parent in record.parents)
-        if goes and sha256 not in expired and not is_findable(record) and not known.is_held(sha256):
-            yield sha256, f"made from {known.records[record.parents[0]].name}"
+def _derived(inventory: _Inventory, expired: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the artifacts derived only from expired ones, such as transcripts and subtitles, with their rule."""
+    for sha256, record in inventory.records.items():
+        is_derived = bool(record.parents) and all(parent in expired for parent in record.parents)
+        if is_derived and sha256 not in expired and not is_findable(record) and not inventory.is_held(sha256):
+            yield sha256, f"made from {inventory.records[record.parents[0]].name}"
 
 
-def _remove(space: Space, known: _Known, items: Sequence[Expired], now: datetime) -> None:
-    """The reason first and the record last: whoever is cut off is done the next time."""
-    gone = {item.artifact for item in items}
+def _remove(space: Space, inventory: _Inventory, items: Sequence[Expired], now: datetime) -> None:
+    """Remove the artifacts: write tombstones first, delete records last. An interrupted run is done by the next one."""
+    removed = {item.artifact for item in items}
     bucket, tombstones = space.platform.bucket, Tombstones(space.platform.bucket, space.project)
     for item in items:
-        record = known.records[item.artifact]
+        record = inventory.records[item.artifact]
         tombstone = Tombstone(
             artifact=item.artifact,
             name=record.name,
             media_type=record.artifact.media_type,
-            labels=known.labels[item.artifact],
+            labels=inventory.labels[item.artifact],
             reason=item.rule,
             removed=now,
         )
         tombstones.add(tombstone)
-    answers = set(_answers_about(space, known, gone))
-    space.index.remove(space.project, sorted(gone))
-    space.library.remove(space.project, sorted(gone))
-    bucket.remove_all([f"{space.project}/recipes/{key}.json" for key in sorted(answers)])
-    bucket.remove_all([f"{space.project}/artifacts/{sha256}.json" for sha256 in sorted(gone)])
-    for sha256 in gone:
+    recipes = set(_recipes_to_remove(space, inventory, removed))
+    space.index.remove(space.project, sorted(removed))
+    space.library.remove(space.project, sorted(removed))
+    bucket.remove_all([f"{space.project}/recipes/{key}.json" for key in sorted(recipes)])
+    bucket.remove_all([f"{space.project}/artifacts/{sha256}.json" for sha256 in sorted(removed)])
+    for sha256 in removed:
         space.labels.forget(sha256)
 
 
-def _answers_about(space: Space, known: _Known, gone: set[str]) -> Iterator[str]:
-    """The keys of recipes that hold what is removed: answers about it, and its passages. Others may ask them anew."""
-    needed = {record.producer for sha256, record in known.records.items() if sha256 not in gone}
+def _recipes_to_remove(space: Space, inventory: _Inventory, removed: set[str]) -> Iterator[str]:
+    """Yield the keys of recipes with removed content: answers about it, and embeddings of its passages.
+
+    Another artifact with the same passage has it embedded again at the next rebuild.
+    """
+    producers = {record.producer for sha256, record in inventory.records.items() if sha256 not in removed}
     for recipe in space.recipes.all():
-        if gone & set(recipe.recipe.inputs) and recipe.recipe.key not in needed:
+        if removed & set(recipe.recipe.inputs) and recipe.recipe.key not in producers:
             yield recipe.recipe.key
-    for sha256 in gone:
-        record = known.records[sha256]
+    for sha256 in removed:
+        record = inventory.records[sha256]
         if record.producer:
-            yield from {record.producer} - needed
-        for text in _passages(space, record):
+            yield from {record.producer} - producers
+        for text in _passage_texts(space, record):
             yield space.answers.recipe(EmbedText(model=space.profile.passages, text=text, role="passage")).key
 
 
-def _passages(space: Space, record: ArtifactRecord) -> list[str]:
+def _passage_texts(space: Space, record: ArtifactRecord) -> list[str]:
     try:
         entries = expected_entries(space, record, ()) if is_findable(record) else []
     except StorageError:
-        return []  # the bytes are lost already
+        return []  # its bytes are lost
     return [entry.text for entry in entries or [] if entry.text]

@@ -1,4 +1,4 @@
-"""Verify: is everything that the project holds whole, and does the index say what the bucket says?"""
+"""Verify a project: are its blobs, records and recipes intact, and does the index agree with the bucket?"""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Inspection(Form):
 
 
 class Finding(BaseModel):
-    """A problem, whether it was mended, and if not why not."""
+    """A problem, whether it was repaired, and if not why."""
 
     problem: Problem
     mended: bool = False
@@ -45,7 +45,7 @@ class Finding(BaseModel):
 
 
 class VerifyReport(BaseModel):
-    """How much was looked at, and every problem."""
+    """How many objects were inspected, and every problem."""
 
     blobs: int
     records: int
@@ -54,34 +54,35 @@ class VerifyReport(BaseModel):
 
     @property
     def open(self) -> int:
+        """The number of problems that are not repaired."""
         return sum(not finding.mended for finding in self.findings)
 
     def __str__(self) -> str:
-        looked = f"{self.blobs} blobs, {self.records} records and {self.recipes} recipes were looked at"
+        inspected = f"{self.blobs} blobs, {self.records} records and {self.recipes} recipes were looked at"
         if not self.findings:
-            return f"{looked}: everything is whole."
+            return f"{inspected}: everything is whole."
         problems = "1 problem" if len(self.findings) == 1 else f"{len(self.findings)} problems"
-        return f"{looked}: {problems}, {len(self.findings) - self.open} mended."
+        return f"{inspected}: {problems}, {len(self.findings) - self.open} mended."
 
 
 @flow(name="verify")
 async def verify(inspection: Inspection | None = None) -> State[Any]:
-    """Look whether everything is whole. Nothing is changed; `triptych verify --repair` mends."""
+    """Report whether everything is intact, and change nothing; `triptych verify --repair` repairs."""
     chosen = inspection or Inspection()
     return await run_as_flow(chosen.project, lambda context: verify_project(context, chosen), queue="batch")
 
 
 async def verify_project(context: RunContext, inspection: Inspection) -> VerifyReport:
-    """Every problem of the project, none of them touched."""
-    contents, problems = await look(context, quick=inspection.quick)
+    """Report every problem of the project; change nothing."""
+    contents, problems = await inspect_project(context, quick=inspection.quick)
     report = report_of(contents, [Finding(problem=problem) for problem in problems])
     lines = [f"- {escaped(str(finding))}" for finding in report.findings[:_SHOWN]]
     await context.show("findings", "\n".join([escaped(str(report)), "", *lines]))
     return report
 
 
-async def look(context: RunContext, *, quick: bool) -> tuple[Contents, list[Problem]]:
-    """What the project holds, and every problem in its bucket and its index."""
+async def inspect_project(context: RunContext, *, quick: bool) -> tuple[Contents, list[Problem]]:
+    """List what the project contains, and every problem in its bucket and its index."""
     space = context.space
     contents, problems = await asyncio.to_thread(
         inspect, space.platform.bucket, space.project, quick=quick, progress=lambda done: context.progress(done * 0.8)
@@ -92,7 +93,7 @@ async def look(context: RunContext, *, quick: bool) -> tuple[Contents, list[Prob
 
 
 def report_of(contents: Contents, findings: list[Finding]) -> VerifyReport:
-    """The report on what was looked at."""
+    """Build the report of an inspection."""
     return VerifyReport(
         blobs=len(contents.blobs),
         records=len(contents.records),
@@ -102,7 +103,7 @@ def report_of(contents: Contents, findings: list[Finding]) -> VerifyReport:
 
 
 def _index_problems(space: Space, contents: Contents) -> list[Problem]:
-    """Of artifacts whose labels cannot be read nothing is said here: that is a problem of its own."""
+    """Compare library and index with the bucket. Artifacts with unreadable labels are left out: `inspect` has those."""
     labels_of = f"{space.project}/refs/labels/"
     records = [r for r in contents.records.values() if f"{labels_of}{r.artifact.sha256}.json" not in contents.broken]
     labels = space.labels.of_all(records)
@@ -119,7 +120,7 @@ def _row_problems(space: Space, contents: Contents, labels: dict[str, tuple[str,
     removed = Tombstones(space.platform.bucket, space.project)
     for sha256, row in rows.items():
         is_broken = f"{space.project}/artifacts/{sha256}.json" in contents.broken
-        # Records that arrived since the bucket was read are looked for once more.
+        # The record may have arrived since the bucket was listed.
         if sha256 in contents.records or is_broken or _is_recorded(space, sha256):
             continue
         if sha256 in contents.blobs and removed.find(sha256) is None:
@@ -147,26 +148,27 @@ def _part_problems(space: Space, contents: Contents, labels: dict[str, tuple[str
         if sha256 not in labels or not is_findable(record) or not contents.whole(sha256):
             continue
         expected = _expected(space, contents, record, labels[sha256])
-        if expected is None or not _same(expected, indexed.get(sha256, [])):
+        if expected is None or not _agree(expected, indexed.get(sha256, [])):
             sentence = f"The index does not find {record.name} ({sha256}) as it should."
             problems.append(_problem("wrong-parts", sha256, sentence))
     return problems
 
 
 def _expected(space: Space, contents: Contents, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
-    """None when what the entries are made of is missing itself."""
+    """Return the entries that the index should have; None if what they are made of is missing."""
     try:
         return expected_entries(space, record, labels)
     except (StorageError, ValueError):
         return None
 
 
-def _same(expected: Sequence[Entry], indexed: Sequence[Entry]) -> bool:
-    def plain_entry(entry: Entry) -> Entry:
-        told = {"name": entry.name.replace("\0", " "), "text": entry.text.replace("\0", " ")}
-        return entry.model_copy(update=told)
+def _agree(expected: Sequence[Entry], indexed: Sequence[Entry]) -> bool:
+    def without_nul(entry: Entry) -> Entry:
+        # Postgres stores no NUL characters; the index has spaces instead.
+        cleaned = {"name": entry.name.replace("\0", " "), "text": entry.text.replace("\0", " ")}
+        return entry.model_copy(update=cleaned)
 
-    return [plain_entry(entry) for entry in expected] == list(indexed)
+    return [without_nul(entry) for entry in expected] == list(indexed)
 
 
 def _problem(kind: Any, sha256: str, sentence: str) -> Problem:

@@ -1,1 +1,1 @@
-"""What flows do to the library: download, index, label."""
+"""Steps that flows share: download files, resolve inputs, index artifacts, change labels."""

@@ -1,7 +1,8 @@
-"""Fetching: a file from an https address of somebody else's choice, without becoming their hand inside the network.
+"""Download a URL that a user gave, protected against server-side request forgery (SSRF).
 
-A name is resolved once; every address it has must be public; the connection goes to that very address, with the name
-kept for TLS. Each redirect is judged anew. Bytes and time are capped, and nothing is unpacked.
+The host is resolved once, and every address it resolves to must be public. The connection goes to the address that was
+checked, so DNS rebinding has no effect; the host name is kept for TLS. Every redirect is checked in the same way. Bytes
+and time are limited, and nothing is decompressed.
 """
 
 import ssl
@@ -21,7 +22,7 @@ from storage.errors import TooLarge
 Address = IPv4Address | IPv6Address
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK = 64 * 1024
-# Ways around through IPv6 (NAT64, 6to4, Teredo) and what Python counts as global although it leads nowhere public.
+# Networks that `ipaddress` counts as global although they embed or reach other addresses (NAT64, 6to4, Teredo, …).
 _DENIED_6 = tuple(
     IPv6Network(n) for n in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
 )
@@ -29,12 +30,12 @@ _DENIED_4 = (IPv4Network("192.88.99.0/24"),)
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system's resolver tells them."""
+    """Resolve a host with the system's resolver."""
     return [str(found[4][0]) for found in getaddrinfo(host, port, proto=IPPROTO_TCP)]
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the public internet."""
+    """Whether an address belongs to the public internet."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
@@ -47,24 +48,25 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class Downloader:
-    """How files are fetched; what a test replaces is passed in."""
+    """Limits of a download, its resolver, address check and TLS context."""
 
     resolve: Callable[[str, int], list[str]] = resolve
-    allowed: Callable[[Address], bool] = is_public
+    is_allowed: Callable[[Address], bool] = is_public
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     max_bytes: int = CAPS.bytes
-    seconds: float = 600.0
-    patience_seconds: float = 20.0
-    redirects: int = 5
+    max_seconds: float = 600.0
+    timeout_seconds: float = 20.0
+    """For connecting, and between two chunks."""
+    max_redirects: int = 5
 
-    def fetch(self, url: str, target: Path) -> str:
-        """Write the file to `target`; its name there. Raises AddressRefused, DownloadFailed, TooLarge."""
-        deadline = time.monotonic() + self.seconds
-        for _ in range(self.redirects + 1):
+    def download(self, url: str, target: Path) -> str:
+        """Write the file to `target`; return its name. Raises AddressRefused, DownloadFailed, TooLarge."""
+        deadline = time.monotonic() + self.max_seconds
+        for _ in range(self.max_redirects + 1):
             parts = checked_url(url)
-            connection = self._connected(parts)
+            connection = self._connect(parts)
             try:
-                response = _asked(connection, parts)
+                response = _send_request(connection, parts)
                 if response.status not in _REDIRECTS:
                     self._save(response, target, deadline)
                     return safe_name(unquote(parts.path))
@@ -73,14 +75,14 @@ class Downloader:
                 raise DownloadFailed(f"{parts.hostname} broke off: {type(error).__name__}.") from error
             finally:
                 connection.close()
-        raise AddressRefused(f"The address leads on more than {self.redirects} times.")
+        raise AddressRefused(f"The address leads on more than {self.max_redirects} times.")
 
-    def _connected(self, parts: SplitResult) -> HTTPSConnection:
+    def _connect(self, parts: SplitResult) -> HTTPSConnection:
         host, port = parts.hostname or "", parts.port or 443
-        address = self._address_of(host, port)
-        connection = HTTPSConnection(host, port, timeout=self.patience_seconds)
+        address = self._checked_address(host, port)
+        connection = HTTPSConnection(host, port, timeout=self.timeout_seconds)
         try:
-            raw = create_connection((address, port), self.patience_seconds)
+            raw = create_connection((address, port), self.timeout_seconds)
             connection.sock = self.tls.wrap_socket(raw, server_hostname=host)
         except OSError as error:
             raise DownloadFailed(
@@ -88,12 +90,12 @@ class Downloader:
             ) from error
         return connection
 
-    def _address_of(self, host: str, port: int) -> str:
+    def _checked_address(self, host: str, port: int) -> str:
         try:
             addresses = [ip_address(found.partition("%")[0]) for found in self.resolve(host, port)]
         except (gaierror, UnicodeError, ValueError) as error:
             raise DownloadFailed(f"Nobody knows a host {host!r}.") from error
-        if not addresses or not all(self.allowed(address) for address in addresses):
+        if not addresses or not all(self.is_allowed(address) for address in addresses):
             raise AddressRefused(f"{host} is not on the public internet: files are fetched from there alone.")
         return str(addresses[0])
 
@@ -112,7 +114,7 @@ class Downloader:
                 if size > self.max_bytes:
                     raise self._too_large()
                 if time.monotonic() > deadline:
-                    raise DownloadFailed(f"The file did not arrive within {self.seconds:.0f} seconds.")
+                    raise DownloadFailed(f"The file did not arrive within {self.max_seconds:.0f} seconds.")
                 file.write(chunk)
         if response.length:
             raise DownloadFailed("The file did not arrive whole.")
@@ -122,7 +124,7 @@ class Downloader:
 
 
 def checked_url(url: str) -> SplitResult:
-    """The parts of an address that may be asked. Raises AddressRefused."""
+    """Parse a URL that may be downloaded: https, with a host and without credentials. Raises AddressRefused."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -135,8 +137,8 @@ def checked_url(url: str) -> SplitResult:
     return parts
 
 
-def _asked(connection: HTTPSConnection, parts: SplitResult) -> HTTPResponse:
-    # Percent-encoded where it is not, so that no line break reaches the request.
+def _send_request(connection: HTTPSConnection, parts: SplitResult) -> HTTPResponse:
+    # Percent-encode what is not yet, so that no line break reaches the request (header injection).
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (
         f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
     )

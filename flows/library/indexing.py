@@ -1,7 +1,7 @@
-"""Makes artifacts findable: asks the models what they mean, and puts that into the index.
+"""Index artifacts for search: embed their parts, and write the vectors to the search index.
 
-The same function serves a first ingest and a rebuild. In a rebuild every question has its answer in the bucket already,
-so no model runs and the index comes out as it was.
+Ingest and rebuild share this code. In a rebuild every request has its answer in the bucket already, so no model runs
+and the index comes out as it was.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from storage.index.search_index import Entry, PartKind
 from storage.records import ArtifactRecord
 
 TRANSCRIPT = ".transcript.json"
-"""How the names of transcripts end."""
-_AT_ONCE = 4
+"""End of the name of a transcript document."""
+_THREADS = 4
 _LOST = (ArtifactNotFound, ArtifactCorrupt)
-"""One artifact whose bytes are lost keeps no other from being found."""
+"""Errors of an artifact whose bytes are lost; the other artifacts are still indexed."""
 ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A findable part of an artifact: the whole picture, a spoken segment, a passage of text."""
+    """A part of an artifact that search can find: a whole picture, a spoken segment, a passage of text."""
 
     record: ArtifactRecord
     kind: PartKind
@@ -48,55 +48,55 @@ class Part:
 
 
 async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
-    """Index the parts of the artifacts. Returns the reasons of those that could not be, by artifact id."""
+    """Index the parts of the artifacts. Return why artifacts could not be indexed, by artifact id."""
     failures: dict[str, str] = {}
     parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
-    parts += await _spoken(context, [record for record in records if record.kind == "speech"], failures)
-    parts += await _written(context, [record for record in records if record.kind == "text"], failures)
+    parts += await _speech_parts(context, [record for record in records if record.kind == "speech"], failures)
+    parts += await _text_parts(context, [record for record in records if record.kind == "text"], failures)
     labels = await asyncio.to_thread(context.space.labels.of_all, records)
     entries = await _embed(context, parts, labels, failures)
     await asyncio.to_thread(context.space.index.add, entries)
-    whole = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})
-    whole.update(part.record.artifact.sha256 for part in parts if part.record.artifact.sha256 in whole)
-    await asyncio.to_thread(context.space.index.trim, context.space.project, whole)
+    part_counts = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})
+    part_counts.update(part.record.artifact.sha256 for part in parts if part.record.artifact.sha256 in part_counts)
+    await asyncio.to_thread(context.space.index.trim, context.space.project, part_counts)
     await asyncio.to_thread(sync_labels, context.space, records, labels)
     return failures
 
 
 def expected_entries(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
-    """The entries that the index should have of an artifact, with the names of their spaces and no vectors.
+    """Return the entries that the index should have of an artifact, with empty vectors in their vector spaces.
 
-    None while nobody has written down what is said in it. Asks no model.
+    None if it is a recording without a stored transcript. Runs no model.
     """
     profile = space.profile
     space_name = space.platform.vector_space(profile.pictures if record.kind == "image" else profile.passages)
     parts = [Part(record, "image", 0)] if record.kind == "image" else []
     if record.kind == "text":
-        parts = _passages(space, record)
+        parts = _passage_parts(space, record)
     elif record.kind == "speech":
         transcript = space.answers.find(Transcribe(model=profile.speech, audio=record.artifact))
         if transcript is None:
             return None
-        parts = _segments(space, record, transcript)
+        parts = _segment_parts(space, record, transcript)
     return [_entry(part, labels, {space_name: []}) for part in parts]
 
 
 def is_findable(record: ArtifactRecord) -> bool:
-    """Whether the artifact is meant to be found by search: transcripts, subtitles and the like are not."""
+    """Whether search should find the artifact. Transcripts, subtitles and other derived files are left out."""
     return record.kind != "data" and record.properties.get("findable", True)
 
 
 def transcription_request(context: RunContext, record: ArtifactRecord) -> Transcribe:
-    """The transcription that search looks into: the language as it is spoken, detected."""
+    """Return the request for the transcript that is indexed: in the spoken language, which is detected."""
     return Transcribe(model=context.space.profile.speech, audio=record.artifact)
 
 
 def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
-    """The question that finds a picture later."""
+    """Return the request for the vector that a picture is found by."""
     return EmbedImage(model=space.profile.pictures, image=picture)
 
 
-async def _spoken(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
     answers = await context.answers([transcription_request(context, record) for record in records])
     parts: list[Part] = []
     for record, answer in zip(records, answers, strict=True):
@@ -106,31 +106,31 @@ async def _spoken(context: RunContext, records: Sequence[ArtifactRecord], failur
         assert isinstance(answer, Transcript)
         await asyncio.to_thread(record_transcript, context, record, answer)
         try:
-            parts += await asyncio.to_thread(_segments, context.space, record, answer)
+            parts += await asyncio.to_thread(_segment_parts, context.space, record, answer)
         except _LOST as error:
             failures[record.artifact.sha256] = str(error)
     return parts
 
 
-def _segments(space: Space, record: ArtifactRecord, transcript: Transcript) -> list[Part]:
+def _segment_parts(space: Space, record: ArtifactRecord, transcript: Transcript) -> list[Part]:
     return [
         Part(record, "speech", ordinal, segment.text, segment.start_seconds, segment.end_seconds)
         for ordinal, segment in enumerate(read_segments(space.store, transcript))
     ]
 
 
-async def _written(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+async def _text_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
     def read(record: ArtifactRecord) -> list[Part]:
         try:
-            return _passages(context.space, record)
+            return _passage_parts(context.space, record)
         except _LOST as error:
             failures[record.artifact.sha256] = str(error)
             return []
 
-    return [part for found in await _few_at_once(read, records) for part in found]
+    return [part for found in await _map_in_threads(read, records) for part in found]
 
 
-def _passages(space: Space, record: ArtifactRecord) -> list[Part]:
+def _passage_parts(space: Space, record: ArtifactRecord) -> list[Part]:
     text = read_text(space.store.get(record.artifact))
     return [Part(record, "text", ordinal, piece) for ordinal, piece in enumerate(split_passages(text))]
 
@@ -148,8 +148,8 @@ async def _embed(
     answers = await context.answers(requests)
     spaces = {model: context.space.platform.vector_space(model) for model in (profile.pictures, profile.passages)}
 
-    def entry(asked: tuple[Part, Request[Any], Answer]) -> Entry | None:
-        part, request, answer = asked
+    def entry(embedded: tuple[Part, Request[Any], Answer]) -> Entry | None:
+        part, request, answer = embedded
         try:
             if isinstance(answer, ItemError):
                 raise answer
@@ -160,22 +160,22 @@ async def _embed(
             return None
         return _entry(part, labels[part.record.artifact.sha256], {spaces[request.model]: vector.tolist()})
 
-    made = await _few_at_once(entry, list(zip(parts, requests, answers, strict=True)))
+    made = await _map_in_threads(entry, list(zip(parts, requests, answers, strict=True)))
     return [entry for entry in made if entry]
 
 
-async def _few_at_once(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) -> list[FoundT]:
-    """Reads from the bucket, in order, away from the event loop."""
+async def _map_in_threads(function: Callable[[ItemT], FoundT], items: Sequence[ItemT]) -> list[FoundT]:
+    """Apply a function that reads from the bucket to the items, in four threads; return the results in order."""
 
     def run() -> list[FoundT]:
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return list(threads.map(work, items))
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return list(threads.map(function, items))
 
     return await asyncio.to_thread(run)
 
 
 def record_transcript(context: RunContext, record: ArtifactRecord, transcript: Transcript) -> ArtifactRecord:
-    """Keep a transcript's document as an artifact that descends from the sound."""
+    """Record a transcript's document as an artifact whose parent is the recording."""
     recipe = context.space.answers.recipe(transcription_request(context, record))
     document, _ = context.space.records.add(
         ArtifactRecord(

@@ -1,4 +1,4 @@
-"""What a request is about: an artifact of the library, or bytes that were only brought along to ask about them."""
+"""Resolve the input of a request: an artifact of the library, or stored bytes without a record."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _WHOLE = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class InputArtifact:
-    """An artifact, and its record when it belongs to the library."""
+    """An artifact, and its record if it belongs to the library."""
 
     artifact: Artifact
     record: ArtifactRecord | None
@@ -28,12 +28,12 @@ class InputArtifact:
 
 
 def resolve_input(space: Space, identity: str) -> InputArtifact:
-    """What an id, or its beginning, stands for. Raises ArtifactNotFound."""
+    """Find the artifact of an id, or of the beginning of an id in the library. Raises ArtifactNotFound."""
     try:
         record = space.records.resolve(identity)
     except ArtifactNotFound:
-        brought = space.store.find(identity) if _WHOLE.fullmatch(identity) else None
-        if brought is None:
+        unrecorded = space.store.find(identity) if _WHOLE.fullmatch(identity) else None
+        if unrecorded is None:
             raise
-        return InputArtifact(brought, None)
+        return InputArtifact(unrecorded, None)
     return InputArtifact(record.artifact, record)

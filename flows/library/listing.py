@@ -1,4 +1,4 @@
-"""Listing: the rows of the library again, as the records say."""
+"""Rebuild the listing of a project (the rows of the library) from its records."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from storage.records import ArtifactRecord
 
 
 def rebuild_listing(space: Space, records: Sequence[ArtifactRecord]) -> None:
-    """List all records of a project; what no record stands for is forgotten, in the index too."""
+    """Write a row for each of all the project's records; delete rows and index entries that have no record."""
     known = {record.artifact.sha256 for record in records}
     gone = [row.artifact for row in space.library.all(space.project) if row.artifact not in known]
     space.library.remove(space.project, gone)

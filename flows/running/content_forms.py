@@ -1,4 +1,4 @@
-"""The forms of the flows on content, apart from the flows: the command line fills them in without importing Prefect."""
+"""The forms of the content flows. They are apart from the flows, so that the command line need not import Prefect."""
 
 from typing import Literal
 

@@ -1,24 +1,24 @@
-"""Forms: the parameters of flows that people start, as the Prefect UI renders them."""
+"""The base class of forms, and fields that forms share. A form is the parameter of a flow that people start."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-def _number_the_fields(schema: dict[str, Any]) -> None:
-    # Prefect keeps schemas as JSONB, which forgets the order of keys; the UI sorts by `position`.
+def _number_fields(schema: dict[str, Any]) -> None:
+    # Prefect stores schemas as JSONB, which loses the order of keys; the UI sorts by `position`.
     for position, field in enumerate(schema.get("properties", {}).values()):
         field["position"] = position
 
 
 class Form(BaseModel):
-    """A form's fields stand in the UI in the order in which they stand in the class."""
+    """A form. The UI shows its fields in the order of the class."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_number_the_fields)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_number_fields)
 
 
 def project_field() -> Any:
-    """The project that a run works in; the last field of every form."""
+    """Return the field for the project that a run works in; it is the last field of every form."""
     return Field(
         default="default",
         title="Project",
@@ -28,7 +28,7 @@ def project_field() -> Any:
 
 
 def seed_field() -> Any:
-    """What makes the pictures of one prompt differ: 32 bits, as the generators take them."""
+    """Return the field for the seed of a picture generation, an unsigned 32-bit integer."""
     return Field(
         default=1,
         title="Seed",
@@ -39,20 +39,20 @@ def seed_field() -> Any:
 
 
 def artifact_field(title: str, description: str) -> Any:
-    """The id of a stored artifact, or its beginning; it may be left empty."""
+    """Return the field for the id of a stored artifact, or the beginning of an id; it may be empty."""
     return Field(default="", title=title, description=description, pattern=r"^([0-9a-f]{8,64})?$")
 
 
 def recording_field() -> Any:
-    """The recording that a flow works on."""
+    """Return the field for the recording that a flow works on."""
     return Field(title="Recording", description="The id of a stored audio or video file.", pattern=r"^[0-9a-f]{8,64}$")
 
 
 def model_field() -> Any:
-    """The model to use in place of the profile's."""
+    """Return the field for a model to use in place of the profile's."""
     return Field(default="", title="Model", description="A model of the catalogue, or empty for the profile's.")
 
 
 def file_labels_field() -> Any:
-    """What files that are taken in are labelled with."""
+    """Return the field for the labels of ingested files."""
     return Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)

@@ -1,4 +1,4 @@
-"""What people see of a run in the Prefect UI: Markdown pages with thumbnails, tables and links."""
+"""Render the Markdown pages of a run in the Prefect UI: thumbnails, tables and links."""
 
 import base64
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from storage.records import ArtifactRecord
 _PICTURES_SHOWN = 24
 _ROWS_SHOWN = 200
 _ESCAPED = {ord(sign): f"&#{ord(sign)};" for sign in "&\\`*_[]<>|#!~$:"}
-"""What Markdown or HTML would read as more than itself; the colon, so that no address becomes a link."""
+"""Characters with a meaning in Markdown or HTML, as entities; the colon, so that no URL becomes a link."""
 
 
 def pictures_page(space: Space, title: str, records: Sequence[ArtifactRecord]) -> str:
-    """A contact sheet, and a link to each picture at full size."""
+    """Render a contact sheet, and a link to each picture at full size."""
     shown = records[:_PICTURES_SHOWN]
     sheet = contact_sheet([space.store.get(record.artifact) for record in shown]) if shown else b""
     lines = [
@@ -36,7 +36,7 @@ def pictures_page(space: Space, title: str, records: Sequence[ArtifactRecord]) -
 
 
 def ingest_page(items: Sequence[tuple[str, str, str, str]]) -> str:
-    """A table of files: name, status, artifact, reason; what was rejected comes first."""
+    """Render a table of files (name, status, artifact, reason), rejected ones first."""
     ordered = sorted(items, key=lambda item: item[1] != "rejected")
     lines = ["| file | status | artifact | reason |", "|---|---|---|---|"]
     lines += [
@@ -49,7 +49,7 @@ def ingest_page(items: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 def search_page(space: Space, words: str, hits: Sequence[Hit]) -> str:
-    """A table of hits: thumbnails of pictures, words and times of the others."""
+    """Render a table of hits: thumbnails of pictures, text and times of the others."""
     lines = [f"## {escaped(words)}", "", "| | what | where | score |", "|---|---|---|---|"]
     for hit in hits[:50]:
         when = f" at {format_time(hit.start_seconds)}" if hit.start_seconds is not None else ""
@@ -60,19 +60,19 @@ def search_page(space: Space, words: str, hits: Sequence[Hit]) -> str:
 
 
 def transcript_page(name: str, language: str, rows: Sequence[tuple[float, str]]) -> str:
-    """A table of spoken segments with their times."""
+    """Render a table of spoken segments, given as (start in seconds, text)."""
     lines = [f"## {escaped(name)} ({language})", "", "| time | said |", "|---|---|"]
     lines += [f"| {format_time(start)} | {escaped(text)} |" for start, text in rows[:_ROWS_SHOWN]]
     return "\n".join(lines)
 
 
 def format_time(seconds: float) -> str:
-    """Seconds as m:ss."""
+    """Format seconds as m:ss."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def escaped(text: str) -> str:
-    """A person's text in a Markdown table: no markup, no HTML, one line."""
+    """Escape text for a cell of a Markdown table: no markup, no HTML, one line."""
     return " ".join(text.split()).translate(_ESCAPED)
 
 
@@ -93,5 +93,5 @@ def _link(space: Space, record: ArtifactRecord) -> str:
 
 
 def download_links(space: Space, files: Sequence[tuple[str, Artifact]]) -> str:
-    """A list of links to files, each for 15 minutes."""
+    """Render a list of links to files, each valid for 15 minutes."""
     return "\n".join(f"- [{escaped(name)}]({space.store.url(artifact, name)})" for name, artifact in files)

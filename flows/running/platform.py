@@ -1,4 +1,4 @@
-"""The composition root: reads the settings once and builds every client; what is below receives what it needs."""
+"""The composition root: build every client from the settings. Lower layers receive what they need from here."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from storage.refs import Refs
 
 
 class Platform:
-    """Everything one process needs, built at first use and kept: clients stay connected, models stay loaded."""
+    """The clients and models of one process, each built at first use and kept."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -61,7 +61,7 @@ class Platform:
 
     @cached_property
     def decoders(self) -> Decoders:
-        """Reads files from outside, in processes of their own."""
+        """Decode untrusted files in sandboxed processes."""
         return Decoders()
 
     @cached_property
@@ -89,11 +89,11 @@ class Platform:
         return Claims(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
 
     def vector_space(self, model: str) -> str:
-        """The name of the space that a model's vectors stand in: other weights, other space."""
+        """Return the name of the vector space of a model. It contains the digest of the weights."""
         return f"{model}@{self.pool.digest(model)[:16]}"
 
     def space(self, project: str) -> "Space":
-        """A project's part of the platform. Raises InvalidName."""
+        """Open the data of one project. Raises InvalidName."""
         store = ArtifactStore(self.bucket, project)
         recipes = RecipeBook(self.bucket, project)
         return Space(
@@ -109,7 +109,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Space:
-    """One project: its blobs, records, recipes and references, and the way to ask models about them."""
+    """The data of one project (blobs, records, labels, recipes, references), and the answers of models about it."""
 
     platform: Platform
     store: ArtifactStore
@@ -142,8 +142,9 @@ class Space:
 
 @lru_cache
 def open_platform(home: Path | None = None) -> Platform:
-    """The platform of this process. Raises SettingsMissing, and WrongFormat for a bucket that it must not touch."""
+    """Open the platform of this process, once. Raises SettingsMissing, or WrongFormat for an unknown bucket format."""
     platform = Platform(load_settings(home))
-    with suppress(StorageRefused):  # keys of one project alone: whoever started the stack looked
+    # Credentials limited to one project cannot read format.json; `triptych up` has checked it.
+    with suppress(StorageRefused):
         check_format(platform.bucket)
     return platform

@@ -1,4 +1,4 @@
-"""The API of a Prefect server: its address and credential, and clients that talk to it."""
+"""Connect to the API of a Prefect server: address, credential, health check and clients."""
 
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Generator
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
 DENIED_STATUSES = (401, 403)
-"""How a server answers whom it does not know."""
+"""HTTP statuses of a server that rejects the credential."""
 
 
 @dataclass(frozen=True)
 class PrefectApi:
-    """A Prefect server's API and what opens it: its password (the whole auth string), or the key of a Prefect Cloud."""
+    """The URL of a Prefect API and its credential: the server's auth string, or an API key of Prefect Cloud."""
 
     url: str
     auth_string: SecretStr | None = None
     api_key: SecretStr | None = None
 
     def environment(self) -> dict[str, str]:
-        """What Prefect's own clients read."""
+        """Return the environment variables that configure Prefect's own clients."""
         secrets = {"PREFECT_API_AUTH_STRING": self.auth_string, "PREFECT_API_KEY": self.api_key}
         return {"PREFECT_API_URL": self.url} | {
             name: secret.get_secret_value() for name, secret in secrets.items() if secret
         }
 
     def client(self) -> httpx.Client:
-        """A client that is let in. The health check alone needs none."""
+        """Return an HTTP client that sends the credential."""
         return httpx.Client(base_url=self.url, headers=self._headers(), timeout=30)
 
     def _headers(self) -> dict[str, str]:
@@ -45,14 +45,14 @@ class PrefectApi:
 
 
 def api_of(settings: Settings) -> PrefectApi:
-    """The API that the settings name. Raises NotReachable when they name none."""
+    """Return the API that the settings name. Raises NotReachable if they name none."""
     if not settings.prefect_api_url:
         raise NotReachable("No Prefect server is named: start the stack with `triptych up`, or use --local.")
     return PrefectApi(settings.prefect_api_url, settings.prefect_auth_string, settings.prefect_api_key)
 
 
 def is_healthy(api_url: str) -> bool:
-    """Whether the API says that it is well."""
+    """Whether the API answers its health check, which needs no credential."""
     try:
         return httpx.get(f"{api_url}/health", timeout=3).status_code == 200
     except httpx.HTTPError:
@@ -60,7 +60,7 @@ def is_healthy(api_url: str) -> bool:
 
 
 def access_denied(url: str) -> NotReachable:
-    """What to say when a server knows neither password nor key of ours."""
+    """Return the error for a server that rejects our password or key."""
     return NotReachable(
         f"The Prefect server at {url} does not let us in: set TRIPTYCH_PREFECT_AUTH_STRING to its password, or "
         "TRIPTYCH_PREFECT_API_KEY to a key of yours."
@@ -69,7 +69,7 @@ def access_denied(url: str) -> NotReachable:
 
 @contextmanager
 def prefect_client_settings() -> Generator[None]:
-    """Within it, Prefect's client talks to the stack's server. Raises NotReachable."""
+    """Within the block, Prefect's clients use the server of this home. Raises NotReachable if it does not answer."""
     from prefect.exceptions import PrefectHTTPStatusError
 
     settings = load_settings()
@@ -87,7 +87,7 @@ def prefect_client_settings() -> Generator[None]:
 
 @asynccontextmanager
 async def prefect_client(settings: Settings) -> AsyncGenerator["PrefectClient"]:
-    """A client of the server that the settings name, which need not answer yet. Raises NotReachable."""
+    """Open a client of the settings' server, which need not answer yet. Raises NotReachable if none is named."""
     from prefect.client.orchestration import get_client
 
     with prefect_settings(settings):
@@ -98,11 +98,11 @@ async def prefect_client(settings: Settings) -> AsyncGenerator["PrefectClient"]:
 
 @contextmanager
 def prefect_settings(settings: Settings) -> Generator[None]:
-    """What begins within it talks to the server that the settings name. Raises NotReachable when they name none."""
+    """Clients made within the block use the settings' server. Raises NotReachable if none is named."""
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
     api = api_of(settings)
-    # Prefect read its environment when it was imported.
+    # Changing os.environ is too late: Prefect read it at import.
     ours = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
     with temporary_settings({setting: value for setting, value in ours.items() if value}):
         yield

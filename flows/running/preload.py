@@ -1,4 +1,4 @@
-"""What the warm workers load before the first run comes, and what they tell about their models."""
+"""What warm workers import and load before their first run, and the report of their loaded models."""
 
 from importlib import import_module
 
@@ -19,7 +19,7 @@ PRELOAD = (
     "flows.translate_text",
     "flows.care.verify",
 )
-"""The modules of all deployments in the warm pools; a test holds this to configs/prefect.yaml."""
+"""The modules of all deployments in the warm pools; a test compares this with configs/prefect.yaml."""
 
 
 def import_flows() -> None:
@@ -29,13 +29,13 @@ def import_flows() -> None:
 
 
 def import_model_libraries() -> None:
-    """Import what takes seconds, so that the first run of a process only loads its weights."""
+    """Import the slow libraries, so that the first run of a process only loads its weights."""
     for name in ("torch", "transformers", "diffusers", "ctranslate2"):
         import_module(name)
 
 
 def load_models() -> None:
-    """Load every model of the profile; for machines that have the memory for it."""
+    """Load every model of the profile. The machine needs memory for all of them."""
     platform = open_platform()
     profile = platform.catalogue.profile
     for model in (profile.pictures, profile.passages, profile.speech, *profile.translation, profile.generation):
@@ -44,7 +44,7 @@ def load_models() -> None:
 
 
 def loaded_models() -> dict[str, int]:
-    """The models in this process's memory, and their bytes."""
+    """Return the models loaded in this process, with their bytes of main and GPU memory together."""
     if not open_platform.cache_info().currsize:
         return {}
     return {model.name: model.memory_bytes + model.cuda_bytes for model in open_platform().pool.loaded()}

@@ -1,4 +1,4 @@
-"""Requests on their way to another process: a JSON document in the bucket, whose reference travels."""
+"""Serialize requests and failures as JSON, to pass them to another process through the bucket."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,33 +28,35 @@ _TYPES: dict[str, type[Request[Any]]] = {
 
 
 def encode_requests(requests: Sequence[Request[Any]]) -> bytes:
-    """The requests with the names of their types, as JSON."""
+    """Encode requests with the names of their types, as JSON."""
     document = [{"type": type(r).__name__, "request": r.model_dump(mode="json")} for r in requests]
     return json.dumps(document, ensure_ascii=False).encode()
 
 
 def decode_requests(document: bytes) -> list[Request[Any]]:
-    """What `encode_requests` wrote."""
+    """Decode a document of `encode_requests`."""
     return [_TYPES[entry["type"]].model_validate(entry["request"]) for entry in json.loads(document)]
 
 
 def request_from_recipe(recipe: Mapping[str, Any]) -> Request[Any] | None:
-    """The request that a recipe was made of; None when this version does not know it any more."""
-    kind = _TYPES.get(str(recipe.get("operator")).rsplit(":", 1)[-1])
+    """Rebuild the request of a recipe; None if this version does not know its type or fields any more."""
+    request_type = _TYPES.get(str(recipe.get("operator")).rsplit(":", 1)[-1])
+    if request_type is None:
+        return None
     try:
-        named = {name: value for name, value in recipe["request"].items() if kind and name in kind.model_fields}
-        return kind.model_validate(named) if kind else None
+        named = {name: value for name, value in recipe["request"].items() if name in request_type.model_fields}
+        return request_type.model_validate(named)
     except (ValidationError, AttributeError, KeyError):
         return None
 
 
 def encode_failure(error: ItemError) -> dict[str, str]:
-    """An error's type and sentence."""
+    """Encode an error as its type and message."""
     return {"type": type(error).__name__, "message": str(error)}
 
 
 def decode_failure(failure: dict[str, str] | None) -> ItemError:
-    """The error again; one without a name when the other process gave no reason."""
+    """Decode an error; a plain ItemError if there is none, or its type is unknown here."""
     if failure is None:
         return ItemError("The models gave no answer and no reason: see the logs of the run.")
     kind = getattr(modalities.errors, failure["type"], ItemError)

@@ -1,4 +1,4 @@
-"""What the fault tests share: cheap models on real servers, and processes that begin where nothing is loaded."""
+"""Fixtures of the fault tests: stub models on real servers, and a fork server to start processes from."""
 
 import io
 import multiprocessing
@@ -6,14 +6,13 @@ import wave
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from storage.bucket import Bucket
-from tests.faults.cheap import catalogue
+from tests.faults.stub_models import write_catalogue
 from tests.paths import SAMPLES
 
 Files = dict[str, bytes]
@@ -21,22 +20,22 @@ Files = dict[str, bytes]
 
 @pytest.fixture(scope="session")
 def processes() -> ForkServerContext:
-    """Starts processes that have everything imported, and nothing open."""
+    """A fork server whose processes have the modules imported and no connection open."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.scenario", "media.identify", "media.pictures"])
     return context
 
 
 @pytest.fixture
-def cheap(settings: Settings, tmp_path: Path) -> Settings:
-    """The session's servers with models that cost nothing."""
-    return settings.model_copy(update={"models_config": catalogue(tmp_path), "cache_dir": tmp_path / "cache"})
+def stub_settings(settings: Settings, tmp_path: Path) -> Settings:
+    """Settings with the session's servers and the stub models."""
+    return settings.model_copy(update={"models_config": write_catalogue(tmp_path), "cache_dir": tmp_path / "cache"})
 
 
 @pytest.fixture
-def cheap_platform(cheap: Settings) -> Iterator[Platform]:
-    """A platform on them that nothing is wrong with."""
-    found = Platform(cheap)
+def stub_platform(stub_settings: Settings) -> Iterator[Platform]:
+    """A platform with the stub models and without faults."""
+    found = Platform(stub_settings)
     yield found
     found.database.close()
     found.claims.close()
@@ -44,7 +43,7 @@ def cheap_platform(cheap: Settings) -> Iterator[Platform]:
 
 @pytest.fixture
 def files() -> Files:
-    """A picture of each of two sizes, a text, a recording, and what is refused."""
+    """Two pictures, a text, a recording, and a file that is rejected."""
     return {
         "one.jpg": picture(0, 48),
         "two.jpg": picture(1, 64),
@@ -56,7 +55,7 @@ def files() -> Files:
 
 @pytest.fixture
 def drop(bucket: Bucket) -> Callable[[str, Files], None]:
-    """Puts files into the inbox of a project."""
+    """A function that uploads files to the inbox of a project."""
 
     def put(project: str, files: Files) -> None:
         for name, data in files.items():
@@ -66,7 +65,7 @@ def drop(bucket: Bucket) -> Callable[[str, Files], None]:
 
 
 def picture(number: int, side: int) -> bytes:
-    """A small picture; another number, another picture."""
+    """Make a small picture that differs by number."""
     from PIL import Image
 
     out = io.BytesIO()
@@ -78,7 +77,7 @@ def picture(number: int, side: int) -> bytes:
 
 
 def sound(seconds: float) -> bytes:
-    """A quiet recording."""
+    """Make a recording of noise, 16 kHz mono."""
     out = io.BytesIO()
     with wave.open(out, "wb") as written:
         written.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -86,8 +85,9 @@ def sound(seconds: float) -> bytes:
     return out.getvalue()
 
 
-def ended(process: Any, seconds: float = 120) -> int | None:
-    """The exit code of a process; negative for the signal that ended it."""
+def run_process(processes: ForkServerContext, target: Callable[..., None], *arguments: object) -> int | None:
+    """Call a function in a process of its own; return the exit code, negative for the signal that ended it."""
+    process = processes.Process(target=target, args=arguments)
     process.start()
-    process.join(seconds)
+    process.join(120)
     return process.exitcode

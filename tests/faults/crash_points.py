@@ -1,6 +1,6 @@
-"""Crash points: places at which a test ends a process, named by what is written there.
+"""Crash points: a test kills a process before or after its n-th write of a kind.
 
-Nothing in the platform knows of them: they lie in wrappers around the clients that everything else receives.
+They are in wrappers around the clients that a platform builds; the platform itself does not know them.
 """
 
 import os
@@ -33,7 +33,7 @@ _WRITES = {"put", "create", "replace", "copy", "remove", "remove_if", "remove_al
 
 @dataclass(frozen=True)
 class CrashPoint:
-    """The n-th time (from 1) that something is written, in the moment before it or the one after it."""
+    """Just before or after the n-th write (from 1) of a kind, such as `create record`."""
 
     name: str
     nth: int
@@ -43,35 +43,35 @@ class CrashPoint:
         return f"{self.when} {self.name} {self.nth}"
 
 
-class Trap:
-    """Counts what is written, notes it in a file, and ends this very process at the crash point."""
+class CrashTrap:
+    """Log every write to a file, and kill this process at the crash point."""
 
-    def __init__(self, notes: Path, point: CrashPoint | None) -> None:
-        self._notes, self._point = notes, point
+    def __init__(self, write_log: Path, point: CrashPoint | None) -> None:
+        self._write_log, self._point = write_log, point
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
 
-    def around(self, name: str, call: Callable[[], Any]) -> Any:
+    def guard(self, name: str, call: Callable[[], Any]) -> Any:
         with self._lock:
             self._counts[name] += 1
             nth = self._counts[name]
-            with self._notes.open("a", encoding="utf-8") as file:
+            with self._write_log.open("a", encoding="utf-8") as file:
                 file.write(f"{name}\n")
-        self._spring(CrashPoint(name, nth, "before"))
+        self._kill_at(CrashPoint(name, nth, "before"))
         result = call()
-        self._spring(CrashPoint(name, nth, "after"))
+        self._kill_at(CrashPoint(name, nth, "after"))
         return result
 
-    def _spring(self, here: CrashPoint) -> None:
+    def _kill_at(self, here: CrashPoint) -> None:
         if here == self._point:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Trapped:
-    """A client whose writes go through the trap."""
+class FaultClient:
+    """A client whose writes go through the trap. `name_write` names a write, or returns None for other calls."""
 
-    def __init__(self, inner: Any, trap: Trap, named: Callable[[str, tuple[Any, ...]], str | None]) -> None:
-        self._inner, self._trap, self._named = inner, trap, named
+    def __init__(self, inner: Any, trap: CrashTrap, name_write: Callable[[str, tuple[Any, ...]], str | None]) -> None:
+        self._inner, self._trap, self._name_write = inner, trap, name_write
 
     def __getattr__(self, method: str) -> Any:
         found = getattr(self._inner, method)
@@ -79,38 +79,38 @@ class Trapped:
             return found
 
         def call(*arguments: Any, **options: Any) -> Any:
-            name = self._named(method, arguments)
+            name = self._name_write(method, arguments)
             if name is None:
                 return found(*arguments, **options)
-            return self._trap.around(name, lambda: found(*arguments, **options))
+            return self._trap.guard(name, lambda: found(*arguments, **options))
 
         return call
 
 
-class TrappedPlatform(Platform):
-    """The platform with a trap in its bucket, its index and its library."""
+class FaultPlatform(Platform):
+    """A platform with the trap around its bucket, index and library."""
 
-    def __init__(self, settings: Settings, trap: Trap) -> None:
+    def __init__(self, settings: Settings, trap: CrashTrap) -> None:
         super().__init__(settings)
         self._trap = trap
 
     @cached_property
     def bucket(self) -> Bucket:
-        return Trapped(Platform.bucket.func(self), self._trap, _name_of_write)  # type: ignore[return-value]
+        return FaultClient(Platform.bucket.func(self), self._trap, _name_of_write)  # type: ignore[return-value]
 
     @cached_property
     def index(self) -> SearchIndex:
         rows = {"add": "index rows"}
-        return Trapped(Platform.index.func(self), self._trap, lambda method, _: rows.get(method))  # type: ignore[return-value]
+        return FaultClient(Platform.index.func(self), self._trap, lambda method, _: rows.get(method))  # type: ignore[return-value]
 
     @cached_property
     def library(self) -> Library:
         rows = {"add": "library row"}
-        return Trapped(Platform.library.func(self), self._trap, lambda method, _: rows.get(method))  # type: ignore[return-value]
+        return FaultClient(Platform.library.func(self), self._trap, lambda method, _: rows.get(method))  # type: ignore[return-value]
 
 
 def _name_of_write(method: str, arguments: tuple[Any, ...]) -> str | None:
-    """Such as `create record`; None for what is not written, or measured of models."""
+    """Name a write to the bucket, such as `create record`; None for reads and for keys that are not listed."""
     if method not in _WRITES or not arguments:
         return None
     key = arguments[1] if method == "copy" else arguments[0]

@@ -1,4 +1,4 @@
-"""What the processes of these tests do, and the state that they leave."""
+"""The work of the killed processes, and the state of a project to compare."""
 
 import asyncio
 import hashlib
@@ -14,34 +14,34 @@ from flows.process_inbox import Inbox, drain_inbox
 from flows.running.context import local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
-from tests.faults.crash_points import CrashPoint, Trap, TrappedPlatform
+from tests.faults.crash_points import CrashPoint, CrashTrap, FaultPlatform
 
 _TIMES = {"created", "rejected", "seconds", "write"}
 
 
-def take_in_the_inbox(
-    settings: Settings, notes: Path, point: CrashPoint | None, project: str, together: Barrier | None = None
+def run_inbox(
+    settings: Settings, write_log: Path, point: CrashPoint | None, project: str, barrier: Barrier | None = None
 ) -> None:
-    """One run of the inbox of a project, on a platform with a trap; it waits for the others of `together`."""
-    context = local_context(TrappedPlatform(settings, Trap(notes, point)).space(project))
-    if together is not None:
-        together.wait(60)
+    """Drain the inbox of a project on a platform with a crash point, after all processes reached the barrier."""
+    context = local_context(FaultPlatform(settings, CrashTrap(write_log, point)).space(project))
+    if barrier is not None:
+        barrier.wait(60)
     asyncio.run(drain_inbox(context, Inbox(prefix=f"inbox/{project}/", project=project)))
 
 
-def store_one(settings: Settings, notes: Path, point: CrashPoint | None, project: str) -> None:
-    """One large file through the write path."""
-    space = TrappedPlatform(settings, Trap(notes, point)).space(project)
-    store_file(space, notes.with_name("large.wav"), "large.wav")
+def store_large_file(settings: Settings, write_log: Path, point: CrashPoint | None, project: str) -> None:
+    """Store one large file, which takes the multipart write path."""
+    space = FaultPlatform(settings, CrashTrap(write_log, point)).space(project)
+    store_file(space, write_log.with_name("large.wav"), "large.wav")
 
 
-def state(platform: Platform, project: str) -> dict[str, Any]:
-    """Everything that is kept of a project, less timestamps; its name is left out, so that two can be compared."""
+def project_state(platform: Platform, project: str) -> dict[str, Any]:
+    """Return everything stored of a project, without timestamps and its name, so that two projects can be compared."""
     bucket = platform.bucket
     prefixes = (f"{project}/", f"inbox/{project}/", f"quarantine/{project}/")
-    kept = {found.key: bucket.get(found.key) for prefix in prefixes for found in bucket.objects(prefix)}
+    objects = {found.key: bucket.get(found.key) for prefix in prefixes for found in bucket.objects(prefix)}
     found: dict[str, Any] = {
-        key.replace(project, "P"): _content(key, data.replace(project.encode(), b"P")) for key, data in kept.items()
+        key.replace(project, "P"): _content(key, data.replace(project.encode(), b"P")) for key, data in objects.items()
     }
     with psycopg.connect(platform.settings.postgres_dsn.get_secret_value()) as connection:
         rows = connection.execute(
@@ -61,10 +61,10 @@ def state(platform: Platform, project: str) -> dict[str, Any]:
 def _content(key: str, data: bytes) -> Any:
     if not key.endswith(".json"):
         return hashlib.sha256(data).hexdigest()
-    return _timeless(json.loads(data))
+    return _without_times(json.loads(data))
 
 
-def _timeless(value: Any) -> Any:
+def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _timeless(inner) for name, inner in value.items() if name not in _TIMES}
-    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
+        return {name: _without_times(inner) for name, inner in value.items() if name not in _TIMES}
+    return [_without_times(inner) for inner in value] if isinstance(value, list) else value

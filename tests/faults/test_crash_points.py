@@ -1,4 +1,4 @@
-"""The promise of every crash point: killed there and begun again, the platform is as if nothing had happened."""
+"""Crash recovery: a run killed at any crash point and started again leaves the state of an undisturbed run."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ import pytest
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from storage.bucket import Bucket
-from tests.faults.conftest import Files, ended, sound
+from tests.faults.conftest import Files, run_process, sound
 from tests.faults.crash_points import CrashPoint
-from tests.faults.scenario import state, store_one, take_in_the_inbox
+from tests.faults.scenario import project_state, run_inbox, store_large_file
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -22,28 +22,28 @@ def new_project() -> str:
     return f"fault-{uuid4().hex[:8]}"
 
 
-def crash_points(notes: Path) -> Iterator[CrashPoint]:
-    """Of everything that was written: before its first time, and after its last."""
-    for name, times in sorted(Counter(notes.read_text(encoding="utf-8").splitlines()).items()):
+def crash_points(write_log: Path) -> Iterator[CrashPoint]:
+    """Yield two crash points for each kind of write: before the first and after the last."""
+    for name, times in sorted(Counter(write_log.read_text(encoding="utf-8").splitlines()).items()):
         yield CrashPoint(name, 1, "before")
         yield CrashPoint(name, times, "after")
 
 
 def test_the_inbox_recovers_from_a_kill_at_every_crash_point(
     processes: ForkServerContext,
-    cheap: Settings,
-    cheap_platform: Platform,
+    stub_settings: Settings,
+    stub_platform: Platform,
     files: Files,
     drop: Callable[[str, Files], None],
     tmp_path: Path,
 ) -> None:
     whole = new_project()
     drop(whole, files)
-    notes = tmp_path / "notes"
-    assert ended(processes.Process(target=take_in_the_inbox, args=(cheap, notes, None, whole))) == 0
-    expected = state(cheap_platform, whole)
+    log = tmp_path / "log"
+    assert run_process(processes, run_inbox, stub_settings, log, None, whole) == 0
+    expected = project_state(stub_platform, whole)
     assert not [key for key in expected if key.startswith("inbox/")]
-    points = list(crash_points(notes))
+    points = list(crash_points(log))
     assert {point.name for point in points} >= {
         "create blob",
         "create record",
@@ -57,36 +57,33 @@ def test_the_inbox_recovers_from_a_kill_at_every_crash_point(
     for point in points:
         project = new_project()
         drop(project, files)
-        killed = processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / "killed", point, project))
-        assert ended(killed) == -9, point
-        assert ended(processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / "again", None, project))) == 0
-        assert state(cheap_platform, project) == expected, point
+        assert run_process(processes, run_inbox, stub_settings, tmp_path / "killed", point, project) == -9, point
+        assert run_process(processes, run_inbox, stub_settings, tmp_path / "again", None, project) == 0
+        assert project_state(stub_platform, project) == expected, point
 
 
 def test_the_write_path_recovers_from_a_kill_at_every_crash_point(
-    processes: ForkServerContext, cheap: Settings, cheap_platform: Platform, bucket: Bucket, tmp_path: Path
+    processes: ForkServerContext, stub_settings: Settings, stub_platform: Platform, bucket: Bucket, tmp_path: Path
 ) -> None:
     (tmp_path / "large.wav").write_bytes(sound(300))
-    whole, notes = new_project(), tmp_path / "notes"
-    assert ended(processes.Process(target=store_one, args=(cheap, notes, None, whole))) == 0
-    expected = state(cheap_platform, whole)
-    points = list(crash_points(notes))
+    whole, log = new_project(), tmp_path / "log"
+    assert run_process(processes, store_large_file, stub_settings, log, None, whole) == 0
+    expected = project_state(stub_platform, whole)
+    points = list(crash_points(log))
     assert {point.name for point in points} >= {"put upload", "copy blob", "remove upload", "create record"}
     before = {found.key for found in bucket.objects("tmp/")}
     for number, point in enumerate(points, start=1):
         project = new_project()
-        assert ended(processes.Process(target=store_one, args=(cheap, tmp_path / "killed", point, project))) == -9, (
-            point
-        )
-        assert ended(processes.Process(target=store_one, args=(cheap, tmp_path / "again", None, project))) == 0
-        assert state(cheap_platform, project) == expected, point
+        assert run_process(processes, store_large_file, stub_settings, tmp_path / "killed", point, project) == -9, point
+        assert run_process(processes, store_large_file, stub_settings, tmp_path / "again", None, project) == 0
+        assert project_state(stub_platform, project) == expected, point
         left = {found.key for found in bucket.objects("tmp/")} - before
         assert len(left) <= number, "a kill leaves one upload in flight at most"
     bucket.remove_all(left)
 
 
-def test_an_object_that_is_replaced_while_it_is_taken_in_stays_in_the_inbox(
-    cheap_platform: Platform, bucket: Bucket
+def test_an_object_that_is_replaced_during_its_ingest_stays_in_the_inbox(
+    stub_platform: Platform, bucket: Bucket
 ) -> None:
     key = f"inbox/{new_project()}/note.txt"
     bucket.put(key, b"the first version")
@@ -101,25 +98,33 @@ def test_an_object_that_is_replaced_while_it_is_taken_in_stays_in_the_inbox(
     assert bucket.stat(key) is None
 
 
-def test_a_refused_file_never_takes_the_place_of_anothers_reason(
-    processes: ForkServerContext, cheap: Settings, bucket: Bucket, drop: Callable[[str, Files], None], tmp_path: Path
+def test_a_rejected_file_never_overwrites_the_reason_of_another(
+    processes: ForkServerContext,
+    stub_settings: Settings,
+    bucket: Bucket,
+    drop: Callable[[str, Files], None],
+    tmp_path: Path,
 ) -> None:
     project = new_project()
     drop(project, {"page.jpg": b"<html>1</html>", "page.jpg.json": b"<html>2</html>"})
-    assert ended(processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / "notes", None, project))) == 0
+    assert run_process(processes, run_inbox, stub_settings, tmp_path / "log", None, project) == 0
     kept = {found.key: bucket.get(found.key) for found in bucket.objects(f"quarantine/{project}/")}
     place = f"quarantine/{project}/page.jpg"
     assert set(kept) == {place, f"{place}.json", f"{place}.json~2", f"{place}.json~2.json"}
     assert (kept[place], kept[f"{place}.json~2"]) == (b"<html>1</html>", b"<html>2</html>")
 
 
-def test_two_refused_files_of_one_name_both_lie_in_quarantine_with_their_reasons(
-    processes: ForkServerContext, cheap: Settings, bucket: Bucket, drop: Callable[[str, Files], None], tmp_path: Path
+def test_two_rejected_files_of_one_name_are_both_quarantined_with_their_reasons(
+    processes: ForkServerContext,
+    stub_settings: Settings,
+    bucket: Bucket,
+    drop: Callable[[str, Files], None],
+    tmp_path: Path,
 ) -> None:
     project = new_project()
     for number in (1, 2):
         drop(project, {"page.jpg": f"<html>{number}</html>".encode()})
-        assert ended(processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / "notes", None, project))) == 0
+        assert run_process(processes, run_inbox, stub_settings, tmp_path / "log", None, project) == 0
     kept = {found.key: bucket.get(found.key) for found in bucket.objects(f"quarantine/{project}/")}
     place = f"quarantine/{project}/page.jpg"
     assert set(kept) == {place, f"{place}.json", f"{place}~2", f"{place}~2.json"}

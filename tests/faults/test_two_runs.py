@@ -1,4 +1,4 @@
-"""The promise of two runs over one inbox: they share the work, and no model is asked anything twice."""
+"""Two concurrent runs over one inbox share the work, and no request is answered twice."""
 
 import json
 from collections import Counter
@@ -13,16 +13,16 @@ from flows.running.platform import Platform
 from flows.running.settings import Settings
 from storage.bucket import Bucket
 from tests.faults.conftest import Files, picture
-from tests.faults.scenario import take_in_the_inbox
+from tests.faults.scenario import run_inbox
 
 _FILES = 200
 
 
 @pytest.mark.timeout(600)
-def test_two_runs_at_the_same_moment_over_200_files_ask_each_question_once(
+def test_two_concurrent_runs_over_200_files_ask_each_request_once(
     processes: ForkServerContext,
-    cheap: Settings,
-    cheap_platform: Platform,
+    stub_settings: Settings,
+    stub_platform: Platform,
     bucket: Bucket,
     drop: Callable[[str, Files], None],
     tmp_path: Path,
@@ -31,9 +31,9 @@ def test_two_runs_at_the_same_moment_over_200_files_ask_each_question_once(
     pictures = {f"{number:03}.png": picture(number, 24) for number in range(_FILES // 2)}
     texts = {f"{number:03}.txt": f"Note {number}: the river rises.".encode() for number in range(_FILES // 2)}
     drop(project, pictures | texts)
-    together = processes.Barrier(2)
+    barrier = processes.Barrier(2)
     runs = [
-        processes.Process(target=take_in_the_inbox, args=(cheap, tmp_path / f"notes{number}", None, project, together))
+        processes.Process(target=run_inbox, args=(stub_settings, tmp_path / f"log{number}", None, project, barrier))
         for number in (1, 2)
     ]
     for run in runs:
@@ -44,13 +44,13 @@ def test_two_runs_at_the_same_moment_over_200_files_ask_each_question_once(
     asked = Counter((tmp_path / "calls").read_text(encoding="utf-8").splitlines())
     assert len(asked) == _FILES
     assert set(asked.values()) == {1}
-    space = cheap_platform.space(project)
+    space = stub_platform.space(project)
     assert len(list(space.recipes.all())) == _FILES
     assert len(list(space.records.all())) == _FILES
     assert space.index.counts(project) == {"image": _FILES // 2, "text": _FILES // 2}
     assert not list(bucket.objects(f"inbox/{project}/"))
-    shares = [Counter((tmp_path / f"notes{number}").read_text(encoding="utf-8").splitlines()) for number in (1, 2)]
+    shares = [Counter((tmp_path / f"log{number}").read_text(encoding="utf-8").splitlines()) for number in (1, 2)]
     removed = [share["remove_if inbox"] for share in shares]
     assert sum(removed) == _FILES
-    assert min(removed) > 0, "both took part; how they met decides who took how many"
-    assert {json.loads(question)["model"] for question in asked} == {"eyes"}
+    assert min(removed) > 0, "both took part; how many files each takes depends on timing"
+    assert {json.loads(request)["model"] for request in asked} == {"stub-embedder"}

@@ -26,7 +26,7 @@ def context(platform: Platform, project: str) -> RunContext:
 
 @pytest.fixture
 def cold_context(settings: Settings, project: str) -> Iterator[RunContext]:
-    """The same project, in a process-like state where no model is loaded."""
+    """A run context of the same project whose platform has loaded no model."""
     platform = Platform(settings)
     yield local_context(platform.space(project))
     platform.index.close()
@@ -34,7 +34,7 @@ def cold_context(settings: Settings, project: str) -> Iterator[RunContext]:
 
 @pytest.fixture
 def send(platform: Platform) -> Callable[..., list[str]]:
-    """Uploads files to tmp/, as the command line does; returns their keys in order."""
+    """A function that uploads files to tmp/, as the command line does, and returns their keys in order."""
 
     def send_files(files: Sequence[Path]) -> list[str]:
         keys = upload(platform.bucket, files, lambda done, total: None)

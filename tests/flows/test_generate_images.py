@@ -1,4 +1,4 @@
-"""The promises of picture orders: the same order gives the same pictures, the second time without a model."""
+"""Picture generation: the same order gives the same pictures, the second time without a model."""
 
 from pathlib import Path
 

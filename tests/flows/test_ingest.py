@@ -1,4 +1,4 @@
-"""The promises of ingest: stored once, recorded, findable, and a reason for whatever is not."""
+"""Ingest: each file is stored once, recorded and indexed, or rejected with a reason."""
 
 import io
 import shutil
@@ -43,7 +43,7 @@ async def test_the_same_files_again_are_duplicates_and_load_no_model(
     assert context.space.index.counts(context.space.project) == {"image": 1, "speech": 1, "text": 1}
 
 
-async def test_a_name_from_outside_is_kept_as_a_name_and_never_as_a_path(
+async def test_the_file_name_of_an_upload_is_metadata_and_never_a_path(
     context: RunContext, send: Send, samples: Path, tmp_path: Path
 ) -> None:
     strange = tmp_path / "Größe; rm -rf $(HOME) 100%.jpg"
@@ -53,7 +53,7 @@ async def test_a_name_from_outside_is_kept_as_a_name_and_never_as_a_path(
     assert context.space.records.get(report.items[0].artifact or "").name == strange.name
 
 
-async def test_an_object_that_is_gone_is_rejected_and_the_others_are_taken(
+async def test_an_object_that_is_gone_is_rejected_and_the_others_are_ingested(
     context: RunContext, send: Send, samples: Path
 ) -> None:
     keys = [*send([samples / "luggage.jpg"]), "tmp/nothing-is-here"]
@@ -90,7 +90,7 @@ async def test_every_hostile_file_is_stored_or_rejected_with_a_reason(
     assert {hit.artifact for hit in hits} <= {item.artifact for item in report.items}
 
 
-async def test_where_a_picture_was_taken_is_dropped_unless_its_bringer_keeps_it(
+async def test_the_location_in_a_picture_is_removed_unless_the_uploader_keeps_it(
     context: RunContext, tmp_path: Path
 ) -> None:
     path = tmp_path / "tower.jpg"

@@ -1,4 +1,4 @@
-"""Files come in by address, from the public internet alone."""
+"""Ingest from URLs: only from the public internet (protection against SSRF)."""
 
 import http.server
 import ssl
@@ -20,14 +20,14 @@ from storage.errors import TooLarge
 
 FILE = b"Bread and honey are sold on the market.\n"
 PUBLIC = "127.0.0.1"
-"""Stands for a public address: the resolver and the allowance are the test's."""
+"""Taken for a public address by the resolver and the address check of these tests."""
 
 
 class Site(http.server.BaseHTTPRequestHandler):
-    """A site with a file, ways that lead elsewhere, and bad manners."""
+    """A site with a file, hostile redirects and broken responses."""
 
     def do_GET(self) -> None:
-        leads = {
+        redirects = {
             "/again": "/market%20day.txt",
             "/inside": "https://inside.example.test/secret",
             "/metadata": "https://169.254.169.254/latest/meta-data/",
@@ -35,9 +35,9 @@ class Site(http.server.BaseHTTPRequestHandler):
             "/file": "file:///etc/passwd",
             "/round": "/round",
         }
-        if self.path in leads:
+        if self.path in redirects:
             self.send_response(302)
-            self.send_header("Location", leads[self.path])
+            self.send_header("Location", redirects[self.path])
             self.end_headers()
             return
         if self.path == "/gone":
@@ -63,12 +63,12 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.wfile.write(FILE)
 
     def log_message(self, *args: object) -> None:
-        """Nobody reads it."""
+        """Write no log."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl.SSLContext]]:
-    """The port of an https server, and what its clients trust."""
+    """The port of an https server, and a TLS context that trusts it."""
     folder = tmp_path_factory.mktemp("tls")
     make_certificates(folder)
     server = http.server.ThreadingHTTPServer((PUBLIC, 0), Site)
@@ -85,7 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl.SS
 
 
 @pytest.fixture
-def fetcher(site: tuple[int, ssl.SSLContext]) -> Downloader:
+def downloader(site: tuple[int, ssl.SSLContext]) -> Downloader:
     names = {
         "files.example.test": [PUBLIC],
         "inside.example.test": ["10.0.0.7"],
@@ -93,10 +93,10 @@ def fetcher(site: tuple[int, ssl.SSLContext]) -> Downloader:
     }
     return Downloader(
         resolve=lambda host, port: names.get(host) or resolve(host, port),
-        allowed=lambda address: str(address) == PUBLIC or is_public(address),
+        is_allowed=lambda address: str(address) == PUBLIC or is_public(address),
         tls=site[1],
         max_bytes=1_000_000,
-        seconds=3,
+        max_seconds=3,
     )
 
 
@@ -105,51 +105,55 @@ def base(site: tuple[int, ssl.SSLContext]) -> str:
     return f"https://files.example.test:{site[0]}"
 
 
-def test_a_file_is_fetched_with_the_name_of_its_address(fetcher: Downloader, base: str, tmp_path: Path) -> None:
-    assert fetcher.fetch(f"{base}/again", tmp_path / "file") == "market day.txt"
+def test_a_download_is_named_after_its_url(downloader: Downloader, base: str, tmp_path: Path) -> None:
+    assert downloader.download(f"{base}/again", tmp_path / "file") == "market day.txt"
     assert (tmp_path / "file").read_bytes() == FILE
 
 
 @pytest.mark.parametrize("path", ["/inside", "/metadata", "/plain", "/file", "/round"])
-def test_an_address_may_not_lead_elsewhere(fetcher: Downloader, base: str, tmp_path: Path, path: str) -> None:
+def test_redirects_to_private_or_non_https_addresses_are_refused(
+    downloader: Downloader, base: str, tmp_path: Path, path: str
+) -> None:
     with pytest.raises(AddressRefused):
-        fetcher.fetch(f"{base}{path}", tmp_path / "file")
+        downloader.download(f"{base}{path}", tmp_path / "file")
     assert not (tmp_path / "file").exists()
 
 
 @pytest.mark.parametrize("path", ["/gone", "/packed", "/short", "/slow", "/a%0d%0aHost:%20inside"])
-def test_what_is_no_whole_file_in_time_is_not_fetched(
-    fetcher: Downloader, base: str, tmp_path: Path, path: str
+def test_an_incomplete_or_late_response_is_a_failed_download(
+    downloader: Downloader, base: str, tmp_path: Path, path: str
 ) -> None:
     began = time.monotonic()
-    if path.startswith("/a"):  # no second header line: it is one odd path
-        fetcher.fetch(f"{base}{path}", tmp_path / "file")
+    if path.startswith("/a"):  # the line break stays percent-encoded, so there is no second header
+        downloader.download(f"{base}{path}", tmp_path / "file")
         return
     with pytest.raises(DownloadFailed):
-        fetcher.fetch(f"{base}{path}", tmp_path / "file")
+        downloader.download(f"{base}{path}", tmp_path / "file")
     assert time.monotonic() - began < 20
 
 
-def test_bytes_are_capped_while_they_arrive(fetcher: Downloader, base: str, tmp_path: Path) -> None:
+def test_the_size_limit_is_enforced_during_the_download(downloader: Downloader, base: str, tmp_path: Path) -> None:
     with pytest.raises(TooLarge):
-        fetcher.fetch(f"{base}/endless", tmp_path / "file")
+        downloader.download(f"{base}/endless", tmp_path / "file")
     assert (tmp_path / "file").stat().st_size <= 1_000_000
 
 
-def test_every_address_of_a_name_must_be_public_and_the_certificate_must_be_known(
-    fetcher: Downloader, site: tuple[int, ssl.SSLContext], base: str, tmp_path: Path
+def test_every_address_of_a_host_must_be_public_and_its_certificate_trusted(
+    downloader: Downloader, site: tuple[int, ssl.SSLContext], base: str, tmp_path: Path
 ) -> None:
     with pytest.raises(AddressRefused):
-        fetcher.fetch(f"https://both.example.test:{site[0]}/market.txt", tmp_path / "file")
-    stranger = Downloader(resolve=fetcher.resolve, allowed=fetcher.allowed)
+        downloader.download(f"https://both.example.test:{site[0]}/market.txt", tmp_path / "file")
+    untrusting = Downloader(resolve=downloader.resolve, is_allowed=downloader.is_allowed)
     with pytest.raises(DownloadFailed):
-        stranger.fetch(f"{base}/market.txt", tmp_path / "file")
+        untrusting.download(f"{base}/market.txt", tmp_path / "file")
 
 
-def test_a_name_is_resolved_once(site: tuple[int, ssl.SSLContext], tmp_path: Path) -> None:
+def test_a_host_is_resolved_once_so_that_dns_rebinding_has_no_effect(
+    site: tuple[int, ssl.SSLContext], tmp_path: Path
+) -> None:
     answers = iter([[PUBLIC], ["10.0.0.7"]])
-    rebinding = Downloader(resolve=lambda host, port: next(answers), allowed=lambda a: str(a) == PUBLIC, tls=site[1])
-    rebinding.fetch(f"https://rebinds.example.test:{site[0]}/market.txt", tmp_path / "file")
+    rebinding = Downloader(resolve=lambda host, port: next(answers), is_allowed=lambda a: str(a) == PUBLIC, tls=site[1])
+    rebinding.download(f"https://rebinds.example.test:{site[0]}/market.txt", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == FILE
 
 
@@ -202,7 +206,7 @@ def test_a_name_is_resolved_once(site: tuple[int, ssl.SSLContext], tmp_path: Pat
 )
 def test_a_hostile_address_is_refused_without_a_connection(url: str, tmp_path: Path) -> None:
     with pytest.raises((AddressRefused, DownloadFailed)) as refusal:
-        Downloader(patience_seconds=2).fetch(url, tmp_path / "file")
+        Downloader(timeout_seconds=2).download(url, tmp_path / "file")
     assert "does not answer" not in str(refusal.value)
     assert str(refusal.value).endswith(".")
 
@@ -213,11 +217,11 @@ def test_public_addresses_are_public(address: str) -> None:
     assert checked_url("https://example.com:8443/a.jpg?b=c").port == 8443
 
 
-async def test_fetched_files_are_taken_in_and_the_others_say_why(
-    context: RunContext, fetcher: Downloader, base: str
+async def test_downloaded_files_are_ingested_and_failed_downloads_give_a_reason(
+    context: RunContext, downloader: Downloader, base: str
 ) -> None:
     urls = [f"{base}/market.txt", "https://10.0.0.1/a.txt", f"{base}/gone", f"{base}/again"]
-    report = await ingest_from_urls(context, Addresses(urls=urls, labels=["fetched"]), fetcher)
+    report = await ingest_from_urls(context, Addresses(urls=urls, labels=["fetched"]), downloader)
     first, *refused, again = (item.status for item in report.items)
     assert refused == ["rejected", "rejected"]
     assert {first, again} == {"stored", "duplicate"}, "the same bytes, whichever came first"

@@ -1,4 +1,4 @@
-"""What people and recordings say stays what it is: no shell, no SQL, no HTML reads it as its own."""
+"""Hostile text from people and recordings stays data: it is not interpreted as shell, SQL, HTML or Markdown."""
 
 import re
 from html import unescape
@@ -38,7 +38,7 @@ NASTY = [
 
 
 class Tags(HTMLParser):
-    """The tags of a page and their attributes."""
+    """Collect the tags of a page and the names of their attributes."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def segment(text: str) -> Segment:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_a_page_of_the_prefect_ui_shows_it_as_text(text: str) -> None:
+def test_markdown_pages_escape_hostile_text(text: str) -> None:
     markdown = MarkdownIt("js-default", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
     for page in (ingest_page([(text, "rejected", "", text)]), transcript_page(text, "en", [(1.0, text)])):
         shown = markdown.render(page)
@@ -66,7 +66,7 @@ def test_a_page_of_the_prefect_ui_shows_it_as_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_subtitles_have_the_cues_they_should_and_no_markup(text: str) -> None:
+def test_subtitles_of_hostile_text_have_the_right_cues_and_no_markup(text: str) -> None:
     said = cues([segment(text)])
     srt, vtt = to_srt(said), to_vtt(said)
     assert len(re.findall(r"^[\d:,]+ --> [\d:,]+$", srt, re.MULTILINE)) == len(said)
@@ -76,7 +76,7 @@ def test_subtitles_have_the_cues_they_should_and_no_markup(text: str) -> None:
     assert "\n\nSTYLE\n" not in vtt
 
 
-async def test_search_and_labels_take_it_as_words(context: RunContext, tmp_path: Path) -> None:
+async def test_search_and_labels_treat_hostile_text_as_data(context: RunContext, tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
     path.write_text(
         "A note.\n" + "\n".join(text.replace("\0", "").replace("\a", "") for text in NASTY), encoding="utf-8"
@@ -90,7 +90,7 @@ async def test_search_and_labels_take_it_as_words(context: RunContext, tmp_path:
     assert [hit.artifact for hit in hits[:1]] == [report.items[0].artifact]
 
 
-async def test_names_are_metadata_and_never_keys_or_paths(context: RunContext, tmp_path: Path) -> None:
+async def test_hostile_file_names_are_metadata_and_never_keys_or_paths(context: RunContext, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     files = [folder / re.sub(r"[/\0]", "∕", text)[:100] for text in NASTY]
@@ -107,7 +107,7 @@ async def test_names_are_metadata_and_never_keys_or_paths(context: RunContext, t
     assert not Path("owned").exists()
 
 
-def test_the_demos_report_shows_it_as_text(context: RunContext) -> None:
+def test_the_demo_report_escapes_hostile_text(context: RunContext) -> None:
     hits = [
         {"kind": "text", "artifact": "a", "name": text, "text": text, "start_seconds": None, "score": 0.5}
         for text in NASTY

@@ -1,4 +1,4 @@
-"""The promise of long work: what is finished is kept, and a run that is cut off goes on after it."""
+"""Long transcriptions: finished pieces are stored, and an interrupted run resumes after them."""
 
 import io
 import wave
@@ -11,12 +11,12 @@ from modalities.speech.transcription import Transcribe, read_segments
 from storage.recipes import RecipeRecord
 
 
-class PowerCut(Exception):
-    """What ends a run in the middle."""
+class Interrupted(Exception):
+    """Ends a run in the middle."""
 
 
 def with_silence(speech: Path, seconds: int) -> bytes:
-    """The speech, so much silence, and the speech again."""
+    """Return a WAV file of the speech, some seconds of silence, and the speech again."""
     with wave.open(str(speech)) as sound:
         frames, shape = sound.readframes(sound.getnframes()), sound.getparams()
     out = io.BytesIO()
@@ -26,8 +26,8 @@ def with_silence(speech: Path, seconds: int) -> bytes:
     return out.getvalue()
 
 
-def pieces_of(context: RunContext) -> dict[float, RecipeRecord]:
-    """The kept pieces by where they begin."""
+def stored_pieces(context: RunContext) -> dict[float, RecipeRecord]:
+    """Return the stored pieces by their start in seconds."""
     return {
         record.recipe.request["start_seconds"]: record
         for record in context.space.recipes.all()
@@ -35,22 +35,22 @@ def pieces_of(context: RunContext) -> dict[float, RecipeRecord]:
     }
 
 
-def test_a_long_recording_goes_on_after_its_last_finished_piece(context: RunContext, samples: Path) -> None:
+def test_a_long_transcription_resumes_after_its_last_finished_piece(context: RunContext, samples: Path) -> None:
     audio = context.space.store.put(with_silence(samples / "weather.wav", 620), "audio/wav")
     request = Transcribe(model=context.space.profile.speech, audio=audio)
 
-    def cut_off(fraction: float) -> None:
+    def interrupt(fraction: float) -> None:
         if fraction > 0.6:
-            raise PowerCut
+            raise Interrupted
 
-    with pytest.raises(PowerCut):
-        context.space.answers.run(request, cut_off)
-    before = pieces_of(context)
+    with pytest.raises(Interrupted):
+        context.space.answers.run(request, interrupt)
+    before = stored_pieces(context)
     assert len(before) == 2
     assert context.space.answers.find(request) is None
 
     transcript = context.space.answers.run(request)
-    after = pieces_of(context)
+    after = stored_pieces(context)
     assert len(after) == 3
     assert {start: after[start].created for start in before} == {start: one.created for start, one in before.items()}
     starts = [segment.start_seconds for segment in read_segments(context.space.store, transcript)]

@@ -1,4 +1,4 @@
-"""The promises of the inbox: a file leaves it last, and what cannot be read lies in quarantine beside the reason."""
+"""The inbox: a file is deleted from it last, and an unreadable file is quarantined beside the reason."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from storage.bucket import Bucket
 
 @pytest.fixture
 def inbox(bucket: Bucket, project: str) -> Iterator[Inbox]:
-    """A folder of the inbox that no other test looks into."""
+    """A folder of the inbox that no other test uses."""
     folder = f"inbox/{uuid4().hex}/"
     yield Inbox(prefix=folder, project=project)
     bucket.remove_all([found.key for found in bucket.objects(folder)])
@@ -36,7 +36,7 @@ async def test_files_leave_the_inbox_once_they_are_stored(
     assert context.space.index.counts(context.space.project) == {"image": 1, "text": 1}
 
 
-async def test_what_cannot_be_read_lies_in_quarantine_beside_the_reason(
+async def test_unreadable_files_are_quarantined_beside_the_reason(
     context: RunContext, inbox: Inbox, bucket: Bucket
 ) -> None:
     key = drop(bucket, inbox, "page.html", b"<html><script>alert(1)</script></html>")

@@ -1,4 +1,4 @@
-"""The review: a run that suspends until a person has chosen, and keeps the choice as labels."""
+"""The review flow: the run is suspended until a person has chosen, and keeps the choice as labels."""
 
 import time
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ def api(stack_home: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def state_of(api: httpx.Client, run_id: str, *wanted: str) -> dict[str, Any]:
-    """The run's state once it is one of these."""
+def wait_for_state(api: httpx.Client, run_id: str, *wanted: str) -> dict[str, Any]:
+    """Wait until the type of the run's state is one of these, and return the state."""
     deadline = time.monotonic() + 120
     while (state := api.get(f"/flow_runs/{run_id}").json()["state"])["type"] not in wanted:
         assert time.monotonic() < deadline, state
@@ -40,7 +40,7 @@ def start(api: httpx.Client, **wanted: Any) -> str:
 
 def test_a_review_waits_for_a_choice_and_keeps_it_as_labels(stack_home: Path, api: httpx.Client) -> None:
     run_id = start(api, prompt="owl", count=2, seed=71)
-    state = state_of(api, run_id, "PAUSED", "FAILED", "CRASHED", "COMPLETED")
+    state = wait_for_state(api, run_id, "PAUSED", "FAILED", "CRASHED", "COMPLETED")
     assert state["name"] == "Suspended"
     pages = api.post("/artifacts/filter", json={"flow_runs": {"id": {"any_": [run_id]}}}).json()
     assert any("data:image/jpeg;base64," in str(page["data"]) for page in pages)
@@ -52,7 +52,7 @@ def test_a_review_waits_for_a_choice_and_keeps_it_as_labels(stack_home: Path, ap
 
     resumed = api.post(f"/flow_runs/{run_id}/resume", json={"run_input": {"select": [names[1]]}})
     assert resumed.json()["status"] == "ACCEPT", resumed.text
-    state = state_of(api, run_id, "COMPLETED", "FAILED", "CRASHED")
+    state = wait_for_state(api, run_id, "COMPLETED", "FAILED", "CRASHED")
     assert state["message"] == "1 selected, 1 rejected."
     space = Platform(load_settings(stack_home)).space("default")
     labels = {tuple(sorted(row.labels)) for row in space.library.page("default", kinds=["image"], limit=2).rows}
@@ -60,5 +60,5 @@ def test_a_review_waits_for_a_choice_and_keeps_it_as_labels(stack_home: Path, ap
 
 
 def test_a_review_of_nothing_says_so(api: httpx.Client) -> None:
-    state = state_of(api, start(api, label="nobody-has-this"), "COMPLETED", "FAILED", "CRASHED")
+    state = wait_for_state(api, start(api, label="nobody-has-this"), "COMPLETED", "FAILED", "CRASHED")
     assert (state["name"], "There are no pictures to review" in state["message"]) == ("Refused", True)

@@ -1,4 +1,4 @@
-"""The promises of search: one query finds pictures, spoken moments and texts, and a rebuilt index answers alike."""
+"""Search: one query finds pictures, spoken segments and texts, and a rebuilt index gives the same hits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,12 +85,12 @@ async def test_a_stored_picture_finds_itself_first(library: RunContext) -> None:
     assert (await names(library, like=cat.artifact.sha256[:12]))[0] == "cat-and-mirror.jpg"
 
 
-async def test_a_picture_that_was_only_brought_along_finds_its_like_and_stays_out_of_the_library(
+async def test_an_unrecorded_picture_finds_similar_ones_and_stays_out_of_the_library(
     library: RunContext, samples: Path
 ) -> None:
     before = len(list(library.space.records.all()))
-    brought = store_unrecorded(library.space, samples / "bear-in-grass.jpg")
-    assert await names(library, like=brought.sha256)
+    unrecorded = store_unrecorded(library.space, samples / "bear-in-grass.jpg")
+    assert await names(library, like=unrecorded.sha256)
     assert len(list(library.space.records.all())) == before
 
 
@@ -99,7 +99,7 @@ async def test_a_search_without_words_says_what_is_missing(library: RunContext) 
         await find(library, Query(words="  ", project=LIBRARY))
 
 
-async def test_a_likeness_to_nothing_known_is_refused(library: RunContext) -> None:
+async def test_a_search_by_an_unknown_artifact_is_refused(library: RunContext) -> None:
     with pytest.raises(ArtifactNotFound):
         await find(library, Query(like="0" * 64, project=LIBRARY))
 

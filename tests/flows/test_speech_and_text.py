@@ -1,4 +1,4 @@
-"""The promises of transcription, translation and subtitles as flows."""
+"""Transcription, translation and subtitles as flows."""
 
 from pathlib import Path
 
@@ -27,20 +27,18 @@ async def test_a_recording_becomes_text_with_times_and_files(context: RunContext
     assert kept.parents == (record.artifact.sha256,)
 
 
-async def test_german_speech_is_told_in_english_in_one_step(context: RunContext, samples: Path) -> None:
-    brought = store_unrecorded(context.space, samples / "anzeigetafel.flac")
-    spoken = await transcribe(context, Recording(recording=brought.sha256, project=context.space.project))
-    english = await transcribe(context, Recording(recording=brought.sha256, to="en", project=context.space.project))
+async def test_german_speech_is_translated_into_english_in_one_step(context: RunContext, samples: Path) -> None:
+    unrecorded = store_unrecorded(context.space, samples / "anzeigetafel.flac")
+    spoken = await transcribe(context, Recording(recording=unrecorded.sha256, project=context.space.project))
+    english = await transcribe(context, Recording(recording=unrecorded.sha256, to="en", project=context.space.project))
     assert (spoken.language, english.language) == ("de", "en")
     assert "modell" in spoken.text.lower()
     assert "old" in english.text.lower()
 
 
-async def test_a_recording_that_was_only_brought_along_leaves_nothing_in_the_library(
-    context: RunContext, samples: Path
-) -> None:
-    brought = store_unrecorded(context.space, samples / "weather.wav")
-    report = await transcribe(context, Recording(recording=brought.sha256, project=context.space.project))
+async def test_transcribing_an_unrecorded_file_adds_nothing_to_the_library(context: RunContext, samples: Path) -> None:
+    unrecorded = store_unrecorded(context.space, samples / "weather.wav")
+    report = await transcribe(context, Recording(recording=unrecorded.sha256, project=context.space.project))
     assert "weather" in report.text.lower()
     assert list(context.space.records.all()) == []
 

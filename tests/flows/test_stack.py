@@ -1,4 +1,4 @@
-"""The promises of the whole stack: deployments on work pools, started as the Prefect UI starts them."""
+"""The whole stack: deployments on work pools, started as the Prefect UI starts them."""
 
 import json
 import os
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def home(stack_home: Path) -> Path:
-    """The whole stack of the session."""
+    """The home of the session's stack."""
     return stack_home
 
 
@@ -48,7 +48,7 @@ def api(stack_settings: Settings) -> Iterator[httpx.Client]:
 
 
 def triptych(home: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command line."""
+    """Run the command line; return exit code, stdout and stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "gateway.cli.main", *arguments],
         cwd=ROOT,
@@ -66,7 +66,7 @@ def document(home: Path, *arguments: str) -> Any:
     return json.loads(out)
 
 
-def test_files_are_taken_in_and_found_through_the_work_pools(home: Path, samples: Path, tmp_path: Path) -> None:
+def test_files_are_ingested_and_found_through_the_work_pools(home: Path, samples: Path, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     for name in ("cat-and-mirror.jpg", "weather.wav", "autumn-market.txt"):
@@ -92,12 +92,12 @@ def test_a_form_and_the_command_line_give_the_same_artifacts(home: Path, api: ht
     by_command = document(home, "run", "generate-images", *(f"{name}={value}" for name, value in order.items()))
     found = api.get("/deployments/name/generate-images/generate-images").json()
     run = api.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": {"order": order}}).json()
-    by_form = report_of(home, api, run["id"])
+    by_form = completed_report(home, api, run["id"])
     assert by_form["images"] == by_command["images"]
 
 
-def report_of(home: Path, api: httpx.Client, run_id: str) -> Any:
-    """Wait for a run, and read the report it left."""
+def completed_report(home: Path, api: httpx.Client, run_id: str) -> Any:
+    """Wait for a run to complete, and read its report."""
     import time
 
     deadline = time.monotonic() + 120
@@ -120,7 +120,7 @@ def report_of(home: Path, api: httpx.Client, run_id: str) -> Any:
 
 @pytest.fixture
 def in_this_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Flows that are called here run as in a worker: their questions go to the `gpu` pool."""
+    """Flows that are called in this process run as in a worker: their requests go to the `gpu` pool."""
     monkeypatch.setenv("TRIPTYCH_HOME", str(home))
     open_platform.cache_clear()
     with prefect_client_settings():
@@ -129,7 +129,7 @@ def in_this_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 @pytest.mark.usefixtures("in_this_process")
-async def test_questions_of_a_flow_are_answered_in_the_other_pool(samples: Path) -> None:
+async def test_requests_of_a_flow_are_answered_in_the_gpu_pool(samples: Path) -> None:
     platform = open_platform()
     keys = list(upload(platform.bucket, [samples / "luggage.jpg"], lambda done, total: None))
     state = await ingest({"keys": keys, "labels": ["bags"]}, return_state=True)
@@ -141,7 +141,7 @@ async def test_questions_of_a_flow_are_answered_in_the_other_pool(samples: Path)
 
 
 @pytest.mark.usefixtures("in_this_process")
-async def test_what_the_other_pool_cannot_answer_comes_back_as_its_reason(samples: Path) -> None:
+async def test_a_request_that_the_gpu_pool_cannot_answer_ends_the_flow_with_its_reason(samples: Path) -> None:
     space = open_platform().space("default")
     text = store_unrecorded(space, samples / "autumn-market.txt")
     order = {"prompt": "cat", "count": 1, "steps": 2, "start_from": text.sha256}
@@ -150,16 +150,16 @@ async def test_what_the_other_pool_cannot_answer_comes_back_as_its_reason(sample
     assert str(state.message).endswith(".")
 
 
-def test_care_is_taken_through_the_work_pools_and_changes_nothing(home: Path) -> None:
+def test_the_care_flows_run_in_the_work_pools_and_change_nothing(home: Path) -> None:
     assert document(home, "run", "verify")["findings"] == []
-    told = document(home, "run", "gc")
-    assert (told["dry_run"], told["removed"]) == (True, 0)
+    report = document(home, "run", "gc")
+    assert (report["dry_run"], report["removed"]) == (True, 0)
     assert document(home, "run", "retain") == {"expired": [], "held": 0, "dry_run": True}
     assert document(home, "gc", "--delete")["condemned"] == 0
     assert document(home, "run", "verify", "quick=true")["findings"] == []
 
 
-def test_the_forms_fields_stand_in_the_order_in_which_a_person_thinks(api: httpx.Client) -> None:
+def test_the_fields_of_a_form_are_shown_in_the_order_of_its_class(api: httpx.Client) -> None:
     found = api.get("/deployments/name/generate-images/generate-images").json()
     fields = found["parameter_openapi_schema"]["definitions"]["PictureOrder"]["properties"]
     ordered = sorted(fields, key=lambda name: fields[name]["position"])
@@ -168,7 +168,7 @@ def test_the_forms_fields_stand_in_the_order_in_which_a_person_thinks(api: httpx
     assert all(field.get("description") for field in fields.values())
 
 
-def test_a_wrong_order_ends_with_one_sentence_and_exit_code_2(home: Path) -> None:
+def test_wrong_parameters_end_with_one_sentence_and_exit_code_2(home: Path) -> None:
     code, out, err = triptych(home, "run", "generate-images", "prompt=cat", "model=no-such-model")
     assert code == 2
     assert out == ""

@@ -1,4 +1,4 @@
-"""The warm workers of the whole stack: people take turns, memory is measured, and both can be seen."""
+"""The warm workers of the whole stack: runs carry person tags, memory is measured, and both are reported."""
 
 import json
 import os
@@ -23,14 +23,14 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def home(stack_home: Path) -> Path:
-    """The stack of the session, after one picture was made."""
+    """The home of the session's stack, after one picture was generated."""
     command = [sys.executable, "-m", "gateway.cli.main", "generate", "cat", "--steps", "3", "--seed", "771"]
     environment = os.environ | {"TRIPTYCH_HOME": str(stack_home)}
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     return stack_home
 
 
-def test_a_run_and_what_it_asks_of_the_models_bear_the_name_of_who_started_it(home: Path) -> None:
+def test_a_run_and_its_model_runs_carry_the_tag_of_the_person(home: Path) -> None:
     # The command line comes through the gateway with the stack's own token.
     with api_of(load_settings(home)).client() as api:
         wanted = {"tags": {"all_": ["by:stack"]}}
@@ -38,7 +38,7 @@ def test_a_run_and_what_it_asks_of_the_models_bear_the_name_of_who_started_it(ho
     assert {"cpu", "gpu"} <= {run["work_pool_name"] for run in runs}
 
 
-def test_what_the_model_takes_was_measured_and_lies_in_the_bucket(home: Path) -> None:
+def test_the_measured_memory_of_models_is_stored_in_the_bucket(home: Path) -> None:
     bucket = Platform(load_settings(home)).bucket
     kept = [json.loads(bucket.get(found.key)) for found in bucket.objects("footprints/")]
     assert kept
@@ -60,7 +60,7 @@ def test_the_worker_shows_its_models_in_the_status_and_to_prometheus(home: Path)
     assert 'warm_process_model_bytes{model="icons"' in shown
 
 
-def test_each_worker_has_a_page_in_the_ui(home: Path) -> None:
+def test_each_worker_has_an_artifact_in_the_prefect_ui(home: Path) -> None:
     with api_of(load_settings(home)).client() as api:
         found = api.post("/artifacts/latest/filter", json={"artifacts": {"key": {"like_": "warm-%"}}}).json()
     assert {one["key"] for one in found} == {"warm-cpu-worker-cpu", "warm-gpu-worker-gpu"}

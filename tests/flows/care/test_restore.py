@@ -1,4 +1,4 @@
-"""The promise of a restore: an empty stack answers every search as the lost one did, without running a model."""
+"""Restore: an empty stack with a restored backup answers every search as the lost one did, without a model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ async def answers(context: RunContext) -> list[list[Hit]]:
     return [report.hits for report in found]
 
 
-async def test_an_empty_stack_answers_like_the_one_that_was_lost(
+async def test_a_restored_stack_answers_like_the_one_that_was_lost(
     new_platform: Callable[[], Platform], samples: Path, tmp_path: Path
 ) -> None:
     lost = new_platform()

@@ -1,4 +1,4 @@
-"""The promises of retention: what is over its time goes with all that repeats it, and what is on hold stays."""
+"""Retention: expired artifacts are removed with everything derived from them; artifacts on hold stay."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ async def expired(context: RunContext, now: datetime = LATER, *, delete: bool = 
     return report, {item.name for item in report.expired}
 
 
-async def test_what_is_over_its_time_goes_with_what_repeats_it_and_the_rest_stays(
+async def test_expired_artifacts_are_removed_with_what_derives_from_them_and_the_rest_stays(
     context: RunContext, send: Callable[..., list[str]], samples: Path
 ) -> None:
     space = context.space
@@ -63,21 +63,21 @@ async def test_what_is_over_its_time_goes_with_what_repeats_it_and_the_rest_stay
     assert {record.name for record in space.records.all()} == await names(context)
     assert {row.name for row in space.library.page(space.project).rows} == await names(context)
     assert (await verify_project(context, Inspection())).findings == []
-    told = Tombstones(space.platform.bucket, space.project).find(ids["weather.wav"])
-    assert told is not None
-    assert (told.name, told.labels, told.reason) == ("weather.wav", ("temporary",), "temporary, 30 days")
+    tombstone = Tombstones(space.platform.bucket, space.project).find(ids["weather.wav"])
+    assert tombstone is not None
+    assert (tombstone.name, tombstone.labels, tombstone.reason) == ("weather.wav", ("temporary",), "temporary, 30 days")
     assert (await expired(context, delete=True))[1] == set()
 
     for _ in range(2):
         collect(space.platform.bucket, space.project, grace=timedelta(0), delete=True)
     assert not space.store.exists(ids["weather.wav"])
     assert space.store.exists(ids["herbstmarkt.md"])
-    said = b"bring apples"
+    words = b"bring apples"
     kept = [found.key for found in space.platform.bucket.objects(f"{space.project}/recipes/")]
-    assert not any(said in space.platform.bucket.get(key) for key in kept)
+    assert not any(words in space.platform.bucket.get(key) for key in kept)
 
 
-async def test_a_file_that_was_removed_can_be_taken_in_again(
+async def test_a_file_that_was_removed_can_be_ingested_again(
     context: RunContext, send: Callable[..., list[str]], samples: Path
 ) -> None:
     def files() -> list[str]:
@@ -92,11 +92,11 @@ async def test_a_file_that_was_removed_can_be_taken_in_again(
 
 
 @pytest.mark.parametrize("rules", ["days: {hold: 3}", "days: {old: 0}", "days: [", "weeks: {}", "days: {' x': 3}"])
-def test_rules_that_cannot_be_meant_are_refused(tmp_path: Path, rules: str) -> None:
+def test_invalid_rules_are_refused(tmp_path: Path, rules: str) -> None:
     (tmp_path / "rules.yaml").write_text(rules, encoding="utf-8")
     with pytest.raises(WrongRules):
         read_rules(tmp_path / "rules.yaml")
 
 
-def test_the_rules_that_come_along_remove_nothing(settings: Settings) -> None:
+def test_the_default_rules_remove_nothing(settings: Settings) -> None:
     assert read_rules(settings.retention_config).days == {}

@@ -1,4 +1,4 @@
-"""The promises of `verify`: every corruption is found, and whatever can be made again is."""
+"""Verify and repair: every corruption is found, and repaired where the object can be restored or computed again."""
 
 import random
 from pathlib import Path
@@ -30,12 +30,12 @@ WORDS = ("river", "market", "heron", "bicycle", "lantern", "harbour", "winter", 
 
 @pytest.fixture(scope="module")
 async def small(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> RunContext:
-    """A project that the tests leave whole."""
+    """A small project. Each test leaves it intact."""
     return await fill(local_context(platform.space("verified")), tmp_path_factory.mktemp("small"), texts=6, pictures=2)
 
 
 async def fill(context: RunContext, folder: Path, *, texts: int, pictures: int) -> RunContext:
-    """Take in small texts and pictures: each has its record, its recipe and its vector."""
+    """Ingest small texts and pictures; each has one record, one recipe and one vector."""
     from PIL import Image
 
     folder.mkdir(exist_ok=True)
@@ -52,19 +52,19 @@ async def fill(context: RunContext, folder: Path, *, texts: int, pictures: int) 
 
 
 async def hits(context: RunContext) -> list[set[str]]:
-    """All that searches find. Not in which order: a vector that is made again can differ in its last bits."""
+    """Return what searches find, as sets: a recomputed vector can differ in its last bits, which changes the order."""
     questions = ("a heron by the river", "grey noise")
     found = [await find(context, Query(words=words, limit=200, project=context.space.project)) for words in questions]
     return [{hit.artifact for hit in report.hits} for report in found]
 
 
-async def test_what_is_whole_has_no_problem(small: RunContext) -> None:
+async def test_an_intact_project_has_no_problem(small: RunContext) -> None:
     report = await verify_project(small, Inspection())
     assert report.findings == []
     assert (report.records, report.recipes) == (8, 8)
 
 
-async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(
+async def test_a_hundred_corruptions_are_found_and_repaired_where_they_can_be(
     context: RunContext, tmp_path: Path
 ) -> None:
     filled = await fill(context, tmp_path / "files", texts=50, pictures=12)
@@ -77,12 +77,12 @@ async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(
     found = {
         finding.problem.subject: finding.problem for finding in (await verify_project(filled, Inspection())).findings
     }
-    missed = {subject: how for subject, how in damaged.items() if not _tells(found.get(subject), how)}
+    missed = {subject: how for subject, how in damaged.items() if not _reports(found.get(subject), how)}
     assert missed == {}
 
     report = await repair_project(filled, Inspection())
     mended = {finding.problem.subject for finding in report.findings if finding.mended}
-    lost = {subject for subject in damaged if not _can_be_made_again(subject, damaged, originals, recipes)}
+    lost = {subject for subject in damaged if not _is_repairable(subject, damaged, originals, recipes)}
     assert {subject for subject in damaged if subject not in mended} == lost
     assert all(finding.reason for finding in report.findings if not finding.mended)
     assert lost & set(originals)
@@ -98,7 +98,7 @@ async def test_a_hundred_corruptions_are_found_and_what_can_be_made_again_is(
     assert len([key for key in kept if not key.endswith(".json.json")]) >= flipped_or_cut
 
 
-async def test_lost_records_come_back_as_they_were(small: RunContext) -> None:
+async def test_lost_records_are_restored_as_they_were(small: RunContext) -> None:
     space, bucket = small.space, small.space.platform.bucket
     records = list(space.records.all())
     space.labels.change(records[2].artifact.sha256, add=["later"])
@@ -114,7 +114,7 @@ async def test_lost_records_come_back_as_they_were(small: RunContext) -> None:
     assert space.labels.of(again[records[2].artifact.sha256]) == ("batch", "later")
 
 
-async def test_labels_that_cannot_be_read_come_back_and_other_references_are_told_of(small: RunContext) -> None:
+async def test_unreadable_labels_are_restored_and_other_references_are_reported(small: RunContext) -> None:
     space, bucket = small.space, small.space.platform.bucket
     record = next(iter(space.records.all()))
     labels = update_labels(space, record.artifact.sha256, add=["kept"])
@@ -124,13 +124,13 @@ async def test_labels_that_cannot_be_read_come_back_and_other_references_are_tol
     with pytest.raises(RecordCorrupt, match="verify --repair"):
         space.labels.of(record)
     report = await repair_project(small, Inspection())
-    told = {finding.problem.subject: finding.mended for finding in report.findings}
-    assert told == {f"labels/{record.artifact.sha256}": True, "collection": False}
+    repaired = {finding.problem.subject: finding.mended for finding in report.findings}
+    assert repaired == {f"labels/{record.artifact.sha256}": True, "collection": False}
     assert space.labels.of(record) == labels
     assert (await verify_project(small, Inspection())).findings == []
 
 
-async def test_a_rebuild_finds_the_rest_when_the_bytes_of_one_are_lost(small: RunContext) -> None:
+async def test_a_rebuild_indexes_the_rest_when_the_bytes_of_one_artifact_are_lost(small: RunContext) -> None:
     space = small.space
     record = next(record for record in space.records.all() if record.kind == "text")
     data = space.store.get(record.artifact)
@@ -141,7 +141,7 @@ async def test_a_rebuild_finds_the_rest_when_the_bytes_of_one_are_lost(small: Ru
     assert (await rebuild_index(small)).artifacts == 8
 
 
-async def test_an_index_that_tells_something_else_is_found_and_mended(small: RunContext) -> None:
+async def test_an_index_that_differs_from_the_bucket_is_found_and_repaired(small: RunContext) -> None:
     space = small.space
     before = await hits(small)
     first, second, third = (record.artifact.sha256 for record in list(space.records.all())[:3])
@@ -161,13 +161,13 @@ async def test_an_index_that_tells_something_else_is_found_and_mended(small: Run
 
 
 def _corrupt(bucket: Bucket, project: str, recipes: dict[str, RecipeRecord], rng: random.Random) -> dict[str, str]:
-    """Damages a hundred objects; how, by the id of the artifact or recipe.
+    """Damage a hundred objects; return the kind of damage by the id of the artifact or recipe.
 
-    Of a recipe and its vector one at most: whoever loses both cannot know of the vector any more, nor needs it.
+    Of a recipe and its vector at most one is damaged: without both, nothing refers to the vector any more.
     """
     partner = {sha256: key for key, record in recipes.items() for sha256 in outputs_of(record)}
     partner |= {key: sha256 for sha256, key in partner.items()}
-    objects = [item.key for place in ("blobs", "recipes") for item in bucket.objects(f"{project}/{place}/")]
+    objects = [item.key for folder in ("blobs", "recipes") for item in bucket.objects(f"{project}/{folder}/")]
     rng.shuffle(objects)
     damaged: dict[str, str] = {}
     for key in objects:
@@ -178,23 +178,23 @@ def _corrupt(bucket: Bucket, project: str, recipes: dict[str, RecipeRecord], rng
         if damaged[name] == "cut":
             bucket.put(key, data[: rng.randrange(len(data))])
         elif damaged[name] == "flipped":
-            place = rng.randrange(len(data))
-            bucket.put(key, data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :])
+            offset = rng.randrange(len(data))
+            bucket.put(key, data[:offset] + bytes([data[offset] ^ (1 << rng.randrange(8))]) + data[offset + 1 :])
         else:
             bucket.remove(key)
     assert len(damaged) == CORRUPTIONS
     return damaged
 
 
-def _tells(problem: Problem | None, how: str) -> bool:
+def _reports(problem: Problem | None, how: str) -> bool:
     kinds = {"cut": "broken-recipe", "flipped": "changed-blob", "removed": "missing-blob"}
     return problem is not None and problem.kind == kinds[how]
 
 
-def _can_be_made_again(
+def _is_repairable(
     subject: str, damaged: dict[str, str], originals: dict[str, bytes], recipes: dict[str, RecipeRecord]
 ) -> bool:
-    """Originals cannot; a vector can as long as what it describes is there."""
+    """Whether a repair can restore an object: not an original, but a vector whose input is intact."""
     if subject in originals:
         return False
     maker = next((record for record in recipes.values() if subject in outputs_of(record)), None)

@@ -1,4 +1,4 @@
-"""The promise to all but one: what ends every process it meets is found, and the others get their answers."""
+"""Bisection finds the requests that crash the worker; all others are answered."""
 
 import pytest
 
@@ -6,32 +6,32 @@ from flows.running.bisect import bisect_crashes
 from flows.running.errors import RunCrashed, RunFailed
 
 
-@pytest.mark.parametrize("deadly", [[], [0], [63], [17, 18], list(range(5))])
-async def test_only_what_ends_its_process_goes_without_an_answer(deadly: list[int]) -> None:
+@pytest.mark.parametrize("poison", [[], [0], [63], [17, 18], list(range(5))])
+async def test_only_the_requests_that_crash_a_worker_stay_unanswered(poison: list[int]) -> None:
     answered: list[int] = []
     runs = 0
 
-    async def ask(requests: list[int]) -> None:
+    async def run(requests: list[int]) -> None:
         nonlocal runs
         runs += 1
-        if set(requests) & set(deadly):
+        if set(requests) & set(poison):
             raise RunCrashed("the process ended by SIGSEGV")
         answered.extend(requests)
 
-    given_up = await bisect_crashes(list(range(64)), ask)
-    assert [request for request, _ in given_up] == deadly
-    assert sorted(answered) == [number for number in range(64) if number not in deadly]
-    assert runs <= 1 + 2 * 6 * len(deadly)
+    crashing = await bisect_crashes(list(range(64)), run)
+    assert [request for request, _ in crashing] == poison
+    assert sorted(answered) == [number for number in range(64) if number not in poison]
+    assert runs <= 1 + 2 * 6 * len(poison)
 
 
-async def test_a_run_that_only_failed_is_not_asked_in_halves() -> None:
+async def test_a_run_that_failed_without_a_crash_is_not_bisected() -> None:
     runs = 0
 
-    async def ask(requests: list[int]) -> None:
+    async def run(requests: list[int]) -> None:
         nonlocal runs
         runs += 1
         raise RunFailed("the server does not answer")
 
     with pytest.raises(RunFailed):
-        await bisect_crashes([1, 2], ask)
+        await bisect_crashes([1, 2], run)
     assert runs == 1

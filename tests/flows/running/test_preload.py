@@ -1,4 +1,4 @@
-"""The warm workers have ready what the deployments need."""
+"""Warm workers preload what the deployments need."""
 
 import yaml
 
@@ -14,7 +14,7 @@ def test_the_modules_of_all_deployments_in_the_warm_pools_are_preloaded() -> Non
     assert sorted(PRELOAD) == sorted({entry["entrypoint"].rpartition(".")[0] for entry in warm})
 
 
-def test_a_process_that_opened_no_platform_tells_of_no_models() -> None:
+def test_a_process_without_a_platform_reports_no_models() -> None:
     from flows.running.platform import open_platform
 
     open_platform.cache_clear()

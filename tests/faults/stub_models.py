@@ -1,4 +1,4 @@
-"""Models that cost nothing and leave a line for each request that they answer: what the tests count calls by."""
+"""Stub models that answer at once and log each request as a line of a file, so that tests can count calls."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from storage.artifacts import ArtifactStore
 _DIMENSION = 8
 
 
-class _Cheap:
+class _StubModel:
     version: ClassVar[str] = "1"
 
     def __init__(self, calls: Path, seconds: float) -> None:
@@ -29,17 +29,17 @@ class _Cheap:
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
         return cls(Path(spec.options["calls"]), float(spec.options.get("seconds", 0.0)))
 
-    def note(self, requests: Sequence[Request[Any]]) -> None:
+    def log(self, requests: Sequence[Request[Any]]) -> None:
         with self._calls.open("a", encoding="utf-8") as file:
             file.write("".join(f"{request.model_dump_json()}\n" for request in requests))
         time.sleep(self._seconds)
 
 
-class Eyes(_Cheap):
-    """Pictures and texts as vectors that follow from their bytes."""
+class StubEmbedder(_StubModel):
+    """Embed pictures and texts as vectors derived from the hash of their bytes."""
 
     def __call__(self, requests: Sequence[Any], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
-        self.note(requests)
+        self.log(requests)
         rows = [self._vector(request, store) for request in requests]
         return keep_vectors(store, np.array(rows, dtype=np.float32))
 
@@ -49,30 +49,38 @@ class Eyes(_Cheap):
         return numbers / np.linalg.norm(numbers)
 
 
-class Ears(_Cheap):
-    """Hears one sentence in every recording."""
+class StubTranscriber(_StubModel):
+    """Transcribe every recording as the same sentence."""
 
     def __call__(self, requests: Sequence[Transcribe], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
-        self.note(requests)
-        said = Segment(start_seconds=0, end_seconds=1, text="Somebody speaks.")
-        document = TranscriptDocument(language="en", task="transcribe", duration_seconds=1, segments=(said,))
+        self.log(requests)
+        segment = Segment(start_seconds=0, end_seconds=1, text="Somebody speaks.")
+        document = TranscriptDocument(language="en", task="transcribe", duration_seconds=1, segments=(segment,))
         kept = store.put(document.model_dump_json().encode(), "application/json")
-        heard = Transcript(language="en", language_probability=1, duration_seconds=1, text=said.text, document=kept)
-        return [heard for _ in requests]
+        transcript = Transcript(
+            language="en", language_probability=1, duration_seconds=1, text=segment.text, document=kept
+        )
+        return [transcript for _ in requests]
 
 
-def catalogue(folder: Path, seconds: float = 0.0) -> Path:
-    """A catalogue of these models; their calls are written to `calls` in the folder."""
+def write_catalogue(folder: Path, seconds: float = 0.0) -> Path:
+    """Write a catalogue of the stub models, which log their requests to the file `calls` in the folder."""
     weights = folder / "weights"
     weights.mkdir(exist_ok=True)
     (weights / "none.txt").write_text("no weights\n", encoding="utf-8")
     options = {"calls": str(folder / "calls"), "seconds": seconds}
     common = {"source": {"folder": str(weights)}, "licence": "Apache-2.0", "options": options}
-    profile = {"pictures": "eyes", "passages": "eyes", "speech": "ears", "translation": [], "generation": "eyes"}
+    profile = {
+        "pictures": "stub-embedder",
+        "passages": "stub-embedder",
+        "speech": "stub-transcriber",
+        "translation": [],
+        "generation": "stub-embedder",
+    }
     document = {
         "models": {
-            "eyes": {"operator": "tests.faults.cheap:Eyes", **common},
-            "ears": {"operator": "tests.faults.cheap:Ears", **common},
+            "stub-embedder": {"operator": "tests.faults.stub_models:StubEmbedder", **common},
+            "stub-transcriber": {"operator": "tests.faults.stub_models:StubTranscriber", **common},
         },
         "profiles": {"starter": profile},
     }

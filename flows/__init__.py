@@ -1,1 +1,1 @@
-"""Flows order the work: one file per Prefect flow, each a sentence."""
+"""Prefect flows, one file each. A flow orders the steps of its work; operators of modalities/ do them."""

@@ -25,7 +25,7 @@ _RUNS_AT_ONCE = 2
 
 
 class Inbox(Form):
-    """Where to look, and how many files to take at once."""
+    """The folder of the inbox, and how many files one run ingests."""
 
     prefix: str = Field(
         default="inbox/",
@@ -116,7 +116,7 @@ def _reserve_quarantine_key(bucket: Bucket, one: IngestedObject, document: bytes
             return key
         if Rejection.model_validate_json(bucket.get(reason_key)).etag == one.etag:
             return key
-    raise AssertionError("the numbers are endless")
+    raise AssertionError("itertools.count does not end")
 
 
 def _acquire_slot(slots: Claimant, inbox: Inbox) -> bool:

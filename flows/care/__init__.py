@@ -1,1 +1,1 @@
-"""The flows and functions that look after what is kept: verify, repair, retain, collect garbage, rebuild."""
+"""Maintenance of stored data: verify, repair, retain, collect garbage, rebuild, migrate."""

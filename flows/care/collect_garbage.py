@@ -18,7 +18,7 @@ from storage.care.garbage import GarbageReport, collect
 
 
 class Collection(Form):
-    """How long a file that nothing names is left alone."""
+    """How long files that nothing names are kept."""
 
     grace_hours: float = Field(
         default=24,

@@ -39,7 +39,7 @@ class WrongRules(FlowError):
 
 
 class Retention(Form):
-    """Where to look."""
+    """The project to apply the retention rules to."""
 
     project: str = project_field()
 

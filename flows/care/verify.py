@@ -25,7 +25,7 @@ _SHOWN = 200
 
 
 class Inspection(Form):
-    """How closely to look."""
+    """How thoroughly to inspect a project."""
 
     quick: bool = Field(
         default=False, title="Quick", description="Look whether every file is there, without reading its bytes again."

@@ -18,7 +18,7 @@ Size = Literal["native", "64x64", "128x128", "256x256", "512x512", "768x768", "1
 
 
 class PictureOrder(Form):
-    """What a designer asks for. The same order gives the same pictures, at once the second time."""
+    """An order for generated pictures. The same order gives the same pictures, from the store the second time."""
 
     prompt: str = Field(title="Prompt", description="What the picture shows.", min_length=1, max_length=1000)
     style: str = Field(
@@ -59,7 +59,7 @@ class PictureOrder(Form):
 
 
 class Query(Form):
-    """What to look for: words, or something that the results should be like."""
+    """A search query: words, an artifact that results should resemble, or both."""
 
     words: str = Field(default="", title="Words", description="What it shows, says or is about.", max_length=2000)
     like: str = artifact_field(
@@ -79,7 +79,7 @@ class Query(Form):
 
 
 class Recording(Form):
-    """A recording and what to make of it."""
+    """A recording to transcribe, and the language to translate it into."""
 
     recording: str = recording_field()
     language: str = Field(
@@ -93,7 +93,7 @@ class Recording(Form):
 
 
 class Text(Form):
-    """A text and the language to say it in."""
+    """A text to translate, and the language to translate it into."""
 
     text: str = Field(default="", title="Text", description="What to translate.", max_length=200_000)
     artifact: str = artifact_field("Stored text", "The id of a stored text to translate, instead.")
@@ -105,7 +105,7 @@ class Text(Form):
 
 
 class UploadedFiles(Form):
-    """Files that were uploaded to the bucket under tmp/, waiting to be taken in."""
+    """Files to ingest, uploaded to the bucket under tmp/."""
 
     keys: list[str] = Field(
         title="Keys", description="The keys of the uploaded objects in the bucket.", min_length=1, max_length=10_000
@@ -115,7 +115,7 @@ class UploadedFiles(Form):
 
 
 class Addresses(Form):
-    """Files on the public internet."""
+    """Files on the public internet to download and ingest."""
 
     urls: list[str] = Field(title="Addresses", description="Each begins with https://.", min_length=1, max_length=1000)
     labels: list[str] = file_labels_field()

@@ -103,6 +103,6 @@ def prefect_settings(settings: Settings) -> Generator[None]:
 
     api = api_of(settings)
     # Changing os.environ is too late: Prefect read it at import.
-    ours = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
-    with temporary_settings({setting: value for setting, value in ours.items() if value}):
+    values = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string, PREFECT_API_KEY: api.api_key}
+    with temporary_settings({setting: value for setting, value in values.items() if value}):
         yield

@@ -50,7 +50,7 @@ async def answer_requests(project: str, work: Artifact, watch: UUID | None = Non
 
 
 def _embed_generated(space: Space, answers: Sequence[Answer]) -> None:
-    """Embed generated pictures ahead of time: the flow that ordered them asks for that next, and is spared a run.
+    """Embed generated pictures ahead of time (prefetch): the flow that ordered them requests that next.
 
     Failures are ignored here: the flow's own request reports them.
     """

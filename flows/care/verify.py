@@ -113,7 +113,7 @@ def _index_problems(space: Space, contents: Contents) -> list[Problem]:
 def _row_problems(space: Space, contents: Contents, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
     rows = {row.artifact: row for row in space.library.all(space.project)}
     problems = [
-        _problem("wrong-row", sha256, f"The list of artifacts tells something else of {record.name} than its record.")
+        _problem("wrong-row", sha256, f"The list of artifacts differs from the record of {record.name}.")
         for sha256, record in contents.records.items()
         if sha256 in labels and rows.get(sha256) != listed(record, labels[sha256])
     ]

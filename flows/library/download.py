@@ -94,7 +94,7 @@ class Downloader:
         try:
             addresses = [ip_address(found.partition("%")[0]) for found in self.resolve(host, port)]
         except (gaierror, UnicodeError, ValueError) as error:
-            raise DownloadFailed(f"Nobody knows a host {host!r}.") from error
+            raise DownloadFailed(f"The host {host!r} cannot be resolved.") from error
         if not addresses or not all(self.is_allowed(address) for address in addresses):
             raise AddressRefused(f"{host} is not on the public internet: files are fetched from there alone.")
         return str(addresses[0])
@@ -104,7 +104,7 @@ class Downloader:
         if response.status != 200:
             raise DownloadFailed(f"{host_says}: there is no file.")
         if response.getheader("Content-Encoding", "identity") != "identity":
-            raise DownloadFailed("The address sends a packed file although it was asked not to.")
+            raise DownloadFailed("The server sends compressed content although it was asked not to.")
         if int(response.getheader("Content-Length") or 0) > self.max_bytes:
             raise self._too_large()
         size = 0

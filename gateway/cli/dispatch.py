@@ -15,7 +15,7 @@ from flows.running.prefect_api import prefect_client_settings
 from flows.running.settings import load_settings
 from gateway.client import Client
 from gateway.errors import RunDidNotComplete, WrongInput
-from gateway.parameters import full_name, parameters_of
+from gateway.parameters import full_name, nest_parameters
 
 if TYPE_CHECKING:
     pass
@@ -73,10 +73,8 @@ async def _run(
         except ObjectNotFound as error:
             raise WrongInput(f"There is no deployment {deployment}: see `triptych run --help`.") from error
         try:
-            placed = parameters_of(found.parameter_openapi_schema or {}, parameters)
-            run = await client.create_flow_run_from_deployment(
-                found.id, parameters=placed, tags=[f"{PERSON_TAG}{getuser()}"]
-            )
+            placed = nest_parameters(found.parameter_openapi_schema or {}, parameters)
+            run = await client.create_flow_run_from_deployment(found.id, parameters=placed, tags=[f"{PERSON_TAG}{getuser()}"])
         except PrefectHTTPStatusError as error:
             raise WrongInput(f"The parameters of {deployment} are refused: {error.response.text[:300]}") from error
         await _finished(client, run.id, progress)

@@ -1,4 +1,4 @@
-"""The HTTP gateway: the app, assembled from its parts."""
+"""Assemble the app of the HTTP API: services, middleware, error handlers and routes."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from flows.running.platform import Platform
 from gateway.http import problems
+from gateway.http.jobs.deliveries import Deliveries
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
 from gateway.http.libretranslate import routes as libretranslate
@@ -34,17 +35,18 @@ _OURS = (
 )
 _OPENAI = (openai_images.router, openai_audio.router, openai_embeddings.router, openai_models.router)
 _FILES = ("/api/artifacts", "/v1/audio/", "/v1/images/", "/api/search/picture")
-"""Paths that take files."""
+"""Prefixes of the paths whose bodies may be as large as a file."""
 
 
 def create_app(platform: Platform) -> FastAPI:
-    """The app of the HTTP API. Everything but /health and /docs needs a token."""
+    """Return the app of the HTTP API. Everything except /health, /docs and /openapi.json needs a token."""
     settings = platform.settings
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         webhooks = Webhooks(platform.bucket, local=settings.gateway_local_webhooks)
-        async with Jobs.open(platform, webhooks.expect) as opened, webhooks.running(opened.states):
+        deliveries = Deliveries(platform.bucket, webhooks)
+        async with Jobs.open(platform, deliveries.enqueue) as opened, deliveries.running(opened.read_jobs):
             app.state.services = Services(
                 platform=platform,
                 tokens=Tokens(platform.bucket),
@@ -81,5 +83,5 @@ _health = APIRouter()
 
 @_health.get("/health", include_in_schema=False)
 def health() -> dict[str, str]:
-    """Whether the gateway answers."""
+    """Answer that the gateway is up."""
     return {"status": "ok"}

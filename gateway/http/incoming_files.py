@@ -14,7 +14,7 @@ from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.http.access import Caller
 from gateway.http.jobs.job import Job
-from gateway.http.jobs.jobs import UPLOADED
+from gateway.http.jobs.jobs import INGEST
 from storage.artifacts import Artifact
 from storage.records import Kind, kind_of
 
@@ -34,7 +34,7 @@ def file_name(name: str) -> str:
 async def take_in(caller: Caller, keys: Sequence[str], labels: Sequence[str], *, key: str | None = None) -> Job:
     """A job that takes uploaded files into the caller's project."""
     values = {"files": {"keys": list(keys), "labels": list(labels)}}
-    return await caller.services.jobs.start(caller.person, caller.project, UPLOADED, values, key=key)
+    return await caller.services.jobs.start(caller.person, caller.project, INGEST, values, key=key)
 
 
 def brought(space: Space, file: BinaryIO, name: str, kind: Kind | None = None) -> Artifact:

@@ -1,1 +1,1 @@
-"""Jobs: runs of deployments on behalf of people, followed to their end."""
+"""Jobs: flow runs that people start through the gateway, their queue, state and webhooks."""

@@ -1,4 +1,4 @@
-"""A job: a run of a deployment, as the gateway tells of it."""
+"""The job: what the gateway reports of a flow run, and how a run is read as one."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -22,12 +22,12 @@ _STATES: dict[StateType, JobState] = {
     StateType.CRASHED: "failed",
 }
 FINAL: frozenset[JobState] = frozenset({"completed", "failed", "refused", "cancelled"})
-OF = "project:"
-"""What the tag of a job begins with that names its project; `PERSON_TAG` is that of the one who asked for it."""
+PROJECT_TAG = "project:"
+"""Prefix of the run tag that names the job's project; `PERSON_TAG` is the prefix of the tag with the person's name."""
 
 
 class Job(BaseModel):
-    """A job and how it stands; `waiting` waits for a person's answer, `refused` needs another order."""
+    """A job and its state; `waiting` needs a person's input, `refused` a changed request."""
 
     id: UUID
     name: str
@@ -35,8 +35,10 @@ class Job(BaseModel):
     project: str
     by: str | None
     state: JobState
-    position: int | None = Field(description="1 is the next to start; none when it does not wait.")
-    estimate_seconds: float | None = Field(description="Until it is done, as far as earlier runs tell.")
+    position: int | None = Field(description="1 starts next; null unless the job is queued.")
+    estimate_seconds: float | None = Field(
+        description="Estimated seconds until the job ends, from the durations of recent runs."
+    )
     progress: float = Field(ge=0, le=1)
     message: str | None
     created: datetime | None
@@ -49,23 +51,23 @@ class Job(BaseModel):
 
 
 def state_of(run: FlowRun) -> JobState:
-    """Prefect's state in our words."""
+    """Map the run's Prefect state to a job state."""
     if run.state is None:
         return "queued"
     return "refused" if run.state.name == REFUSED_STATE else _STATES[run.state.type]
 
 
 def project_of(run: FlowRun) -> str:
-    """The project that a run works in: as its form says, whoever started it."""
+    """Return the project in the run's parameters, which is where the run works, whatever its tags say."""
     return project_in(run.parameters or {}) or "default"
 
 
 def project_in(values: dict[str, Any]) -> str | None:
-    """The project that a deployment's values name, at the top or inside a form."""
+    """Return the project named in parameter values, at the top level or inside a form."""
     forms: list[Any] = [values, *values.values()]
     return next((str(form["project"]) for form in forms if isinstance(form, dict) and "project" in form), None)
 
 
-def tagged(run: FlowRun, prefix: str) -> str | None:
-    """What a run's tag of this kind says."""
+def tag_value(run: FlowRun, prefix: str) -> str | None:
+    """Return the rest of the run's first tag with this prefix."""
     return next((tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)), None)

@@ -1,4 +1,4 @@
-"""The line: who waits for the pool of people's jobs, how long a job usually takes, and so how long one waits."""
+"""The job queue: how many jobs wait, how long each will wait, and when new ones are refused (backpressure)."""
 
 import asyncio
 import time
@@ -22,85 +22,85 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from gateway.errors import TooBusy
 
-_FRESH_SECONDS, _USUAL_FRESH_SECONDS = 1.0, 30.0
-_FIRST_GUESS_SECONDS = 5.0
+_QUEUE_TTL_SECONDS, _DURATIONS_TTL_SECONDS = 1.0, 30.0
+_DEFAULT_DURATION_SECONDS = 5.0
 _RECENT = timedelta(days=1)
 _POOL = WorkPoolFilter(name=WorkPoolFilterName(any_=["cpu"]))
-_HERE = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
+_UNFINISHED = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
 
 
 @dataclass
-class _Usual:
-    """How long runs of each deployment took lately, in seconds."""
+class _MeanDurations:
+    """The mean duration of recent runs of each deployment, in seconds."""
 
     by_deployment: dict[UUID | None, float] = field(default_factory=dict)
-    read: float = -_USUAL_FRESH_SECONDS
+    read: float = -_DURATIONS_TTL_SECONDS
 
     def of(self, run: FlowRun) -> float:
-        return self.by_deployment.get(run.deployment_id, _FIRST_GUESS_SECONDS)
+        return self.by_deployment.get(run.deployment_id, _DEFAULT_DURATION_SECONDS)
 
 
-class Line:
-    """The jobs that wait and run, read at most once a second."""
+class JobQueue:
+    """The queued and running jobs of the pool `cpu`, read from Prefect at most once a second."""
 
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
-        self._waiting: list[FlowRun] = []
+        self._queued: list[FlowRun] = []
         self._running: list[FlowRun] = []
-        self._usual = _Usual()
+        self._durations = _MeanDurations()
         self._read = 0.0
-        self._joined = 0
-        self._reading = asyncio.Lock()
+        self._admitted = 0
+        self._refreshing = asyncio.Lock()
 
-    async def admit(self, most_seconds: float) -> None:
-        """Count one more job. Raises TooBusy when it would wait longer."""
+    async def admit(self, max_wait_seconds: float) -> None:
+        """Count one more job. Raises TooBusy if it would wait longer than `max_wait_seconds`."""
         await self._refresh()
-        # What a schedule ordered may be much after a night in which nothing ran, and is no reason to refuse people.
-        wait = self._ahead(
-            [run for run in self._waiting if not run.auto_scheduled]
-        ) + self._joined * _FIRST_GUESS_SECONDS / max(len(self._running), 1)
-        if wait > most_seconds:
-            raise TooBusy(f"The queue is {wait:.0f} s long: ask again later.", wait - most_seconds)
-        self._joined += 1
+        # Scheduled runs may pile up overnight while no worker runs; that backlog is no reason to refuse people.
+        wait = self._wait_seconds(
+            [run for run in self._queued if not run.auto_scheduled]
+        ) + self._admitted * _DEFAULT_DURATION_SECONDS / max(len(self._running), 1)
+        if wait > max_wait_seconds:
+            raise TooBusy(f"The queue is {wait:.0f} s long: ask again later.", wait - max_wait_seconds)
+        self._admitted += 1
 
-    async def place(self, run: FlowRun) -> tuple[int | None, float]:
-        """The position of a run that waits, and the seconds until a run is probably done."""
+    async def position(self, run: FlowRun) -> tuple[int | None, float]:
+        """Return the run's position (1 starts next; None once it runs) and the estimated seconds until it ends."""
         await self._refresh()
-        usual = self._usual.of(run)
-        ids = [waiting.id for waiting in self._waiting]
+        duration = self._durations.of(run)
+        ids = [queued.id for queued in self._queued]
         if run.id in ids:
-            number = ids.index(run.id)
-            return number + 1, round(self._ahead(self._waiting[:number]) + usual, 1)
+            index = ids.index(run.id)
+            return index + 1, round(self._wait_seconds(self._queued[:index]) + duration, 1)
         if run.start_time is None:
-            return len(ids) + 1, round(self._ahead(self._waiting) + usual, 1)
-        return None, round(max(usual - (datetime.now(UTC) - run.start_time).total_seconds(), 0.0), 1)
+            return len(ids) + 1, round(self._wait_seconds(self._queued) + duration, 1)
+        return None, round(max(duration - (datetime.now(UTC) - run.start_time).total_seconds(), 0.0), 1)
 
-    def _ahead(self, runs: list[FlowRun]) -> float:
-        """As many runs as now go on at once; those that run are taken to be half done."""
-        busy = sum(map(self._usual.of, self._running)) / 2
-        return (sum(map(self._usual.of, runs)) + (busy if runs else 0.0)) / max(len(self._running), 1)
+    def _wait_seconds(self, ahead: list[FlowRun]) -> float:
+        """Estimate how long the runs ahead take, at today's concurrency, with the running ones half done."""
+        remaining = sum(map(self._durations.of, self._running)) / 2
+        return (sum(map(self._durations.of, ahead)) + (remaining if ahead else 0.0)) / max(len(self._running), 1)
 
     async def _refresh(self) -> None:
-        async with self._reading:
-            if time.monotonic() - self._read < _FRESH_SECONDS:
+        async with self._refreshing:
+            if time.monotonic() - self._read < _QUEUE_TTL_SECONDS:
                 return
             now = datetime.now(UTC)
             found = await self._client.read_flow_runs(
                 flow_run_filter=FlowRunFilter(
-                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_HERE))),
+                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_UNFINISHED))),
                     expected_start_time=FlowRunFilterExpectedStartTime(before_=now),  # pyright: ignore[reportArgumentType]
                 ),
                 work_pool_filter=_POOL,
                 sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             )
             self._running = [run for run in found if run.state_type == StateType.RUNNING]
-            self._waiting = [run for run in found if run.state_type != StateType.RUNNING]
-            self._joined = 0
+            self._queued = [run for run in found if run.state_type != StateType.RUNNING]
+            self._admitted = 0
             self._read = time.monotonic()
-            if self._read - self._usual.read > _USUAL_FRESH_SECONDS:
-                self._usual = await self._measure(now)
+            if self._read - self._durations.read > _DURATIONS_TTL_SECONDS:
+                self._durations = await self._read_durations(now)
 
-    async def _measure(self, now: datetime) -> _Usual:
+    async def _read_durations(self, now: datetime) -> _MeanDurations:
         ended = await self._client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED])),
@@ -113,4 +113,4 @@ class Line:
         seconds: defaultdict[UUID | None, list[float]] = defaultdict(list)
         for run in ended:
             seconds[run.deployment_id].append(run.total_run_time.total_seconds())
-        return _Usual({which: sum(all_) / len(all_) for which, all_ in seconds.items()}, time.monotonic())
+        return _MeanDurations({which: sum(all_) / len(all_) for which, all_ in seconds.items()}, time.monotonic())

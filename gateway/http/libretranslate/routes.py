@@ -126,7 +126,7 @@ async def _said(caller: Caller, texts: Sequence[str], source: str, asked: Transl
         jobs = caller.services.jobs
         await run_in_threadpool(route, caller.space.catalogue, source, asked.target)
         job = await jobs.start(caller.person, caller.project, _DEPLOYMENT, {"text": form.model_dump(mode="json")})
-        translated = str((await jobs.finished(caller.project, job.id))["text"]).split("\n")
+        translated = str((await jobs.wait_for_result(caller.project, job.id))["text"]).split("\n")
     if len(translated) != len(lines):
         raise WrongInput("The text could not be translated line by line.")
     rest = iter(translated)

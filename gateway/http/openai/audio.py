@@ -89,7 +89,7 @@ async def _listen(caller: Caller, file: UploadFile, model: str | None, **wishes:
 
 
 async def _report(caller: Caller, job: Any) -> TranscriptReport:
-    return TranscriptReport.model_validate(await caller.services.jobs.finished(caller.project, job.id))
+    return TranscriptReport.model_validate(await caller.services.jobs.wait_for_result(caller.project, job.id))
 
 
 async def _pieces(caller: Caller, job: Any) -> AsyncIterator[dict[str, Any]]:

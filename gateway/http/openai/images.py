@@ -148,7 +148,7 @@ async def _answer(caller: Caller, wishes: Wishes, event: str, order: PictureOrde
         return EventSourceResponse(as_events(events()))
     pictures = [picture async for _, picture in made]
     if len(pictures) < len(requests):
-        report = await caller.services.jobs.finished(caller.project, job.id)
+        report = await caller.services.jobs.wait_for_result(caller.project, job.id)
         raise WrongInput(report["failures"][0] if report.get("failures") else "Some pictures could not be made.")
     out = [await run_in_threadpool(_image, caller, picture, wishes.response_format, kind) for picture in pictures]
     return JSONResponse(ImagesOut(created=int(time.time()), data=out, output_format=kind).model_dump(exclude_none=True))

@@ -1,4 +1,4 @@
-"""/api/jobs: any deployment as a job: its state, place in the queue, progress, result, and its end."""
+"""/api/jobs: start a deployment as a job, read its state, position, progress and result, follow and cancel it."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError
 from gateway.http.access import Maker, Viewer
 from gateway.http.jobs.job import Job, project_in
-from gateway.http.jobs.jobs import is_for_people
+from gateway.http.jobs.run_parameters import is_public
 from gateway.http.problems import Problem
 
 router = APIRouter(prefix="/api", tags=["Jobs"])
@@ -20,7 +20,7 @@ _PING_SECONDS = 15
 
 
 class Order(BaseModel):
-    """What to run, and the values of its form."""
+    """The deployment to run, and the values of its parameters."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class Order(BaseModel):
 
 
 class Offer(BaseModel):
-    """Something that can be run; `parameters` is a JSON schema."""
+    """A deployment that can be run; `parameters` is a JSON schema."""
 
     name: str
     description: str | None
@@ -40,11 +40,11 @@ class Offer(BaseModel):
 
 @router.get("/deployments")
 async def list_deployments(caller: Viewer) -> list[Offer]:
-    """What can be run."""
+    """List the deployments that can be run."""
     return [
         Offer(name=each.name, description=each.description, parameters=each.parameter_openapi_schema or {})
         for each in await caller.services.jobs.deployments()
-        if is_for_people(each)
+        if is_public(each)
     ]
 
 
@@ -53,13 +53,13 @@ async def submit_job(
     caller: Maker,
     order: Order,
     idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=200, description="The same key starts the same job once.")
+        str | None, Header(min_length=1, max_length=200, description="Requests with the same key start one job.")
     ] = None,
 ) -> Job:
     """Run a deployment. 429 with Retry-After when the queue is too long."""
-    there = caller.within(project_in(order.parameters))
-    return await there.services.jobs.submit(
-        there.person, there.project, order.deployment, order.parameters, key=idempotency_key
+    scoped = caller.within(project_in(order.parameters))
+    return await scoped.services.jobs.submit(
+        scoped.person, scoped.project, order.deployment, order.parameters, key=idempotency_key
     )
 
 
@@ -69,19 +69,19 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
 ) -> list[Job]:
-    """The jobs that were asked for here, the newest first."""
-    return await caller.services.jobs.newest(caller.project, limit=limit, offset=offset)
+    """List the jobs that were started through the gateway, newest first."""
+    return await caller.services.jobs.list_newest(caller.project, limit=limit, offset=offset)
 
 
 @router.get("/jobs/{job}")
 async def show_job(caller: Viewer, job: UUID) -> Job:
-    """How a job stands."""
+    """The state of a job."""
     return await caller.services.jobs.get(caller.project, job)
 
 
 @router.get("/jobs/{job}/result")
 async def show_result(caller: Viewer, job: UUID) -> dict[str, Any]:
-    """What a completed job reported. 422 with the reason for one that was refused, 502 for one that failed."""
+    """The report of a completed job. 422 with the reason if it was refused, 502 if it failed."""
     found = await caller.services.jobs.get(caller.project, job)
     return await caller.services.jobs.result(caller.project, found)
 
@@ -92,13 +92,13 @@ async def show_result(caller: Viewer, job: UUID) -> dict[str, Any]:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def follow_job(caller: Viewer, job: UUID) -> Response:
-    """Server-sent events: `job` at each change, the last one when it has ended; or `error`, with the reason."""
+    """Server-sent events: `job` at each change, the last one when the job is final; or `error` with the reason."""
     await caller.services.jobs.get(caller.project, job)
-    seen = caller.services.jobs.follow(caller.project, job)
+    states = caller.services.jobs.follow(caller.project, job)
 
     async def events() -> AsyncIterator[dict[str, str]]:
         try:
-            async for state in seen:
+            async for state in states:
                 yield {"event": "job", "data": state.model_dump_json()}
         except (*EXPECTED, GatewayError) as error:
             yield {"event": "error", "data": Problem(error=str(error)).model_dump_json()}
@@ -108,5 +108,5 @@ async def follow_job(caller: Viewer, job: UUID) -> Response:
 
 @router.post("/jobs/{job}/cancel")
 async def cancel_job(caller: Maker, job: UUID) -> Job:
-    """Stop a job; one that has ended stays as it is."""
+    """Cancel a job; a final job is left as it is."""
     return await caller.services.jobs.cancel(caller.project, job)

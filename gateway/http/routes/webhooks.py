@@ -1,4 +1,4 @@
-"""/api/webhooks: addresses that are told when a job ends."""
+"""/api/webhooks: register, list and remove the URLs that receive an event when a job ends."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/api/webhooks", tags=["Jobs"])
 
 
 class NewWebhook(BaseModel):
-    """Where to tell."""
+    """The URL to send events to."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,17 +29,21 @@ class KnownWebhook(BaseModel):
 
 @router.post("", status_code=201)
 def create_webhook(caller: Maker, wanted: NewWebhook) -> Webhook:
-    """Tell an address when jobs of the project end. The secret is shown once; it verifies `webhook-signature`."""
+    """Register a URL that receives an event when a job of the project ends.
+
+    The secret is shown once; it verifies `webhook-signature`.
+    """
     return caller.services.webhooks.create(caller.project, wanted.url)
 
 
 @router.get("")
 def list_webhooks(caller: Maker) -> list[KnownWebhook]:
-    """Who is told."""
-    return [KnownWebhook(id=hook.id, url=hook.url) for hook in caller.services.webhooks.of(caller.project)]
+    """List the webhooks of the project."""
+    found = caller.services.webhooks.list_webhooks(caller.project)
+    return [KnownWebhook(id=each.id, url=each.url) for each in found]
 
 
 @router.delete("/{webhook}", status_code=204)
 def remove_webhook(caller: Maker, webhook: UUID) -> None:
-    """Tell an address no more."""
+    """Remove a webhook."""
     caller.services.webhooks.remove(caller.project, webhook)

@@ -1,0 +1,146 @@
+"""Deliver webhook events, signed as https://www.standardwebhooks.com describes, at least once, with backoff.
+
+Pending deliveries are objects in the bucket, so they survive a restart. Each attempt claims its delivery by
+compare-and-swap, so two gateways do not send it at the same time.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import standardwebhooks
+from pydantic import BaseModel
+
+from flows.running.errors import EXPECTED
+from gateway.errors import GatewayError, WrongInput
+from gateway.http.jobs.job import Job
+from gateway.http.jobs.webhooks import Webhook, Webhooks
+from storage.bucket import Bucket
+from storage.errors import Conflict, ObjectNotFound
+
+_PREFIX = "gateway/deliveries/"
+_POLL_SECONDS = 2.0
+_TIMEOUT_SECONDS = 10.0
+_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS, _MAX_ATTEMPTS = 5.0, 6 * 3600.0, 10
+_LOG = logging.getLogger("uvicorn.error")
+
+ReadJobs = Callable[[Sequence[UUID]], Awaitable[dict[UUID, Job]]]
+
+
+class _Delivery(BaseModel):
+    """A pending event of one job for one webhook; `due` is the time of the next attempt, in seconds since 1970."""
+
+    job: UUID
+    webhook: UUID
+    project: str
+    attempts: int = 0
+    due: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"{_PREFIX}{self.job}-{self.webhook}.json"
+
+
+class Deliveries:
+    """The pending deliveries of all projects, and the loop that sends them."""
+
+    def __init__(self, bucket: Bucket, webhooks: Webhooks) -> None:
+        self._bucket = bucket
+        self._webhooks = webhooks
+
+    def enqueue(self, job: Job) -> None:
+        """Create a delivery of the job's end for each webhook of its project."""
+        for webhook in self._webhooks.list_webhooks(job.project):
+            delivery = _Delivery(job=job.id, webhook=webhook.id, project=job.project)
+            self._bucket.create(delivery.key, delivery.model_dump_json().encode(), media_type="application/json")
+
+    @asynccontextmanager
+    async def running(self, read_jobs: ReadJobs) -> AsyncGenerator[None]:
+        """Deliver while the context lasts."""
+        task = asyncio.create_task(self._deliver_forever(read_jobs))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _deliver_forever(self, read_jobs: ReadJobs) -> None:
+        while True:
+            try:
+                await self._deliver_due(read_jobs)
+            except (*EXPECTED, GatewayError) as error:
+                _LOG.warning("webhooks wait: %s", error)
+            except Exception:
+                _LOG.exception("webhooks wait, after an unexpected error")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _deliver_due(self, read_jobs: ReadJobs) -> None:
+        due = await asyncio.to_thread(self._list_due)
+        if not due:
+            return
+        jobs = await read_jobs(list({delivery.job for delivery, _ in due}))
+        attempts = [self._attempt(delivery, etag, jobs.get(delivery.job)) for delivery, etag in due]
+        for failure in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(failure, BaseException):  # of one delivery; the others were sent
+                _LOG.warning("a webhook waits: %r", failure)
+
+    async def _attempt(self, delivery: _Delivery, etag: str, job: Job | None) -> None:
+        """Send one delivery if its job is final; drop it if its job or webhook no longer exists."""
+        if job is not None and not job.is_final:
+            return
+        webhook = await asyncio.to_thread(self._webhooks.find, delivery.project, delivery.webhook)
+        if webhook is None or job is None:
+            await asyncio.to_thread(self._bucket.remove, delivery.key)
+            return
+        backoff = min(_FIRST_BACKOFF_SECONDS * 3**delivery.attempts, _MAX_BACKOFF_SECONDS)
+        claimed = delivery.model_copy(
+            update={"attempts": delivery.attempts + 1, "due": time.time() + _TIMEOUT_SECONDS + backoff}
+        )
+        try:
+            data = claimed.model_dump_json().encode()
+            await asyncio.to_thread(self._bucket.replace, delivery.key, data, etag=etag)
+        except (Conflict, ObjectNotFound):
+            return
+        if await self._send(webhook, job) or claimed.attempts >= _MAX_ATTEMPTS:
+            await asyncio.to_thread(self._bucket.remove, delivery.key)
+
+    async def _send(self, webhook: Webhook, job: Job) -> bool:
+        """POST the event; return whether the receiver accepted it."""
+        body = json.dumps({"type": f"job.{job.state}", "data": job.model_dump(mode="json")}, ensure_ascii=False)
+        headers = _signed_headers(webhook.secret, f"{job.id}-{webhook.id}", body)
+        try:
+            await asyncio.to_thread(self._webhooks.check_url, webhook.url)
+            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
+                answer = await client.post(webhook.url, content=body.encode(), headers=headers)
+        except (httpx.HTTPError, WrongInput) as error:
+            _LOG.warning("the webhook %s was not told: %s", webhook.id, error)
+            return False
+        return answer.is_success
+
+    def _list_due(self) -> list[tuple[_Delivery, str]]:
+        """Return the deliveries whose next attempt is due, each with the ETag of its object."""
+        found: list[tuple[_Delivery, str]] = []
+        for listed in self._bucket.objects(_PREFIX):
+            try:
+                data, etag = self._bucket.read_versioned(listed.key)
+            except ObjectNotFound:
+                continue
+            delivery = _Delivery.model_validate_json(data)
+            if delivery.due <= time.time():
+                found.append((delivery, etag))
+        return found
+
+
+def _signed_headers(secret: str, event_id: str, body: str) -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "content-type": "application/json",
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": standardwebhooks.Webhook(secret).sign(event_id, now, body),
+    }

@@ -1,4 +1,4 @@
-"""The gateway: the command line, the HTTP server and the embedded stack."""
+"""The gateway: the Python client, the command line, the HTTP API and the gallery."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["Client"]
 
 
 def __getattr__(name: str) -> Any:
-    # `triptych --help` imports this package, and needs no HTTP client.
+    # Imported lazily: `triptych --help` imports this package and needs no HTTP client.
     if name == "Client":
         from gateway.client import Client
 

@@ -1,36 +1,36 @@
-"""What can go wrong at the gateway. Each message is one sentence for a person."""
+"""Errors of the gateway. Each message is one sentence for a person."""
 
 
 class GatewayError(Exception):
-    """Any failure of the gateway."""
+    """Base class of the gateway's errors."""
 
 
 class RunDidNotComplete(GatewayError):
-    """The run ended in another state than Completed."""
+    """A run ended in another state than Completed."""
 
 
 class WrongInput(GatewayError):
-    """A person asked for something that cannot be meant."""
+    """The request is invalid; it fails again unless it is changed."""
 
 
 class NotSignedIn(WrongInput):
-    """Nobody knows who asks: the token is missing, wrong or revoked."""
+    """The token is missing, wrong or revoked."""
 
 
 class NotAllowed(WrongInput):
-    """The person's role does not include this."""
+    """The person's role does not permit the request."""
 
 
-class NotThere(WrongInput):
-    """The person's project has nothing of this name or id."""
+class NotFound(WrongInput):
+    """The person's project has nothing with this name or id."""
 
 
-class AlreadyThere(WrongInput):
-    """Another thing has this name or key already."""
+class AlreadyExists(WrongInput):
+    """The name or idempotency key is in use."""
 
 
 class TooBusy(GatewayError):
-    """More is asked than can be done soon; `retry_after_seconds` says when to ask again."""
+    """A rate limit or the queue's limit is exceeded; retry after `retry_after_seconds`."""
 
     retryable = True
 

@@ -1,4 +1,4 @@
-"""Forms filled with what people gave."""
+"""Build forms from values that people sent, with errors for people."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,8 +8,8 @@ from gateway.errors import WrongInput
 FormT = TypeVar("FormT")
 
 
-def filled(kind: Callable[..., FormT], **values: Any) -> FormT:
-    """A form with these values. Raises WrongInput, which names the field."""
+def fill_form(kind: Callable[..., FormT], **values: Any) -> FormT:
+    """Return a form with these values. Raises WrongInput that names the first invalid field."""
     from pydantic import ValidationError
 
     try:

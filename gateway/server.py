@@ -1,4 +1,4 @@
-"""The gateway's HTTP server: the API and the gallery in one ASGI app."""
+"""Create the ASGI app that serves the HTTP API and the gallery."""
 
 from fastapi import FastAPI
 
@@ -8,7 +8,7 @@ from gateway.http.app import create_app
 
 
 def create() -> FastAPI:
-    """The app of the platform that the environment names; for `uvicorn --factory`."""
+    """Create the app from the settings; for `uvicorn --factory`."""
     app = create_app(open_platform())
     add_gallery(app)
     return app

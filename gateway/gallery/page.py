@@ -54,7 +54,7 @@ class Reader:
 
     @property
     def may_make(self) -> bool:
-        return self.person is not None and self.person.may("maker")
+        return self.person is not None and self.person.has_role("maker")
 
     def say(self, text: str, **values: object) -> str:
         return speaker(self.language)(text, **values)

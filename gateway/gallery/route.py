@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError, NotSignedIn
 from gateway.gallery.page import Reader, see
-from gateway.http.access import signed_in
+from gateway.http.access import optional_person
 from gateway.http.problems import status_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -57,6 +57,6 @@ def _to_the_door(request: Request, sentence: str) -> Response:
 async def _fault(request: Request, status: int, sentence: str) -> Response:
     if wants_json(request):
         return JSONResponse({"error": sentence}, status_code=status)
-    reader = Reader(request, await signed_in(request))
+    reader = Reader(request, await optional_person(request))
     heading = "There is no such thing" if status == 404 else "That did not work"
     return reader.page("fault.html", status=status, heading=reader.say(heading), sentence=sentence)

@@ -1,1 +1,1 @@
-"""The HTTP API: the app, who may use it, jobs, and the routes of each API."""
+"""The HTTP API: the app, authentication, limits, jobs, and the routes of each API."""

@@ -1,7 +1,7 @@
-"""Access: who asks, in which project, and whether they may.
+"""Authenticate and authorize requests: the person, their role, and the project they work in.
 
-A token comes as a bearer header (ours and OpenAI's clients), as the field `api_key` (LibreTranslate's), or in a cookie
-that scripts cannot read (the gallery). The token of the settings is the stack's own: the command line uses it.
+A token arrives as a bearer header (our and OpenAI's clients), as the field `api_key` (LibreTranslate's clients) or in
+an HttpOnly cookie (the gallery). The token in the settings belongs to the embedded stack; the command line uses it.
 """
 
 import secrets
@@ -16,19 +16,19 @@ from fastapi.security import HTTPBearer
 
 from flows.running.platform import Space
 from gateway.errors import NotAllowed, NotSignedIn
-from gateway.http.fields import fields_of
+from gateway.http.fields import read_fields
 from gateway.http.services import Services
 from gateway.tokens import Person, Role
 
 COOKIE = "triptych_token"
 _COOKIE_SECONDS = 30 * 24 * 3600
-_CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, description="A token of `triptych token create`.")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A person at work in a project."""
+    """An authenticated person and the project of the request."""
 
     person: Person
     project: str
@@ -38,25 +38,25 @@ class Caller:
     def space(self) -> Space:
         return self.services.platform.space(self.project)
 
-    def within(self, project: str | None) -> "Caller":
-        """The same person in another project, if they may. Raises NotThere."""
-        return Caller(self.person, self.person.project_named(project or self.project), self.services)
+    def in_project(self, project: str | None) -> "Caller":
+        """Return the caller in another project. Raises NotFound unless the person may work there."""
+        return Caller(self.person, self.person.resolve_project(project or self.project), self.services)
 
 
 def services_of(request: Request) -> Services:
-    """What the app was assembled with."""
+    """Return the app's services."""
     return request.app.state.services
 
 
-async def person_of(request: Request) -> Person:
-    """Who asks. Raises NotSignedIn, TooBusy."""
+async def authenticate(request: Request) -> Person:
+    """Return the person of the request's token. Raises NotSignedIn, TooBusy."""
     services = services_of(request)
-    token = await _token(request)
+    token = await _read_token(request)
     if not token:
         raise NotSignedIn("A token is needed, and none came with the request.")
-    person = await run_in_threadpool(holder_of, services, token)
+    person = await run_in_threadpool(person_by_token, services, token)
     if person is None:
-        # Whoever holds a token is let in, however many wrong ones come from the same address.
+        # Checked after the token: wrong tokens from an address must not lock out the right ones behind the same proxy.
         address = request.client.host if request.client else ""
         services.limits.check_address(address)
         services.limits.count_failure(address)
@@ -65,8 +65,8 @@ async def person_of(request: Request) -> Person:
     return person
 
 
-def at_least(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """A dependency that gives the caller. Raises NotSignedIn, NotAllowed, NotThere."""
+def require_role(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """Return a FastAPI dependency that yields the caller. It raises NotSignedIn, NotAllowed, NotFound."""
 
     async def caller(
         request: Request,
@@ -74,68 +74,68 @@ def at_least(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
         openai_project: Annotated[str | None, Header(description="The project to work in.")] = None,
         project: str | None = None,
     ) -> Caller:
-        person = await person_of(request)
-        if not person.may(role):
+        person = await authenticate(request)
+        if not person.has_role(role):
             raise NotAllowed(f"{person.name} is a {person.role}, and this is for a {role}.")
-        return Caller(person, person.project_named(project or openai_project), services_of(request))
+        return Caller(person, person.resolve_project(project or openai_project), services_of(request))
 
     return caller
 
 
-Viewer = Annotated[Caller, Depends(at_least("viewer"))]
-Maker = Annotated[Caller, Depends(at_least("maker"))]
+Viewer = Annotated[Caller, Depends(require_role("viewer"))]
+Maker = Annotated[Caller, Depends(require_role("maker"))]
 
 
-async def signed_in(request: Request) -> Person | None:
-    """Who asks, or nobody."""
-    token = await _token(request)
-    return await run_in_threadpool(holder_of, services_of(request), token) if token else None
+async def optional_person(request: Request) -> Person | None:
+    """Return the person of the request's token, or None without a valid one."""
+    token = await _read_token(request)
+    return await run_in_threadpool(person_by_token, services_of(request), token) if token else None
 
 
-def keep_token(response: Response, request: Request, token: str) -> None:
-    """Sign in: the browser sends the token from now on, and tells it to no script and no other site."""
+def set_token_cookie(response: Response, request: Request, token: str) -> None:
+    """Set the cookie that signs in: HttpOnly, SameSite=Strict, and Secure over https."""
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, token, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict", secure=secure)
 
 
-def forget_token(response: Response) -> None:
-    """Sign out."""
+def delete_token_cookie(response: Response) -> None:
+    """Delete the cookie, which signs out."""
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
-def holder_of(services: Services, token: str) -> Person | None:
-    """Who holds a token; the stack's own is an admin's."""
+def person_by_token(services: Services, token: str) -> Person | None:
+    """Return the token's holder; the token in the settings is an admin's."""
     own = services.platform.settings.gateway_token
     if own and secrets.compare_digest(token.encode(), own.get_secret_value().encode()):
         return Person(name="stack", role="admin")
-    return services.tokens.holder(token)
+    return services.tokens.find_person(token)
 
 
-def is_from_elsewhere(request: Request) -> bool:
-    """Whether a page of another site or port sends this to change something.
+def is_cross_origin_write(request: Request) -> bool:
+    """Whether a page of another origin sent this request with an unsafe method (CSRF protection).
 
-    Other ports of this machine are the same site to a browser: the pages there must not act with the cookie.
+    SameSite cookies are not enough: to a browser all ports of a host are one site.
     """
     origin = request.headers.get("origin")
-    is_elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    return request.method not in _CHANGES_NOTHING and is_elsewhere
+    is_cross_origin = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    return request.method not in _SAFE_METHODS and is_cross_origin
 
 
-async def _token(request: Request) -> str | None:
-    return _from_header(request) or _from_cookie(request) or await _from_field(request)
+async def _read_token(request: Request) -> str | None:
+    return _header_token(request) or _cookie_token(request) or await _field_token(request)
 
 
-def _from_header(request: Request) -> str | None:
+def _header_token(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _from_cookie(request: Request) -> str | None:
-    return None if is_from_elsewhere(request) else request.cookies.get(COOKIE)
+def _cookie_token(request: Request) -> str | None:
+    return None if is_cross_origin_write(request) else request.cookies.get(COOKIE)
 
 
-async def _from_field(request: Request) -> str | None:
+async def _field_token(request: Request) -> str | None:
     if getattr(request.scope.get("route"), "tags", None) != ["LibreTranslate"]:
         return None
-    key = (await fields_of(request)).get("api_key")
+    key = (await read_fields(request)).get("api_key")
     return key if isinstance(key, str) else None

@@ -18,7 +18,7 @@ from gateway.http.openai import embeddings as openai_embeddings
 from gateway.http.openai import images as openai_images
 from gateway.http.openai import models as openai_models
 from gateway.http.problems import OpenAIProblem, Problem
-from gateway.http.query_embeddings import Questions
+from gateway.http.query_embeddings import QueryEmbeddings
 from gateway.http.routes import artifacts, documents, jobs, labels, search, uploads
 from gateway.http.routes import webhooks as webhook_routes
 from gateway.http.services import Services
@@ -52,7 +52,7 @@ def create_app(platform: Platform) -> FastAPI:
                 tokens=Tokens(platform.bucket),
                 jobs=opened,
                 webhooks=webhooks,
-                questions=Questions(),
+                query_embeddings=QueryEmbeddings(),
                 limits=RateLimits(settings.gateway_rate),
             )
             yield

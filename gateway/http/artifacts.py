@@ -1,4 +1,4 @@
-"""What the library's pages and routes ask about artifacts; each function works in one project."""
+"""Read an artifact's details, lineage, download URL and thumbnail; each function works in one project."""
 
 from datetime import datetime
 from pathlib import Path
@@ -9,18 +9,18 @@ from pydantic import BaseModel
 
 from flows.library.inputs import resolve_input
 from flows.running.platform import Space
-from gateway.errors import NotThere
+from gateway.errors import NotFound
 from media.errors import UnreadableMedia
 from media.pictures import thumbnail
 from storage.records import ArtifactRecord, Kind
 
 THUMBNAIL_SIDES = (128, 256, 512)
 THUMBNAIL_TYPE = "image/jpeg"
-_GENERATIONS = 20
+_MAX_GENERATIONS = 20
 
 
 class Details(BaseModel):
-    """The record of an artifact, its labels now, the recipe that made it, and a link to its bytes for 15 minutes."""
+    """An artifact's record, current labels, the recipe that made it, and a URL of its bytes, valid for 15 minutes."""
 
     record: ArtifactRecord
     labels: list[str]
@@ -29,7 +29,7 @@ class Details(BaseModel):
 
 
 class Relative(BaseModel):
-    """An artifact that another descends from, or that descends from it; `generation` counts the steps between."""
+    """An ancestor or descendant of an artifact; `generation` is the number of steps between them."""
 
     artifact: str
     name: str
@@ -39,14 +39,14 @@ class Relative(BaseModel):
 
 
 class Lineage(BaseModel):
-    """What an artifact was made from, and what was made from it."""
+    """The artifacts that an artifact was made from, and those made from it."""
 
     ancestors: list[Relative]
     descendants: list[Relative]
 
 
-def details(space: Space, identity: str) -> Details:
-    """Everything that is known of an artifact. Raises ArtifactNotFound."""
+def read_details(space: Space, identity: str) -> Details:
+    """Read an artifact's record, labels and recipe. Raises ArtifactNotFound."""
     record = space.records.resolve(identity)
     recipe = space.recipes.find(record.producer) if record.producer else None
     return Details(
@@ -57,25 +57,28 @@ def details(space: Space, identity: str) -> Details:
     )
 
 
-def link(space: Space, identity: str) -> str:
-    """Where the bytes are, for 15 minutes; also those that a running job has just made. Raises ArtifactNotFound."""
+def download_url(space: Space, identity: str) -> str:
+    """Return a presigned URL of the bytes, valid for 15 minutes; unrecorded artifacts of running jobs have one too.
+
+    Raises ArtifactNotFound.
+    """
     found = resolve_input(space, identity)
     return space.store.url(found.artifact, found.name)
 
 
-def small_picture(space: Space, identity: str, side: int) -> Path:
-    """A file with a JPEG that fits into side × side pixels, made at the first time. Raises NotThere."""
+def thumbnail_file(space: Space, identity: str, side: int) -> Path:
+    """Return a cached JPEG of at most side × side pixels, created at the first request. Raises NotFound."""
     folder = space.platform.settings.cache_dir / "thumbnails" / space.project
     path = folder / f"{identity}-{side}.jpg"
     if path.exists():
         return path
     found = resolve_input(space, identity)
     if found.kind != "image":
-        raise NotThere(f"{found.name} is no picture but {found.artifact.media_type}.")
+        raise NotFound(f"{found.name} is no picture but {found.artifact.media_type}.")
     try:
         small = thumbnail(space.store.get(found.artifact), side)
     except UnreadableMedia as error:
-        raise NotThere(f"{found.name} cannot be shown: {error}") from error
+        raise NotFound(f"{found.name} cannot be shown: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{uuid4()}")
     fresh.write_bytes(small)
@@ -83,8 +86,8 @@ def small_picture(space: Space, identity: str, side: int) -> Path:
     return path
 
 
-def lineage(space: Space, identity: str) -> Lineage:
-    """Up to the files that people brought, and down to what was made last. Raises ArtifactNotFound."""
+def read_lineage(space: Space, identity: str) -> Lineage:
+    """Read all ancestors and descendants, up to 20 generations away. Raises ArtifactNotFound."""
     record = space.records.resolve(identity)
     return Lineage(ancestors=_ancestors(space, record), descendants=_descendants(space, record.artifact.sha256))
 
@@ -92,7 +95,7 @@ def lineage(space: Space, identity: str) -> Lineage:
 def _ancestors(space: Space, record: ArtifactRecord) -> list[Relative]:
     found: dict[str, Relative] = {}
     generation, wanted = 1, dict.fromkeys(record.parents)
-    while wanted and generation <= _GENERATIONS:
+    while wanted and generation <= _MAX_GENERATIONS:
         records = [known for sha256 in wanted if sha256 not in found and (known := space.records.find(sha256))]
         for each in records:
             found[each.artifact.sha256] = Relative(
@@ -110,13 +113,13 @@ def _ancestors(space: Space, record: ArtifactRecord) -> list[Relative]:
 def _descendants(space: Space, artifact: str) -> list[Relative]:
     found: dict[str, Relative] = {}
     generation, wanted = 1, [artifact]
-    while wanted and generation <= _GENERATIONS:
+    while wanted and generation <= _MAX_GENERATIONS:
         entries = [entry for parent in wanted for entry in space.library.children(space.project, parent)]
         wanted = []
         for entry in entries:
             if entry.artifact not in found:
-                shown = entry.model_dump(include={"artifact", "name", "kind", "created"})
-                found[entry.artifact] = Relative(generation=generation, **shown)
+                fields = entry.model_dump(include={"artifact", "name", "kind", "created"})
+                found[entry.artifact] = Relative(generation=generation, **fields)
                 wanted.append(entry.artifact)
         generation += 1
     return list(found.values())

@@ -1,4 +1,4 @@
-"""The fields of a request whose client sends a form or JSON, as it likes."""
+"""Read the fields of a request body that is a form or a JSON object."""
 
 import json
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import HTTPException, Request
 
 
-async def fields_of(request: Request) -> dict[str, Any]:
-    """The fields of the body, whichever way they came; a name that comes twice is a list."""
+async def read_fields(request: Request) -> dict[str, Any]:
+    """Return the fields of the body; a form field that occurs several times is a list. Raises HTTPException."""
     if request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
         form = await request.form()
         values = {name: [value for value in form.getlist(name) if isinstance(value, str)] for name in form}

@@ -1,4 +1,4 @@
-"""Files on their way in: into the library by a job, or brought along to ask about them."""
+"""Store uploaded files: for an ingest job, or as the input of a single request."""
 
 import shutil
 import tempfile
@@ -19,31 +19,33 @@ from storage.artifacts import Artifact
 from storage.records import Kind, kind_of
 
 
-def put_upload(space: Space, file: BinaryIO, name: str) -> str:
-    """Store a stream under a key of its own in tmp/, its name beside it."""
+def store_upload(space: Space, file: BinaryIO, name: str) -> str:
+    """Store a stream under a new key in tmp/, with its file name as metadata. Return the key."""
     key = f"tmp/{uuid4()}"
-    space.platform.bucket.put(key, file, metadata={NAME_METADATA: file_name(name)})
+    space.platform.bucket.put(key, file, metadata={NAME_METADATA: encoded_file_name(name)})
     return key
 
 
-def file_name(name: str) -> str:
-    """A person's name for a file as S3 can keep it; the last part of a path."""
-    return quote(_last_part(name), errors="replace")
+def encoded_file_name(name: str) -> str:
+    """Return the base name, percent-encoded because S3 metadata is ASCII."""
+    return quote(_base_name(name), errors="replace")
 
 
-async def take_in(caller: Caller, keys: Sequence[str], labels: Sequence[str], *, key: str | None = None) -> Job:
-    """A job that takes uploaded files into the caller's project."""
+async def start_ingest(
+    caller: Caller, keys: Sequence[str], labels: Sequence[str], *, idempotency_key: str | None = None
+) -> Job:
+    """Start a job that ingests uploaded files into the caller's project."""
     values = {"files": {"keys": list(keys), "labels": list(labels)}}
-    return await caller.services.jobs.start(caller.person, caller.project, INGEST, values, key=key)
+    return await caller.services.jobs.start(caller.person, caller.project, INGEST, values, key=idempotency_key)
 
 
-def brought(space: Space, file: BinaryIO, name: str, kind: Kind | None = None) -> Artifact:
-    """Check and store a stream to ask about it, without taking it into the library.
+def store_query_file(space: Space, file: BinaryIO, name: str, kind: Kind | None = None) -> Artifact:
+    """Check a stream and store it as a request's input, without adding it to the library.
 
-    Raises ItemError, and WrongInput for what is not of the kind.
+    Raises ItemError, and WrongInput if it is not of the kind.
     """
     with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
-        path = Path(folder) / _last_part(name)
+        path = Path(folder) / _base_name(name)
         with path.open("wb") as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, 1024 * 1024)
@@ -54,11 +56,11 @@ def brought(space: Space, file: BinaryIO, name: str, kind: Kind | None = None) -
     return artifact
 
 
-def brought_picture(space: Space, data: bytes, name: str) -> Artifact:
-    """The same for the bytes of a picture."""
-    return brought(space, BytesIO(data), name, "image")
+def store_query_picture(space: Space, data: bytes, name: str) -> Artifact:
+    """Check the bytes of a picture and store them as a request's input."""
+    return store_query_file(space, BytesIO(data), name, "image")
 
 
-def _last_part(name: str) -> str:
-    shown = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
-    return shown[-100:].strip(". ") or "upload"
+def _base_name(name: str) -> str:
+    printable = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
+    return printable[-100:].strip(". ") or "upload"

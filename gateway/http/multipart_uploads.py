@@ -1,4 +1,4 @@
-"""Large files in parts: each part goes straight to the S3 server by a link, in any order, and again if it broke off."""
+"""Resumable uploads: clients PUT the parts of a large file to presigned URLs, in any order, and retry lost ones."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -8,19 +8,19 @@ from pydantic import BaseModel, Field
 
 from flows.ingest import NAME_METADATA
 from flows.running.platform import Space
-from gateway.errors import NotThere, WrongInput
-from gateway.http.incoming_files import file_name
+from gateway.errors import NotFound, WrongInput
+from gateway.http.incoming_files import encoded_file_name
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound, TooLarge
 
 _PREFIX = "gateway/uploads/"
-_SMALLEST_PART, _MOST_PARTS = 8 * 1024 * 1024, 5000
-_LINK_LIFETIME = timedelta(hours=1)
-_KEPT = timedelta(days=2)
+_MIN_PART_BYTES, _MAX_PARTS = 8 * 1024 * 1024, 5000
+_URL_LIFETIME = timedelta(hours=1)
+_RETENTION = timedelta(days=2)
 
 
 class Part(BaseModel):
-    """One part: PUT its `size` bytes to `url` unless it is `there`."""
+    """One part of `size` bytes. PUT it to `url`; `there` is true once it is stored."""
 
     number: int
     size: int
@@ -29,7 +29,7 @@ class Part(BaseModel):
 
 
 class Upload(BaseModel):
-    """An upload in parts; the links are good for an hour, and asking again gives new ones."""
+    """An upload in parts. Their URLs are valid for an hour; read the upload again for new ones."""
 
     id: UUID
     name: str
@@ -39,7 +39,7 @@ class Upload(BaseModel):
 
 
 class _Plan(BaseModel):
-    """What is kept of an upload until it is complete."""
+    """The stored state of an upload until it is complete; sizes in bytes."""
 
     id: UUID = Field(default_factory=uuid4)
     project: str
@@ -60,69 +60,69 @@ FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-
 
 
 def begin(space: Space, name: str, size: int) -> Upload:
-    """Plan an upload. Raises TooLarge."""
+    """Create an upload and remove expired ones. Raises TooLarge."""
     limit = space.platform.settings.gateway_upload_mb * 1_000_000
     if size > limit:
         raise TooLarge(f"The file is larger than the limit of {limit / 1e6:.0f} MB.")
     bucket = space.platform.bucket
-    _forget_old(bucket)
-    part_size = max(_SMALLEST_PART, -(-size // _MOST_PARTS))
+    _remove_expired(bucket)
+    part_size = max(_MIN_PART_BYTES, -(-size // _MAX_PARTS))
     plan = _Plan(project=space.project, name=name, size=size, part_size=part_size)
     bucket.create(f"{_PREFIX}{plan.id}.json", plan.model_dump_json().encode(), media_type="application/json")
-    return _shown(bucket, plan)
+    return _describe(bucket, plan)
 
 
-def standing(space: Space, upload: UUID) -> Upload:
-    """How far an upload is, with new links. Raises NotThere."""
-    return _shown(space.platform.bucket, _plan(space, upload))
+def read(space: Space, upload: UUID) -> Upload:
+    """Return the state of an upload, with new URLs. Raises NotFound."""
+    return _describe(space.platform.bucket, _read_plan(space, upload))
 
 
-def put_together(space: Space, upload: UUID) -> str:
-    """The key of the whole file. Raises NotThere, and WrongInput while parts are missing."""
-    bucket, plan = space.platform.bucket, _plan(space, upload)
-    missing = [part.number for part in _shown(bucket, plan).parts if not part.there]
+def compose(space: Space, upload: UUID) -> str:
+    """Join the parts into one object and return its key. Raises NotFound, and WrongInput while parts are missing."""
+    bucket, plan = space.platform.bucket, _read_plan(space, upload)
+    missing = [part.number for part in _describe(bucket, plan).parts if not part.there]
     if missing:
         raise WrongInput(f"Of the parts of {plan.name}, {len(missing)} are missing or not whole: first {missing[0]}.")
     key = f"tmp/{uuid4()}"
     keys = [plan.key(number) for number in range(1, len(plan.sizes()) + 1)]
-    bucket.compose(keys, key, metadata={NAME_METADATA: file_name(plan.name)})
+    bucket.compose(keys, key, metadata={NAME_METADATA: encoded_file_name(plan.name)})
     return key
 
 
-def forget(space: Space, upload: UUID) -> None:
-    """Remove what an upload left. Raises NotThere."""
-    plan = _plan(space, upload)
+def remove(space: Space, upload: UUID) -> None:
+    """Delete an upload and its parts. Raises NotFound."""
+    plan = _read_plan(space, upload)
     _remove(space.platform.bucket, plan)
 
 
-def _shown(bucket: Bucket, plan: _Plan) -> Upload:
-    there = {found.key: found.size for found in bucket.objects(f"tmp/{plan.id}/")}
+def _describe(bucket: Bucket, plan: _Plan) -> Upload:
+    stored = {found.key: found.size for found in bucket.objects(f"tmp/{plan.id}/")}
     parts = [
         Part(
             number=number,
             size=size,
-            there=there.get(plan.key(number)) == size,
-            url=bucket.presign_put(plan.key(number), expires=_LINK_LIFETIME),
+            there=stored.get(plan.key(number)) == size,
+            url=bucket.presign_put(plan.key(number), expires=_URL_LIFETIME),
         )
         for number, size in enumerate(plan.sizes(), start=1)
     ]
     return Upload(id=plan.id, name=plan.name, size=plan.size, part_size=plan.part_size, parts=parts)
 
 
-def _plan(space: Space, upload: UUID) -> _Plan:
+def _read_plan(space: Space, upload: UUID) -> _Plan:
     try:
         plan = _Plan.model_validate_json(space.platform.bucket.get(f"{_PREFIX}{upload}.json"))
     except ObjectNotFound as error:
-        raise NotThere(f"Project {space.project} has no upload {upload}.") from error
+        raise NotFound(f"Project {space.project} has no upload {upload}.") from error
     if plan.project != space.project:
-        raise NotThere(f"Project {space.project} has no upload {upload}.")
+        raise NotFound(f"Project {space.project} has no upload {upload}.")
     return plan
 
 
-def _forget_old(bucket: Bucket) -> None:
-    """Uploads that nobody went on with."""
+def _remove_expired(bucket: Bucket) -> None:
+    """Remove uploads that were not completed within two days."""
     for found in list(bucket.objects(_PREFIX)):
-        if found.modified and datetime.now(UTC) - found.modified > _KEPT:
+        if found.modified and datetime.now(UTC) - found.modified > _RETENTION:
             _remove(bucket, _Plan.model_validate_json(bucket.get(found.key)))
 
 

@@ -1,4 +1,4 @@
-"""Errors on their way to clients: a status, and a body in the shape that each API's clients read."""
+"""Turn errors into HTTP responses: a status, and a body in the shape of each API (ours, OpenAI's)."""
 
 import logging
 import math
@@ -12,18 +12,18 @@ from pydantic_core import PydanticSerializationError
 from starlette.exceptions import HTTPException
 
 from flows.running.errors import EXPECTED, RunFailed
-from gateway.errors import AlreadyThere, GatewayError, NotAllowed, NotSignedIn, NotThere, RunDidNotComplete, TooBusy
+from gateway.errors import AlreadyExists, GatewayError, NotAllowed, NotFound, NotSignedIn, RunDidNotComplete, TooBusy
 from modalities.errors import UnknownModel
 from storage.errors import ArtifactNotFound, Conflict, ObjectNotFound, TooLarge
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),
-    (NotThere, 404),
+    (NotFound, 404),
     (ArtifactNotFound, 404),
     (ObjectNotFound, 404),
     (UnknownModel, 404),
-    (AlreadyThere, 409),
+    (AlreadyExists, 409),
     (Conflict, 409),
     (TooLarge, 413),
     (TooBusy, 429),
@@ -34,13 +34,13 @@ _LOG = logging.getLogger("uvicorn.error")
 
 
 class Problem(BaseModel):
-    """What went wrong, in one sentence."""
+    """The error in one sentence."""
 
     error: str
 
 
 class OpenAIFault(BaseModel):
-    """OpenAI's description of what went wrong."""
+    """An error as OpenAI's API describes it."""
 
     message: str
     type: str
@@ -49,60 +49,61 @@ class OpenAIFault(BaseModel):
 
 
 class OpenAIProblem(BaseModel):
-    """OpenAI's shape of an error."""
+    """The error body of OpenAI's API."""
 
     error: OpenAIFault
 
 
 def handlers() -> dict[Any, Any]:
-    """The app's exception handlers."""
-    known = dict.fromkeys((*EXPECTED, GatewayError), _explained)
-    no_text = dict.fromkeys((UnicodeEncodeError, PydanticSerializationError), _no_text)
-    return known | no_text | {HTTPException: _refused, RequestValidationError: _invalid, Exception: _unexpected}
+    """Return the app's exception handlers."""
+    known = dict.fromkeys((*EXPECTED, GatewayError), _known_error)
+    surrogates = dict.fromkeys((UnicodeEncodeError, PydanticSerializationError), _lone_surrogates)
+    others = {HTTPException: _http_error, RequestValidationError: _invalid_request, Exception: _unexpected_error}
+    return known | surrogates | others
 
 
 def status_of(error: Exception) -> int:
-    """The status that stands for an error."""
+    """Return the HTTP status of an error: 503 if a retry can help, 422 for other mistakes of the client."""
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return status
     return 503 if getattr(error, "retryable", False) else 422
 
 
-async def _explained(request: Request, error: Exception) -> Response:
-    """A person's mistake, or a part that is away for a while, in one sentence."""
+async def _known_error(request: Request, error: Exception) -> Response:
+    """Answer an error whose message is for people."""
     headers: dict[str, str] = {}
     if isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooBusy):
         headers["Retry-After"] = str(max(math.ceil(error.retry_after_seconds), 1))
-    return _answer(request, status_of(error), str(error), headers=headers)
+    return _respond(request, status_of(error), str(error), headers=headers)
 
 
-async def _refused(request: Request, error: HTTPException) -> Response:
-    return _answer(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    return _respond(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
 
-async def _invalid(request: Request, error: RequestValidationError) -> Response:
+async def _invalid_request(request: Request, error: RequestValidationError) -> Response:
     fault = error.errors()[0]
-    place = [str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header")]
-    field = ".".join(place) or "the request"
-    return _answer(request, 422, f"{field} is not right: {fault['msg']}.", param=field)
+    path = [str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header")]
+    field = ".".join(path) or "the request"
+    return _respond(request, 422, f"{field} is not right: {fault['msg']}.", param=field)
 
 
-async def _no_text(request: Request, _error: Exception) -> Response:
-    return _answer(request, 422, "The request has characters that are no text (lone surrogates).")
+async def _lone_surrogates(request: Request, _error: Exception) -> Response:
+    return _respond(request, 422, "The request has characters that are no text (lone surrogates).")
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _unexpected_error(request: Request, error: Exception) -> Response:
     _LOG.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(request, 500, f"The gateway failed: {type(error).__name__}. See its log.")
+    return _respond(request, 500, f"The gateway failed: {type(error).__name__}. See its log.")
 
 
-def _answer(
+def _respond(
     request: Request, status: int, message: str, *, param: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
-    message = message.encode(errors="replace").decode()  # what people sent may be quoted in it, and be no text
+    message = message.encode(errors="replace").decode()  # it may quote lone surrogates from the request
     if request.url.path.startswith("/v1/"):
         status = 400 if status == 422 else status
         fault = openai_fault(status, message, param)
@@ -111,7 +112,7 @@ def _answer(
 
 
 def openai_fault(status: int, message: str, param: str | None = None) -> OpenAIFault:
-    """An error in OpenAI's words."""
+    """Return the description of an error as OpenAI's API gives it."""
     return OpenAIFault(message=message, type=_openai_type(status), param=param, code=_openai_code(status))
 
 

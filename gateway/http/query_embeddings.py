@@ -1,4 +1,4 @@
-"""Questions: what people look for, as vectors, from models that stay loaded here; the bucket keeps nothing of it."""
+"""Embed search queries with models that stay loaded in the gateway; nothing of a query is stored in the bucket."""
 
 import asyncio
 import time
@@ -9,27 +9,27 @@ from typing import Protocol, cast
 from flows.running.context import RunContext
 from modalities.embedding.open_clip import Vectors
 
-_MOST_KNOWN = 2000
-_AT_ONCE = 2
+_CACHE_ENTRIES = 2000
+_CONCURRENCY = 2
 _REFRESH_SECONDS = 30.0
-"""How soon another published version of a model is asked."""
+"""How often newly published model versions are looked up."""
 
 
-class _ReadsTexts(Protocol):
+class _TextEncoder(Protocol):
     def encode_texts(self, texts: list[str]) -> Vectors: ...
 
 
-class Questions:
-    """The vectors of the last questions, by the space that they stand in."""
+class QueryEmbeddings:
+    """An LRU cache of query embeddings, by vector space and query."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
-        self.places = asyncio.Semaphore(_AT_ONCE)
-        """What embeds here takes one of them meanwhile."""
+        self._cache: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        self.embedding_slots = asyncio.Semaphore(_CONCURRENCY)
+        """Acquire one around every embedding in this process."""
         self._refreshed = time.monotonic()
 
-    async def vectors(self, context: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
-        """What the words mean, as a question, to each of these models that embed texts."""
+    async def embed(self, context: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
+        """Return the query's vector from each of these text embedding models, in order."""
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
             context.space.platform.pool.refresh()
@@ -37,16 +37,16 @@ class Questions:
 
     async def _vector(self, context: RunContext, model: str, words: str) -> list[float]:
         key = (await asyncio.to_thread(context.space.platform.vector_space, model), words)
-        if key not in self._known:
-            async with self.places:
-                self._known[key] = await asyncio.to_thread(_embedded, context, model, words)
-        vector = self._known[key]
-        self._known.move_to_end(key)
-        while len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
+        if key not in self._cache:
+            async with self.embedding_slots:
+                self._cache[key] = await asyncio.to_thread(_encode, context, model, words)
+        vector = self._cache[key]
+        self._cache.move_to_end(key)
+        while len(self._cache) > _CACHE_ENTRIES:
+            self._cache.popitem(last=False)
         return vector
 
 
-def _embedded(context: RunContext, model: str, words: str) -> list[float]:
+def _encode(context: RunContext, model: str, words: str) -> list[float]:
     with context.space.platform.pool.operator(model) as operator:
-        return cast("_ReadsTexts", operator).encode_texts([words])[0].tolist()
+        return cast("_TextEncoder", operator).encode_texts([words])[0].tolist()

@@ -1,4 +1,4 @@
-"""What the gateway is assembled from; routes and pages receive it."""
+"""The services that routes and pages receive."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ from flows.running.platform import Platform
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
 from gateway.http.limits import RateLimits
-from gateway.http.query_embeddings import Questions
+from gateway.http.query_embeddings import QueryEmbeddings
 from gateway.tokens import Tokens
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of a running gateway."""
+    """The services of a running gateway, created once by `create_app`."""
 
     platform: Platform
     tokens: Tokens
     jobs: Jobs
     webhooks: Webhooks
-    questions: Questions
+    query_embeddings: QueryEmbeddings
     limits: RateLimits

@@ -7,7 +7,7 @@ import typer
 from gateway.cli.options import BACKUP, Json, Local, Profile, Project
 from gateway.cli.terminal import SOME_FAILED, answer, progress_bar
 from gateway.errors import WrongInput
-from gateway.forms import filled
+from gateway.forms import fill_form
 
 
 def label(
@@ -91,7 +91,7 @@ def gc(
     from gateway.cli.local import do_here
     from storage.care.garbage import GarbageReport
 
-    form = filled(Collection, grace_hours=grace, project=project)
+    form = fill_form(Collection, grace_hours=grace, project=project)
     in_use: set[str] = set()
     if not local:
         with prefect_client_settings():

@@ -13,7 +13,7 @@ import typer
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.terminal import SOME_FAILED, answer, existing, named_value, progress_bar, say
 from gateway.errors import WrongInput
-from gateway.forms import filled
+from gateway.forms import fill_form
 
 if TYPE_CHECKING:
     from flows.running.platform import Space
@@ -42,7 +42,7 @@ def ingest(
         return {"items": [_ingested(item, keys) for item in report["items"]]}
 
     def fetch() -> dict[str, Any]:
-        form = filled(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
+        form = fill_form(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
         report = _do("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
         return {"items": [_ingested(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]}
 
@@ -71,7 +71,7 @@ def search(
     with _space(project, local) as space:
         artifact = _brought(space(), like) if like else ""
         kinds = {"kinds": kind} if kind else {}
-        form = filled(Query, words=query, like=artifact, **kinds, labels=label or [], limit=limit, project=project)
+        form = fill_form(Query, words=query, like=artifact, **kinds, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
         document = found or _do("search", "query", form, "flows.search:find", local)
     rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_moment(hit)}" for hit in document["hits"]]
@@ -93,7 +93,7 @@ def generate(
     """Make pictures from words."""
     from flows.running.content_forms import PictureOrder
 
-    form = filled(
+    form = fill_form(
         PictureOrder, prompt=prompt, style=style, count=count, seed=seed, size=size, steps=steps, project=project
     )
     with _space(project, local) as space:
@@ -121,7 +121,7 @@ def transcribe(
         raise WrongInput(f"There is no format {output}: use json, srt, vtt or txt.")
     with _space(project, local) as space:
         recording = _brought(space(), file)
-        form = filled(Recording, recording=recording, language=language, to=to, project=project)
+        form = fill_form(Recording, recording=recording, language=language, to=to, project=project)
         report = _do("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)
         text = report["text"] if output in ("txt", "json") else _read(space(), report["files"][output])
     document = {name: report[name] for name in ("language", "text", "segments")}
@@ -143,7 +143,7 @@ def translate(
 
     original = read_text(existing(file)) if file else text
     lines = original.removesuffix("\n")
-    form = filled(Text, text=lines, target=to, source=source, project=project)
+    form = fill_form(Text, text=lines, target=to, source=source, project=project)
     document = _do("translate-text", "text", form, "flows.translate_text:translate", local)
     answer(document, as_json, document["text"])
 

@@ -30,7 +30,7 @@ def create(
 @app.command(name="list")
 def list_tokens(as_json: Json = False) -> None:
     """Who holds a token."""
-    people = _tokens().all()
+    people = _tokens().list_people()
     rows = [f"{person.name:24} {person.role:8} {person.project:16} {person.created:%Y-%m-%d}" for person in people]
     answer({"tokens": [person.model_dump(mode="json") for person in people]}, as_json, "\n".join(rows))
 

@@ -16,7 +16,7 @@ from gateway.gallery.parts.facts import facts_of, recipe_of
 from gateway.gallery.parts.transcripts import transcript_of
 from gateway.gallery.route import GalleryRoute, wants_json
 from gateway.http.access import Caller, Maker, Viewer
-from gateway.http.artifacts import Lineage, lineage
+from gateway.http.artifacts import Lineage, read_lineage
 from media.identify import read_text
 from storage.artifacts import Artifact
 
@@ -79,7 +79,7 @@ def _known(space: Space, found: InputArtifact) -> dict[str, Any]:
         "labels": space.labels.of(record) if record else (),
         "known": sorted(space.library.labels(space.project).items()),
         "collections": Collections(space.refs).all(),
-        "lineage": lineage(space, found.artifact.sha256) if record else Lineage(ancestors=[], descendants=[]),
+        "lineage": read_lineage(space, found.artifact.sha256) if record else Lineage(ancestors=[], descendants=[]),
     }
 
 

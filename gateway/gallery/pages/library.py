@@ -14,7 +14,7 @@ from flows.running.context import local_context
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
 from gateway.errors import WrongInput
-from gateway.forms import filled
+from gateway.forms import fill_form
 from gateway.gallery.page import Reader
 from gateway.gallery.parts.cards import Card, card_of_hit, cards_of
 from gateway.gallery.route import GalleryRoute
@@ -99,7 +99,7 @@ async def found(space: Space, asked: Asked) -> tuple[list[Card], str]:
     """A page of cards, and the query of the next one if there is one."""
     if not asked.is_search:
         return await run_in_threadpool(_newest, space, asked)
-    query = filled(
+    query = fill_form(
         search.Query,
         words="" if asked.like else asked.q,
         like=asked.like,

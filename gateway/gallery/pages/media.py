@@ -12,7 +12,7 @@ from gateway.gallery.parts.cards import WEB_TYPES
 from gateway.gallery.parts.transcripts import transcript_of
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
-from gateway.http.artifacts import THUMBNAIL_TYPE, small_picture
+from gateway.http.artifacts import THUMBNAIL_TYPE, thumbnail_file
 from modalities.speech.subtitles import cues, to_vtt
 from storage.artifacts import Artifact
 
@@ -30,7 +30,7 @@ router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 @router.get("/previews/{artifact}")
 def preview(caller: Viewer, artifact: str) -> Response:
     """A picture as large as a page needs it."""
-    path = small_picture(caller.space, artifact, _PREVIEW_SIDE)
+    path = thumbnail_file(caller.space, artifact, _PREVIEW_SIDE)
     return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=_FOR_GOOD)
 
 

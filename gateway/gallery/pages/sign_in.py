@@ -7,7 +7,14 @@ from fastapi.concurrency import run_in_threadpool
 
 from gateway.gallery.page import LANGUAGE, THEME, Reader, local_address, see
 from gateway.gallery.route import GalleryRoute
-from gateway.http.access import forget_token, holder_of, is_from_elsewhere, keep_token, services_of, signed_in
+from gateway.http.access import (
+    delete_token_cookie,
+    is_cross_origin_write,
+    optional_person,
+    person_by_token,
+    services_of,
+    set_token_cookie,
+)
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -16,7 +23,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 @router.get("/sign-in")
 async def door(request: Request, back: str = "/") -> Response:
     """The page that asks for a token."""
-    reader = Reader(request, await signed_in(request))
+    reader = Reader(request, await optional_person(request))
     return see(local_address(back)) if reader.person else _ask(reader, back)
 
 
@@ -27,12 +34,12 @@ async def sign_in(request: Request, token: Annotated[str, Form()] = "", back: An
     services = services_of(request)
     address = request.client.host if request.client else ""
     services.limits.check_address(address)
-    if await run_in_threadpool(holder_of, services, token.strip()) is None:
+    if await run_in_threadpool(person_by_token, services, token.strip()) is None:
         services.limits.count_failure(address)
         reader = Reader(request)
         return _ask(reader, back, reader.say("This token is not right, or it was revoked."))
     answer = see(local_address(back))
-    keep_token(answer, request, token.strip())
+    set_token_cookie(answer, request, token.strip())
     return answer
 
 
@@ -41,7 +48,7 @@ async def sign_out(request: Request) -> Response:
     """Forget the token."""
     _from_here(request)
     answer = see("/sign-in")
-    forget_token(answer)
+    delete_token_cookie(answer)
     return answer
 
 
@@ -67,5 +74,5 @@ def _ask(reader: Reader, back: str, fault: str = "") -> Response:
 
 
 def _from_here(request: Request) -> None:
-    if is_from_elsewhere(request):
+    if is_cross_origin_write(request):
         raise HTTPException(403, "The form came from another site.")

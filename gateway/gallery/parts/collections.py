@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.errors import NotThere, WrongInput
+from gateway.errors import NotFound, WrongInput
 from storage.refs import Refs
 
 _FOLDER = "collections"
@@ -37,10 +37,10 @@ class Collections:
         return sorted((each for each in found if each), key=lambda each: (each.name.casefold(), each.id))
 
     def get(self, identity: str) -> Collection:
-        """Raises NotThere."""
+        """Raises NotFound."""
         found = self._read(identity) if identity.isalnum() and identity.isascii() else None
         if found is None:
-            raise NotThere("There is no such collection.")
+            raise NotFound("There is no such collection.")
         return found
 
     def named(self, name: str) -> Collection:
@@ -56,7 +56,7 @@ class Collections:
         return made
 
     def put_in(self, identity: str, artifact: str) -> None:
-        """Add an artifact; one that is in it already stays where it is. Raises NotThere, WrongInput."""
+        """Add an artifact; one that is in it already stays where it is. Raises NotFound, WrongInput."""
 
         def change(found: Collection) -> Collection:
             if len(found.artifacts) >= _MOST_ARTIFACTS:
@@ -66,14 +66,14 @@ class Collections:
         self._change(identity, change)
 
     def take_out(self, identity: str, artifact: str) -> None:
-        """Remove an artifact from it. Raises NotThere."""
+        """Remove an artifact from it. Raises NotFound."""
         self._change(
             identity,
             lambda found: found.model_copy(update={"artifacts": tuple(a for a in found.artifacts if a != artifact)}),
         )
 
     def forget(self, identity: str) -> None:
-        """Nobody sees it any more; what was in it stays. Raises NotThere."""
+        """Nobody sees it any more; what was in it stays. Raises NotFound."""
         self._change(identity, lambda found: found.model_copy(update={"forgotten": True, "artifacts": ()}))
 
     def _change(self, identity: str, change: Callable[[Collection], Collection]) -> None:

@@ -25,7 +25,7 @@ from flows.running.context import PERSON_TAG
 from flows.running.platform import Platform
 from flows.running.prefect_api import prefect_client
 from flows.running.prefect_runs import fetch_report
-from gateway.errors import AlreadyThere, NotAllowed, NotThere, RunDidNotComplete, WrongInput
+from gateway.errors import AlreadyExists, NotAllowed, NotFound, RunDidNotComplete, WrongInput
 from gateway.http.jobs.job import PROJECT_TAG, Job, project_of, state_of, tag_value
 from gateway.http.jobs.prefect_errors import translated_errors
 from gateway.http.jobs.queue import JobQueue
@@ -75,7 +75,7 @@ class Jobs:
     ) -> Job:
         """Start a deployment with these parameter values; an idempotency key starts it at most once.
 
-        Raises NotThere, WrongInput, NotAllowed, AlreadyThere, TooBusy, NotReachable.
+        Raises NotFound, WrongInput, NotAllowed, AlreadyExists, TooBusy, NotReachable.
         """
         if deployment.split("/")[-1] == INGEST and person.role != "admin":
             raise NotAllowed("Files are taken in where they are uploaded: send them to /api/artifacts.")
@@ -97,13 +97,13 @@ class Jobs:
                 idempotency_key=f"{project}:{person.name}:{key}" if key else None,
             )
             if key and project_of(run) == project and not has_parameters(run, parameters):
-                raise AlreadyThere(f"The Idempotency-Key {key!r} was used for another request.")
+                raise AlreadyExists(f"The Idempotency-Key {key!r} was used for another request.")
             job = await self._describe(RunSnapshot(run, 0.0))
         await asyncio.to_thread(self._on_start, job)
         return job
 
     async def get(self, project: str, job_id: UUID) -> Job:
-        """Return a job of the project. Raises NotThere."""
+        """Return a job of the project. Raises NotFound."""
         return await self._describe(await self._snapshot(project, job_id))
 
     async def list_newest(self, project: str, *, limit: int = 50, offset: int = 0) -> list[Job]:
@@ -119,7 +119,7 @@ class Jobs:
             return [await self._describe(snapshots[run.id]) for run in runs if run.id in snapshots]
 
     async def follow(self, project: str, job_id: UUID) -> AsyncIterator[Job]:
-        """Yield the job as it is, then after each change until it is final. Raises NotThere, NotReachable."""
+        """Yield the job as it is, then after each change until it is final. Raises NotFound, NotReachable."""
         await self._snapshot(project, job_id)
         async for snapshot in self._watcher.follow(job_id):
             yield await self._describe(snapshot)
@@ -139,7 +139,7 @@ class Jobs:
             return await fetch_report(self._client, self._platform.space(project).store, job.id) or {}
 
     async def cancel(self, project: str, job_id: UUID) -> Job:
-        """Cancel a job and its child runs; a final job is left as it is. Raises NotThere."""
+        """Cancel a job and its child runs; a final job is left as it is. Raises NotFound."""
         snapshot = await self._snapshot(project, job_id)
         if not snapshot.is_final:
             async with translated_errors():
@@ -163,13 +163,13 @@ class Jobs:
         try:
             return await self._client.read_deployment_by_name(full_name(name))
         except ObjectNotFound as error:
-            raise NotThere(f"There is no deployment {name}: GET /api/deployments lists them.") from error
+            raise NotFound(f"There is no deployment {name}: GET /api/deployments lists them.") from error
 
     async def _snapshot(self, project: str, job_id: UUID) -> RunSnapshot:
         async with translated_errors():
             snapshot = (await read_snapshots(self._client, [job_id])).get(job_id)
         if snapshot is None or project_of(snapshot.run) != project:
-            raise NotThere(f"Project {project} has no job {job_id}.")
+            raise NotFound(f"Project {project} has no job {job_id}.")
         return snapshot
 
     async def _describe(self, snapshot: RunSnapshot) -> Job:

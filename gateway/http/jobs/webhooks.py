@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 from pydantic import BaseModel, Field
 
-from gateway.errors import NotThere, WrongInput
+from gateway.errors import NotFound, WrongInput
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound
 
@@ -53,9 +53,9 @@ class Webhooks:
         return self._read(_key(project, webhook_id))
 
     def remove(self, project: str, webhook_id: UUID) -> None:
-        """Remove a webhook; its pending deliveries are dropped. Raises NotThere."""
+        """Remove a webhook; its pending deliveries are dropped. Raises NotFound."""
         if self.find(project, webhook_id) is None:
-            raise NotThere(f"Project {project} has no webhook {webhook_id}.")
+            raise NotFound(f"Project {project} has no webhook {webhook_id}.")
         self._bucket.remove(_key(project, webhook_id))
 
     def check_url(self, url: str) -> None:

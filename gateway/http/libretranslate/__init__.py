@@ -1,1 +1,1 @@
-"""LibreTranslate's API."""
+"""Routes compatible with LibreTranslate's API."""

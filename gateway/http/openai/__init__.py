@@ -1,1 +1,1 @@
-"""OpenAI's API: pictures, speech, embeddings and models, as its clients ask for them."""
+"""Routes compatible with OpenAI's API: images, audio, embeddings and models."""

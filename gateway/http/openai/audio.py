@@ -1,4 +1,4 @@
-"""/v1/audio: what is said in a recording, as OpenAI's clients ask for it."""
+"""/v1/audio: transcribe recordings and translate speech into English."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -13,18 +13,18 @@ from sse_starlette import EventSourceResponse
 
 from flows.running.content_forms import Recording
 from flows.transcribe_audio import TranscriptReport
-from gateway.forms import filled
+from gateway.forms import fill_form
 from gateway.http.access import Caller, Maker
-from gateway.http.incoming_files import brought
-from gateway.http.openai.names import model_named
-from gateway.http.openai.stream import as_events
+from gateway.http.incoming_files import store_query_file
+from gateway.http.openai.names import resolve_model
+from gateway.http.openai.stream import sse_events
 from modalities.speech.transcription import Segment
 from modalities.translation.languages import english_name
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI"])
 Format = Literal["json", "verbose_json", "text", "srt", "vtt"]
 _DEPLOYMENT = "transcribe-audio"
-_TEXTS: dict[int | str, dict[str, Any]] = {
+_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             "text/plain": {"schema": {"type": "string"}},
@@ -36,7 +36,7 @@ _TEXTS: dict[int | str, dict[str, Any]] = {
 
 
 class SpeechForm(BaseModel):
-    """What a request says about a recording; `prompt` and `temperature` are passed over."""
+    """The fields of both routes; `prompt` and `temperature` are ignored."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -46,60 +46,62 @@ class SpeechForm(BaseModel):
 
 
 class TranscriptionForm(SpeechForm):
-    """The same, of a transcription."""
+    """The fields of a transcription."""
 
     language: str | None = Field(default=None, max_length=12, pattern=r"^[A-Za-z-]*$")
     granularities: list[Literal["word", "segment"]] = Field(default=[], alias="timestamp_granularities[]")
     stream: bool = False
 
 
-@router.post("/transcriptions", response_class=Response, responses=_TEXTS)
-async def transcribe(caller: Maker, wishes: Annotated[TranscriptionForm, Form()]) -> Response:
-    """What is said, in its own language. A stream gives it in pieces."""
-    job = await _listen(caller, wishes.file, wishes.model, language=wishes.language or "")
-    if wishes.stream:
-        return EventSourceResponse(as_events(_pieces(caller, job)))
-    report = await _report(caller, job)
-    if wishes.response_format == "verbose_json":
-        return JSONResponse(_verbose(report, "transcribe", wishes.granularities or ["segment"]))
-    return await _plain(caller, report, wishes.response_format)
+@router.post("/transcriptions", response_class=Response, responses=_RESPONSES)
+async def transcribe(caller: Maker, options: Annotated[TranscriptionForm, Form()]) -> Response:
+    """Transcribe speech in its own language. A stream has one event per segment."""
+    job = await _start_job(caller, options.file, options.model, language=options.language or "")
+    if options.stream:
+        return EventSourceResponse(sse_events(_stream_events(caller, job)))
+    report = await _wait_for_report(caller, job)
+    if options.response_format == "verbose_json":
+        return JSONResponse(_verbose_document(report, "transcribe", options.granularities or ["segment"]))
+    return await _plain_response(caller, report, options.response_format)
 
 
-@router.post("/translations", response_class=Response, responses=_TEXTS)
-async def translate(caller: Maker, wishes: Annotated[SpeechForm, Form()]) -> Response:
-    """What is said, in English."""
-    report = await _report(caller, await _listen(caller, wishes.file, wishes.model, to="en"))
-    if wishes.response_format == "verbose_json":
-        return JSONResponse(_verbose(report, "translate", ["segment"]))
-    return await _plain(caller, report, wishes.response_format)
+@router.post("/translations", response_class=Response, responses=_RESPONSES)
+async def translate(caller: Maker, options: Annotated[SpeechForm, Form()]) -> Response:
+    """Transcribe speech and translate it into English."""
+    report = await _wait_for_report(caller, await _start_job(caller, options.file, options.model, to="en"))
+    if options.response_format == "verbose_json":
+        return JSONResponse(_verbose_document(report, "translate", ["segment"]))
+    return await _plain_response(caller, report, options.response_format)
 
 
-async def _listen(caller: Caller, file: UploadFile, model: str | None, **wishes: str) -> Any:
-    """The job that listens to an uploaded recording."""
-    sound = await run_in_threadpool(brought, caller.space, file.file, file.filename or "recording", "speech")
-    form = filled(
+async def _start_job(caller: Caller, file: UploadFile, model: str | None, **options: str) -> Any:
+    """Store an uploaded recording and start a job that transcribes it."""
+    recording = await run_in_threadpool(
+        store_query_file, caller.space, file.file, file.filename or "recording", "speech"
+    )
+    form = fill_form(
         Recording,
-        recording=sound.sha256,
-        model=model_named(caller.space, model, "speech"),
+        recording=recording.sha256,
+        model=resolve_model(caller.space, model, "speech"),
         project=caller.project,
-        **wishes,
+        **options,
     )
     values = {"recording": form.model_dump(mode="json")}
     return await caller.services.jobs.start(caller.person, caller.project, _DEPLOYMENT, values)
 
 
-async def _report(caller: Caller, job: Any) -> TranscriptReport:
+async def _wait_for_report(caller: Caller, job: Any) -> TranscriptReport:
     return TranscriptReport.model_validate(await caller.services.jobs.wait_for_result(caller.project, job.id))
 
 
-async def _pieces(caller: Caller, job: Any) -> AsyncIterator[dict[str, Any]]:
-    report = await _report(caller, job)
+async def _stream_events(caller: Caller, job: Any) -> AsyncIterator[dict[str, Any]]:
+    report = await _wait_for_report(caller, job)
     for number, segment in enumerate(report.segments):
         yield {"type": "transcript.text.delta", "delta": f"\n{segment.text}" if number else segment.text}
     yield {"type": "transcript.text.done", "text": "\n".join(segment.text for segment in report.segments)}
 
 
-async def _plain(caller: Caller, report: TranscriptReport, kind: Format) -> Response:
+async def _plain_response(caller: Caller, report: TranscriptReport, kind: Format) -> Response:
     if kind in ("srt", "vtt"):
         data = await run_in_threadpool(caller.space.store.get, report.files[kind])
         return PlainTextResponse(data)
@@ -109,7 +111,7 @@ async def _plain(caller: Caller, report: TranscriptReport, kind: Format) -> Resp
     return JSONResponse({"text": text, "usage": {"type": "duration", "seconds": round(report.duration_seconds)}})
 
 
-def _verbose(report: TranscriptReport, task: str, granularities: list[Any]) -> dict[str, Any]:
+def _verbose_document(report: TranscriptReport, task: str, granularities: list[Any]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "task": task,
         "language": english_name(report.language),
@@ -128,9 +130,9 @@ def _verbose(report: TranscriptReport, task: str, granularities: list[Any]) -> d
 
 
 def _segment(number: int, segment: Segment) -> dict[str, Any]:
-    """A segment with the figures that OpenAI's has; those of silence are nought, since silence is left out before."""
+    """Return a segment with OpenAI's fields; `no_speech_prob` is 0, since silence is removed before transcription."""
     data = segment.text.encode()
-    sure = [log(max(word.probability, 1e-4)) for word in segment.words]
+    log_probabilities = [log(max(word.probability, 1e-4)) for word in segment.words]
     return {
         "id": number,
         "seek": 0,
@@ -139,7 +141,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "text": segment.text,
         "tokens": [],
         "temperature": 0.0,
-        "avg_logprob": sum(sure) / len(sure) if sure else 0.0,
+        "avg_logprob": sum(log_probabilities) / len(log_probabilities) if log_probabilities else 0.0,
         "compression_ratio": len(data) / len(zlib.compress(data)),
         "no_speech_prob": 0.0,
     }

@@ -1,4 +1,4 @@
-"""/v1/embeddings: what texts and pictures mean, as vectors, from models that stay loaded in the gateway."""
+"""/v1/embeddings: embed texts and pictures with models that stay loaded in the gateway."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import WrongInput
 from gateway.http.access import Caller, Viewer
-from gateway.http.incoming_files import brought_picture
-from gateway.http.openai.names import model_named
+from gateway.http.incoming_files import store_query_picture
+from gateway.http.openai.names import resolve_model
 from media.errors import ItemError
 from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, Role, read_vector
 
@@ -29,12 +29,12 @@ class EmbeddingRequest(BaseModel):
     input: Text | Annotated[list[Text], Field(min_length=1, max_length=256)]
     model: str | None = Field(default=None, max_length=200)
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: int | None = Field(default=None, ge=1, description="Only the number that the model has.")
-    role: Role = Field(default="passage", description="Ours: query for what looks for something.")
+    dimensions: int | None = Field(default=None, ge=1, description="Must be the model's own dimension.")
+    role: Role = Field(default="passage", description="Ours: `query` for search queries.")
 
 
 class EmbeddingOut(BaseModel):
-    """One vector: numbers, or little-endian float32 in base64."""
+    """One vector: a list of numbers, or little-endian float32 in base64."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -42,7 +42,7 @@ class EmbeddingOut(BaseModel):
 
 
 class Usage(BaseModel):
-    """About how much was read."""
+    """An estimate of the tokens read: four characters each."""
 
     prompt_tokens: int
     total_tokens: int
@@ -59,13 +59,13 @@ class EmbeddingsOut(BaseModel):
 
 @router.post("")
 async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
-    """One vector of length 1 for each text or picture."""
+    """Return one L2-normalized vector for each text or picture."""
     inputs = [asked.input] if isinstance(asked.input, str) else asked.input
     pictures = any(given.startswith(_DATA) for given in inputs)
     model = asked.model or (caller.space.profile.pictures if pictures else None)
-    name = model_named(caller.space, model, "passages")
+    name = resolve_model(caller.space, model, "passages")
     requests = [await run_in_threadpool(_request, caller, name, given, asked.role) for given in inputs]
-    async with caller.services.questions.places:
+    async with caller.services.query_embeddings.embedding_slots:
         answers = await run_in_threadpool(caller.space.answers.run_all, requests)
     data = [
         EmbeddingOut(index=number, embedding=await run_in_threadpool(_vector, caller, answer, asked))
@@ -85,7 +85,7 @@ def _request(caller: Caller, model: str, given: str, role: Role) -> EmbedImage |
         raise WrongInput("A picture in the input is no base64.") from error
     if not marker or not data:
         raise WrongInput("A picture in the input is no data URI with base64.")
-    return EmbedImage(model=model, image=brought_picture(caller.space, data, "picture"))
+    return EmbedImage(model=model, image=store_query_picture(caller.space, data, "picture"))
 
 
 def _vector(caller: Caller, answer: object, asked: EmbeddingRequest) -> list[float] | str:

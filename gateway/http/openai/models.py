@@ -1,4 +1,4 @@
-"""/v1/models: the models of the catalogue."""
+"""/v1/models: list the models of the catalogue."""
 
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ class ModelOut(BaseModel):
 
 
 class ModelsOut(BaseModel):
-    """All models."""
+    """A list of models."""
 
     object: Literal["list"] = "list"
     data: list[ModelOut]
@@ -32,13 +32,13 @@ class ModelsOut(BaseModel):
 
 @router.get("")
 def list_models(caller: Viewer) -> ModelsOut:
-    """The models that may be used."""
+    """List the models whose licence permits their use."""
     return ModelsOut(data=_models(caller.space))
 
 
 @router.get("/{model}")
 def show_model(caller: Viewer, model: Annotated[str, Path(max_length=200)]) -> ModelOut:
-    """One of them."""
+    """A model of the catalogue."""
     for each in _models(caller.space):
         if each.id == model:
             return each
@@ -46,9 +46,9 @@ def show_model(caller: Viewer, model: Annotated[str, Path(max_length=200)]) -> M
 
 
 def _models(space: Space) -> list[ModelOut]:
-    named = int(space.platform.settings.models_config.stat().st_mtime)
+    created = int(space.platform.settings.models_config.stat().st_mtime)
     return [
-        ModelOut(id=name, created=named, owned_by="triptych", licence=spec.licence)
+        ModelOut(id=name, created=created, owned_by="triptych", licence=spec.licence)
         for name, spec in sorted(space.catalogue.models.items())
         if spec.acknowledged or not forbids_commercial_use(spec.licence)
     ]

@@ -1,4 +1,4 @@
-"""Pictures as they come: each one as soon as it is made, while its job goes on."""
+"""Start picture jobs, and yield each picture as soon as it is made, while the job still runs."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -12,35 +12,37 @@ from gateway.http.jobs.job import Job
 from modalities.generation.diffusion import GeneratedImage, GenerateImage
 
 DEPLOYMENT = "generate-images"
-Made = tuple[int, GeneratedImage]
-"""The number of a picture in its order, from 0, and the picture."""
+NumberedPicture = tuple[int, GeneratedImage]
+"""The index of a picture in its order, from 0, and the picture."""
 
 
-async def order_pictures(caller: Caller, order: PictureOrder) -> tuple[Job, list[GenerateImage]]:
-    """Start the job of an order; with it the requests whose answers are its pictures."""
+async def start_picture_job(caller: Caller, order: PictureOrder) -> tuple[Job, list[GenerateImage]]:
+    """Start the job of an order; return it with one request per picture."""
     requests = await asyncio.to_thread(generation_requests, local_context(caller.space), order)
     values = {"order": order.model_dump(mode="json")}
     job = await caller.services.jobs.start(caller.person, caller.project, DEPLOYMENT, values)
     return job, requests
 
 
-async def pictures_of(caller: Caller, job: Job, requests: Sequence[GenerateImage]) -> AsyncGenerator[Made]:
-    """The pictures in the order in which they are made; ends with the last one, or with the job.
+async def follow_pictures(
+    caller: Caller, job: Job, requests: Sequence[GenerateImage]
+) -> AsyncGenerator[NumberedPicture]:
+    """Yield the pictures in the order in which they are made, until the last one or the end of the job.
 
-    Raises WrongInput or RunDidNotComplete when the job ends without any.
+    Raises WrongInput or RunDidNotComplete if the job ends without any.
     """
-    shown: set[int] = set()
+    yielded: set[int] = set()
     async for state in caller.services.jobs.follow(caller.project, job.id):
-        for number, picture in await asyncio.to_thread(_made, caller.space, requests, shown):
-            shown.add(number)
+        for number, picture in await asyncio.to_thread(_find_pictures, caller.space, requests, yielded):
+            yielded.add(number)
             yield number, picture
-        if len(shown) == len(requests):
+        if len(yielded) == len(requests):
             return
-        if state.is_final and not shown:
+        if state.is_final and not yielded:
             await caller.services.jobs.result(caller.project, state)
 
 
-def _made(space: Space, requests: Sequence[GenerateImage], shown: set[int]) -> list[Made]:
-    wanted = [number for number in range(len(requests)) if number not in shown]
+def _find_pictures(space: Space, requests: Sequence[GenerateImage], excluded: set[int]) -> list[NumberedPicture]:
+    wanted = [number for number in range(len(requests)) if number not in excluded]
     found = space.answers.find_all([requests[number] for number in wanted])
     return [(n, got) for n, got in zip(wanted, found, strict=True) if isinstance(got, GeneratedImage)]

@@ -1,4 +1,4 @@
-"""Streams as OpenAI's clients read them: each event as JSON with its type; an error as the last event."""
+"""Format server-sent events as OpenAI's clients read them."""
 
 import json
 from collections.abc import AsyncIterator
@@ -9,8 +9,8 @@ from gateway.errors import GatewayError
 from gateway.http.problems import openai_fault, status_of
 
 
-async def as_events(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, str]]:
-    """The events for an EventSourceResponse."""
+async def sse_events(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, str]]:
+    """Yield each event as JSON under its type for an EventSourceResponse; an error becomes the last event."""
     try:
         async for event in events:
             yield {"event": event["type"], "data": json.dumps(event, ensure_ascii=False)}

@@ -1,1 +1,1 @@
-"""The routes of the HTTP API: one file per idea."""
+"""The routes of our own HTTP API, one file per resource."""

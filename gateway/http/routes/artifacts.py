@@ -1,4 +1,4 @@
-"""/api/artifacts: what a project has, how it was made, and its bytes."""
+"""/api/artifacts: list, upload, inspect and download artifacts."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from pydantic import Field
 from gateway.http import artifacts
 from gateway.http.access import Maker, Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, Details, Lineage
-from gateway.http.incoming_files import put_upload, take_in
+from gateway.http.incoming_files import start_ingest, store_upload
 from gateway.http.jobs.job import Job
 from storage.index.library import Page
 from storage.labels import Label
@@ -18,7 +18,7 @@ from storage.records import Kind
 
 router = APIRouter(prefix="/api/artifacts", tags=["Artifacts"])
 
-Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$", description="An artifact's id, or its beginning.")]
+Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$", description="An artifact's id, or a prefix of it.")]
 
 
 @router.get("")
@@ -26,11 +26,11 @@ def list_artifacts(
     caller: Viewer,
     kind: Annotated[list[Kind], Query()] = [],  # noqa: B006
     label: Annotated[list[Label], Query(max_length=20)] = [],  # noqa: B006
-    name: Annotated[str, Query(max_length=200, description="Somewhere in the name.")] = "",
-    after: Annotated[str | None, Query(max_length=200, description="The `next` of the page before.")] = None,
+    name: Annotated[str, Query(max_length=200, description="A substring of the name.")] = "",
+    after: Annotated[str | None, Query(max_length=200, description="The `next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page:
-    """The newest first; only what has all of the labels."""
+    """List artifacts, newest first; those that have all of the labels."""
     return caller.space.library.page(caller.project, kinds=kind, labels=label, name=name, after=after, limit=limit)
 
 
@@ -40,32 +40,32 @@ async def upload_artifacts(
     file: Annotated[list[UploadFile], File(min_length=1, max_length=200)],
     label: Annotated[list[Label], Form(max_length=20)] = [],  # noqa: B006
 ) -> Job:
-    """Take in files. The job's result says what became of each: stored, duplicate or rejected, and why."""
-    keys = [await asyncio.to_thread(put_upload, caller.space, each.file, each.filename or "upload") for each in file]
-    return await take_in(caller, keys, label)
+    """Upload files. The result of the job has the status of each: stored, duplicate, or rejected with a reason."""
+    keys = [await asyncio.to_thread(store_upload, caller.space, each.file, each.filename or "upload") for each in file]
+    return await start_ingest(caller, keys, label)
 
 
 @router.get("/{artifact}")
 def show_artifact(caller: Viewer, artifact: Identity) -> Details:
     """The record of an artifact, and the recipe that made it."""
-    return artifacts.details(caller.space, artifact)
+    return artifacts.read_details(caller.space, artifact)
 
 
 @router.get("/{artifact}/lineage")
 def show_lineage(caller: Viewer, artifact: Identity) -> Lineage:
-    """What it was made from, and what was made from it."""
-    return artifacts.lineage(caller.space, artifact)
+    """The artifacts that it was made from, and those made from it."""
+    return artifacts.read_lineage(caller.space, artifact)
 
 
 @router.get("/{artifact}/download", status_code=307, response_class=RedirectResponse)
 def download_artifact(caller: Viewer, artifact: Identity) -> Response:
-    """A redirect to the bytes, which is good for 15 minutes."""
-    return RedirectResponse(artifacts.link(caller.space, artifact), headers={"Cache-Control": "no-store"})
+    """Redirect to a URL of the bytes that is valid for 15 minutes."""
+    return RedirectResponse(artifacts.download_url(caller.space, artifact), headers={"Cache-Control": "no-store"})
 
 
 @router.get("/{artifact}/thumbnail", response_class=Response, responses={200: {"content": {THUMBNAIL_TYPE: {}}}})
 def show_thumbnail(caller: Viewer, artifact: Identity, side: Literal["128", "256", "512"] = "256") -> Response:
-    """A small JPEG of a picture."""
-    path = artifacts.small_picture(caller.space, artifact, int(side))
+    """A JPEG thumbnail of a picture."""
+    path = artifacts.thumbnail_file(caller.space, artifact, int(side))
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
     return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=headers)

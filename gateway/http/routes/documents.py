@@ -1,4 +1,4 @@
-"""/docs: the API's description as a page that asks nobody for anything."""
+"""/docs: a page generated from the OpenAPI document, without scripts and without requests to other hosts."""
 
 from functools import lru_cache
 from html import escape
@@ -18,7 +18,7 @@ td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0 } 
 
 @router.get("/docs", include_in_schema=False)
 def documents(request: Request) -> HTMLResponse:
-    """The page."""
+    """The documentation of the API as one HTML page."""
     return HTMLResponse(_page(request.app))
 
 
@@ -28,7 +28,7 @@ def _page(app: Any) -> str:
     groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            row = _operation(method, path, operation, document)
+            row = _operation_html(method, path, operation, document)
             groups.setdefault(operation.get("tags", ["Other"])[0], []).append(row)
     sections = "".join(f"<h2>{escape(name)}</h2>{''.join(rows)}" for name, rows in groups.items())
     return (
@@ -39,8 +39,8 @@ def _page(app: Any) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: dict[str, Any], document: dict[str, Any]) -> str:
-    fields = [_parameter(each) for each in operation.get("parameters", [])] + _body(operation, document)
+def _operation_html(method: str, path: str, operation: dict[str, Any], document: dict[str, Any]) -> str:
+    fields = [_parameter_row(each) for each in operation.get("parameters", [])] + _body_rows(operation, document)
     table = f"<table>{''.join(fields)}</table>" if fields else ""
     return (
         f'<details><summary><code><b class="method">{method.upper()}</b> {escape(path)}</code></summary>'
@@ -48,22 +48,22 @@ def _operation(method: str, path: str, operation: dict[str, Any], document: dict
     )
 
 
-def _parameter(parameter: dict[str, Any]) -> str:
+def _parameter_row(parameter: dict[str, Any]) -> str:
     return _row(parameter["name"], parameter["in"], parameter.get("description") or "")
 
 
-def _body(operation: dict[str, Any], document: dict[str, Any]) -> list[str]:
+def _body_rows(operation: dict[str, Any], document: dict[str, Any]) -> list[str]:
     content = operation.get("requestBody", {}).get("content", {})
     for media_type, body in content.items():
-        fields = _resolved(body.get("schema", {}), document).get("properties", {})
+        fields = _resolve_reference(body.get("schema", {}), document).get("properties", {})
         return [_row(name, media_type, each.get("description") or "") for name, each in fields.items()]
     return []
 
 
-def _resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+def _resolve_reference(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
     return document["components"]["schemas"][name] if name else schema
 
 
-def _row(name: str, place: str, description: str) -> str:
-    return f"<tr><td><code>{escape(name)}</code><td>{escape(place)}<td>{escape(description)}"
+def _row(name: str, location: str, description: str) -> str:
+    return f"<tr><td><code>{escape(name)}</code><td>{escape(location)}<td>{escape(description)}"

@@ -57,7 +57,7 @@ async def submit_job(
     ] = None,
 ) -> Job:
     """Run a deployment. 429 with Retry-After when the queue is too long."""
-    scoped = caller.within(project_in(order.parameters))
+    scoped = caller.in_project(project_in(order.parameters))
     return await scoped.services.jobs.submit(
         scoped.person, scoped.project, order.deployment, order.parameters, key=idempotency_key
     )

@@ -1,4 +1,4 @@
-"""Labels of artifacts: the words that people sort by."""
+"""/api/labels and the labels of an artifact: count, add and remove them."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ Labels = Annotated[list[Label], Field(max_length=100)]
 
 
 class Relabelling(BaseModel):
-    """What to put on, and what to take off."""
+    """The labels to add and to remove."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,19 +24,19 @@ class Relabelling(BaseModel):
 
 
 class LabelsNow(BaseModel):
-    """The labels of an artifact."""
+    """The labels of an artifact after the change."""
 
     labels: list[str]
 
 
 @router.get("/labels")
 def count_labels(caller: Viewer) -> dict[str, int]:
-    """The labels in use, each with how many artifacts have it."""
+    """The labels in use, each with the number of artifacts that have it."""
     return caller.space.library.labels(caller.project)
 
 
 @router.post("/artifacts/{artifact}/labels")
 def change_labels(caller: Maker, artifact: Identity, change: Relabelling) -> LabelsNow:
-    """Put labels on an artifact, and take others off."""
+    """Add labels to an artifact and remove others."""
     sha256 = caller.space.records.resolve(artifact).artifact.sha256
     return LabelsNow(labels=list(update_labels(caller.space, sha256, change.add, change.remove)))

@@ -1,4 +1,4 @@
-"""/api/search: pictures, spoken moments and texts by what they mean; answered at once by models that stay loaded."""
+"""/api/search: semantic search over pictures, speech and texts, with models that stay loaded in the gateway."""
 
 from typing import Annotated, Literal
 
@@ -10,14 +10,14 @@ from flows.running.content_forms import Query
 from flows.running.context import local_context
 from flows.search import SearchReport, find
 from gateway.http.access import Viewer
-from gateway.http.incoming_files import brought
+from gateway.http.incoming_files import store_query_file
 from storage.labels import Label
 
 router = APIRouter(prefix="/api/search", tags=["Search"])
 
 
 class PictureQuery(BaseModel):
-    """A picture that the results should resemble, and words if it should be both."""
+    """A picture that the results should resemble, optionally combined with words."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,14 +31,14 @@ class PictureQuery(BaseModel):
 
 @router.post("")
 async def search(caller: Viewer, query: Query) -> SearchReport:
-    """Find by words, by a stored artifact, or by both."""
-    there = caller.within(query.project if "project" in query.model_fields_set else None)
-    return await find(local_context(there.space), query, there.services.questions.vectors)
+    """Search by words, by similarity to a stored artifact, or by both."""
+    scoped = caller.in_project(query.project if "project" in query.model_fields_set else None)
+    return await find(local_context(scoped.space), query, scoped.services.query_embeddings.embed)
 
 
 @router.post("/picture")
 async def search_by_picture(caller: Viewer, asked: Annotated[PictureQuery, Form()]) -> SearchReport:
-    """Find by a picture or text that is sent along, and that the project does not keep."""
-    like = await run_in_threadpool(brought, caller.space, asked.file.file, asked.file.filename or "picture")
+    """Search by similarity to an uploaded picture or text, which is not added to the library."""
+    like = await run_in_threadpool(store_query_file, caller.space, asked.file.file, asked.file.filename or "picture")
     query = Query(like=like.sha256, project=caller.project, **asked.model_dump(exclude={"file"}))
-    return await find(local_context(caller.space), query, caller.services.questions.vectors)
+    return await find(local_context(caller.space), query, caller.services.query_embeddings.embed)

@@ -1,4 +1,4 @@
-"""/api/uploads: large files in parts that go straight to the S3 server, and that can be taken up again."""
+"""/api/uploads: resumable uploads of large files in parts."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.http import multipart_uploads as resumable
+from gateway.http import multipart_uploads
 from gateway.http.access import Maker
-from gateway.http.incoming_files import take_in
+from gateway.http.incoming_files import start_ingest
 from gateway.http.jobs.job import Job
 from gateway.http.multipart_uploads import FileName, Upload
 from storage.labels import Label
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/uploads", tags=["Artifacts"])
 
 
 class Announcement(BaseModel):
-    """The file that is to come; `size` in bytes."""
+    """The file to upload; `size` in bytes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,7 +27,7 @@ class Announcement(BaseModel):
 
 
 class Completion(BaseModel):
-    """What to do with the whole file."""
+    """The labels of the complete file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,26 +36,26 @@ class Completion(BaseModel):
 
 @router.post("", status_code=201)
 def begin_upload(caller: Maker, file: Announcement) -> Upload:
-    """Links for the parts of a file."""
-    return resumable.begin(caller.space, file.name, file.size)
+    """Begin an upload; the answer has a URL for each part."""
+    return multipart_uploads.begin(caller.space, file.name, file.size)
 
 
 @router.get("/{upload}")
 def show_upload(caller: Maker, upload: UUID) -> Upload:
-    """Which parts are there, and new links for the others."""
-    return resumable.standing(caller.space, upload)
+    """The parts that are stored, and new URLs for the others."""
+    return multipart_uploads.read(caller.space, upload)
 
 
 @router.post("/{upload}/complete", status_code=202)
 async def complete_upload(caller: Maker, upload: UUID, completion: Completion) -> Job:
-    """Put the parts together and take the file in."""
-    key = await run_in_threadpool(resumable.put_together, caller.space, upload)
-    job = await take_in(caller, [key], completion.labels, key=str(upload))
-    await run_in_threadpool(resumable.forget, caller.space, upload)
+    """Join the parts and ingest the file."""
+    key = await run_in_threadpool(multipart_uploads.compose, caller.space, upload)
+    job = await start_ingest(caller, [key], completion.labels, idempotency_key=str(upload))
+    await run_in_threadpool(multipart_uploads.remove, caller.space, upload)
     return job
 
 
 @router.delete("/{upload}", status_code=204)
 def forget_upload(caller: Maker, upload: UUID) -> None:
-    """Give an upload up."""
-    resumable.forget(caller.space, upload)
+    """Abort an upload and delete its parts."""
+    multipart_uploads.remove(caller.space, upload)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flows.running.platform import Platform
-from gateway.errors import NotThere, WrongInput
+from gateway.errors import NotFound, WrongInput
 from gateway.gallery.parts.collections import Collections
 
 
@@ -36,9 +36,9 @@ def test_a_forgotten_collection_is_gone_and_its_name_is_free(collections: Collec
     found = collections.named("old")
     collections.forget(found.id)
     assert collections.all() == []
-    with pytest.raises(NotThere):
+    with pytest.raises(NotFound):
         collections.get(found.id)
-    with pytest.raises(NotThere):
+    with pytest.raises(NotFound):
         collections.put_in(found.id, "0" * 64)
     assert collections.named("old").id != found.id
 
@@ -51,5 +51,5 @@ def test_what_cannot_be_a_name_is_refused(collections: Collections, name: str) -
 
 @pytest.mark.parametrize("identity", ["../refs", "..", "", "no-such"])
 def test_what_is_no_collection_is_not_there(collections: Collections, identity: str) -> None:
-    with pytest.raises(NotThere):
+    with pytest.raises(NotFound):
         collections.get(identity)

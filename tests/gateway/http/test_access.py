@@ -97,7 +97,7 @@ def test_a_token_is_shown_once_and_worth_nothing_after_it_was_revoked(
     kept = b"".join(bucket.get(found.key) + found.key.encode() for found in bucket.objects("gateway/tokens/"))
     assert token.encode() not in kept
     triptych("token", "revoke", name)
-    assert Tokens(bucket).holder(token) is None
+    assert Tokens(bucket).find_person(token) is None
 
 
 def test_a_cookie_signs_in_but_not_for_other_sites(address: str, maker_token: str) -> None:

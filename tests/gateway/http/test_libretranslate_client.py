@@ -4,7 +4,7 @@ import httpx
 import pytest
 from libretranslatepy import LibreTranslateAPI
 
-from gateway.http.libretranslate.html_text import texts_in
+from gateway.http.libretranslate.html_text import split_html
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -52,6 +52,6 @@ def test_mistakes_are_sentences(address: str, maker_token: str, viewer_token: st
 
 def test_html_keeps_its_marks() -> None:
     html = '<!doctype html><p title="a &amp; b">One &lt; two<br/> <i>three</i></p><pre>keep</pre><script>1 < 2</script>'
-    texts, put_back = texts_in(html)
+    texts, join = split_html(html)
     assert texts == ["One < two", "three"]
-    assert put_back(texts) == html
+    assert join(texts) == html

@@ -1,4 +1,4 @@
-"""The client: Triptych from Python. `from gateway import Client`."""
+"""The Python client of the HTTP API: `from gateway import Client`."""
 
 import json
 import time
@@ -16,18 +16,18 @@ from flows.running.errors import NotReachable
 from gateway.errors import GatewayError, RunDidNotComplete, TooBusy, WrongInput
 
 _TIMEOUT = httpx.Timeout(60, connect=5)
-_FINAL = frozenset({"completed", "failed", "refused", "cancelled"})
-_PAUSE_SECONDS = 1.0
-_BUSY, _AWAY, _FAILED = 429, 503, 502
+_FINAL_STATES = frozenset({"completed", "failed", "refused", "cancelled"})
+_RECONNECT_SECONDS = 1.0
+_TOO_MANY_REQUESTS, _BAD_GATEWAY, _UNAVAILABLE = 429, 502, 503
 
 
-class _Answer(BaseModel):
-    # A newer gateway may say more than this client knows.
+class _Response(BaseModel):
+    # A newer gateway may send fields that this client does not know.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Job(_Answer):
-    """A job and how it stood when it was read."""
+class Job(_Response):
+    """The state of a job when it was read."""
 
     id: str
     deployment: str
@@ -39,10 +39,10 @@ class Job(_Answer):
 
     @property
     def is_final(self) -> bool:
-        return self.state in _FINAL
+        return self.state in _FINAL_STATES
 
 
-class Artifact(_Answer):
+class Artifact(_Response):
     """An artifact in a list."""
 
     artifact: str
@@ -54,8 +54,8 @@ class Artifact(_Answer):
     created: datetime
 
 
-class Hit(_Answer):
-    """A part that was found; a higher score is better."""
+class Hit(_Response):
+    """A search hit; a higher score is better."""
 
     artifact: str
     name: str
@@ -66,8 +66,8 @@ class Hit(_Answer):
     end_seconds: float | None
 
 
-class Ingested(_Answer):
-    """What became of an uploaded file."""
+class Ingested(_Response):
+    """The result of one uploaded file; `reason` says why it was rejected."""
 
     path: str
     status: Literal["stored", "duplicate", "rejected"]
@@ -76,8 +76,8 @@ class Ingested(_Answer):
     reason: str | None
 
 
-class Picture(_Answer):
-    """A generated picture; its seed makes it again."""
+class Picture(_Response):
+    """A generated picture; the same prompt and seed give it again."""
 
     artifact: str
     seed: int
@@ -85,7 +85,10 @@ class Picture(_Answer):
 
 
 class Client:
-    """A gateway, as one person in one project. Address and token default to those of the stack on this machine."""
+    """A connection to a gateway, in one project. URL and token default to those of the stack on this machine.
+
+    Methods raise WrongInput, RunDidNotComplete, TooBusy and NotReachable.
+    """
 
     def __init__(self, url: str | None = None, token: str | None = None, project: str | None = None) -> None:
         if url is None or token is None:
@@ -98,7 +101,7 @@ class Client:
             raise WrongInput("The client needs the address of a gateway, and a token of `triptych token create`.")
         headers = {"Authorization": f"Bearer {token}"}
         parameters = {"project": project} if project else None
-        # To read the machine's certificates takes longer than to ask a gateway on this machine.
+        # Loading the CA certificates takes longer than a request to a gateway on this machine.
         secure = httpx.URL(url).scheme != "http"
         self._http = httpx.Client(base_url=url, headers=headers, params=parameters, timeout=_TIMEOUT, verify=secure)
 
@@ -109,11 +112,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
     def answers(self) -> bool:
-        """Whether the gateway is there."""
+        """Whether the gateway answers."""
         try:
             return self._http.get("/health", timeout=3).status_code == 200
         except httpx.HTTPError:
@@ -129,103 +132,103 @@ class Client:
         limit: int = 10,
         offset: int = 0,
     ) -> list[Hit]:
-        """Find by words, by what is like an artifact, or by both."""
+        """Search by words, by similarity to the artifact `like`, or by both."""
         query = {"words": words, "like": like, "kinds": kinds, "labels": labels, "limit": limit, "offset": offset}
-        return [Hit.model_validate(hit) for hit in self._ask("POST", "/api/search", json=query)["hits"]]
+        return [Hit.model_validate(hit) for hit in self._request("POST", "/api/search", json=query)["hits"]]
 
     def artifacts(self, *, kinds: Sequence[str] = (), labels: Sequence[str] = (), name: str = "") -> Iterator[Artifact]:
-        """The project's artifacts, newest first, page after page."""
+        """Iterate over the project's artifacts, newest first."""
         after: str | None = None
         while True:
-            wanted = {"kind": list(kinds), "label": list(labels), "name": name, "limit": 200}
-            page = self._ask("GET", "/api/artifacts", params=wanted | ({"after": after} if after else {}))
+            query = {"kind": list(kinds), "label": list(labels), "name": name, "limit": 200}
+            page = self._request("GET", "/api/artifacts", params=query | ({"after": after} if after else {}))
             yield from (Artifact.model_validate(row) for row in page["rows"])
             after = page["next"]
             if after is None:
                 return
 
     def upload(self, files: Sequence[Path], labels: Sequence[str] = ()) -> list[Ingested]:
-        """Take files in; what became of each, in order."""
+        """Ingest files; return the result of each, in order."""
         opened = [path.open("rb") for path in files]
         try:
-            sent = [("file", (path.name, file)) for path, file in zip(files, opened, strict=True)]
-            job = self._ask("POST", "/api/artifacts", files=sent, data={"label": list(labels)})
+            parts = [("file", (path.name, file)) for path, file in zip(files, opened, strict=True)]
+            job = self._request("POST", "/api/artifacts", files=parts, data={"label": list(labels)})
         finally:
             for file in opened:
                 file.close()
         return [Ingested.model_validate(item) for item in self.result(Job.model_validate(job))["items"]]
 
     def download(self, artifact: str, path: Path) -> Path:
-        """Write the bytes of an artifact to a file."""
-        with self._said(), self._http.stream("GET", f"/api/artifacts/{artifact}/download") as answer:
-            link = _checked(answer).headers["location"]
-        with self._said(), httpx.stream("GET", link, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+        """Write the bytes of an artifact to a file and return its path."""
+        with self._translated_errors(), self._http.stream("GET", f"/api/artifacts/{artifact}/download") as answer:
+            url = _checked(answer).headers["location"]
+        with self._translated_errors(), httpx.stream("GET", url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
             for chunk in _checked(answer).iter_bytes():
                 file.write(chunk)
         return path
 
     def generate(self, prompt: str, *, progress: Callable[[float], None] | None = None, **order: Any) -> list[Picture]:
-        """Pictures from words; `order` as in the form of generate-images: style, count, seed, size, start_from, …"""
+        """Generate pictures; `order` has more parameters of generate-images: style, count, seed, size, start_from, …"""
         report = self.run("generate-images", {"prompt": prompt, **order}, progress)
         return [Picture.model_validate(image) for image in report["images"]]
 
     def transcribe(self, artifact: str, *, language: str = "", to: str = "") -> dict[str, Any]:
-        """What is said in a stored recording: language, text, segments and files."""
+        """Transcribe a stored recording; return its language, text, segments and files."""
         return self.run("transcribe-audio", {"recording": artifact, "language": language, "to": to})
 
     def translate(self, text: str, target: str, source: str = "") -> str:
-        """A text in another language, with as many lines."""
+        """Translate a text into the language `target`; the number of lines stays."""
         return str(self.run("translate-text", {"text": text, "target": target, "source": source})["text"])
 
     def run(
         self, deployment: str, values: dict[str, Any], progress: Callable[[float], None] | None = None
     ) -> dict[str, Any]:
-        """Run a deployment to its end; its report. Raises WrongInput, RunDidNotComplete, TooBusy, NotReachable."""
+        """Start a deployment, wait until it ends and return its report."""
         return self.result(self.submit(deployment, values), progress)
 
     def submit(self, deployment: str, values: dict[str, Any], key: str | None = None) -> Job:
-        """Start a deployment. The same `key` starts it once, whatever happens to the connection."""
+        """Start a deployment. Calls with the same idempotency `key` start one job, so a lost answer can be retried."""
         headers = {"Idempotency-Key": key or uuid4().hex}
         order = {"deployment": deployment, "parameters": values}
-        return Job.model_validate(self._ask("POST", "/api/jobs", json=order, headers=headers))
+        return Job.model_validate(self._request("POST", "/api/jobs", json=order, headers=headers))
 
     def job(self, job_id: str) -> Job:
-        """How a job stands."""
-        return Job.model_validate(self._ask("GET", f"/api/jobs/{job_id}"))
+        """Read the state of a job."""
+        return Job.model_validate(self._request("GET", f"/api/jobs/{job_id}"))
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a job."""
-        return Job.model_validate(self._ask("POST", f"/api/jobs/{job_id}/cancel"))
+        """Cancel a job."""
+        return Job.model_validate(self._request("POST", f"/api/jobs/{job_id}/cancel"))
 
     def follow(self, job_id: str) -> Iterator[Job]:
-        """A job at each change, until it has ended."""
-        with self._said(), self._http.stream("GET", f"/api/jobs/{job_id}/events") as answer:
+        """Yield the job as it is, then after each change until it is final."""
+        with self._translated_errors(), self._http.stream("GET", f"/api/jobs/{job_id}/events") as answer:
             for line in _checked(answer).iter_lines():
                 if line.startswith("data:"):
-                    told = json.loads(line.removeprefix("data:"))
-                    if "error" in told:
-                        raise NotReachable(told["error"])
-                    yield Job.model_validate(told)
+                    event = json.loads(line.removeprefix("data:"))
+                    if "error" in event:
+                        raise NotReachable(event["error"])
+                    yield Job.model_validate(event)
 
     def result(self, job: Job, progress: Callable[[float], None] | None = None) -> dict[str, Any]:
-        """Wait for a job's report; a connection that breaks off is made again."""
-        seen = job
-        while not seen.is_final:
+        """Wait until a job ends and return its report; a lost connection is opened again."""
+        latest = job
+        while not latest.is_final:
             try:
-                for seen in self.follow(job.id):
+                for latest in self.follow(job.id):
                     if progress:
-                        progress(seen.progress)
+                        progress(latest.progress)
             except NotReachable:
-                time.sleep(_PAUSE_SECONDS)
-                seen = self.job(job.id)
-        return self._ask("GET", f"/api/jobs/{job.id}/result")
+                time.sleep(_RECONNECT_SECONDS)
+                latest = self.job(job.id)
+        return self._request("GET", f"/api/jobs/{job.id}/result")
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
-        with self._said():
+    def _request(self, method: str, path: str, **request: Any) -> Any:
+        with self._translated_errors():
             return _checked(self._http.request(method, path, **request)).json()
 
     @contextmanager
-    def _said(self) -> Generator[None]:
+    def _translated_errors(self) -> Generator[None]:
         try:
             yield
         except httpx.TransportError as error:
@@ -233,7 +236,7 @@ class Client:
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:
-    """The answer, or the error that it tells of."""
+    """Return the answer, or raise the error that its status and body describe."""
     if answer.status_code < 400:
         return answer
     answer.read()
@@ -241,10 +244,10 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         message = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):
         message = f"The gateway answers {answer.status_code}."
-    if answer.status_code == _BUSY:
+    if answer.status_code == _TOO_MANY_REQUESTS:
         raise TooBusy(message, float(answer.headers.get("retry-after", 1)))
-    if answer.status_code == _FAILED:
+    if answer.status_code == _BAD_GATEWAY:
         raise RunDidNotComplete(message)
-    if answer.status_code == _AWAY:
+    if answer.status_code == _UNAVAILABLE:
         raise NotReachable(message)
     raise WrongInput(message) if answer.status_code < 500 else GatewayError(message)

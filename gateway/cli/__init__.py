@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: commands, and the functions that they share."""

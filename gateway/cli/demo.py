@@ -1,4 +1,4 @@
-"""The demo: real files through real flows, and a report that a person can read."""
+"""The demo: run the flows on the sample files, and write a report as an HTML page."""
 
 import time
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from flows.running.content_forms import Query
 from flows.running.platform import Space, open_platform
 from flows.running.settings import ROOT
 from gateway.cli.commands.stack import SIGN_IN
-from gateway.cli.dispatch import do_there, search_at_gateway
+from gateway.cli.dispatch import run_deployment, search_at_gateway
 from gateway.cli.terminal import exit_code, progress_bar, say
 from gateway.cli.uploads import drop_into_inbox
 from media.pictures import thumbnail
 from stack import lifecycle
 
 SAMPLES = ROOT / "samples"
-QUESTIONS = (
+QUERIES = (
     "a dog on a leash",
     "a red bus in the street",
     "animals in the grass",
@@ -35,14 +35,14 @@ LANGUAGES = ("de", "fr")
 
 
 class Step(BaseModel):
-    """One thing that the demo did, and how long it took."""
+    """A step of the demo and its duration."""
 
     title: str
     seconds: float
 
 
 class Demo:
-    """Does the steps one after the other, and keeps what the report shows."""
+    """Run the steps of the demo and record their durations."""
 
     def __init__(self, space: Space, console: Console) -> None:
         self._space = space
@@ -50,16 +50,18 @@ class Demo:
         self.steps: list[Step] = []
 
     def run(self, title: str, deployment: str, **parameters: Any) -> dict[str, Any]:
-        """Start a deployment through the Prefect API, as its UI does, and wait for the report."""
+        """Run a deployment as a step and return its report."""
         started = time.perf_counter()
         self._console.print(f"[bold]{title}[/]  ({deployment})")
         with progress_bar() as progress:
-            report = do_there(deployment, {"project": self._space.project, **parameters}, self._space.project, progress)
+            report = run_deployment(
+                deployment, {"project": self._space.project, **parameters}, self._space.project, progress
+            )
         self.steps.append(Step(title=title, seconds=round(time.perf_counter() - started, 1)))
         return report
 
-    def take_in(self, files: Sequence[Path]) -> list[dict[str, Any]]:
-        """Drop the samples into the inbox and let process-inbox take them."""
+    def ingest(self, files: Sequence[Path]) -> list[dict[str, Any]]:
+        """Put the samples into the inbox and run process-inbox."""
         drop_into_inbox(self._space.platform.bucket, files)
         items = self.run(f"{len(files)} files from the inbox", "process-inbox")["items"]
         table = Table("file", "status", "kind")
@@ -68,8 +70,8 @@ class Demo:
         self._console.print(table)
         return items
 
-    def look_for(self, words: str) -> list[dict[str, Any]]:
-        """The first hits of a search over pictures, speech and texts."""
+    def search(self, words: str) -> list[dict[str, Any]]:
+        """Return the first hits of a search over pictures, speech and texts."""
         started = time.perf_counter()
         query = Query(words=words, limit=4, project=self._space.project)
         found = search_at_gateway(query) or self.run(f"search: {words}", "search", words=words, limit=4)
@@ -81,8 +83,8 @@ class Demo:
         return found["hits"]
 
     def subtitle(self) -> dict[str, str]:
-        """A transcript and its subtitles in other languages, as text by language."""
-        # By its record: the inbox's schedule may have taken the file before our run did.
+        """Transcribe and translate a recording; return the subtitles by language."""
+        # Found by its record: a scheduled run may have ingested the file before our run did.
         recording = next(record.artifact.sha256 for record in self._space.records.all() if record.name == SUBTITLED)
         report = self.run(f"subtitles of {SUBTITLED}", "subtitle-media", recording=recording, languages=list(LANGUAGES))
         texts = {language: self._text_of(files["srt"]) for language, files in report["subtitles"].items()}
@@ -90,15 +92,15 @@ class Demo:
             self._console.print(f"[bold]{language}[/]\n{text}", highlight=False)
         return texts
 
-    def draw(self) -> list[dict[str, Any]]:
-        """Four pictures from words."""
+    def generate(self) -> list[dict[str, Any]]:
+        """Generate four pictures."""
         images = self.run(f"four pictures: {STYLE} {PROMPT}", "generate-images", prompt=PROMPT, style=STYLE, count=4)
         for image in images["images"]:
             self._console.print(f"{image['name']}  {image['sha256'][:16]}", highlight=False)
         return images["images"]
 
-    def picture(self, artifact: str, side: int = 320) -> str:
-        """A picture of the project as a data URI."""
+    def picture_uri(self, artifact: str, side: int = 320) -> str:
+        """Return a thumbnail of a picture as a data URI."""
         import base64
 
         record = self._space.records.get(artifact)
@@ -112,16 +114,16 @@ class Demo:
 
 
 def demo() -> None:
-    """Start the stack, do the main job on the samples, report on the terminal and as one HTML page."""
+    """Start the stack, run all steps, and report on the terminal and in one HTML page."""
     console = Console()
     began = time.perf_counter()
     addresses = lifecycle.up(report=say)
     work = Demo(open_platform().space("default"), console)
     files = sorted(path for path in SAMPLES.iterdir() if path.name != "LICENCES.md")
-    items = work.take_in(files)
-    found = {words: work.look_for(words) for words in QUESTIONS}
+    items = work.ingest(files)
+    found = {words: work.search(words) for words in QUERIES}
     subtitles = work.subtitle()
-    images = work.draw()
+    images = work.generate()
     page = Path(addresses.home) / "demo.html"
     page.write_text(_page(work, items, found, subtitles, images, addresses), encoding="utf-8")
     console.print(f"\nDone in {time.perf_counter() - began:.0f} s. The report with the pictures: {page}")
@@ -152,7 +154,7 @@ def _page(
         addresses=addresses,
         steps=work.steps,
         prompt=f"{STYLE} {PROMPT}",
-        pictures={artifact: work.picture(artifact) for artifact in pictures},
+        pictures={artifact: work.picture_uri(artifact) for artifact in pictures},
     )
 
 

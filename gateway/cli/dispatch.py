@@ -1,13 +1,13 @@
-"""Getting work done for the command line: by the gateway, or by Prefect itself where no gateway runs.
+"""Run deployments and searches for the command line: through the gateway, or through Prefect if no gateway runs.
 
-What the gateway does needs neither Prefect nor numpy here, and they are not imported: a person waits for it.
+Prefect and numpy take long to import, so they are imported only where no gateway runs.
 """
 
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from getpass import getuser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from flows.running.content_forms import Query
@@ -17,17 +17,11 @@ from gateway.client import Client
 from gateway.errors import RunDidNotComplete, WrongInput
 from gateway.parameters import full_name, nest_parameters
 
-if TYPE_CHECKING:
-    pass
-
 _POLL_SECONDS = 0.2
 
 
 def search_at_gateway(form: Query) -> dict[str, Any] | None:
-    """The hits, from the models that the gateway keeps loaded; None when no gateway answers.
-
-    Raises WrongInput for what the gateway refuses.
-    """
+    """Search through the gateway, whose models stay loaded; return None if no gateway answers. Raises WrongInput."""
     with _gateway(form.project) as client:
         if client is None:
             return None
@@ -35,10 +29,10 @@ def search_at_gateway(form: Query) -> dict[str, Any] | None:
     return {"hits": [hit.model_dump(mode="json") for hit in hits]}
 
 
-def do_there(
+def run_deployment(
     deployment: str, parameters: dict[str, Any], project: str, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """The report of a run of a deployment: as a job of the gateway where one runs, else straight from Prefect."""
+    """Run a deployment and return its report: as a job of the gateway, or through Prefect if no gateway answers."""
     with _gateway(project) as client:
         if client is not None:
             return client.run(deployment, parameters, progress)
@@ -48,7 +42,7 @@ def do_there(
 
 @contextmanager
 def _gateway(project: str) -> Generator[Client | None]:
-    """A client of the gateway; None where none runs."""
+    """Yield a client of the gateway, or None if none answers."""
     settings = load_settings()
     if not settings.gateway_url or not settings.gateway_token:
         yield None
@@ -73,15 +67,17 @@ async def _run(
         except ObjectNotFound as error:
             raise WrongInput(f"There is no deployment {deployment}: see `triptych run --help`.") from error
         try:
-            placed = nest_parameters(found.parameter_openapi_schema or {}, parameters)
-            run = await client.create_flow_run_from_deployment(found.id, parameters=placed, tags=[f"{PERSON_TAG}{getuser()}"])
+            nested = nest_parameters(found.parameter_openapi_schema or {}, parameters)
+            run = await client.create_flow_run_from_deployment(
+                found.id, parameters=nested, tags=[f"{PERSON_TAG}{getuser()}"]
+            )
         except PrefectHTTPStatusError as error:
             raise WrongInput(f"The parameters of {deployment} are refused: {error.response.text[:300]}") from error
-        await _finished(client, run.id, progress)
+        await _wait_until_completed(client, run.id, progress)
         return await fetch_report(client, open_platform().space(project).store, run.id) or {}
 
 
-async def _finished(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
+async def _wait_until_completed(client: Any, run_id: UUID, progress: Callable[[float], None]) -> None:
     from flows.running.prefect_runs import REFUSED_STATE, fetch_progress
 
     while True:

@@ -1,4 +1,4 @@
-"""Examines this machine, the models and the stack; each finding says what to do."""
+"""Check this machine, the models and the stack; each failed check says what to do."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ _DISK_GB, _MEMORY_GB = 5, 4
 
 
 class Finding(BaseModel):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     well: bool
@@ -26,7 +26,7 @@ class Finding(BaseModel):
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything that commonly goes wrong, the machine first."""
+    """Run all checks, those of the machine first."""
     yield _python()
     yield _disk()
     yield _memory()
@@ -36,11 +36,11 @@ def examine() -> Iterator[Finding]:
         yield Finding(what="stack", well=False, detail=str(error))
         return
     yield from _parts()
-    yield _attempt("S3", lambda: _s3(platform))
-    yield _attempt("index", lambda: _index(platform))
-    yield _attempt("Prefect", lambda: _prefect(platform))
+    yield _check("S3", lambda: _s3(platform))
+    yield _check("index", lambda: _index(platform))
+    yield _check("Prefect", lambda: _prefect(platform))
     for model in _models_of(platform):
-        yield _attempt(f"model {model}", lambda model=model: f"weights {platform.pool.digest(model)[:16]}")
+        yield _check(f"model {model}", lambda model=model: f"weights {platform.pool.digest(model)[:16]}")
 
 
 def _python() -> Finding:
@@ -56,9 +56,9 @@ def _disk() -> Finding:
 
 
 def _memory() -> Finding:
-    there = psutil.virtual_memory().available / 1e9
+    available = psutil.virtual_memory().available / 1e9
     return Finding(
-        what="memory", well=there > _MEMORY_GB, detail=f"{there:.0f} GB available; {_MEMORY_GB} GB are needed"
+        what="memory", well=available > _MEMORY_GB, detail=f"{available:.0f} GB available; {_MEMORY_GB} GB are needed"
     )
 
 
@@ -93,8 +93,8 @@ def _models_of(platform: Platform) -> list[str]:
     return [profile.pictures, profile.passages, profile.speech, *profile.translation, profile.generation]
 
 
-def _attempt(what: str, look: Callable[[], str]) -> Finding:
+def _check(what: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(what=what, well=True, detail=look())
+        return Finding(what=what, well=True, detail=check())
     except (*EXPECTED, GatewayError) as error:
         return Finding(what=what, well=False, detail=str(error))

@@ -1,4 +1,4 @@
-"""Runs that ended without success, with the reason; and another chance for them."""
+"""List failed and crashed runs with their reasons, and retry them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ _PAGE = 200
 
 
 class FailedRun(BaseModel):
-    """A run without success: Crashed (its processes died), Failed, or Refused (for what it asked)."""
+    """A run that ended as Crashed (its process died), Failed, or Refused (its request cannot succeed)."""
 
     id: str
     name: str
@@ -31,12 +31,12 @@ class FailedRun(BaseModel):
 
 
 async def failed_runs(client: PrefectClient) -> list[FailedRun]:
-    """Every run that ended without success and was not begun again since, the latest first."""
-    ended = FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED])
-    wanted = FlowRunFilter(state=FlowRunFilterState(type=ended))
+    """Return all runs in a failed state, latest first."""
+    failed_states = FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED])
+    run_filter = FlowRunFilter(state=FlowRunFilterState(type=failed_states))
     runs: list[FlowRun] = []
     while page := await client.read_flow_runs(
-        flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=_PAGE, offset=len(runs)
+        flow_run_filter=run_filter, sort=FlowRunSort.START_TIME_DESC, limit=_PAGE, offset=len(runs)
     ):
         runs += page
     names = {flow_id: (await client.read_flow(flow_id)).name for flow_id in {run.flow_id for run in runs}}
@@ -54,22 +54,22 @@ async def failed_runs(client: PrefectClient) -> list[FailedRun]:
     ]
 
 
-def chosen(runs: Sequence[FailedRun], identity: str) -> FailedRun:
-    """The failed run whose id begins so. Raises WrongInput."""
-    found = [run for run in runs if identity and run.id.startswith(identity.lower())]
+def run_by_id(runs: Sequence[FailedRun], prefix: str) -> FailedRun:
+    """Return the run whose id begins with the prefix. Raises WrongInput unless there is exactly one."""
+    found = [run for run in runs if prefix and run.id.startswith(prefix.lower())]
     if len(found) != 1:
         how_many = f"{len(found)} ids of failed runs begin" if found else "No id of a failed run begins"
-        raise WrongInput(f"{how_many} with {identity!r}: see `triptych failed`.")
+        raise WrongInput(f"{how_many} with {prefix!r}: see `triptych failed`.")
     return found[0]
 
 
-def worth_another_attempt(runs: Sequence[FailedRun]) -> list[FailedRun]:
-    """Those that can succeed without a change of what they ask."""
+def retryable_runs(runs: Sequence[FailedRun]) -> list[FailedRun]:
+    """Return the runs that may succeed with unchanged parameters: all but the refused ones."""
     return [run for run in runs if run.state != REFUSED_STATE]
 
 
-async def begin_again(client: PrefectClient, run: FailedRun) -> None:
-    """Let the run wait for its worker, with all its attempts before it. Raises WrongInput."""
+async def retry_run(client: PrefectClient, run: FailedRun) -> None:
+    """Set the run to AwaitingRetry, so that a worker starts it again. Raises WrongInput if the server rejects that."""
     answer = await client.set_flow_run_state(UUID(run.id), AwaitingRetry(message="Begun again by a person."))
     if answer.status is not SetStateStatus.ACCEPT:
         reason = getattr(answer.details, "reason", None) or "the Prefect server refuses"

@@ -1,4 +1,4 @@
-"""Work that is done in this process, on storage that runs already or is started for as long as it takes."""
+"""Run a flow's work in this process; S3 and Postgres are started for its duration if they are down."""
 
 import asyncio
 import os
@@ -19,14 +19,14 @@ FormT = TypeVar("FormT", bound=Form)
 
 @contextmanager
 def local_platform() -> Generator[Platform]:
-    """The platform for work in this process; S3 and Postgres are started for as long as it takes, if need be."""
+    """Open the platform, with S3 and Postgres running while the context lasts."""
     with running_storage():
         yield open_platform()
 
 
 @contextmanager
 def running_storage() -> Generator[None]:
-    """S3 and Postgres run as long as it takes; they are started if need be."""
+    """Start S3 and Postgres if nothing of the stack runs, and stop them when the context ends."""
     home = default_home()
     started = (
         not any(part.running for part in lifecycle.status(home).parts) and "TRIPTYCH_S3_ENDPOINT" not in os.environ
@@ -40,13 +40,13 @@ def running_storage() -> Generator[None]:
             lifecycle.down(home)
 
 
-def do_here(
+def run_locally(
     project: str,
     form: FormT,
     work: Callable[[RunContext, FormT], Awaitable[BaseModel]],
     progress: Callable[[float], None],
 ) -> dict[str, Any]:
-    """The report of work that is done in this process."""
+    """Run the work in this process and return its report."""
     with local_platform() as platform:
 
         async def run() -> BaseModel:

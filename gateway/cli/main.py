@@ -1,4 +1,4 @@
-"""The command line. Commands import what they need when they run: the help texts come at once."""
+"""The entry point of the command line. Commands import lazily, so that help is printed fast."""
 
 import sys
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     name="triptych",
     help="Find, make, transcribe and translate what your team has: pictures, speech and text.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # the panels would cost every help text, and every mistake, twice the time
+    rich_markup_mode=None,  # rich panels double the time of every help text and error
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,7 +37,7 @@ app.add_typer(token_commands.app)
 
 
 def main() -> None:
-    """Run a command; a person's mistake is one sentence and an exit code."""
+    """Run a command; an error of the user is one sentence on stderr and an exit code."""
     try:
         app()
     except Exception as error:

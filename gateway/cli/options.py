@@ -1,4 +1,4 @@
-"""Options that every command takes."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ Project = Annotated[str, typer.Option("--project", help="The project to work in.
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Local = Annotated[bool, typer.Option("--local", help="Work in this process, without the Prefect server.")]
 BACKUP = "BACKUP"
-"""The profile of a backup's bucket, if none is named."""
+"""The default profile of a backup's bucket."""
 Profile = Annotated[
     str, typer.Option("--keys", metavar="NAME", help="TRIPTYCH_<NAME>_S3_ENDPOINT and its like say where a bucket is.")
 ]

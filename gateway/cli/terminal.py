@@ -1,4 +1,4 @@
-"""How the command line talks: results on stdout, everything else on stderr, exit codes that scripts can rely on."""
+"""Output of the command line: results on stdout, everything else on stderr, stable exit codes."""
 
 import json
 import sys
@@ -14,19 +14,19 @@ from gateway.errors import GatewayError, WrongInput
 DONE, WRONG_INPUT, NOT_REACHABLE, SOME_FAILED = 0, 2, 3, 4
 
 
-def answer(document: dict[str, Any], as_json: bool, text: str) -> None:
-    """The result: one JSON document, or text for a person."""
+def print_result(document: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print the result to stdout: one JSON document, or text."""
     typer.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
 
 
 def say(sentence: str) -> None:
-    """Anything but the result."""
+    """Print a message to stderr."""
     typer.echo(sentence, err=True)
 
 
 @contextmanager
 def progress_bar() -> Generator[Callable[[float], None]]:
-    """A progress bar on stderr, when stderr is a terminal; yields what to tell the finished fraction."""
+    """Show a progress bar if stderr is a terminal; yield a function that sets the fraction done, from 0 to 1."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -35,15 +35,15 @@ def progress_bar() -> Generator[Callable[[float], None]]:
         yield lambda fraction: bar.update(task, completed=fraction)
 
 
-def existing(path: Path) -> Path:
-    """The path, if a file is there. Raises WrongInput."""
+def existing_file(path: Path) -> Path:
+    """Return the path. Raises WrongInput unless it is a file."""
     if not path.is_file():
         raise WrongInput(f"There is no file {path}.")
     return path
 
 
-def named_value(argument: str) -> tuple[str, Any]:
-    """NAME=VALUE, where the value is JSON if it can be read as JSON, and a word otherwise."""
+def parse_named_value(argument: str) -> tuple[str, Any]:
+    """Split NAME=VALUE. The value is parsed as JSON, or else taken as a string. Raises WrongInput."""
     name, equals, text = argument.partition("=")
     if not equals:
         raise WrongInput(f"{argument!r} is no NAME=VALUE.")
@@ -54,7 +54,7 @@ def named_value(argument: str) -> tuple[str, Any]:
 
 
 def exit_code(error: Exception) -> int | None:
-    """The exit code of an error that a person can understand; None for all others."""
+    """Return the exit code of an expected error; None for a bug."""
     from flows.running.errors import EXPECTED, NotReachable
     from flows.running.settings import SettingsMissing
     from stack.errors import StackError

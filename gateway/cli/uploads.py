@@ -1,4 +1,4 @@
-"""Uploads: files of this machine on their way into the bucket."""
+"""Upload local files to the bucket, for an ingest run or the inbox."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +10,11 @@ from flows.ingest import KEEP_LOCATION, LOCATION_METADATA, NAME_METADATA
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
 
-_AT_ONCE = 4
+_CONCURRENCY = 4
 
 
 def files_under(paths: Sequence[Path]) -> list[Path]:
-    """The files that were named, and those in folders that were named, in order. Raises WrongInput."""
+    """Return the given files, and all files below the given folders, in order. Raises WrongInput."""
     found: list[Path] = []
     for path in paths:
         if not path.exists():
@@ -25,8 +25,8 @@ def files_under(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def addresses_in(paths: Sequence[str]) -> list[str]:
-    """What was named by address. Raises WrongInput for addresses that nothing is fetched from."""
+def urls_in(paths: Sequence[str]) -> list[str]:
+    """Return the URLs among the arguments. Raises WrongInput unless all are https."""
     found = [path for path in paths if "://" in path]
     for address in found:
         if not address.startswith("https://"):
@@ -37,8 +37,8 @@ def addresses_in(paths: Sequence[str]) -> list[str]:
 def upload(
     bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None], *, keep_location: bool = False
 ) -> dict[str, Path]:
-    """Put each file under a key of its own in tmp/, its name beside it. Returns the file of each key."""
-    told = {LOCATION_METADATA: KEEP_LOCATION} if keep_location else {}
+    """Store each file under a new key in tmp/, with its name as metadata. Return the file of each key."""
+    location = {LOCATION_METADATA: KEEP_LOCATION} if keep_location else {}
     keys = {f"tmp/{uuid4()}": path for path in files}
     done = 0
 
@@ -46,17 +46,17 @@ def upload(
         nonlocal done
         key, path = pair
         with path.open("rb") as file:
-            bucket.put(key, file, metadata={NAME_METADATA: quote(path.name)} | told)
+            bucket.put(key, file, metadata={NAME_METADATA: quote(path.name)} | location)
         done += 1
         report(done, len(files))
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
+    with ThreadPoolExecutor(_CONCURRENCY) as threads:
         list(threads.map(send, keys.items()))
     return keys
 
 
 def drop_into_inbox(bucket: Bucket, files: Sequence[Path]) -> None:
-    """Put files into the inbox under their own names, as a person would."""
+    """Put files into the inbox under their own names."""
     for path in files:
         with path.open("rb") as file:
             bucket.put(f"inbox/{path.name}", file)

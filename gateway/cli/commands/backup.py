@@ -1,11 +1,11 @@
-"""Commands that keep a second copy: backup, restore; and migrate."""
+"""Commands on the whole bucket: backup, restore, migrate."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.options import BACKUP, Json, Profile, Project
-from gateway.cli.terminal import SOME_FAILED, answer, progress_bar, say
+from gateway.cli.terminal import SOME_FAILED, print_result, progress_bar, say
 
 if TYPE_CHECKING:
     from storage.care.object_store import Place
@@ -21,38 +21,38 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy what a place lacks of all projects, verified. It can be cut off and run again."""
-    from gateway.cli.backup_places import place_at
+    from gateway.cli.backup_targets import backup_target
     from gateway.cli.local import local_platform
     from storage.care.backup import back_up
 
-    target = place_at(place, keys)
+    target = backup_target(place, keys)
     if check:
-        _check(target, as_json)
+        _check_backup(target, as_json)
         return
     with local_platform() as platform, progress_bar() as progress:
         report = back_up(platform.bucket, target, progress)
-    _tell(report.model_dump(), report.problems, str(report), as_json)
+    _print_report(report.model_dump(), report.problems, str(report), as_json)
 
 
 def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", as_json: Json = False) -> None:
     """Bring back from a backup what the bucket lacks. The index is made again; what is there stays."""
     from flows.care.rebuild_index import rebuild_index
     from flows.running.form import Form
-    from gateway.cli.backup_places import place_at
-    from gateway.cli.local import do_here, local_platform
+    from gateway.cli.backup_targets import backup_target
+    from gateway.cli.local import local_platform, run_locally
     from storage.care.backup import bring_back
     from storage.records import projects
 
     with local_platform() as platform:
         with progress_bar() as progress:
-            report = bring_back(place_at(place, keys), platform.bucket, progress)
+            report = bring_back(backup_target(place, keys), platform.bucket, progress)
         findable = 0
         for name in projects(platform.bucket):
             say(f"making the index of {name} again")
             with progress_bar() as progress:
-                findable += do_here(name, Form(), lambda job, _: rebuild_index(job), progress)["artifacts"]
+                findable += run_locally(name, Form(), lambda job, _: rebuild_index(job), progress)["artifacts"]
     document = report.model_dump() | {"findable": findable}
-    _tell(document, report.problems, f"{report} {findable} artifacts are findable.", as_json)
+    _print_report(document, report.problems, f"{report} {findable} artifacts are findable.", as_json)
 
 
 def migrate(project: Project = "default", as_json: Json = False) -> None:
@@ -67,20 +67,20 @@ def migrate(project: Project = "default", as_json: Json = False) -> None:
         before = migrate_bucket(Platform(load_settings()), say)
     changed = before is not None and before != FORMAT
     text = f"The bucket went from format {before} to {FORMAT}." if changed else f"The bucket has format {FORMAT}."
-    answer({"before": before, "format": FORMAT}, as_json, text)
+    print_result({"before": before, "format": FORMAT}, as_json, text)
 
 
-def _check(target: "Place", as_json: bool) -> None:
+def _check_backup(target: "Place", as_json: bool) -> None:
     from storage.care.backup import projects_in
     from storage.care.inspection import inspect
 
     with progress_bar() as progress:
         problems = [problem for name in projects_in(target) for problem in inspect(target, name, progress=progress)[1]]
     sentences = [problem.sentence for problem in problems]
-    _tell({"problems": sentences}, sentences, "The backup is whole." if not problems else "", as_json)
+    _print_report({"problems": sentences}, sentences, "The backup is whole." if not problems else "", as_json)
 
 
-def _tell(document: dict[str, Any], problems: list[str], text: str, as_json: bool) -> None:
-    answer(document, as_json, "\n".join([*(f"- {problem}" for problem in problems), text]).strip())
+def _print_report(document: dict[str, Any], problems: list[str], text: str, as_json: bool) -> None:
+    print_result(document, as_json, "\n".join([*(f"- {problem}" for problem in problems), text]).strip())
     if problems:
         raise typer.Exit(SOME_FAILED)

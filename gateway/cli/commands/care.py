@@ -1,11 +1,11 @@
-"""Commands that look after what is there: labels, and the index."""
+"""Maintenance commands: label, rebuild, verify, gc, retain."""
 
 from typing import Annotated
 
 import typer
 
 from gateway.cli.options import BACKUP, Json, Local, Profile, Project
-from gateway.cli.terminal import SOME_FAILED, answer, progress_bar
+from gateway.cli.terminal import SOME_FAILED, print_result, progress_bar
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -32,18 +32,18 @@ def label(
         f"{record.artifact.sha256[:12]}  {record.name}  {', '.join(labels[record.artifact.sha256])}"
         for record in records
     ]
-    answer({"labels": labels}, as_json, "\n".join(rows))
+    print_result({"labels": labels}, as_json, "\n".join(rows))
 
 
 def rebuild(project: Project = "default", as_json: Json = False) -> None:
     """Make a project's search index again, from the bucket alone."""
     from flows.care.rebuild_index import rebuild_index
     from flows.running.form import Form
-    from gateway.cli.local import do_here
+    from gateway.cli.local import run_locally
 
     with progress_bar() as progress:
-        report = do_here(project, Form(), lambda job, _: rebuild_index(job), progress)
-    answer(report, as_json, f"{report['artifacts']} artifacts are findable.")
+        report = run_locally(project, Form(), lambda job, _: rebuild_index(job), progress)
+    print_result(report, as_json, f"{report['artifacts']} artifacts are findable.")
 
 
 def verify(
@@ -61,16 +61,16 @@ def verify(
 
     from flows.care.repair import repair_project
     from flows.care.verify import Inspection, VerifyReport, verify_project
-    from gateway.cli.backup_places import place_at
-    from gateway.cli.local import do_here
+    from gateway.cli.backup_targets import backup_target
+    from gateway.cli.local import run_locally
 
     work = verify_project
     if repair or source:
-        work = partial(repair_project, backup=place_at(source, keys)) if source else repair_project
+        work = partial(repair_project, backup=backup_target(source, keys)) if source else repair_project
     with progress_bar() as progress:
-        found = do_here(project, Inspection(quick=quick, project=project), work, progress)
+        found = run_locally(project, Inspection(quick=quick, project=project), work, progress)
     report = VerifyReport.model_validate(found)
-    answer(found, as_json, "\n".join([*(f"- {finding}" for finding in report.findings), str(report)]))
+    print_result(found, as_json, "\n".join([*(f"- {finding}" for finding in report.findings), str(report)]))
     if report.open:
         raise typer.Exit(SOME_FAILED)
 
@@ -88,7 +88,7 @@ def gc(
     from flows.care.collect_garbage import Collection, collect_garbage
     from flows.care.in_use import artifacts_in_use
     from gateway.cli.dispatch import prefect_client_settings
-    from gateway.cli.local import do_here
+    from gateway.cli.local import run_locally
     from storage.care.garbage import GarbageReport
 
     form = fill_form(Collection, grace_hours=grace, project=project)
@@ -97,10 +97,10 @@ def gc(
         with prefect_client_settings():
             in_use = asyncio.run(artifacts_in_use())
     with progress_bar() as progress:
-        found = do_here(
+        found = run_locally(
             project, form, lambda job, given: collect_garbage(job, given, delete=delete, in_use=in_use), progress
         )
-    answer(found, as_json, str(GarbageReport.model_validate(found)))
+    print_result(found, as_json, str(GarbageReport.model_validate(found)))
 
 
 def retain(
@@ -113,12 +113,12 @@ def retain(
     configs/retention.yaml has the times; what is on hold stays.
     """
     from flows.care.retain import RetainReport, Retention, apply_retention
-    from gateway.cli.local import do_here
+    from gateway.cli.local import run_locally
 
     with progress_bar() as progress:
-        found = do_here(
+        found = run_locally(
             project, Retention(project=project), lambda job, _: apply_retention(job, delete=delete), progress
         )
     report = RetainReport.model_validate(found)
     rows = [f"{item.artifact[:12]}  {item.name}  {item.rule}" for item in report.expired]
-    answer(found, as_json, "\n".join([*rows, str(report)]))
+    print_result(found, as_json, "\n".join([*rows, str(report)]))

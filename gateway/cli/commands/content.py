@@ -1,4 +1,4 @@
-"""Commands on content: take in, find, make, write down, translate, show and export. Each imports what it needs."""
+"""Commands on content: ingest, search, generate, transcribe, translate, run, show and export."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.options import Json, Local, Project
-from gateway.cli.terminal import SOME_FAILED, answer, existing, named_value, progress_bar, say
+from gateway.cli.terminal import SOME_FAILED, existing_file, parse_named_value, print_result, progress_bar, say
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -29,27 +29,29 @@ def ingest(
 ) -> None:
     """Take files into a project: stored once, recorded and findable."""
     from flows.running.content_forms import Addresses, UploadedFiles
-    from gateway.cli.uploads import addresses_in, files_under, upload
+    from gateway.cli.uploads import files_under, upload, urls_in
 
-    urls = addresses_in(paths)
+    urls = urls_in(paths)
     files = files_under([Path(path) for path in paths if path not in urls]) if len(urls) < len(paths) else []
 
     def run(space: "Space") -> dict[str, Any]:
-        keys = upload(space.platform.bucket, files, _say_count, keep_location=keep_location)
+        keys = upload(space.platform.bucket, files, _print_count, keep_location=keep_location)
         form = UploadedFiles(keys=list(keys), labels=label or [], project=project)
-        report = _do("ingest", "files", form, "flows.ingest:ingest_uploads", local)
+        report = _run("ingest", "files", form, "flows.ingest:ingest_uploads", local)
         space.platform.bucket.remove_all(keys)
-        return {"items": [_ingested(item, keys) for item in report["items"]]}
+        return {"items": [_ingest_row(item, keys) for item in report["items"]]}
 
     def fetch() -> dict[str, Any]:
         form = fill_form(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
-        report = _do("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
-        return {"items": [_ingested(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]}
+        report = _run("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
+        return {
+            "items": [_ingest_row(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]
+        }
 
-    with _space(project, local) as space:
+    with _space_opener(project, local) as space:
         document = {"items": [*(run(space())["items"] if files else []), *(fetch()["items"] if urls else [])]}
     rows = [f"{item['status']:9} {item['path']}  {item['reason'] or ''}" for item in document["items"]]
-    answer(document, as_json, "\n".join(rows))
+    print_result(document, as_json, "\n".join(rows))
     if any(item["status"] == "rejected" for item in document["items"]):
         raise typer.Exit(SOME_FAILED)
 
@@ -68,14 +70,14 @@ def search(
     from flows.running.content_forms import Query
     from gateway.cli.dispatch import search_at_gateway
 
-    with _space(project, local) as space:
-        artifact = _brought(space(), like) if like else ""
+    with _space_opener(project, local) as space:
+        artifact = _store_query_file(space(), like) if like else ""
         kinds = {"kinds": kind} if kind else {}
         form = fill_form(Query, words=query, like=artifact, **kinds, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
-        document = found or _do("search", "query", form, "flows.search:find", local)
-    rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_moment(hit)}" for hit in document["hits"]]
-    answer(document, as_json, "\n".join(rows) or "Nothing was found.")
+        document = found or _run("search", "query", form, "flows.search:find", local)
+    rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_excerpt(hit)}" for hit in document["hits"]]
+    print_result(document, as_json, "\n".join(rows) or "Nothing was found.")
 
 
 def generate(
@@ -96,10 +98,10 @@ def generate(
     form = fill_form(
         PictureOrder, prompt=prompt, style=style, count=count, seed=seed, size=size, steps=steps, project=project
     )
-    with _space(project, local) as space:
-        report = _do("generate-images", "order", form, "flows.generate_images:generate_pictures", local)
-        images = [_written(image, space, out) for image in report["images"]]
-    answer({"images": images}, as_json, "\n".join(image["path"] or image["artifact"] for image in images))
+    with _space_opener(project, local) as space:
+        report = _run("generate-images", "order", form, "flows.generate_images:generate_pictures", local)
+        images = [_write_picture(image, space, out) for image in report["images"]]
+    print_result({"images": images}, as_json, "\n".join(image["path"] or image["artifact"] for image in images))
     if report["failures"]:
         say(report["failures"][0])
         raise typer.Exit(SOME_FAILED)
@@ -119,13 +121,13 @@ def transcribe(
 
     if output not in ("json", "srt", "vtt", "txt"):
         raise WrongInput(f"There is no format {output}: use json, srt, vtt or txt.")
-    with _space(project, local) as space:
-        recording = _brought(space(), file)
+    with _space_opener(project, local) as space:
+        recording = _store_query_file(space(), file)
         form = fill_form(Recording, recording=recording, language=language, to=to, project=project)
-        report = _do("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)
-        text = report["text"] if output in ("txt", "json") else _read(space(), report["files"][output])
+        report = _run("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)
+        text = report["text"] if output in ("txt", "json") else _read_text(space(), report["files"][output])
     document = {name: report[name] for name in ("language", "text", "segments")}
-    answer(document, as_json or output == "json", text)
+    print_result(document, as_json or output == "json", text)
 
 
 def translate(
@@ -141,11 +143,11 @@ def translate(
     from flows.running.content_forms import Text
     from media.identify import read_text
 
-    original = read_text(existing(file)) if file else text
+    original = read_text(existing_file(file)) if file else text
     lines = original.removesuffix("\n")
     form = fill_form(Text, text=lines, target=to, source=source, project=project)
-    document = _do("translate-text", "text", form, "flows.translate_text:translate", local)
-    answer(document, as_json, document["text"])
+    document = _run("translate-text", "text", form, "flows.translate_text:translate", local)
+    print_result(document, as_json, document["text"])
 
 
 def run(
@@ -155,18 +157,18 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Start a deployment as the Prefect UI does; await its report."""
-    from gateway.cli.dispatch import do_there
+    from gateway.cli.dispatch import run_deployment
 
-    given = dict(named_value(value) for value in values or [])
+    given = dict(parse_named_value(value) for value in values or [])
     given.setdefault("project", project)
     with progress_bar() as progress:
-        report = do_there(deployment, given, str(given["project"]), progress)
-    answer(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
+        report = run_deployment(deployment, given, str(given["project"]), progress)
+    print_result(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
 
 
 def show(artifact: str, project: Project = "default", as_json: Json = False) -> None:
     """The record of an artifact, how it was made, and a link to it."""
-    space = _opened(project)
+    space = _open_space(project)
     record = space.records.resolve(artifact)
     recipe = space.recipes.find(record.producer) if record.producer else None
     children = space.library.children(project, record.artifact.sha256)
@@ -177,55 +179,55 @@ def show(artifact: str, project: Project = "default", as_json: Json = False) -> 
         "recipe": recipe.model_dump(mode="json") if recipe else None,
         "url": space.store.url(record.artifact, record.name),
     }
-    answer(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))
+    print_result(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def export(artifact: str, path: Path, project: Project = "default", as_json: Json = False) -> None:
     """Write the bytes of an artifact to a file or into a folder."""
-    space = _opened(project)
+    space = _open_space(project)
     record = space.records.resolve(artifact)
     target = path / Path(record.name).name if path.is_dir() else path
     with space.store.local(record.artifact) as verified:
         target.write_bytes(verified.read_bytes())
-    answer({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
+    print_result({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
 
 
-def _do(deployment: str, parameter: str, form: Any, work: str, local: bool) -> dict[str, Any]:
-    """The report of a deployment; with `local`, of what `work` names as MODULE:FUNCTION, done in this process."""
-    from gateway.cli.dispatch import do_there
+def _run(deployment: str, parameter: str, form: Any, work: str, local: bool) -> dict[str, Any]:
+    """Run a deployment and return its report; with `local`, run MODULE:FUNCTION of `work` in this process instead."""
+    from gateway.cli.dispatch import run_deployment
 
     with progress_bar() as progress:
         if local:
-            from gateway.cli.local import do_here
+            from gateway.cli.local import run_locally
 
-            return do_here(form.project, form, resolve_name(work), progress)
-        return do_there(deployment, {parameter: form.model_dump(mode="json")}, form.project, progress)
+            return run_locally(form.project, form, resolve_name(work), progress)
+        return run_deployment(deployment, {parameter: form.model_dump(mode="json")}, form.project, progress)
 
 
 @contextmanager
-def _space(project: str, local: bool) -> Generator[Callable[[], "Space"]]:
-    """Yields what opens the project's storage: to import that takes a while, and not every command needs it."""
+def _space_opener(project: str, local: bool) -> Generator[Callable[[], "Space"]]:
+    """Yield a function that opens the project's storage; its slow import is avoided where it is not needed."""
     if local:
         from gateway.cli.local import local_platform
 
         with local_platform() as platform:
             yield lambda: platform.space(project)
     else:
-        yield lambda: _opened(project)
+        yield lambda: _open_space(project)
 
 
-def _opened(project: str) -> "Space":
+def _open_space(project: str) -> "Space":
     from flows.running.platform import open_platform
 
     return open_platform().space(project)
 
 
-def _ingested(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
+def _ingest_row(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
     wanted = ("status", "artifact", "kind", "reason")
     return {"path": str(keys.get(item["key"], item["path"]))} | {name: item[name] for name in wanted}
 
 
-def _written(image: dict[str, Any], space: Callable[[], "Space"], out: Path | None) -> dict[str, Any]:
+def _write_picture(image: dict[str, Any], space: Callable[[], "Space"], out: Path | None) -> dict[str, Any]:
     path = None
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -234,25 +236,25 @@ def _written(image: dict[str, Any], space: Callable[[], "Space"], out: Path | No
     return {name: image[name] for name in ("artifact", "seed", "sha256")} | {"path": str(path) if path else None}
 
 
-def _brought(space: "Space", path: Path) -> str:
-    """The id of a file that a command works on; it is stored first."""
+def _store_query_file(space: "Space", path: Path) -> str:
+    """Store a local file as the input of a command and return its artifact id."""
     from flows.ingest import store_unrecorded
 
-    return store_unrecorded(space, existing(path)).sha256
+    return store_unrecorded(space, existing_file(path)).sha256
 
 
-def _read(space: "Space", artifact: dict[str, Any]) -> str:
+def _read_text(space: "Space", artifact: dict[str, Any]) -> str:
     from storage.artifacts import Artifact
 
     return space.store.get(Artifact.model_validate(artifact)).decode()
 
 
-def _moment(hit: dict[str, Any]) -> str:
+def _excerpt(hit: dict[str, Any]) -> str:
     start = hit["start_seconds"]
     when = f"{int(start) // 60}:{int(start) % 60:02d} " if start is not None else ""
     return f"{when}{(hit['text'] or '')[:80]}"
 
 
-def _say_count(done: int, total: int) -> None:
+def _print_count(done: int, total: int) -> None:
     if sys.stderr.isatty():
         typer.echo(f"\r{done}/{total} uploaded", err=True, nl=done == total)

@@ -1,11 +1,11 @@
-"""Commands about runs that ended without success."""
+"""Commands that list and retry failed runs."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.options import Json, Project
-from gateway.cli.terminal import answer
+from gateway.cli.terminal import print_result
 from gateway.errors import WrongInput
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ def failed(project: Project = "default", as_json: Json = False) -> None:
 
     runs = _with_client(failed_runs)
     rows = [f"{run.id}  {run.flow}  {run.state} after {run.attempts}: {run.reason}" for run in runs]
-    answer({"runs": [run.model_dump(mode="json") for run in runs]}, as_json, "\n".join(rows) or "No run has failed.")
+    print_result(
+        {"runs": [run.model_dump(mode="json") for run in runs]}, as_json, "\n".join(rows) or "No run has failed."
+    )
 
 
 def retry(
@@ -30,20 +32,20 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Begin a failed run again, with its parameters. What it had done is found done."""
-    from gateway.cli.failed_runs import FailedRun, begin_again, chosen, failed_runs, worth_another_attempt
+    from gateway.cli.failed_runs import FailedRun, failed_runs, retry_run, retryable_runs, run_by_id
 
     if bool(run) == every:
         raise WrongInput("Say which run: its ID as `triptych failed` shows it, or --all.")
 
     async def work(client: "PrefectClient") -> list[FailedRun]:
         runs = await failed_runs(client)
-        wanted = worth_another_attempt(runs) if every else [chosen(runs, run)]
-        for one in wanted:
-            await begin_again(client, one)
-        return wanted
+        chosen = retryable_runs(runs) if every else [run_by_id(runs, run)]
+        for each in chosen:
+            await retry_run(client, each)
+        return chosen
 
-    begun = _with_client(work)
-    answer({"runs": [one.id for one in begun]}, as_json, f"{len(begun)} runs are begun again.")
+    retried = _with_client(work)
+    print_result({"runs": [each.id for each in retried]}, as_json, f"{len(retried)} runs are begun again.")
 
 
 def _with_client(work: "Callable[[PrefectClient], Awaitable[Any]]") -> Any:

@@ -1,11 +1,11 @@
-"""Commands about the stack itself: up, down, status, doctor."""
+"""Commands on the embedded stack: up, down, status, password, rights, doctor."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gateway.cli.options import Json, Project
-from gateway.cli.terminal import NOT_REACHABLE, answer, say
+from gateway.cli.terminal import NOT_REACHABLE, print_result, say
 from gateway.errors import WrongInput
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def up(project: Project = "default", as_json: Json = False) -> None:
     from stack import lifecycle
 
     found = lifecycle.up(report=say)
-    answer(found.model_dump(), as_json, _addresses(found))
+    print_result(found.model_dump(), as_json, _address_rows(found))
 
 
 def down(project: Project = "default", as_json: Json = False) -> None:
@@ -28,7 +28,7 @@ def down(project: Project = "default", as_json: Json = False) -> None:
     from stack import lifecycle
 
     lifecycle.down(report=say)
-    answer({"stopped": True}, as_json, "Stopped.")
+    print_result({"stopped": True}, as_json, "Stopped.")
 
 
 def status(project: Project = "default", as_json: Json = False) -> None:
@@ -37,7 +37,7 @@ def status(project: Project = "default", as_json: Json = False) -> None:
 
     found = lifecycle.status()
     rows = "\n".join(f"{part.name:12} {'running' if part.running else 'stopped'}" for part in found.parts)
-    answer(found.model_dump(), as_json, "\n".join([_addresses(found), rows, *_workers(found)]))
+    print_result(found.model_dump(), as_json, "\n".join([_address_rows(found), rows, *_worker_rows(found)]))
     if not found.running:
         raise typer.Exit(NOT_REACHABLE)
 
@@ -54,7 +54,7 @@ def password(
     secret = settings.prefect_auth_string if part == "prefect" else settings.gateway_token
     if secret is None:
         raise WrongInput(f"No password of the {part} server is known here: ask whoever runs it.")
-    answer({"part": part, "password": secret.get_secret_value()}, as_json, secret.get_secret_value())
+    print_result({"part": part, "password": secret.get_secret_value()}, as_json, secret.get_secret_value())
 
 
 def rights(
@@ -72,7 +72,7 @@ def rights(
 
     projects = [checked_project(name) for name in only or []] or [EVERY_PROJECT]
     document = policy(role, bucket, projects)
-    answer(document, as_json, json.dumps(document, indent=1))
+    print_result(document, as_json, json.dumps(document, indent=1))
 
 
 def doctor(project: Project = "default", as_json: Json = False) -> None:
@@ -81,22 +81,22 @@ def doctor(project: Project = "default", as_json: Json = False) -> None:
 
     findings = list(examine())
     rows = [f"{'ok ' if finding.well else 'BAD'}  {finding.what}: {finding.detail}" for finding in findings]
-    answer({"findings": [finding.model_dump() for finding in findings]}, as_json, "\n".join(rows))
+    print_result({"findings": [finding.model_dump() for finding in findings]}, as_json, "\n".join(rows))
     if not all(finding.well for finding in findings):
         raise typer.Exit(NOT_REACHABLE)
 
 
-def _workers(found: "StackStatus") -> list[str]:
-    """A line for each worker with its queue, and one for each warm process: what it does, what it has loaded."""
+def _worker_rows(found: "StackStatus") -> list[str]:
+    """Return a row for each worker with its queue, and one for each slot with its run and loaded models."""
     rows: list[str] = []
     for worker in found.workers:
-        waits = f"{worker.waiting_runs} runs wait, the oldest for {worker.queue_age_seconds:.0f} s"
-        rows.append(f"{worker.worker}: {waits if worker.waiting_runs else 'nothing waits'}")
-        rows += [_slot(slot) for slot in worker.slots]
+        queue = f"{worker.waiting_runs} runs wait, the oldest for {worker.queue_age_seconds:.0f} s"
+        rows.append(f"{worker.worker}: {queue if worker.waiting_runs else 'nothing waits'}")
+        rows += [_slot_row(slot) for slot in worker.slots]
     return rows
 
 
-def _slot(slot: "SlotStatus") -> str:
+def _slot_row(slot: "SlotStatus") -> str:
     models = "".join(f", {model} {size / 1e6:.0f} MB" for model, size in slot.models.items())
     return (
         f"  {slot.slot:8} {slot.flow_run_id or 'idle':36}  {slot.runs_done} runs, {slot.reloads} reloads, "
@@ -104,5 +104,5 @@ def _slot(slot: "SlotStatus") -> str:
     )
 
 
-def _addresses(found: "StackStatus") -> str:
+def _address_rows(found: "StackStatus") -> str:
     return f"Prefect {found.prefect} ({SIGN_IN})\nS3      {found.s3}\nGateway {found.gateway}\nData    {found.home}"

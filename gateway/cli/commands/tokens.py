@@ -1,11 +1,11 @@
-"""Commands about tokens: create, list, revoke."""
+"""Commands on access tokens: create, list, revoke."""
 
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.options import Json, Project
-from gateway.cli.terminal import answer
+from gateway.cli.terminal import print_result
 from gateway.errors import WrongInput
 
 app = typer.Typer(name="token", help="Who may use the gateway, and as what.", no_args_is_help=True)
@@ -24,7 +24,7 @@ def create(
     if role not in ROLES:
         raise WrongInput(f"There is no role {role}: use {', '.join(ROLES)}.")
     token = _tokens().create(name, role, project)
-    answer({"token": token}, as_json, token)
+    print_result({"token": token}, as_json, token)
 
 
 @app.command(name="list")
@@ -32,14 +32,14 @@ def list_tokens(as_json: Json = False) -> None:
     """Who holds a token."""
     people = _tokens().list_people()
     rows = [f"{person.name:24} {person.role:8} {person.project:16} {person.created:%Y-%m-%d}" for person in people]
-    answer({"tokens": [person.model_dump(mode="json") for person in people]}, as_json, "\n".join(rows))
+    print_result({"tokens": [person.model_dump(mode="json") for person in people]}, as_json, "\n".join(rows))
 
 
 @app.command()
 def revoke(name: str, as_json: Json = False) -> None:
     """Make a token worthless."""
     _tokens().revoke(name)
-    answer({"revoked": name}, as_json, f"The token of {name} is revoked.")
+    print_result({"revoked": name}, as_json, f"The token of {name} is revoked.")
 
 
 def _tokens() -> Any:

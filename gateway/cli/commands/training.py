@@ -1,4 +1,4 @@
-"""Commands about models of one's own: train by a recipe, measure, publish, and go back to an earlier version."""
+"""Commands on your own models: train, evaluate, publish, and roll back to an earlier version."""
 
 import math
 import sys
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.options import Json, Project
-from gateway.cli.terminal import answer, say
+from gateway.cli.terminal import print_result, say
 
 if TYPE_CHECKING:
     from modalities.contract import ModelSpec
     from training.pipeline import Progress
 
-_TOLD_EVERY_SECONDS = 30.0
+_REPORT_SECONDS = 30.0
 Recipe = Annotated[str, typer.Argument(help="icons, or a model of configs/translation.yaml.")]
 Data = Annotated[Path | None, typer.Option(help="A folder of sentence pairs, or of pictures with captions.")]
 
@@ -39,10 +39,10 @@ def train(
 
     work = training_folder(default_home(), recipe)
     chosen = load_recipe(recipe, ROOT / "configs")
-    with _watched() as progress:
+    with _training_progress() as progress:
         measured = train_recipe(chosen, work, data=data, resume=resume, minutes=minutes, progress=progress, say=say)
     document = {"recipe": recipe, "folder": str(work / MODEL), "measured": dict(measured)}
-    answer(document, as_json, f"{_rows(measured)}\n{work / MODEL}: `triptych publish {recipe}` puts it to use.")
+    print_result(document, as_json, f"{_rows(measured)}\n{work / MODEL}: `triptych publish {recipe}` puts it to use.")
 
 
 def evaluate(
@@ -61,7 +61,7 @@ def evaluate(
     work = training_folder(default_home(), model)
     folder = work / MODEL if trained else _folder_in_use(model)
     measured = load_recipe(model, ROOT / "configs").evaluate(folder, work, data)
-    answer({"model": model, "folder": str(folder), "measured": dict(measured)}, as_json, _rows(measured))
+    print_result({"model": model, "folder": str(folder), "measured": dict(measured)}, as_json, _rows(measured))
 
 
 def publish(
@@ -88,19 +88,21 @@ def publish(
         digest = published.upload(model, folder or training_folder(platform.settings.home, model) / MODEL)
     before = published.move(model, alias, digest)
     document = {"model": model, "alias": alias, "version": digest, "before": before}
-    answer(document, as_json, _moved(model, alias, digest, before, platform.catalogue.models.get(model)))
+    print_result(
+        document, as_json, _publish_message(model, alias, digest, before, platform.catalogue.models.get(model))
+    )
 
 
-def _moved(model: str, alias: str, digest: str, before: str | None, entry: "ModelSpec | None") -> str:
-    said = f"{model}: {alias} is now {digest[:12]}"
-    said += f", before it was {before[:12]}." if before else "."
+def _publish_message(model: str, alias: str, digest: str, before: str | None, entry: "ModelSpec | None") -> str:
+    message = f"{model}: {alias} is now {digest[:12]}"
+    message += f", before it was {before[:12]}." if before else "."
     if entry is None or entry.source.alias != alias:
-        said += f" Its entry in models.yaml uses it with `source: {{alias: {alias}}}`."
-    return said
+        message += f" Its entry in models.yaml uses it with `source: {{alias: {alias}}}`."
+    return message
 
 
 def _folder_in_use(model: str) -> Path:
-    """The files that the catalogue's entry means now; from the bucket too, when there is one."""
+    """Return the folder with the weights that the catalogue's entry resolves to, fetched from the bucket if need be."""
     from flows.running.platform import Platform
     from flows.running.settings import ROOT, Settings, SettingsMissing, default_home, load_settings
     from modalities.models.catalogue import load_catalogue
@@ -123,10 +125,10 @@ def _rows(measured: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def _watched() -> Generator["Progress"]:
-    """A bar with loss and time left on a terminal; a line now and then elsewhere."""
+def _training_progress() -> Generator["Progress"]:
+    """Yield a progress callback: a bar with the loss on a terminal, else one line every 30 seconds."""
     if not sys.stderr.isatty():
-        yield _now_and_then(say)
+        yield _line_reporter(say)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -143,15 +145,15 @@ def _watched() -> Generator["Progress"]:
         yield tell
 
 
-def _now_and_then(say: Callable[[str], None]) -> "Progress":
+def _line_reporter(say: Callable[[str], None]) -> "Progress":
     from training.run import Estimate, describe
 
-    estimate, told = Estimate(), [-math.inf]
+    estimate, last_report = Estimate(), [-math.inf]
 
     def tell(part: str, done: int, steps: int, loss: float) -> None:
         left = estimate.seconds_left(part, done, steps)
-        if done == steps or time.monotonic() - told[0] >= _TOLD_EVERY_SECONDS:
-            told[0] = time.monotonic()
+        if done == steps or time.monotonic() - last_report[0] >= _REPORT_SECONDS:
+            last_report[0] = time.monotonic()
             say(describe(part, done, steps, loss, left))
 
     return tell

@@ -21,7 +21,7 @@ from websockets.exceptions import WebSocketException
 from flows.running.platform import Platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import Settings, load_settings, stack_file
-from gateway.cli.dispatch import do_there
+from gateway.cli.dispatch import run_deployment
 from gateway.cli.uploads import drop_into_inbox
 from gateway.server import create
 from stack import lifecycle
@@ -213,7 +213,7 @@ def test_no_secret_stands_in_a_process_list_a_log_or_an_artifact(
     secrets = secrets_of(stack_home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRIPTYCH_HOME", str(stack_home))
-        do_there("process-inbox", {"project": "default"}, "default", lambda _: None)
+        run_deployment("process-inbox", {"project": "default"}, "default", lambda _: None)
     for part, process in processes(stack_home):
         with suppress(psutil.NoSuchProcess):
             assert shown(" ".join(process.cmdline()), secrets) == set(), part

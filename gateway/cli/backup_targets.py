@@ -1,4 +1,4 @@
-"""Where backups lie: a folder, or a bucket whose address and keys stand in the environment."""
+"""Open the target of a backup: a folder, or a bucket whose endpoint and keys are in the environment."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from storage.care.object_store import Folder, Place
 _SCHEME = "s3://"
 
 
-class _Address(BaseSettings):
-    """The variables TRIPTYCH_<PROFILE>_S3_…"""
+class _S3Settings(BaseSettings):
+    """The environment variables TRIPTYCH_<PROFILE>_S3_…"""
 
     s3_endpoint: str = Field(description="host:port of the S3 server")
     s3_access_key: str
@@ -22,25 +22,25 @@ class _Address(BaseSettings):
     s3_region: str | None = "us-east-1"
 
 
-def place_at(where: str, profile: str) -> Place:
-    """The place that a person means: `s3://bucket`, or a folder. Raises WrongInput."""
+def backup_target(where: str, profile: str) -> Place:
+    """Open a folder, or the bucket of `s3://bucket` with the keys of `profile`. Raises WrongInput."""
     if "://" in where and not where.startswith(_SCHEME):
         raise WrongInput(f"{where} is no place for a backup: give a folder, or s3://BUCKET.")
     if not where.startswith(_SCHEME):
         return Folder(Path(where))
     prefix = f"TRIPTYCH_{profile.upper()}_"
     try:
-        address = _Address(_env_prefix=prefix)  # pyright: ignore[reportCallIssue]
+        settings = _S3Settings(_env_prefix=prefix)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         missing = f"{prefix}{error.errors()[0]['loc'][0]}".upper()
         raise WrongInput(f"{missing} is not set: it is needed for {where}.") from error
     bucket = Bucket.connect(
-        endpoint=address.s3_endpoint,
-        access_key=address.s3_access_key,
-        secret_key=address.s3_secret_key.get_secret_value(),
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
         name=where.removeprefix(_SCHEME).strip("/"),
-        secure=address.s3_secure,
-        region=address.s3_region,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
     )
     bucket.ensure()
     return bucket

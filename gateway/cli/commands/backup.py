@@ -50,7 +50,7 @@ def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", 
         for name in projects(platform.bucket):
             say(f"making the index of {name} again")
             with progress_bar() as progress:
-                findable += run_locally(name, Form(), lambda job, _: rebuild_index(job), progress)["artifacts"]
+                findable += run_locally(name, Form(), lambda context, _: rebuild_index(context), progress)["artifacts"]
     document = report.model_dump() | {"findable": findable}
     _print_report(document, report.problems, f"{report} {findable} artifacts are findable.", as_json)
 

@@ -42,7 +42,7 @@ def rebuild(project: Project = "default", as_json: Json = False) -> None:
     from gateway.cli.local import run_locally
 
     with progress_bar() as progress:
-        report = run_locally(project, Form(), lambda job, _: rebuild_index(job), progress)
+        report = run_locally(project, Form(), lambda context, _: rebuild_index(context), progress)
     print_result(report, as_json, f"{report['artifacts']} artifacts are findable.")
 
 
@@ -98,7 +98,10 @@ def gc(
             in_use = asyncio.run(artifacts_in_use())
     with progress_bar() as progress:
         found = run_locally(
-            project, form, lambda job, given: collect_garbage(job, given, delete=delete, in_use=in_use), progress
+            project,
+            form,
+            lambda context, given: collect_garbage(context, given, delete=delete, in_use=in_use),
+            progress,
         )
     print_result(found, as_json, str(GarbageReport.model_validate(found)))
 
@@ -117,7 +120,7 @@ def retain(
 
     with progress_bar() as progress:
         found = run_locally(
-            project, Retention(project=project), lambda job, _: apply_retention(job, delete=delete), progress
+            project, Retention(project=project), lambda context, _: apply_retention(context, delete=delete), progress
         )
     report = RetainReport.model_validate(found)
     rows = [f"{item.artifact[:12]}  {item.name}  {item.rule}" for item in report.expired]

@@ -25,7 +25,7 @@ from prefect.workers.process import ProcessWorker
 from rich.console import Console
 from rich.table import Table
 
-from stack.processes import clean_environment, free_ports, last_line, running_process, start_process, stop_process
+from stack.processes import clean_environment, free_ports, last_log_line, running_process, start_process, stop_process
 from stack.servers import postgres
 from stack.servers import prefect as prefect_server
 from workers.warm_process import WarmProcessWorker
@@ -99,7 +99,7 @@ class Pool:
 
     def _said(self, what: str) -> str:
         """What went wrong, with the last line of the worker's log: the log itself is gone when we are."""
-        return f"The worker of the pool {self.name} {what}: {last_line(self.home, self.name)}"
+        return f"The worker of the pool {self.name} {what}: {last_log_line(self.home, self.name)}"
 
     def _deploy(self) -> str:
         template = self.kind.get_default_base_job_template()

@@ -1,7 +1,7 @@
-"""Makes a platform ready: the bucket, the index, Prefect's pools, queues and deployments.
+"""Prepare a deployed platform: create the bucket, the index, Prefect's pools and queues, and deploy the flows.
 
-What `triptych up` does on one machine, for servers that run elsewhere. Compose and Kubernetes run it once at each
-start; run again, it changes nothing but deployments whose configuration changed.
+It does for servers in containers what `triptych up` does on one machine. Compose and Kubernetes run it once at each
+start; it is idempotent.
 """
 
 import sys
@@ -19,11 +19,11 @@ from gateway.cli.terminal import say
 from gateway.errors import GatewayError
 from stack.servers import postgres
 from stack.servers import prefect as prefect_server
-from stack.servers.silent_trainings import watch_trainings
+from stack.servers.zombie_trainings import ensure_automation
 from storage.bucket import Bucket
 from storage.errors import StorageError
 
-_SECONDS = 180.0
+_TIMEOUT_SECONDS = 180.0
 
 
 def main() -> None:
@@ -33,21 +33,23 @@ def main() -> None:
     if not settings.prefect_api_url:
         raise SettingsMissing("TRIPTYCH_PREFECT_API_URL is not set: give the address of the Prefect server's API.")
     api = api_of(settings)
-    _await("the database of TRIPTYCH_POSTGRES_DSN", lambda: postgres.answers(settings.postgres_dsn.get_secret_value()))
-    _await(f"the S3 server at {settings.s3_endpoint}", lambda: _keeps_promises(platform.bucket))
-    _await(f"the Prefect server at {api.url}", lambda: is_healthy(api.url))
+    _wait_until(
+        "the database of TRIPTYCH_POSTGRES_DSN", lambda: postgres.answers(settings.postgres_dsn.get_secret_value())
+    )
+    _wait_until(f"the S3 server at {settings.s3_endpoint}", lambda: _is_ready(platform.bucket))
+    _wait_until(f"the Prefect server at {api.url}", lambda: is_healthy(api.url))
     platform.index.ensure_schema()
     migrate_bucket(platform, say)
     prefect_server.prepare_pools(api)
-    watch_trainings(api)
-    # An empty home: what an earlier run noted as deployed says nothing about this server.
+    ensure_automation(api)
+    # An empty home, so that no earlier run's note of what is deployed applies.
     with tempfile.TemporaryDirectory() as home:
         prefect_server.deploy(Path(home), settings.root, api)
     say("The bucket, the index, the pools and the deployments are ready.")
 
 
-def _keeps_promises(bucket: Bucket) -> bool:
-    """Whether the bucket is there, made if need be; what time does not cure is raised at once."""
+def _is_ready(bucket: Bucket) -> bool:
+    """Create the bucket if it is missing; return whether it is usable. Errors that a retry cannot help are raised."""
     try:
         bucket.ensure()
         bucket.prove_conditional_writes()
@@ -58,12 +60,12 @@ def _keeps_promises(bucket: Bucket) -> bool:
     return True
 
 
-def _await(what: str, answers: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _SECONDS
+def _wait_until(what: str, answers: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not answers():
         if time.monotonic() > deadline:
             raise NotReachable(
-                f"After {_SECONDS:.0f} s {what} does not answer as it should: check address and password."
+                f"After {_TIMEOUT_SECONDS:.0f} s {what} does not answer as it should: check address and password."
             )
         time.sleep(1)
 

@@ -1,9 +1,9 @@
-"""Writes what the S3 server of the containers knows by itself: its identities, and the certificates of its parts.
+"""Write the identities file and the TLS certificates of the containers' S3 server.
 
     python docker/s3_secrets.py FOLDER
 
-As `triptych up` does on one machine: an administrator, a worker and a gateway, each with the least rights. The folder
-is mounted into the S3 server alone, whose user is another one than ours: everybody there may read it.
+The identities are those of `triptych up`: administrator, worker and gateway, with least privilege. The files are
+world-readable because the S3 server runs as another user; the folder is mounted into its container only.
 """
 
 import sys
@@ -21,7 +21,7 @@ IDENTITIES = "identities.json"
 
 
 def main() -> None:
-    """Write the files. Ends with one sentence when a key is not in the environment."""
+    """Write the files. Exits with one sentence if a key is missing in the environment."""
     folder = Path(sys.argv[1])
     try:
         admin, *others = [_keys(role) for role in ("", *(f"{role.upper()}_" for role in ROLES))]

@@ -1,1 +1,1 @@
-"""The embedded stack: the servers and workers of one machine, from installed packages alone."""
+"""The embedded stack: start, supervise and stop all servers and workers on one machine, without containers."""

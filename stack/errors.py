@@ -2,8 +2,8 @@
 
 
 class StackError(Exception):
-    """Any failure to start or stop the embedded stack."""
+    """Base class of the embedded stack's errors."""
 
 
 class PartDidNotStart(StackError):
-    """A server of the embedded stack did not come up; the message quotes its log."""
+    """A part did not start; the message quotes the last line of its log."""

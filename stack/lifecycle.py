@@ -15,19 +15,19 @@ from flows.running.platform import Platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import ROOT, default_home, stack_file
 from stack.home_file import load_or_create, read_stack_file
-from stack.parts import PARTS, Home, Report, open_home, parts_of, start_if_missing
+from stack.parts import PARTS, Home, Report, ensure_started, local_parts, open_home
 from stack.processes import clean_environment, running_process, start_process, stop_process
 from stack.servers import gateway, postgres, prefect, seaweed, workers
-from stack.servers.silent_trainings import watch_trainings
+from stack.servers.zombie_trainings import ensure_automation
 from workers.shown.status import WorkerStatus, read_status
 
 SUPERVISOR = "supervisor"
-"""The process that restarts parts that died: stack/supervisor.py."""
+"""The name of the process that restarts parts: stack/supervisor.py."""
 _WORKERS = (*workers.WORKERS, workers.TRAINER)
 
 
 class PartStatus(BaseModel):
-    """One server or worker: whether it runs here, and as which process."""
+    """Whether a server or worker runs here, and its pid."""
 
     name: str
     running: bool
@@ -35,7 +35,7 @@ class PartStatus(BaseModel):
 
 
 class StackStatus(BaseModel):
-    """The addresses of the stack and the state of its parts."""
+    """The URLs of the stack, and the status of its parts and workers."""
 
     home: str
     prefect: str | None
@@ -50,7 +50,7 @@ class StackStatus(BaseModel):
 
 
 def up(home: Path | None = None, *, report: Report = lambda _: None, storage_only: bool = False) -> StackStatus:
-    """Start the parts that do not run, and wait until they answer. Data of an earlier `up` is kept."""
+    """Start the parts that do not run and wait until they answer. Data of an earlier `up` is kept."""
     path = (home or default_home()).absolute()
     path.mkdir(parents=True, exist_ok=True)
     with _home_lock(path):
@@ -72,7 +72,7 @@ def down(home: Path | None = None, *, report: Report = lambda _: None) -> None:
     if not stack_file(path).exists():
         return
     with _home_lock(path):
-        # First the supervisor, alone: what it started are parts of their own, stopped in their turn.
+        # The supervisor goes first, without its children: those are parts, which are stopped one by one below.
         if running_process(path, SUPERVISOR):
             report(f"stopping {SUPERVISOR}")
         stop_process(path, SUPERVISOR, alone=True)
@@ -83,9 +83,9 @@ def down(home: Path | None = None, *, report: Report = lambda _: None) -> None:
 
 
 def status(home: Path | None = None) -> StackStatus:
-    """What runs, and at which addresses."""
+    """Return the status and URLs of the stack."""
     path = (home or default_home()).absolute()
-    parts = parts_of(path)
+    parts = local_parts(path)
     names = [*(part.name for part in parts), *([SUPERVISOR] if parts else [])]
     values = read_stack_file(path) | dict(environ)
     s3 = values.get("TRIPTYCH_S3_ENDPOINT")
@@ -109,9 +109,9 @@ def _worker_status(path: Path, name: str) -> WorkerStatus | None:
 
 
 def _start(home: Home, names: Iterable[str], report: Report) -> None:
-    """Start parts that do not need each other, side by side."""
+    """Start parts that do not depend on each other, in parallel."""
     with ThreadPoolExecutor() as threads:
-        for started in [threads.submit(start_if_missing, home, PARTS[name], report) for name in names]:
+        for started in [threads.submit(ensure_started, home, PARTS[name], report) for name in names]:
             started.result()
 
 
@@ -121,14 +121,13 @@ def _start_workers(home: Home, report: Report) -> None:
     api = api_of(home.settings)
     report("preparing pools and deployments")
     prefect.prepare_pools(api)
-    watch_trainings(api)
+    ensure_automation(api)
     prefect.deploy(home.path, ROOT, api)
     _start(home, _WORKERS, report)
     workers.wait_for_workers(home.path, api)
 
 
 def _start_supervisor(path: Path) -> None:
-    """What it does is logged in logs/supervisor.log."""
     if running_process(path, SUPERVISOR) is None:
         command = [sys.executable, "-m", "stack.supervisor", str(path)]
         start_process(path, SUPERVISOR, command, clean_environment({"TRIPTYCH_HOME": str(path)}), ROOT)
@@ -136,7 +135,7 @@ def _start_supervisor(path: Path) -> None:
 
 @contextmanager
 def _home_lock(path: Path) -> Generator[None]:
-    """One `up` or `down` of a home at a time."""
+    """Serialize `up` and `down` of a home by a file lock."""
     with (path / "lock").open("w") as lock:
         flock(lock, LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The table of parts: what the embedded stack consists of, what each part needs, and how it is started and asked."""
+"""The table of the stack's parts: how each is started and probed, and which other parts it depends on."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Home:
-    """A folder with the data of a stack, its ports and credentials, and the settings read from them."""
+    """The folder of a stack, with its ports and credentials, and the settings read from them."""
 
     path: Path
     values: StackFile
@@ -30,7 +30,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Part:
-    """One server or worker. `start` returns when it answers; `replaced_by` is the variable that names another one."""
+    """A server or worker. `start` returns once it answers; `replaced_by` names the variable with another's address."""
 
     name: str
     description: str
@@ -42,25 +42,25 @@ class Part:
 
     @property
     def replaced(self) -> bool:
-        """Whether the environment names a server to use in place of this part."""
+        """Whether the environment names another server to use instead of this part."""
         return self.replaced_by is not None and self.replaced_by in environ
 
 
 def open_home(path: Path) -> Home:
-    """The home as `stack.env` and the environment describe it."""
+    """Read the home from `stack.env` and the environment."""
     return Home(path, StackFile(read_stack_file(path)), load_settings(path))
 
 
-def parts_of(path: Path) -> tuple[Part, ...]:
-    """The parts that `up` starts in this home: those that the environment does not replace."""
+def local_parts(path: Path) -> tuple[Part, ...]:
+    """Return the parts that `up` starts in this home: those that the environment does not replace."""
     replaceable = [part for part in PARTS.values() if part.replaced_by]
     if not stack_file(path).exists() and all(part.replaced for part in replaceable):
         return ()
     return tuple(part for part in PARTS.values() if not part.replaced)
 
 
-def start_if_missing(home: Home, part: Part, report: Report) -> None:
-    """Start the part unless it runs. Raises PartDidNotStart; NotReachable if its replacement does not answer."""
+def ensure_started(home: Home, part: Part, report: Report) -> None:
+    """Start the part unless it runs. Raises PartDidNotStart, and NotReachable if its replacement does not answer."""
     if part.replaced:
         if not part.answers(home.settings):
             raise NotReachable(f"{part.description} of {part.replaced_by} does not answer: check the address.")
@@ -71,14 +71,14 @@ def start_if_missing(home: Home, part: Part, report: Report) -> None:
             part.start(home)
 
 
-def needs_answer(home: Home, part: Part) -> bool:
-    """Whether everything that the part needs answers."""
+def dependencies_answer(home: Home, part: Part) -> bool:
+    """Whether all parts that this part needs answer."""
     return all(PARTS[name].answers(home.settings) for name in part.needs)
 
 
 @contextmanager
 def _start_lock(path: Path, part: Part) -> Generator[None]:
-    """`up` and the supervisor do not start the same part at the same time."""
+    """Keep `up` and the supervisor from starting the same part at the same time."""
     (path / "run").mkdir(exist_ok=True)
     with (path / "run" / f"{part.name}.lock").open("w") as lock:
         flock(lock, LOCK_EX)
@@ -99,7 +99,7 @@ def _bucket(settings: Settings) -> Bucket:
 def _start_s3(home: Home) -> None:
     seaweed.start_seaweed(
         home.path,
-        ports=home.values.ports(),
+        ports=home.values.s3_ports(),
         bucket=_bucket(home.settings),
         keys=(home.settings.s3_access_key, home.settings.s3_secret_key.get_secret_value()),
         token=home.values.values["TRIPTYCH_STACK_TOKEN"],
@@ -148,7 +148,7 @@ def _start_gateway(home: Home) -> None:
 
 
 def _worker(name: str) -> Part:
-    # A worker has no port that everybody may ask: that its pool has a worker is Prefect's to say.
+    # A worker has no port to probe; Prefect knows whether its pool has a worker.
     return Part(name, f"the worker {name}", _start_worker(name), lambda _settings: True, needs=(prefect.SERVER,))
 
 
@@ -180,4 +180,4 @@ _TABLE = (
     ),
 )
 PARTS: Mapping[str, Part] = {part.name: part for part in _TABLE}
-"""Every part by name, in the order in which they are started; they are stopped in reverse."""
+"""All parts by name, in start order; they are stopped in reverse order."""

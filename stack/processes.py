@@ -1,4 +1,4 @@
-"""Processes of the embedded stack: started apart from the terminal, remembered on disk, stopped for sure."""
+"""Start daemons in sessions of their own, record their pids in files, and stop them with a timeout."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from stack.errors import PartDidNotStart
 
 _GRACE_SECONDS = 20.0
 _PORTS = range(20_000, 30_000)
-"""Narrow, since weed keeps the ports 10,000 above its own for gRPC, and below those that outgoing connections take."""
+"""Below the ephemeral ports, and narrow because weed also takes the ports 10,000 above its own for gRPC."""
 
 
 def start_process(
     home: Path, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> psutil.Process:
-    """Start a command in its own session, its output in logs/, its identity in run/."""
+    """Start a command in its own session, with its output in logs/NAME.log and its pid in run/NAME.json."""
     log = home / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -35,43 +35,43 @@ def start_process(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_heed_signals,
+            preexec_fn=_reset_sigint,
         )
-    # Whoever starts a part takes its exit code: Postgres does not start beside what is left of a killed one.
+    # Reaps the process when it ends: Postgres refuses to start while a killed one is still a zombie.
     threading.Thread(target=started.wait, daemon=True).start()
     process = psutil.Process(started.pid)
-    note = {"pid": process.pid, "started": process.create_time()}
-    _note(home, name).parent.mkdir(parents=True, exist_ok=True)
-    _note(home, name).write_text(json.dumps(note), encoding="utf-8")
+    identity = {"pid": process.pid, "started": process.create_time()}
+    _process_file(home, name).parent.mkdir(parents=True, exist_ok=True)
+    _process_file(home, name).write_text(json.dumps(identity), encoding="utf-8")
     return process
 
 
 def running_process(home: Path, name: str) -> psutil.Process | None:
-    """The process that was started under this name, if it still lives."""
+    """Return the process that was started under this name, or None if it has ended."""
     try:
-        note = json.loads(_note(home, name).read_text(encoding="utf-8"))
-        process = psutil.Process(note["pid"])
-        # A pid is used again one day; the time of its start tells them apart.
-        alive = abs(process.create_time() - note["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        identity = json.loads(_process_file(home, name).read_text(encoding="utf-8"))
+        process = psutil.Process(identity["pid"])
+        # Pids are reused; the start time tells processes apart.
+        alive = abs(process.create_time() - identity["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
         return None
     return process if alive else None
 
 
 def stop_process(home: Path, name: str, stop_signal: signal.Signals = signal.SIGTERM, *, alone: bool = False) -> None:
-    """Send the signal; after twenty seconds kill the process and, unless `alone`, all its descendants."""
+    """Send the signal, then SIGKILL after twenty seconds; descendants are killed too unless `alone`."""
     process = running_process(home, name)
     if process is not None:
         family = [process, *([] if alone else process.children(recursive=True))]
         process.send_signal(stop_signal)
         _, alive = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
         for survivor in alive:
-            with suppress(psutil.NoSuchProcess):  # it ended just now
+            with suppress(psutil.NoSuchProcess):  # it ended in the meantime
                 survivor.kill()
         psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
-    # The supervisor may have started it again by now: without its note that process would be lost, and its port taken.
+    # The supervisor may have restarted the part by now; without its file that process could not be stopped any more.
     if running_process(home, name) is None:
-        _note(home, name).unlink(missing_ok=True)
+        _process_file(home, name).unlink(missing_ok=True)
 
 
 def wait_until(home: Path, name: str, answers: Callable[[], bool], seconds: float) -> None:
@@ -81,29 +81,29 @@ def wait_until(home: Path, name: str, answers: Callable[[], bool], seconds: floa
         if answers():
             return
         if running_process(home, name) is None:
-            raise PartDidNotStart(f"{name} ended while it started: {last_line(home, name)}")
+            raise PartDidNotStart(f"{name} ended while it started: {last_log_line(home, name)}")
         time.sleep(0.1)
-    raise PartDidNotStart(f"{name} did not answer within {seconds:.0f} s: {last_line(home, name)}")
+    raise PartDidNotStart(f"{name} did not answer within {seconds:.0f} s: {last_log_line(home, name)}")
 
 
-def last_line(home: Path, name: str) -> str:
-    """The last line of a part's log."""
+def last_log_line(home: Path, name: str) -> str:
+    """Return the last non-empty line of a part's log."""
     log = home / "logs" / f"{name}.log"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nobody listens, none of them 10,000 above another."""
+    """Return free ports, no two of them 10,000 apart."""
     found: list[int] = []
-    with_probe = (port for port in _shuffled(_PORTS) if is_free(port))
+    candidates = (port for port in _shuffled(_PORTS) if is_free_port(port))
     while len(found) < count:
-        found.append(next(with_probe))
+        found.append(next(candidates))
     return found
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+def is_free_port(port: int) -> bool:
+    """Whether the port of 127.0.0.1 can be bound."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -113,8 +113,8 @@ def is_free(port: int) -> bool:
     return True
 
 
-def accepts(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
+def is_listening(host: str, port: int) -> bool:
+    """Whether a TCP connection is accepted."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:
@@ -128,16 +128,16 @@ def _shuffled(ports: range) -> list[int]:
     return random.SystemRandom().sample(ports, len(ports))
 
 
-def _heed_signals() -> None:
-    # What a script starts with `&` inherits an ignored SIGINT, and could then not be stopped politely.
+def _reset_sigint() -> None:
+    # Background jobs of a script inherit an ignored SIGINT, which is the signal that stops Postgres and Prefect runs.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _note(home: Path, name: str) -> Path:
+def _process_file(home: Path, name: str) -> Path:
     return home / "run" / f"{name}.json"
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment without its Prefect settings, and with `extra`."""
+    """Return the environment without Prefect's variables, updated with `extra`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return kept | dict(extra)

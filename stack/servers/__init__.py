@@ -1,1 +1,1 @@
-"""The servers of the embedded stack: how each is started, and how it is asked whether it answers."""
+"""Start and probe each server of the embedded stack, and prepare it for use."""

@@ -1,4 +1,4 @@
-"""Certificates by which the parts of one server know each other, and nobody else is known."""
+"""Create the certificates for mutual TLS between the parts of SeaweedFS."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -15,14 +15,14 @@ _LIFETIME = timedelta(days=3650)
 
 
 def make_certificates(folder: Path) -> None:
-    """An authority and one certificate for 127.0.0.1, for both ends of a connection; the authority's key is lost."""
+    """Write a CA and one certificate for 127.0.0.1, for servers and clients; the CA's private key is discarded."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority_key, key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
-    name = _named("triptych authority")
+    name = _common_name("triptych authority")
     authority = _builder(name, name, authority_key).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     certificate = (
-        _builder(_named("triptych"), name, key)
+        _builder(_common_name("triptych"), name, key)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
         .add_extension(x509.ExtendedKeyUsage(usages), False)
     )
@@ -31,7 +31,7 @@ def make_certificates(folder: Path) -> None:
     _write(folder / KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _named(name: str) -> x509.Name:
+def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 

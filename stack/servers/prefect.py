@@ -1,4 +1,4 @@
-"""The Prefect server of the embedded stack, its work pools, its deployments and its workers."""
+"""Start the Prefect server, create its work pools and queues, and deploy the flows."""
 
 import hashlib
 import subprocess
@@ -15,18 +15,18 @@ SERVER = "prefect"
 WARM_POOLS = ("cpu", "gpu")
 """The work pools of type warm-process. The pool `train` starts a process for each run."""
 QUEUES = {"interactive": 1, "batch": 10}
-"""The queues of the pool `gpu` and their priorities; 1 goes first."""
+"""The queues of the pool `gpu` and their priorities; 1 is the highest."""
 _BOOT_SECONDS = 120.0
 
 
 def server_environment(home: Path, database: str, port: int, auth_string: str | None) -> dict[str, str]:
-    """What the server needs to know; `database` in SQLAlchemy's asyncpg form."""
+    """Return the server's environment; `database` is a SQLAlchemy URL for asyncpg."""
     password = {"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {}
     return password | {
         "PREFECT_HOME": str(home / "data" / "prefect"),
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # The second UI asks a host outside, whatever the setting above says.
+        # The new UI sends requests to an external host even with analytics disabled.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -36,7 +36,7 @@ def server_environment(home: Path, database: str, port: int, auth_string: str | 
 
 
 def start_server(home: Path, root: Path, *, database: str, port: int, auth_string: str | None = None) -> None:
-    """Start the server and wait until its API is healthy. Without an `auth_string` it lets everybody in."""
+    """Start the server and wait until its API is healthy. Without an `auth_string` it has no authentication."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     environment = clean_environment(server_environment(home, database, port, auth_string))
     start_process(home, SERVER, command, environment, root)
@@ -44,19 +44,19 @@ def start_server(home: Path, root: Path, *, database: str, port: int, auth_strin
 
 
 def prepare_pools(api: PrefectApi) -> None:
-    """Make the pools and queues that are missing. Raises NotReachable when the server refuses our credential."""
+    """Create missing pools and queues. Raises NotReachable if the server rejects our credential."""
     with api.client() as client:
         for name in WARM_POOLS:
             body = {"name": name, "type": "warm-process", "base_job_template": _template()}
-            _accepted(client.post("/work_pools/", json=body))
+            _check_created(client.post("/work_pools/", json=body))
         body = {"name": "train", "type": "process", "base_job_template": _process_template()}
-        _accepted(client.post("/work_pools/", json=body))
+        _check_created(client.post("/work_pools/", json=body))
         for name, priority in QUEUES.items():
-            _accepted(client.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
+            _check_created(client.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
 
 
 def deploy(home: Path, root: Path, api: PrefectApi) -> None:
-    """Apply configs/prefect.yaml, unless this very file was applied before."""
+    """Deploy configs/prefect.yaml, unless neither it nor the flows' code changed since the last time."""
     path = root / "configs" / "prefect.yaml"
     code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
     state = hashlib.sha256(path.read_bytes() + code + str(root).encode()).hexdigest()
@@ -74,7 +74,7 @@ def deploy(home: Path, root: Path, api: PrefectApi) -> None:
 
 
 def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str]:
-    """What workers and flow runs need to know."""
+    """Return the environment of workers and flow runs."""
     return api.environment() | {
         "PREFECT_HOME": str(home / "data" / "prefect"),
         "PREFECT_WORKER_QUERY_SECONDS": "0.2",
@@ -82,13 +82,13 @@ def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "DO_NOT_TRACK": "1",
-        # Runs in hand outlive a restart of any server; 500 is what Prefect's says without its database.
+        # Runs survive a restart of any server; Prefect's answers 500 while its database is down.
         "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         "TRIPTYCH_PATIENCE_SECONDS": "60",
         "TRIPTYCH_HOME": str(home),
         "TRIPTYCH_ROOT": str(root),
         "TOKENIZERS_PARALLELISM": "false",
-        # Threads that spin while they wait made a picture ten times slower on a busy machine of two cores.
+        # Spinning threads made generation ten times slower on a busy machine with two cores.
         "OMP_WAIT_POLICY": "PASSIVE",
     }
 
@@ -105,9 +105,9 @@ def _process_template() -> dict[str, object]:
     return ProcessWorker.get_default_base_job_template()
 
 
-def _accepted(answer: httpx.Response) -> None:
+def _check_created(answer: httpx.Response) -> None:
     if answer.status_code in DENIED_STATUSES:
         raise access_denied(str(answer.request.url.copy_with(path="/api")))
-    # 409: it was made by an earlier start.
+    # 409: an earlier start created it.
     if answer.status_code != 409:
         answer.raise_for_status()

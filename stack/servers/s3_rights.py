@@ -1,6 +1,6 @@
-"""What each role may do in the bucket: one S3 identity per role, with the least rights.
+"""The S3 policies of each role (least privilege), and the identities file of SeaweedFS.
 
-The policies are those of AWS, so that MinIO, AWS and SeaweedFS understand them alike.
+The policies are AWS IAM documents, which AWS, MinIO and SeaweedFS all accept.
 """
 
 import json
@@ -20,7 +20,7 @@ _WRITE = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadPart
 
 @dataclass(frozen=True)
 class Identity:
-    """A role's keys and the projects that it works for."""
+    """The S3 keys of a role, and the projects that it has access to."""
 
     role: Role
     access_key: str
@@ -29,10 +29,10 @@ class Identity:
 
 
 def policy(role: Role, bucket: str, projects: Sequence[str] = (EVERY_PROJECT,)) -> dict[str, Any]:
-    """A role's rights. Nobody but the administrator deletes what is stored, writes models or changes the bucket.
+    """Return the IAM policy of a role. Only the administrator deletes content, writes models or changes the bucket.
 
-    Files leave inbox/ and tmp/ by a delete, which is why these two allow it. The gateway alone knows its tokens, and
-    puts files into the inbox.
+    Both roles may delete in inbox/ and tmp/, since files are moved out of there. Only the gateway may access gateway/
+    (tokens) and write to inbox/.
     """
     arn = f"arn:aws:s3:::{bucket}"
     statements = [
@@ -62,8 +62,8 @@ def policy(role: Role, bucket: str, projects: Sequence[str] = (EVERY_PROJECT,)) 
 
 
 def write_identities(path: Path, bucket: str, admin: tuple[str, str], identities: Sequence[Identity]) -> None:
-    """SeaweedFS's file of identities, readable by its owner alone."""
-    known: list[dict[str, Any]] = [
+    """Write SeaweedFS's identities file with mode 0600."""
+    entries: list[dict[str, Any]] = [
         {"name": "admin", "credentials": [_keys(*admin)], "actions": ["Admin"]},
         *(
             {
@@ -80,7 +80,7 @@ def write_identities(path: Path, bucket: str, admin: tuple[str, str], identities
     ]
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
-    path.write_text(json.dumps({"identities": known, "policies": policies}), encoding="utf-8")
+    path.write_text(json.dumps({"identities": entries, "policies": policies}), encoding="utf-8")
 
 
 def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:

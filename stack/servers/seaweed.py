@@ -1,16 +1,15 @@
-"""The embedded S3 server: SeaweedFS in one process, closed to everybody without credentials.
+"""Start the embedded S3 server: SeaweedFS in one process, hardened against clients without credentials.
 
-What is closed here was open when it was tried: the filer's own port serves objects anonymously until it wants signed
-tokens; over gRPC anybody reads the list of files, and the secrets of the file of identities, until it wants
-certificates; the master hands out the tokens of the volumes by HTTP; telemetry is on by default. What stays open are
-/healthz of S3, filer and volume, and /status of S3 (empty) and of the volume (disk use, no names).
+By default the filer's port serves objects anonymously (closed by signed tokens), gRPC lists files and the identities'
+secrets (closed by mutual TLS), the master issues volume tokens over HTTP (closed by mutual TLS), and telemetry is on
+(disabled). Still open are /healthz of S3, filer and volume, and /status of S3 (empty) and volume (disk use, no names).
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack.processes import accepts, clean_environment, start_process, wait_until
+from stack.processes import clean_environment, is_listening, start_process, wait_until
 from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from stack.servers.s3_rights import Identity, write_identities
 from storage.bucket import Bucket
@@ -28,7 +27,7 @@ PORTS = (
     "filer.port.grpc",
     "admin.port",
 )
-TOKENS = (
+TOKEN_VARIABLES = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
     "WEED_JWT_FILER_SIGNING_KEY",
@@ -36,7 +35,7 @@ TOKENS = (
 )
 _GRPC_PARTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "CLIENT")
 _HTTPS_PARTS = ("MASTER", "ADMIN")
-"""Those whose HTTP knows no tokens. With certificates on all parts, reading 1 MB took half as long again."""
+"""The parts whose HTTP API has no tokens. Mutual TLS on all parts made reading 1 MB take 1.5 times as long."""
 _BOOT_SECONDS = 60.0
 
 
@@ -53,9 +52,9 @@ def start_seaweed(
     data = home / "data" / "s3"
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
-    certificates, known = home / "run" / "s3-certificates", home / "run" / "s3-identities.json"
+    certificates, identities_file = home / "run" / "s3-certificates", home / "run" / "s3-identities.json"
     make_certificates(certificates)
-    write_identities(known, bucket.name, keys, identities)
+    write_identities(identities_file, bucket.name, keys, identities)
     command = [
         str(Path(sys.executable).parent / "weed"),
         "mini",
@@ -67,30 +66,30 @@ def start_seaweed(
         *("-master.telemetry=false", "-master.resumeState=false", "-master.electionTimeout=1s"),
         *("-master.volumeSizeLimitMB=128", "-s3.autoCreateBucket=false", "-s3.allowDeleteBucketNotEmpty=false"),
         *(f"-{part}.concurrentUploadLimitMB=64" for part in ("s3", "filer", "volume")),
-        f"-s3.config={known}",
+        f"-s3.config={identities_file}",
     ]
-    told = {"GOMEMLIMIT": "512MiB"} | dict.fromkeys(TOKENS, token) | mutual_tls(certificates)
-    environment = clean_environment(told)
+    settings = {"GOMEMLIMIT": "512MiB"} | dict.fromkeys(TOKEN_VARIABLES, token) | mutual_tls(certificates)
+    environment = clean_environment(settings)
     start_process(home, NAME, command, environment, data)
     wait_until(home, NAME, lambda: answers(bucket), _BOOT_SECONDS)
 
 
 def mutual_tls(folder: Path) -> dict[str, str]:
-    """The settings by which the parts ask each other for certificates."""
+    """Return the variables that enable mutual TLS between the parts."""
     authority, certificate, key = (str(folder / name) for name in (AUTHORITY, CERTIFICATE, KEY))
-    told = {"WEED_GRPC_CA": authority}
+    variables = {"WEED_GRPC_CA": authority}
     for part in _GRPC_PARTS:
-        told |= {f"WEED_GRPC_{part}_CERT": certificate, f"WEED_GRPC_{part}_KEY": key}
+        variables |= {f"WEED_GRPC_{part}_CERT": certificate, f"WEED_GRPC_{part}_KEY": key}
     for part in _HTTPS_PARTS:
-        told |= {f"WEED_HTTPS_{part}_CERT": certificate, f"WEED_HTTPS_{part}_KEY": key}
-        told |= {f"WEED_HTTPS_{part}_CA": authority}
-    return told
+        variables |= {f"WEED_HTTPS_{part}_CERT": certificate, f"WEED_HTTPS_{part}_KEY": key}
+        variables |= {f"WEED_HTTPS_{part}_CA": authority}
+    return variables
 
 
 def answers(bucket: Bucket) -> bool:
-    """Whether the bucket exists, or could be made, and keeps conditional writes."""
+    """Create the bucket if it is missing; return whether it supports conditional writes."""
     host, _, port = bucket.endpoint.partition(":")
-    if not accepts(host, int(port)):  # the client would try for seconds, and log each time
+    if not is_listening(host, int(port)):  # the S3 client would retry for seconds and log each attempt
         return False
     try:
         bucket.ensure()

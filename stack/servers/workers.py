@@ -1,4 +1,4 @@
-"""The Prefect workers of the embedded stack: one for each work pool."""
+"""Start the Prefect workers of the embedded stack, one for each work pool."""
 
 import sys
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from stack.servers.prefect import client_environment
 
 _BOOT_SECONDS = 120.0
 WORKERS = {"worker-cpu": "cpu", "worker-gpu": "gpu"}
-"""Each worker's pool."""
+"""The warm workers and their pools."""
 TRAINER = "worker-train"
 """The worker of the pool `train`, which starts a process for each training."""
 SLOTS = {"cpu": 3, "gpu": 1}
-"""How many warm processes a pool has; with GPUs, `gpu` has one on each."""
+"""The number of warm processes per pool; with GPUs, `gpu` has one on each instead."""
 ATTEMPTS = 5
-"""How often a run whose process dies is begun before it is parked; `TRIPTYCH_WARM_PROCESS_ATTEMPTS` says otherwise."""
+"""Attempts of a run whose process dies, before it stays Crashed; `TRIPTYCH_WARM_PROCESS_ATTEMPTS` overrides it."""
 
 
 def start_worker(home: Path, root: Path, api: PrefectApi, name: str, environment: Mapping[str, str]) -> None:
@@ -26,18 +26,18 @@ def start_worker(home: Path, root: Path, api: PrefectApi, name: str, environment
     pool = WORKERS.get(name, "train")
     kind = "warm-process" if name in WORKERS else "process"
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", kind, "--name", name]
-    known = client_environment(home, root, api)
+    variables = client_environment(home, root, api)
     if name in WORKERS:
-        known |= _warm_options(home, name, pool, environment)
+        variables |= _warm_options(home, name, pool, environment)
     else:
         command += ["--limit", "1"]
-        # A training can wait for some seconds, and polling five times a second has its cost.
-        known |= {"PREFECT_WORKER_QUERY_SECONDS": "5"} | dict(environment)
-    start_process(home, name, command, clean_environment(known), root)
+        # Trainings can wait some seconds; polling five times a second would waste CPU.
+        variables |= {"PREFECT_WORKER_QUERY_SECONDS": "5"} | dict(environment)
+    start_process(home, name, command, clean_environment(variables), root)
 
 
 def _warm_options(home: Path, worker: str, pool: str, own: Mapping[str, str]) -> dict[str, str]:
-    """How many processes a worker keeps, and what they have ready; what the environment says goes first."""
+    """Return the options of a warm worker; TRIPTYCH_WARM_PROCESS_… variables override them."""
     preload = ["import_flows", "import_model_libraries"] if pool == "gpu" else ["import_flows"]
     chosen = {
         "WARM_PROCESS_SLOTS": ",".join(_gpus()) if pool == "gpu" and _gpus() else f"cpu:{SLOTS[pool]}",
@@ -56,17 +56,17 @@ def _warm_options(home: Path, worker: str, pool: str, own: Mapping[str, str]) ->
 
 
 def status_file(home: Path, worker: str) -> Path:
-    """Where a worker writes what its slots do."""
+    """Return the path of the file in which a worker reports its slots."""
     return home / "run" / f"{worker}.status.json"
 
 
 def _gpus() -> list[str]:
-    """The indexes of the NVIDIA GPUs of this machine."""
+    """Return the indexes of this machine's NVIDIA GPUs."""
     return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
 
 
 def wait_for_workers(home: Path, api: PrefectApi) -> None:
-    """Wait until each pool has a worker that says it is there."""
+    """Wait until each warm pool has an online worker."""
     with api.client() as client:
 
         def online(pool: str) -> bool:

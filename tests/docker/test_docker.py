@@ -342,7 +342,7 @@ def test_every_name_in_an_environment_means_something_to_somebody() -> None:
     ours = {f"TRIPTYCH_{field.upper()}" for field in Settings.model_fields}
     warm = {f"WARM_PROCESS_{field.upper()}" for field in WarmOptions.model_fields}
     prefects = set(_get_settings_fields(PrefectSettings)) | {"DO_NOT_TRACK"}
-    servers = {"GOMEMLIMIT", "POSTGRES_PASSWORD", "POSTGRES_DB", *seaweed.TOKENS, *seaweed.mutual_tls(Path())}
+    servers = {"GOMEMLIMIT", "POSTGRES_PASSWORD", "POSTGRES_DB", *seaweed.TOKEN_VARIABLES, *seaweed.mutual_tls(Path())}
     servers |= {name for name in SECRETS if name.startswith("TRIPTYCH_S3_")}
     libraries = {"PGPASSWORD", "HF_HOME", "TOKENIZERS_PARALLELISM", "OMP_WAIT_POLICY", "LD_LIBRARY_PATH", "HOME"}
     for container, told in (environments() | {"image": image_environment()}).items():

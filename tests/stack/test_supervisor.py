@@ -17,8 +17,8 @@ from flows.running.prefect_api import api_of
 from flows.running.settings import Settings, load_settings
 from stack.processes import running_process
 from stack.servers import gateway, seaweed
-from stack.servers.silent_trainings import NAME, SILENCE_SECONDS, automation, watch_trainings
 from stack.servers.workers import TRAINER
+from stack.servers.zombie_trainings import HEARTBEAT_TIMEOUT_SECONDS, NAME, automation, ensure_automation
 from tests.paths import ROOT
 from tests.waiting import wait_for
 
@@ -109,8 +109,8 @@ def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_begun_again(
         for process in (worker, *worker.children(recursive=True)):
             process.kill()
         wait_for(lambda: state(client, run) == "CRASHED", 120, "the server to notice", every=0.5)
-        watch_trainings(api)  # as the next `up` does
-        assert _automation(client)["trigger"]["within"] == SILENCE_SECONDS
+        ensure_automation(api)  # as the next `up` does
+        assert _automation(client)["trigger"]["within"] == HEARTBEAT_TIMEOUT_SECONDS
         assert "goes on from its last checkpoint" in failed(stack_home)[run]["reason"]
         triptych(stack_home, "retry", run)
         wait_for(lambda: state(client, run) == "COMPLETED", 180, "the training to end", every=0.5)

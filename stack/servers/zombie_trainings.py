@@ -1,18 +1,18 @@
-"""Trainings that fall silent: the Prefect server takes a run for crashed whose process no longer says that it lives."""
+"""A Prefect automation that marks zombie trainings, whose heartbeats stopped, as Crashed."""
 
 from typing import Any
 
 from stack.servers.prefect import PrefectApi
 
 NAME = "silent-trainings"
-SILENCE_SECONDS = 600.0
-"""Runs say every 180 s that they live; a training outlives a server that takes minutes to come back."""
-_SIGNS_OF_LIFE = ("Pending", "Submitting", "Running", "Retrying", "heartbeat")
+HEARTBEAT_TIMEOUT_SECONDS = 600.0
+"""Runs send a heartbeat every 180 s; the timeout also covers minutes of downtime of the server."""
+_TRIGGER_EVENTS = ("Pending", "Submitting", "Running", "Retrying", "heartbeat")
 _MESSAGE = "Its process is gone: it said nothing for some minutes. Begun again, it goes on from its last checkpoint."
 
 
-def automation(silence: float = SILENCE_SECONDS) -> dict[str, Any]:
-    """As Prefect's API takes it. For trainings alone: warm workers see for themselves which processes are gone."""
+def automation(timeout_seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> dict[str, Any]:
+    """Return the automation for Prefect's API. Only for trainings: warm workers notice dead processes themselves."""
     return {
         "name": NAME,
         "description": "A training whose process and worker were both killed does not stay Running for ever.",
@@ -22,17 +22,17 @@ def automation(silence: float = SILENCE_SECONDS) -> dict[str, Any]:
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
             "match_related": {"prefect.resource.role": "flow", "prefect.resource.name": "train-model"},
             "for_each": ["prefect.resource.id"],
-            "after": [f"prefect.flow-run.{sign}" for sign in _SIGNS_OF_LIFE],
+            "after": [f"prefect.flow-run.{event}" for event in _TRIGGER_EVENTS],
             "expect": ["prefect.flow-run.*"],
             "threshold": 1,
-            "within": silence,
+            "within": timeout_seconds,
         },
         "actions": [{"type": "change-flow-run-state", "state": "CRASHED", "name": "Crashed", "message": _MESSAGE}],
     }
 
 
-def watch_trainings(api: PrefectApi) -> None:
-    """Make the automation, or bring the one of an earlier version up to date; a switch set by a person stays."""
+def ensure_automation(api: PrefectApi) -> None:
+    """Create the automation or update an earlier version of it, but leave it disabled if a person disabled it."""
     with api.client() as client:
         found = client.post("/automations/filter", json={"automations": {"name": {"any_": [NAME]}}})
         known = found.raise_for_status().json()

@@ -1,4 +1,4 @@
-"""What docker/ promises, as far as it shows without a container engine: by schema, by the code, on real servers."""
+"""Check docker/ without a container engine: against schemas, against the code, and on real servers."""
 
 import json
 import re
@@ -65,7 +65,7 @@ def image_environment() -> dict[str, str]:
 
 
 def stages() -> dict[str, tuple[str, str]]:
-    """Of each build stage, what it starts from and what it does."""
+    """Return the base image and the instructions of each build stage."""
     found = re.findall(r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
     return {name: (base, body) for base, name, body in found}
 
@@ -85,7 +85,7 @@ def test_base_images_are_pinned_and_stages_exist() -> None:
 
 
 @pytest.mark.parametrize("target", ["gateway", "worker"])
-def test_images_have_a_command_a_health_check_and_a_numbered_user_who_is_not_root(target: str) -> None:
+def test_images_have_a_command_a_health_check_and_a_numeric_user_other_than_root(target: str) -> None:
     base, body = stages()[target]
     assert re.search(r"^CMD \[", body, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK .*CMD \[", body, re.MULTILINE)
@@ -94,7 +94,7 @@ def test_images_have_a_command_a_health_check_and_a_numbered_user_who_is_not_roo
     assert all(int(number) > 0 for number in users[-1].split(":"))
 
 
-def test_the_lock_file_is_installed_before_the_code_comes() -> None:
+def test_the_lock_file_is_installed_before_the_code_is_copied() -> None:
     installed, platform = stages()["installed"][1], stages()["platform"][1]
     assert stages()["platform"][0] == "installed"
     assert re.findall(r"^COPY (.*)$", installed, re.MULTILINE) == ["requirements.lock /tmp/install/"]
@@ -103,7 +103,7 @@ def test_the_lock_file_is_installed_before_the_code_comes() -> None:
     assert "COPY requirements-uv.lock" in stages()["uv"][1]
 
 
-def test_the_images_hold_the_code_the_models_and_nothing_else() -> None:
+def test_the_images_contain_the_code_and_the_models_only() -> None:
     ignore = (DOCKER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     catalogue = yaml.safe_load((ROOT / "configs" / "models.yaml").read_text(encoding="utf-8"))
@@ -121,7 +121,7 @@ def test_the_images_hold_the_code_the_models_and_nothing_else() -> None:
     assert {entry for entry in ALLOWED if not (ROOT / entry).exists()} <= models
 
 
-def test_another_torch_leaves_out_cuda_and_nothing_else(tmp_path: Path) -> None:
+def test_the_cpu_torch_index_drops_only_the_cuda_packages(tmp_path: Path) -> None:
     shutil.copy(ROOT / "requirements.lock", tmp_path)
     commands = re.findall(r"(?:grep|awk) [^&]*? > \w+\.txt", stages()["installed"][1])
     assert len(commands) == 2
@@ -135,7 +135,7 @@ def test_another_torch_leaves_out_cuda_and_nothing_else(tmp_path: Path) -> None:
     assert not {name for name in others if name.startswith(("triton", "nvidia", "cuda"))}
 
 
-def test_workers_are_told_what_the_embedded_stack_tells_its_workers() -> None:
+def test_workers_get_the_environment_of_the_embedded_stacks_workers() -> None:
     told = prefect_server.client_environment(Path("/home"), Path("/root"), PrefectApi("http://api"))
     own = {name for name, value in told.items() if value.startswith(("/", "http:"))}
     image = image_environment()
@@ -167,7 +167,7 @@ def test_compose_itself_accepts_the_files_and_names_a_missing_secret(tmp_path: P
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_services_are_pinned_healthy_and_known_on_this_machine_only(name: str) -> None:
+def test_services_are_pinned_and_checked_and_publish_ports_on_loopback_only(name: str) -> None:
     service = SERVICES[name]
     assert is_pinned(service["image"])
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in service.get("ports", []))
@@ -182,7 +182,7 @@ def test_services_are_pinned_healthy_and_known_on_this_machine_only(name: str) -
         assert service["build"]["target"] in stages()
 
 
-def test_services_wait_for_services_and_mount_what_is_there() -> None:
+def test_dependencies_and_mounts_of_services_exist() -> None:
     for service in SERVICES.values():
         for other, wait in service.get("depends_on", {}).items():
             ends = SERVICES[other]["restart"] == "no"
@@ -219,7 +219,7 @@ def test_new_secrets_are_random_private_and_never_overwritten(tmp_path: Path) ->
     assert (tmp_path / "one").read_text() == before
 
 
-def test_the_gpu_file_gives_one_device_to_the_models_and_a_pinned_package() -> None:
+def test_the_gpu_file_reserves_one_device_and_pins_its_package() -> None:
     assert list(GPU) == ["worker-gpu"]
     [device] = GPU["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["count"], device["capabilities"]) == (1, ["gpu"])
@@ -272,7 +272,7 @@ def test_containers_are_pinned_bounded_and_cannot_gain_privileges(name: str) -> 
             assert all("exec" in probe or probe["httpGet"]["port"] in ports for probe in probes)
 
 
-def test_selectors_meet_labels_and_ports_meet_ports() -> None:
+def test_selectors_match_labels_and_service_ports_match_container_ports() -> None:
     doors = {
         name: {p["name"]: p["containerPort"] for c in containers(w) for p in c.get("ports", [])}
         for name, w in WORKLOADS.items()
@@ -309,7 +309,7 @@ def test_every_secret_configuration_and_claim_that_is_named_exists() -> None:
     assert claims == [manifest["metadata"]["name"] for manifest in of_kind("PersistentVolumeClaim")]
 
 
-def test_a_gpu_goes_to_the_models_alone() -> None:
+def test_only_the_model_worker_requests_a_gpu() -> None:
     asking = {
         name for name, w in WORKLOADS.items() if "nvidia.com/gpu" in json.dumps(pod(w)["containers"][0]["resources"])
     }
@@ -321,7 +321,7 @@ def test_a_gpu_goes_to_the_models_alone() -> None:
 
 
 def environments() -> dict[str, dict[str, Any]]:
-    """What every container of compose and of Kubernetes is told."""
+    """Return the environment of every container of Compose and Kubernetes."""
     told = {f"compose {name}": service.get("environment", {}) for name, service in (*SERVICES.items(),)}
     told["compose gpu"] = GPU["worker-gpu"]["environment"]
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind("ConfigMap")}
@@ -335,7 +335,7 @@ def environments() -> dict[str, dict[str, Any]]:
     return told
 
 
-def test_every_name_in_an_environment_means_something_to_somebody() -> None:
+def test_every_environment_variable_is_read_by_some_program() -> None:
     from prefect.settings.legacy import _get_settings_fields
     from prefect.settings.models.root import Settings as PrefectSettings
 
@@ -349,7 +349,7 @@ def test_every_name_in_an_environment_means_something_to_somebody() -> None:
         assert told.keys() - ours - warm - prefects - servers - libraries == set(), container
 
 
-def test_what_a_platform_needs_is_set_and_hosts_are_services() -> None:
+def test_required_settings_are_set_and_their_hosts_are_services() -> None:
     needed = {f"TRIPTYCH_{name.upper()}" for name, field in Settings.model_fields.items() if field.is_required()}
     services = {"compose": set(SERVICES), "kubernetes": {s["metadata"]["name"] for s in of_kind("Service")}}
     for container, told in environments().items():
@@ -388,7 +388,7 @@ def test_every_pool_that_a_deployment_names_has_a_worker() -> None:
     assert served == {deployment["work_pool"]["name"] for deployment in deployments}
 
 
-def test_files_and_commands_that_the_page_names_exist() -> None:
+def test_files_and_commands_in_the_docs_exist() -> None:
     page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b((?:docker|gateway|tests)/[\w./-]+[\w/])", page)) - {"docker/.env"}
     assert len(named) > 8
@@ -412,7 +412,7 @@ def secrets_of_s3(
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_each_role_has_keys_of_its_own_and_the_s3_server_is_told_them_all() -> None:
+def test_each_role_has_its_own_keys_and_the_s3_server_knows_them_all() -> None:
     told = environments()
     roles = dict.fromkeys(("worker-cpu", "worker-gpu", "worker-train"), "WORKER_")
     roles |= {"gateway": "GATEWAY_", "deploy": ""}
@@ -434,7 +434,7 @@ def test_a_missing_key_of_the_s3_server_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_the_s3_command_makes_a_server_that_answers_only_who_has_the_keys(tmp_path: Path) -> None:
+def test_the_s3_command_starts_a_server_that_requires_the_keys(tmp_path: Path) -> None:
     assert secrets_of_s3(tmp_path / "s3").returncode == 0
     command: list[str] = SERVICES["s3"]["command"]
     ports = dict(zip(seaweed.PORTS, free_ports(len(seaweed.PORTS)), strict=True))
@@ -488,7 +488,7 @@ def deploy(settings: Settings, **others: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_deploy_says_at_once_what_time_does_not_cure(settings: Settings) -> None:
+def test_deploy_reports_errors_that_a_retry_cannot_help_at_once(settings: Settings) -> None:
     done = deploy(settings, TRIPTYCH_S3_SECRET_KEY="wrong", TRIPTYCH_PREFECT_API_URL="http://127.0.0.1:9/api")
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -496,7 +496,7 @@ def test_deploy_says_at_once_what_time_does_not_cure(settings: Settings) -> None
 
 @pytest.mark.stack
 @pytest.mark.timeout(400)
-def test_deploy_prepares_pools_queues_and_deployments_and_can_run_again(settings: Settings, tmp_path: Path) -> None:
+def test_deploy_creates_pools_queues_and_deployments_and_is_idempotent(settings: Settings, tmp_path: Path) -> None:
     [port] = free_ports(1)
     database = StackFile(read_stack_file(settings.home)).dsn("prefect", "postgresql+asyncpg")
     try:

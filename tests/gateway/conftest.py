@@ -1,4 +1,4 @@
-"""What the tests of the HTTP API share: the session's stack, and a token for each role."""
+"""Fixtures of the HTTP API's tests: the session's stack, and tokens and clients for each role."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,13 +22,13 @@ def stack_settings(stack_home: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def address(stack_settings: Settings) -> str:
-    """Where the gateway of the session's stack answers."""
+    """The URL of the session's gateway."""
     return str(stack_settings.gateway_url)
 
 
 @pytest.fixture(scope="session")
 def new_token(stack_settings: Settings) -> NewToken:
-    """Makes tokens: new_token(role, project)."""
+    """Return a function that creates tokens: new_token(role, project)."""
     tokens = Tokens(Platform(stack_settings).bucket)
 
     def create(role: Role, project: str = "api") -> str:
@@ -73,7 +73,7 @@ def stranger(address: str, new_token: NewToken) -> Iterator[httpx.Client]:
 
 
 def finished(client: httpx.Client, job: str) -> dict[str, object]:
-    """Follow a job's events to its end; its result."""
+    """Follow a job's events to its end and return its result."""
     with client.stream("GET", f"/api/jobs/{job}/events") as events:
         assert events.status_code == 200
         for _ in events.iter_lines():

@@ -1,4 +1,4 @@
-"""The promises of the embedded stack: S3 and Postgres here; the whole of it in tests/flows."""
+"""Start, stop and restart the embedded stack's S3 and Postgres servers; tests/flows starts the whole stack."""
 
 import stat
 from collections.abc import Iterator
@@ -70,14 +70,14 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
         assert connection.execute("select v::text from kept").fetchone() == ("[1,2]",)
 
 
-def test_no_free_port_is_one_that_weed_keeps_for_another() -> None:
+def test_no_two_free_ports_are_ten_thousand_apart() -> None:
     found = set(free_ports(500))
     assert len(found) == 500
     assert not found & {port + 10_000 for port in found}
 
 
 @pytest.mark.parametrize("part", ["s3", "postgres"])
-def test_what_was_killed_is_started_again_and_has_its_data(home: Path, part: str) -> None:
+def test_a_killed_part_is_started_again_with_its_data(home: Path, part: str) -> None:
     up(home, storage_only=True)
     bucket_of(load_settings(home)).put("tmp/kept", b"kept")
     victim = running_process(home, part)
@@ -89,7 +89,7 @@ def test_what_was_killed_is_started_again_and_has_its_data(home: Path, part: str
     assert [p.running for p in status(home).parts if p.name in ("s3", "postgres")] == [True, True]
 
 
-def test_nothing_listens_beyond_this_machine_and_no_secret_is_shown(home: Path) -> None:
+def test_ports_are_on_loopback_and_command_lines_have_no_secrets(home: Path) -> None:
     up(home, storage_only=True)
     settings = load_settings(home)
     listening: list[str] = []
@@ -108,7 +108,7 @@ def test_nothing_listens_beyond_this_machine_and_no_secret_is_shown(home: Path) 
     assert settings.s3_secret_key.get_secret_value() not in repr(settings)
 
 
-def test_postgres_wants_its_password(home: Path) -> None:
+def test_postgres_requires_its_password(home: Path) -> None:
     up(home, storage_only=True)
     dsn = load_settings(home).postgres_dsn.get_secret_value()
     with pytest.raises(psycopg.OperationalError, match="password"):
@@ -120,7 +120,7 @@ def test_without_a_stack_the_settings_say_what_to_do(tmp_path: Path) -> None:
         load_settings(tmp_path)
 
 
-def test_a_part_that_was_started_again_while_it_was_stopped_is_not_lost(tmp_path: Path) -> None:
+def test_a_part_restarted_during_its_stop_can_still_be_stopped(tmp_path: Path) -> None:
     def start(command: str) -> psutil.Process:
         return start_process(tmp_path, "part", ["bash", "-c", command], {"PATH": environ["PATH"]}, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Each database of the embedded Postgres belongs to a role of its own, which can do nothing beyond it."""
+"""Each database of the embedded Postgres is owned by its own role, which has no rights beyond it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     stop_process(tmp_path, postgres.NAME)
 
 
-def test_the_role_of_the_index_is_no_superuser_and_reads_nothing_of_prefect(settings: Settings) -> None:
+def test_the_index_role_is_no_superuser_and_cannot_read_prefects_database(settings: Settings) -> None:
     with psycopg.connect(settings.postgres_dsn.get_secret_value(), autocommit=True) as connection:
         who = connection.execute("select usename, usesuper from pg_user where usename = current_user").fetchone()
         assert who == ("triptych", False)
@@ -39,7 +39,7 @@ def test_the_role_of_the_index_is_no_superuser_and_reads_nothing_of_prefect(sett
         psycopg.connect(held.dsn("triptych"), dbname="prefect")
 
 
-def test_what_an_earlier_version_made_belongs_to_its_role_after_a_start(tmp_path: Path, port: int) -> None:
+def test_a_start_transfers_the_objects_of_an_earlier_version_to_their_role(tmp_path: Path, port: int) -> None:
     postgres.start_postgres(tmp_path, port=port, password=SUPERUSER)
     with psycopg.connect(postgres.dsn(port, SUPERUSER, "prefect")) as connection:
         connection.execute("create type mood as enum ('good')")
@@ -59,7 +59,7 @@ def test_what_an_earlier_version_made_belongs_to_its_role_after_a_start(tmp_path
         assert connection.execute("""insert into "Odd name" (mood) values ('bad') returning id""").fetchone() == (2,)
 
 
-def test_a_changed_password_holds_from_the_next_start(tmp_path: Path, port: int) -> None:
+def test_a_changed_password_is_applied_at_the_next_start(tmp_path: Path, port: int) -> None:
     postgres.start_postgres(tmp_path, port=port, password=SUPERUSER, owners=OWNERS)
     stop_process(tmp_path, postgres.NAME)
     postgres.start_postgres(tmp_path, port=port, password=SUPERUSER, owners=OWNERS | {"triptych": "new"})

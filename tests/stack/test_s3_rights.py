@@ -1,4 +1,4 @@
-"""The rights of each role, held to on the real S3 server."""
+"""The S3 policies of each role, enforced by a real server."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ KEYS = {"admin": "adminkey", "worker": "workerkey", "gateway": "gatewaykey"}
 
 @pytest.fixture(scope="module")
 def connect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Bucket]]:
-    """The bucket of a server where the worker works for `alpha` alone, as each role sees it."""
+    """Return a function that connects to the bucket as a role; the worker has access to the project `alpha` only."""
     home = tmp_path_factory.mktemp("rights")
     ports = dict(zip(seaweed.PORTS, free_ports(len(seaweed.PORTS)), strict=True))
 
@@ -77,7 +77,7 @@ def refused(work: Callable[[], object]) -> bool:
     return False
 
 
-def test_a_worker_stores_and_records_in_its_project(worker: Bucket) -> None:
+def test_a_worker_may_store_and_record_in_its_project(worker: Bucket) -> None:
     store = ArtifactStore(worker, "alpha")
     small = store.put(b"small", "text/plain")
     with (SAMPLES / "reading.wav").open("rb") as file:
@@ -89,7 +89,7 @@ def test_a_worker_stores_and_records_in_its_project(worker: Bucket) -> None:
     assert Records(worker, "alpha").resolve(small.sha256[:12]) == record
 
 
-def test_a_worker_moves_files_out_of_the_inbox_and_no_others(worker: Bucket, admin: Bucket) -> None:
+def test_a_worker_may_move_files_only_out_of_the_inbox(worker: Bucket, admin: Bucket) -> None:
     admin.put("inbox/moves", b"moves")
     worker.copy("inbox/moves", "quarantine/moves")
     worker.remove_all(["inbox/moves"])
@@ -123,7 +123,7 @@ def test_a_worker_cannot_leave_its_project(worker: Bucket, admin: Bucket) -> Non
     assert [found.key for found in admin.objects("beta/")] == ["beta/blobs/there"]
 
 
-def test_a_worker_sees_no_token_and_changes_no_model(worker: Bucket, connect: Callable[[str], Bucket]) -> None:
+def test_a_worker_cannot_read_tokens_or_change_models(worker: Bucket, connect: Callable[[str], Bucket]) -> None:
     assert refused(lambda: worker.get("gateway/tokens/there"))
     assert refused(lambda: worker.put("gateway/tokens/mine", b"mine"))
     assert worker.get("models/there") == b"there"
@@ -135,13 +135,13 @@ def test_a_worker_sees_no_token_and_changes_no_model(worker: Bucket, connect: Ca
     everywhere.put("inbox/dropped", b"dropped")
 
 
-def test_an_identity_of_a_role_manages_nobody(connect: Callable[[str], Bucket], worker: Bucket) -> None:
+def test_role_identities_cannot_manage_users_or_buckets(connect: Callable[[str], Bucket], worker: Bucket) -> None:
     assert refused(worker.ensure)
     form = {"Action": "ListUsers", "Version": "2010-05-08"}
     assert httpx.post(f"http://{worker.endpoint}/", data=form).status_code in (400, 403)
 
 
-def test_no_id_of_a_project_is_readable_from_another(bucket: Bucket, project: str) -> None:
+def test_ids_of_a_project_are_not_found_from_another(bucket: Bucket, project: str) -> None:
     ours, theirs = ArtifactStore(bucket, project), ArtifactStore(bucket, f"{project}-b")
     secret = ours.put(b"ours alone", "text/plain")
     Records(bucket, project).add(ArtifactRecord(artifact=secret, project=project, name="secret.txt"))

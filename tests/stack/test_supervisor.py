@@ -1,4 +1,4 @@
-"""The promises about what dies: parts come back by themselves, parked runs are listed and begun again."""
+"""Recovery: the supervisor restarts parts, and crashed runs are listed and retried."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def triptych(home: Path, *arguments: str) -> dict[str, Any]:
 
 
 def start(client: httpx.Client, deployment: str, **body: Any) -> str:
-    """Create a run of the deployment, whose flow has the same name; its id."""
+    """Create a run of the deployment (its flow has the same name) and return its id."""
     found = client.get(f"/deployments/name/{deployment}/{deployment}").json()
     return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()["id"])
 
@@ -50,7 +50,7 @@ def state(client: httpx.Client, run: str) -> str:
 
 
 def failed(home: Path) -> dict[str, dict[str, Any]]:
-    """What `triptych failed` lists, by id."""
+    """Return what `triptych failed` lists, by id."""
     return {one["id"]: one for one in triptych(home, "failed")["runs"]}
 
 
@@ -61,7 +61,7 @@ def kill(home: Path, part: str) -> psutil.Process:
     return victim
 
 
-def test_parts_that_are_killed_come_back_by_themselves(stack_home: Path, stack_settings: Settings) -> None:
+def test_killed_parts_are_restarted(stack_home: Path, stack_settings: Settings) -> None:
     bucket = Platform(stack_settings.model_copy(update={"patience_seconds": 90})).bucket
     victims = {part: kill(stack_home, part) for part in (seaweed.NAME, gateway.NAME)}
     for part, victim in victims.items():
@@ -78,7 +78,7 @@ def _pid(home: Path, part: str) -> int | None:
     return process.pid if process else None
 
 
-def test_a_parked_run_is_listed_with_its_reason_and_begun_again(stack_home: Path) -> None:
+def test_a_crashed_run_is_listed_with_its_reason_and_can_be_retried(stack_home: Path) -> None:
     with api_of(load_settings(stack_home)).client() as client:
         later = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}
         run = start(client, "search", parameters={"query": {"words": "a cat", "kinds": ["text"]}}, state=later)
@@ -93,7 +93,7 @@ def test_a_parked_run_is_listed_with_its_reason_and_begun_again(stack_home: Path
         assert run not in failed(stack_home)
 
 
-def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_begun_again(
+def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_retried(
     stack_home: Path, stack_settings: Settings, tmp_path: Path
 ) -> None:
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")

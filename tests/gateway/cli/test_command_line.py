@@ -1,4 +1,4 @@
-"""The promises of the command line: one JSON document, as many lines out as in, exit codes that scripts can rely on."""
+"""The command line in this process, on real storage: results, JSON output and exit codes."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from tests.paths import SAMPLES
 
 @pytest.fixture(autouse=True)
 def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The session's storage is the home of the command line."""
+    """Make the session's storage the home of the command line."""
     monkeypatch.setenv("TRIPTYCH_HOME", str(settings.home))
     open_platform.cache_clear()
     yield
@@ -28,7 +28,7 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def triptych(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command line in this process: exit code, stdout and stderr."""
+    """Run the command line in this process; return exit code, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["triptych", *(str(argument) for argument in arguments)])
@@ -47,9 +47,7 @@ def document(result: tuple[int, str, str]) -> Any:
     return json.loads(out)
 
 
-def test_the_list_of_commands_says_whole_sentences_on_a_narrow_terminal(
-    triptych: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_help_shows_whole_sentences_on_a_narrow_terminal(triptych: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = triptych("--help")
     listed = out.partition("Commands:")[2].splitlines()[1:]
@@ -58,9 +56,7 @@ def test_the_list_of_commands_says_whole_sentences_on_a_narrow_terminal(
     assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
 
 
-def test_a_folder_is_ingested_and_a_second_time_it_is_all_duplicates(
-    triptych: Any, project: str, tmp_path: Path
-) -> None:
+def test_a_folder_that_is_ingested_twice_gives_only_duplicates(triptych: Any, project: str, tmp_path: Path) -> None:
     for name in ("luggage.jpg", "autumn-market.txt"):
         (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
     first = document(triptych("ingest", tmp_path, "--project", project, "--local", "--json"))
@@ -80,7 +76,7 @@ def test_some_rejected_files_give_exit_code_4(triptych: Any, project: str, tmp_p
     assert (code, item["status"], item["artifact"]) == (4, "rejected", None)
 
 
-def test_show_export_and_rebuild_know_what_was_ingested(triptych: Any, project: str, tmp_path: Path) -> None:
+def test_an_ingested_file_can_be_shown_exported_and_indexed_again(triptych: Any, project: str, tmp_path: Path) -> None:
     file = SAMPLES / "white-stove.jpg"
     stored = document(triptych("ingest", file, "--project", project, "--local", "--json"))["items"][0]["artifact"]
     shown = document(triptych("show", stored[:10], "--project", project, "--json"))
@@ -114,7 +110,7 @@ def test_a_label_can_be_searched_for_at_once_and_outlives_the_index(triptych: An
     assert found() == [artifact]
 
 
-def test_verify_says_what_is_wrong_and_repair_mends_it(triptych: Any, project: str) -> None:
+def test_verify_reports_problems_and_repair_fixes_them(triptych: Any, project: str) -> None:
     stored = document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
     assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
     space = open_platform().space(project)
@@ -136,7 +132,7 @@ def own_bucket(home: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("own_bucket")
-def test_a_backup_mends_what_was_lost_and_restores_the_rest(triptych: Any, project: str, tmp_path: Path) -> None:
+def test_repair_and_restore_bring_back_lost_files_from_a_backup(triptych: Any, project: str, tmp_path: Path) -> None:
     stored = document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
     artifact = stored["items"][0]["artifact"]
     place = tmp_path / "backup"
@@ -156,7 +152,7 @@ def test_a_backup_mends_what_was_lost_and_restores_the_rest(triptych: Any, proje
     assert document(triptych("verify", "--project", project, "--json"))["findings"] == []
 
 
-def test_gc_and_retain_only_tell_unless_they_are_told_to(triptych: Any, project: str) -> None:
+def test_gc_and_retain_are_dry_runs_by_default(triptych: Any, project: str) -> None:
     document(triptych("ingest", SAMPLES / "autumn-market.txt", "--project", project, "--local", "--json"))
     told = document(triptych("gc", "--project", project, "--local", "--json"))
     assert (told["dry_run"], told["removed"]) == (True, 0)
@@ -164,7 +160,7 @@ def test_gc_and_retain_only_tell_unless_they_are_told_to(triptych: Any, project:
     assert document(triptych("migrate", "--json")) == {"before": 1, "format": 1}
 
 
-def test_generate_writes_files_whose_hashes_it_tells(triptych: Any, project: str, tmp_path: Path) -> None:
+def test_generate_writes_files_with_the_reported_hashes(triptych: Any, project: str, tmp_path: Path) -> None:
     asked = (
         "generate",
         "cat",
@@ -185,7 +181,7 @@ def test_generate_writes_files_whose_hashes_it_tells(triptych: Any, project: str
         assert hashlib.sha256(Path(image["path"]).read_bytes()).hexdigest() == image["sha256"]
 
 
-def test_transcribe_gives_text_subtitles_and_a_document(triptych: Any, project: str) -> None:
+def test_transcribe_outputs_text_subtitles_and_json(triptych: Any, project: str) -> None:
     file = SAMPLES / "weather.wav"
     told = document(triptych("transcribe", file, "--project", project, "--local", "--json"))
     assert told["language"] == "en"
@@ -194,7 +190,7 @@ def test_transcribe_gives_text_subtitles_and_a_document(triptych: Any, project: 
     assert (code, out.startswith("1\n00:00:0")) == (0, True)
 
 
-def test_translate_gives_as_many_lines_as_the_file_has(triptych: Any, project: str, tmp_path: Path) -> None:
+def test_translate_keeps_the_number_of_lines(triptych: Any, project: str, tmp_path: Path) -> None:
     file = tmp_path / "letter.txt"
     file.write_text("Good morning.\n\nThank you very much.\n", encoding="utf-8")
     code, out, _ = triptych("translate", "--file", file, "--to", "de", "--project", project, "--local")

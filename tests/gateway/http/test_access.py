@@ -1,4 +1,4 @@
-"""Who may do what at the gateway: nobody without a token, viewers look, makers make, and projects are apart."""
+"""Authentication and authorization over HTTP: tokens, cookies, roles, and the isolation of projects."""
 
 import json
 import os
@@ -20,11 +20,11 @@ from gateway.tokens import Tokens
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 READS = {"/api/search", "/api/search/picture", "/v1/embeddings", "/detect"}
-"""What is asked with a body and changes nothing."""
+"""POST routes that only read."""
 
 
 def operations(address: str) -> Iterator[tuple[str, str, str]]:
-    """Method, path, and the path with ids that nobody has."""
+    """Yield method, path template, and the path with ids that do not exist."""
     document = httpx.get(f"{address}/openapi.json").json()
     for path, methods in document["paths"].items():
         for method in methods:
@@ -32,7 +32,7 @@ def operations(address: str) -> Iterator[tuple[str, str, str]]:
             yield method.upper(), path, re.sub(r"\{\w+\}", "0" * 64, filled)
 
 
-def test_nothing_is_answered_without_a_token(address: str) -> None:
+def test_every_operation_refuses_requests_without_a_token(address: str) -> None:
     asked = list(operations(address))
     assert len(asked) >= 10
     for method, _, path in asked:
@@ -43,14 +43,16 @@ def test_nothing_is_answered_without_a_token(address: str) -> None:
     assert wrong.status_code == 401
 
 
-def test_a_viewer_makes_nothing(address: str, viewer: httpx.Client) -> None:
+def test_a_viewer_can_only_read(address: str, viewer: httpx.Client) -> None:
     for method, pattern, path in operations(address):
         if method != "GET" and pattern not in READS:
             answer = viewer.request(method, path)
             assert answer.status_code == 403, (method, path, answer.text)
 
 
-def test_what_another_project_has_is_not_there(stranger: httpx.Client, cat: str, maker: httpx.Client) -> None:
+def test_artifacts_and_jobs_of_another_project_are_not_found(
+    stranger: httpx.Client, cat: str, maker: httpx.Client
+) -> None:
     job = maker.get("/api/jobs").json()[0]["id"]
     for path in (
         f"/api/artifacts/{cat}",
@@ -72,7 +74,7 @@ def test_what_another_project_has_is_not_there(stranger: httpx.Client, cat: str,
     assert stranger.post("/api/jobs", json=order).status_code == 404
 
 
-def test_a_token_is_shown_once_and_worth_nothing_after_it_was_revoked(
+def test_a_token_is_shown_once_and_invalid_after_it_was_revoked(
     stack_home: Path, stack_settings: Settings, address: str
 ) -> None:
     def triptych(*arguments: str) -> Any:
@@ -100,7 +102,7 @@ def test_a_token_is_shown_once_and_worth_nothing_after_it_was_revoked(
     assert Tokens(bucket).find_person(token) is None
 
 
-def test_a_cookie_signs_in_but_not_for_other_sites(address: str, maker_token: str) -> None:
+def test_a_cookie_authenticates_but_not_for_writes_from_other_origins(address: str, maker_token: str) -> None:
     with httpx.Client(base_url=address, cookies={COOKIE: maker_token}) as browser:
         assert browser.get("/api/jobs").status_code == 200
         order = {"deployment": "no-such-deployment"}
@@ -109,7 +111,7 @@ def test_a_cookie_signs_in_but_not_for_other_sites(address: str, maker_token: st
         assert browser.post("/api/jobs", json=order, headers=elsewhere).status_code == 401
 
 
-def test_what_runs_models_and_what_takes_keys_of_the_bucket_is_not_for_people(maker: httpx.Client) -> None:
+def test_makers_cannot_start_model_deployments_or_ingest_bucket_keys(maker: httpx.Client) -> None:
     offered = {each["name"] for each in maker.get("/api/deployments").json()}
     assert offered >= {"generate-images", "transcribe-audio", "translate-text"}
     assert "gpu" not in offered

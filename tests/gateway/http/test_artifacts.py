@@ -1,4 +1,4 @@
-"""Artifacts over HTTP: listed newest first, with their records, lineage, bytes and thumbnails."""
+"""Artifacts over HTTP: upload, list, details, lineage, download and thumbnails."""
 
 import hashlib
 from io import BytesIO
@@ -13,7 +13,7 @@ from tests.paths import SAMPLES
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
-def test_bytes_come_by_redirect(viewer: httpx.Client, cat: str) -> None:
+def test_a_download_redirects_to_the_bytes(viewer: httpx.Client, cat: str) -> None:
     answer = viewer.get(f"/api/artifacts/{cat}/download")
     assert answer.status_code == 307
     data = httpx.get(answer.headers["location"])
@@ -21,7 +21,7 @@ def test_bytes_come_by_redirect(viewer: httpx.Client, cat: str) -> None:
     assert "cat-and-mirror.jpg" in data.headers["content-disposition"]
 
 
-def test_a_picture_has_a_thumbnail_and_other_things_have_none(viewer: httpx.Client, cat: str) -> None:
+def test_a_picture_has_a_thumbnail_and_an_unknown_artifact_has_none(viewer: httpx.Client, cat: str) -> None:
     answer = viewer.get(f"/api/artifacts/{cat}/thumbnail", params={"side": "128"})
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
@@ -29,7 +29,7 @@ def test_a_picture_has_a_thumbnail_and_other_things_have_none(viewer: httpx.Clie
     assert viewer.get(f"/api/artifacts/{'0' * 64}/thumbnail").status_code == 404
 
 
-def test_the_list_has_what_was_taken_in_with_its_labels(viewer: httpx.Client, cat: str) -> None:
+def test_the_list_has_ingested_files_by_their_labels(viewer: httpx.Client, cat: str) -> None:
     page = viewer.get("/api/artifacts", params={"kind": "image", "label": "pets"}).json()
     assert cat in [each["artifact"] for each in page["rows"]]
     assert viewer.get("/api/artifacts", params={"after": "nonsense"}).status_code == 422
@@ -49,7 +49,7 @@ def test_a_picture_made_from_another_descends_from_it(maker: httpx.Client, viewe
     assert details["recipe"]["recipe"]["request"]["prompt"] == "cat"
 
 
-def test_one_upload_tells_what_became_of_each_file(maker: httpx.Client) -> None:
+def test_an_upload_reports_the_status_of_each_file(maker: httpx.Client) -> None:
     files = [
         ("file", ("market.txt", (SAMPLES / "autumn-market.txt").read_bytes())),
         ("file", ("page.jpg", b"<html>no picture</html>")),

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: started once per key, followed to their end, cancelled, and refused in one sentence."""
+"""Jobs over HTTP: start (idempotently), follow, cancel, and errors in one sentence."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def test_a_job_is_followed_to_its_result(maker: httpx.Client, viewer: httpx.Clie
     assert job["id"] in [each["id"] for each in viewer.get("/api/jobs").json()]
 
 
-def test_a_key_starts_one_job(maker: httpx.Client) -> None:
+def test_an_idempotency_key_starts_one_job(maker: httpx.Client) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     first = maker.post("/api/jobs", json=pictures(seed=12), headers=key).json()
     again = maker.post("/api/jobs", json=pictures(seed=12), headers=key).json()
@@ -68,7 +68,7 @@ def test_a_mistake_is_one_sentence(maker: httpx.Client, body: dict[str, Any], st
     assert (answer.status_code, sentence in answer.json()["error"]) == (status, True), answer.text
 
 
-def test_what_a_model_cannot_do_is_refused_with_its_reason(maker: httpx.Client) -> None:
+def test_a_job_with_an_unknown_model_is_refused_with_its_reason(maker: httpx.Client) -> None:
     job = maker.post("/api/jobs", json=pictures(model="no-such-model")).json()
     with maker.stream("GET", f"/api/jobs/{job['id']}/events") as events:
         list(events.iter_lines())

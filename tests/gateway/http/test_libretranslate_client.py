@@ -1,4 +1,4 @@
-"""LibreTranslate's clients, unmodified, are answered as by LibreTranslate."""
+"""Unmodified LibreTranslate clients work with the gateway."""
 
 import httpx
 import pytest
@@ -21,7 +21,7 @@ def test_the_client_package_translates_detects_and_lists(address: str, maker_tok
 
 
 @pytest.mark.stack
-def test_lists_html_and_detected_languages(address: str, maker_token: str) -> None:
+def test_lists_html_and_language_detection_are_supported(address: str, maker_token: str) -> None:
     asked = {
         "q": ["Good morning.", "Thank you.\nGood night."],
         "source": "auto",
@@ -39,7 +39,7 @@ def test_lists_html_and_detected_languages(address: str, maker_token: str) -> No
 
 
 @pytest.mark.stack
-def test_mistakes_are_sentences(address: str, maker_token: str, viewer_token: str) -> None:
+def test_errors_are_sentences(address: str, maker_token: str, viewer_token: str) -> None:
     def refused(**fields: str) -> tuple[int, str]:
         answer = httpx.post(f"{address}/translate", json={"api_key": maker_token, "q": "Hello."} | fields, timeout=60)
         return answer.status_code, answer.json()["error"]
@@ -50,7 +50,7 @@ def test_mistakes_are_sentences(address: str, maker_token: str, viewer_token: st
     assert refused(source="en", target="de", api_key=viewer_token)[0] == 403
 
 
-def test_html_keeps_its_marks() -> None:
+def test_html_keeps_its_markup() -> None:
     html = '<!doctype html><p title="a &amp; b">One &lt; two<br/> <i>three</i></p><pre>keep</pre><script>1 < 2</script>'
     texts, join = split_html(html)
     assert texts == ["One < two", "three"]

@@ -1,4 +1,4 @@
-"""What the gateway refuses when too much is asked, and what it still does when Prefect is away."""
+"""Backpressure, rate limits, body limits and CORS, and the gateway while Prefect is down."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ Gateway = Callable[..., TestClient]
 
 @pytest.fixture
 def gateway(stack_settings: Settings, new_token: NewToken) -> Iterator[Gateway]:
-    """Another gateway on the session's servers, with settings of the test's own."""
+    """Return a function that starts another gateway on the session's servers, with changed settings."""
     with ExitStack() as opened:
 
         def start(**changed: Any) -> TestClient:
@@ -30,7 +30,7 @@ def gateway(stack_settings: Settings, new_token: NewToken) -> Iterator[Gateway]:
         yield start
 
 
-def test_jobs_that_would_wait_too_long_are_refused_with_the_time_to_come_again(gateway: Gateway) -> None:
+def test_jobs_that_would_wait_too_long_are_refused_with_retry_after(gateway: Gateway) -> None:
     client = gateway(gateway_wait_seconds=0)
     order = {"deployment": "generate-images", "parameters": {"prompt": "cat", "count": 1, "steps": 2}}
     answers = [client.post("/api/jobs", json=order) for _ in range(4)]
@@ -40,7 +40,7 @@ def test_jobs_that_would_wait_too_long_are_refused_with_the_time_to_come_again(g
     assert "queue" in refused[0].json()["error"]
 
 
-def test_who_asks_too_often_waits(gateway: Gateway) -> None:
+def test_a_person_over_the_rate_limit_gets_429(gateway: Gateway) -> None:
     client = gateway(gateway_rate="3/minute")
     statuses = [client.get("/v1/models").status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]
@@ -48,20 +48,20 @@ def test_who_asks_too_often_waits(gateway: Gateway) -> None:
     assert error["code"] == "rate_limit_exceeded"
 
 
-def test_who_guesses_tokens_waits(gateway: Gateway) -> None:
+def test_an_address_that_guesses_tokens_gets_429(gateway: Gateway) -> None:
     client = gateway()
     wrong = {"Authorization": "Bearer tt_guessed"}
     statuses = {client.get("/api/jobs", headers=wrong).status_code for _ in range(80)}
     assert statuses == {401, 429}
 
 
-def test_files_have_a_limit(gateway: Gateway) -> None:
+def test_files_over_the_limit_are_refused(gateway: Gateway) -> None:
     client = gateway(gateway_upload_mb=1)
     answer = client.post("/api/artifacts", files={"file": ("x.txt", b"x" * 2_000_000)})
     assert answer.status_code == 413
 
 
-def test_pages_of_other_origins_may_call_only_where_the_settings_say(gateway: Gateway) -> None:
+def test_cors_allows_only_the_origins_of_the_settings(gateway: Gateway) -> None:
     page = {"Origin": "https://app.example.org"}
     allowed = "access-control-allow-origin"
     assert allowed not in gateway().get("/v1/models", headers=page).headers
@@ -70,7 +70,7 @@ def test_pages_of_other_origins_may_call_only_where_the_settings_say(gateway: Ga
     assert allowed not in listed.get("/v1/models", headers={"Origin": "https://other.example.org"}).headers
 
 
-def test_without_prefect_jobs_wait_for_it_and_searches_do_not(gateway: Gateway) -> None:
+def test_without_prefect_searches_are_answered_and_jobs_get_503(gateway: Gateway) -> None:
     client = gateway(prefect_api_url="http://127.0.0.1:1/api")
     assert client.post("/api/search", json={"words": "cat"}).status_code == 200
     answer = client.get("/api/jobs")

@@ -1,4 +1,4 @@
-"""Many people at once: the short version of benchmarks/gateway_load.py."""
+"""Concurrent clients: a short run of benchmarks/gateway_load.py."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from flows.running.platform import open_platform
 
 @pytest.mark.stack
 @pytest.mark.timeout(600)
-def test_many_at_once_get_answers_or_are_told_to_come_again(
+def test_concurrent_requests_are_answered_or_get_429(
     stack_home: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIPTYCH_HOME", str(stack_home))

@@ -1,4 +1,4 @@
-"""Whoever has no credential gets nothing, at any port that the processes of the stack listen on; no secret is shown."""
+"""Every port of the stack's processes refuses clients without credentials, and no secret leaks into logs or records."""
 
 import json
 import socket
@@ -34,7 +34,7 @@ OPEN = {
     "prefect": {"/api/health", "/api/ready"},
     "gateway": {"/health", "/openapi.json", "/docs", "/sign-in", "/sign-out", "/preferences"},
 }
-"""What answers anybody: whether a part is well, and nothing that it keeps. The pages' own files do too."""
+"""Paths that answer without credentials: health checks, and the static files of pages."""
 PATHS = (
     *("/", "/healthz", "/health", "/status", "/metrics", "/debug/pprof/", "/ui/index.html", "/stats/counter"),
     *("/cluster/status", "/dir/status", "/dir/assign", "/dir/lookup?volumeId=1", "/vol/status", "/triptych/"),
@@ -44,12 +44,12 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def settings(stack_home: Path) -> Settings:
-    """The stack's, after a run that had a file in hand."""
+    """The settings of the session's stack."""
     return load_settings(stack_home)
 
 
 def processes(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Every process of the stack with its part."""
+    """Yield every process of the stack with the name of its part."""
     for part in lifecycle.status(home).parts:
         found = running_process(home, part.name)
         assert found is not None, part.name
@@ -58,7 +58,7 @@ def processes(home: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def listening(home: Path) -> set[tuple[str, str, int]]:
-    """Part, address and port of every listening socket."""
+    """Return part, IP address and port of every listening socket."""
     found: set[tuple[str, str, int]] = set()
     for part, process in processes(home):
         with suppress(psutil.NoSuchProcess):
@@ -68,15 +68,15 @@ def listening(home: Path) -> set[tuple[str, str, int]]:
 
 
 def answered(port: int, path: str, scheme: str) -> int | None:
-    """The status that an anonymous client gets, or None for no HTTP at all."""
+    """Return the status that an anonymous client gets, or None if the port does not speak HTTP."""
     try:
         return httpx.get(f"{scheme}://127.0.0.1:{port}{path}", timeout=5, verify=False).status_code
     except httpx.HTTPError:
         return None
 
 
-def spoken_http2(port: int, context: ssl.SSLContext | None) -> bytes:
-    """What a server answers to the preface of HTTP/2, as gRPC clients send it."""
+def http2_reply(port: int, context: ssl.SSLContext | None) -> bytes:
+    """Return a server's reply to the HTTP/2 connection preface of gRPC clients."""
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
         line = context.wrap_socket(raw) if context else raw
@@ -86,7 +86,7 @@ def spoken_http2(port: int, context: ssl.SSLContext | None) -> bytes:
     return b""
 
 
-def test_everything_listens_on_this_machine_alone(stack_home: Path) -> None:
+def test_all_ports_listen_on_loopback_only(stack_home: Path) -> None:
     found = listening(stack_home)
     assert {part for part, _, _ in found} >= {"s3", "postgres", "prefect", "gateway"}
     assert {address for _, address, _ in found} == {"127.0.0.1"}
@@ -100,15 +100,15 @@ def test_no_port_answers_an_anonymous_client(stack_home: Path) -> None:
         for scheme in ("http", "https")
         if path not in OPEN.get(part, ()) and not (path == "/" and part in ("prefect", "gateway"))
     ]
-    with ThreadPoolExecutor(8) as threads:  # some ports say nothing at all until the time is up
+    with ThreadPoolExecutor(8) as threads:  # some ports do not reply until the timeout
         statuses = list(threads.map(lambda one: answered(*one[1:]), asked))
     let_in = [(*one, status) for one, status in zip(asked, statuses, strict=True) if status not in {*REFUSALS, None}]
-    # Prefect answers a page's address with the page itself, which holds nothing and asks for the password.
+    # Prefect serves its single-page app at any path; the app has no data and asks for the password.
     assert [entry for entry in let_in if entry[0] != "prefect"] == []
     assert {status for *_, status in let_in} <= {200}
 
 
-def test_grpc_wants_a_certificate(stack_home: Path) -> None:
+def test_grpc_requires_a_client_certificate(stack_home: Path) -> None:
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     anybody.set_alpn_protocols(["h2"])
@@ -116,11 +116,11 @@ def test_grpc_wants_a_certificate(stack_home: Path) -> None:
     assert len(ports) >= 9
     for port in ports:
         # The first frame of a server that speaks HTTP/2 is SETTINGS: type 4.
-        assert spoken_http2(port, None)[3:4] != b"\x04", port
-        assert spoken_http2(port, anybody)[3:4] != b"\x04", port
+        assert http2_reply(port, None)[3:4] != b"\x04", port
+        assert http2_reply(port, anybody)[3:4] != b"\x04", port
 
 
-def test_s3_refuses_the_anonymous_and_the_wrong(settings: Settings) -> None:
+def test_s3_refuses_anonymous_requests(settings: Settings) -> None:
     address = f"http://{settings.s3_endpoint}"
     for method, path in (
         ("GET", "/triptych"),
@@ -132,7 +132,7 @@ def test_s3_refuses_the_anonymous_and_the_wrong(settings: Settings) -> None:
     assert httpx.post(f"{address}/", data={"Action": "CreateUser"}).status_code in (400, 403)
 
 
-def test_postgres_refuses_the_anonymous(settings: Settings) -> None:
+def test_postgres_refuses_missing_and_wrong_passwords(settings: Settings) -> None:
     dsn = settings.postgres_dsn.get_secret_value()
     host = dsn.rsplit("@", 1)[1]
     for attempt in (
@@ -144,7 +144,7 @@ def test_postgres_refuses_the_anonymous(settings: Settings) -> None:
             psycopg.connect(attempt, connect_timeout=5)
 
 
-def test_every_route_of_the_prefect_server_wants_the_password(settings: Settings) -> None:
+def test_every_route_of_the_prefect_server_requires_the_password(settings: Settings) -> None:
     api = api_of(settings)
     with api.client() as known, httpx.Client(base_url=api.url.removesuffix("/api"), timeout=30) as anybody:
         paths: dict[str, Any] = known.get("/openapi.json").json()["paths"]
@@ -158,21 +158,21 @@ def test_every_route_of_the_prefect_server_wants_the_password(settings: Settings
 
 
 def first_word(address: str, subprotocols: Any) -> Any:
-    """What a server says after a wrong password."""
+    """Return the first message of a server after a wrong password."""
     with websockets.sync.client.connect(address, subprotocols=subprotocols, open_timeout=5) as line:
         line.send(json.dumps({"type": "auth", "token": "wrong"}))
         return line.recv(timeout=5)
 
 
 @pytest.mark.parametrize("path", ["/events/in", "/events/out", "/logs/out"])
-def test_the_websockets_of_the_prefect_server_want_the_password(settings: Settings, path: str) -> None:
+def test_the_websockets_of_the_prefect_server_require_the_password(settings: Settings, path: str) -> None:
     address = f"{settings.prefect_api_url}{path}".replace("http:", "ws:")
     for subprotocols in (None, ["prefect"]):
         with pytest.raises((WebSocketException, OSError)):
             first_word(address, subprotocols)
 
 
-def test_every_route_of_the_gateway_wants_a_token(
+def test_every_route_of_the_gateway_requires_a_token(
     stack_home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIPTYCH_HOME", str(stack_home))
@@ -188,7 +188,7 @@ def test_every_route_of_the_gateway_wants_a_token(
 
 
 def secrets_of(home: Path) -> dict[str, str]:
-    """Every secret of the stack by its name; the ids of S3 keys stand in links and are none."""
+    """Return every secret of the stack by its name; S3 access keys are part of presigned URLs and not secret."""
     lines = dict(line.split("=", 1) for line in stack_file(home).read_text(encoding="utf-8").splitlines())
     found = {
         name: value
@@ -200,11 +200,11 @@ def secrets_of(home: Path) -> dict[str, str]:
     return found | {"encoded": b64encode(password.encode()).decode(), "bare": password.partition(":")[2]}
 
 
-def shown(text: str, secrets: dict[str, str]) -> set[str]:
+def leaked(text: str, secrets: dict[str, str]) -> set[str]:
     return {name for name, value in secrets.items() if value in text}
 
 
-def test_no_secret_stands_in_a_process_list_a_log_or_an_artifact(
+def test_no_secret_appears_in_a_process_list_a_log_or_an_artifact(
     stack_home: Path, settings: Settings, tmp_path: Path
 ) -> None:
     note = tmp_path / "note.txt"
@@ -216,21 +216,21 @@ def test_no_secret_stands_in_a_process_list_a_log_or_an_artifact(
         run_deployment("process-inbox", {"project": "default"}, "default", lambda _: None)
     for part, process in processes(stack_home):
         with suppress(psutil.NoSuchProcess):
-            assert shown(" ".join(process.cmdline()), secrets) == set(), part
+            assert leaked(" ".join(process.cmdline()), secrets) == set(), part
     logs = list((stack_home / "logs").glob("*.log"))
     assert {log.stem for log in logs} >= {"s3", "postgres", "prefect", "worker-cpu", "gateway"}
     for log in logs:
-        assert shown(log.read_text(encoding="utf-8", errors="replace"), secrets) == set(), log.name
+        assert leaked(log.read_text(encoding="utf-8", errors="replace"), secrets) == set(), log.name
     with api_of(settings).client() as api:
         for kind in ("logs", "artifacts", "flow_runs", "deployments", "work_pools", "task_runs", "events", "variables"):
             text = api.post(f"/{kind}/filter", json={}).text
-            assert shown(text, secrets) == set(), kind
+            assert leaked(text, secrets) == set(), kind
         assert len(api.post("/logs/filter", json={}).json()) > 0
         assert len(api.post("/artifacts/filter", json={}).json()) > 0
 
 
-def test_what_holds_secrets_belongs_to_its_owner_alone(stack_home: Path) -> None:
+def test_files_with_secrets_are_readable_by_their_owner_alone(stack_home: Path) -> None:
     secrets = secrets_of(stack_home)
     for path in (*stack_home.glob("*"), *(stack_home / "run").rglob("*")):
-        if path.is_file() and shown(path.read_text(encoding="utf-8", errors="replace"), secrets):
+        if path.is_file() and leaked(path.read_text(encoding="utf-8", errors="replace"), secrets):
             assert path.stat().st_mode & 0o077 == 0, path

@@ -1,4 +1,4 @@
-"""The official `openai` package, unmodified but for its address and key, does what it does with OpenAI."""
+"""The official `openai` package works with the gateway, given its URL and a token."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     return Image.open(BytesIO(data)).size
 
 
-def test_pictures_come_as_base64_and_as_links(client: openai.OpenAI) -> None:
+def test_pictures_are_returned_as_base64_and_as_urls(client: openai.OpenAI) -> None:
     inline = client.images.generate(
         model="icons", prompt="cat", n=2, response_format="b64_json", size="auto", extra_body=OURS
     )
@@ -59,7 +59,7 @@ def test_without_a_seed_pictures_differ_and_other_formats_are_possible(client: o
     assert Image.open(BytesIO(pictures[0])).format == "WEBP"
 
 
-def test_a_stream_of_pictures_ends_completed(client: openai.OpenAI) -> None:
+def test_a_stream_of_pictures_ends_with_a_completed_event(client: openai.OpenAI) -> None:
     events = list(client.images.generate(prompt="cat", n=2, stream=True, extra_body=OURS))
     assert [event.type for event in events] == ["image_generation.completed"] * 2
     assert size_of(base64.b64decode(events[-1].b64_json)) == (64, 64)
@@ -82,7 +82,7 @@ def test_a_picture_is_edited_and_varied(client: openai.OpenAI) -> None:
     assert events[-1].type == "image_edit.completed"
 
 
-def test_speech_becomes_text_in_every_format(client: openai.OpenAI) -> None:
+def test_speech_is_transcribed_in_every_format(client: openai.OpenAI) -> None:
     def heard(kind: str) -> object:
         return client.audio.transcriptions.create(model="whisper-1", file=SOUND, response_format=kind)  # pyright: ignore
 
@@ -115,7 +115,7 @@ def test_speech_streams_and_is_translated(client: openai.OpenAI) -> None:
     assert "weather" in english.text.lower()
 
 
-def test_texts_and_pictures_become_vectors(client: openai.OpenAI) -> None:
+def test_texts_and_pictures_are_embedded(client: openai.OpenAI) -> None:
     texts = client.embeddings.create(model="text-embedding-3-small", input=["a cat", "a kitten", "tax law"])
     cat, kitten, law = (np.array(each.embedding) for each in texts.data)
     assert cat @ kitten > cat @ law
@@ -152,7 +152,7 @@ def test_errors_have_openais_shape(client: openai.OpenAI, address: str, viewer_t
         openai.OpenAI(base_url=f"{address}/v1", api_key=viewer_token, max_retries=0).images.generate(prompt="cat")
 
 
-def test_the_same_seed_gives_the_bytes_that_the_platform_keeps(client: openai.OpenAI, maker: httpx.Client) -> None:
+def test_equal_seeds_give_the_stored_bytes(client: openai.OpenAI, maker: httpx.Client) -> None:
     made = client.images.generate(prompt="cat", response_format="b64_json", extra_body=OURS).data
     assert made is not None
     data = base64.b64decode(str(made[0].b64_json))

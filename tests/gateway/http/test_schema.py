@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: whatever is sent, answers are what it says, and never a failure of the server."""
+"""Property-based tests: responses to generated requests conform to the OpenAPI document and are never server errors."""
 
 import httpx
 import pytest
@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SLOW = ("/events", "/v1/images", "/v1/audio", "/translate", "/api/artifacts", "/complete")
-"""What starts work when the dice make a request that is right: asked less often."""
+"""Routes that start work when a generated request is valid; they get fewer examples."""
 
 
 def operations(address: str) -> list[tuple[str, str]]:
@@ -23,7 +23,7 @@ def operations(address: str) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
 
 
-def test_answers_are_as_the_document_says(address: str, maker_token: str) -> None:
+def test_responses_conform_to_the_openapi_document(address: str, maker_token: str) -> None:
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     for method, path in operations(address):
         count = 4 if any(part in path for part in SLOW) else 12

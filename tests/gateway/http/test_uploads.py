@@ -1,4 +1,4 @@
-"""Large files in parts, labels, and searches over HTTP."""
+"""Uploads in parts, labels, searches and the Python client over HTTP."""
 
 import hashlib
 import os
@@ -25,10 +25,10 @@ def large_picture() -> bytes:
     return file.getvalue()
 
 
-def test_a_file_in_parts_is_taken_up_again_where_it_broke_off(maker: httpx.Client, stranger: httpx.Client) -> None:
+def test_an_upload_in_parts_is_resumed_after_an_interruption(maker: httpx.Client, stranger: httpx.Client) -> None:
     data = large_picture()
     upload = maker.post("/api/uploads", json={"name": "large.png", "size": len(data)}).json()
-    place = f"/api/uploads/{upload['id']}"
+    address = f"/api/uploads/{upload['id']}"
     assert [part["number"] for part in upload["parts"]] == [1, 2, 3]
 
     def send(part: dict[str, Any]) -> None:
@@ -36,30 +36,30 @@ def test_a_file_in_parts_is_taken_up_again_where_it_broke_off(maker: httpx.Clien
         assert httpx.put(part["url"], content=data[start : start + part["size"]], timeout=60).status_code == 200
 
     send(upload["parts"][2])
-    assert maker.post(f"{place}/complete", json={}).status_code == 422
-    assert stranger.get(place).status_code == 404
-    missing = [part for part in maker.get(place).json()["parts"] if not part["there"]]
+    assert maker.post(f"{address}/complete", json={}).status_code == 422
+    assert stranger.get(address).status_code == 404
+    missing = [part for part in maker.get(address).json()["parts"] if not part["there"]]
     assert [part["number"] for part in missing] == [1, 2]
     for part in missing:
         send(part)
-    job = maker.post(f"{place}/complete", json={"labels": ["large"]})
+    job = maker.post(f"{address}/complete", json={"labels": ["large"]})
     assert job.status_code == 202, job.text
     items = finished(maker, job.json()["id"])["items"]
     assert isinstance(items, list)
     assert items[0]["status"] == "stored"
     assert items[0]["artifact"] == hashlib.sha256(data).hexdigest()
     assert items[0]["path"] == "large.png"
-    assert maker.get(place).status_code == 404
+    assert maker.get(address).status_code == 404
 
 
-def test_an_upload_is_given_up_and_one_that_is_too_large_refused(maker: httpx.Client) -> None:
+def test_an_upload_can_be_aborted_and_a_too_large_one_is_refused(maker: httpx.Client) -> None:
     upload = maker.post("/api/uploads", json={"name": "x.txt", "size": 10}).json()
     assert maker.delete(f"/api/uploads/{upload['id']}").status_code == 204
     assert maker.get(f"/api/uploads/{upload['id']}").status_code == 404
     assert maker.post("/api/uploads", json={"name": "x.txt", "size": 10**12}).status_code == 413
 
 
-def test_labels_change_and_count_at_once(maker: httpx.Client, viewer: httpx.Client, cat: str) -> None:
+def test_label_changes_show_in_lists_and_counts_at_once(maker: httpx.Client, viewer: httpx.Client, cat: str) -> None:
     label = f"chosen {uuid4().hex[:6]}"
     changed = maker.post(f"/api/artifacts/{cat}/labels", json={"add": [label]}).json()
     assert label in changed["labels"]
@@ -88,7 +88,7 @@ def test_search_by_words_by_a_picture_and_by_both(viewer: httpx.Client, cat: str
     assert sent.json()["hits"][0]["artifact"] == cat
 
 
-def test_what_is_too_large_is_refused_while_it_arrives(maker: httpx.Client) -> None:
+def test_a_too_large_body_is_refused_while_it_arrives(maker: httpx.Client) -> None:
     def endless() -> Any:
         for _ in range(100):
             yield b" " * 1024 * 1024

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from flows.running.settings import Settings, SettingsMissing, load_settings, stack_file
+from stack.home_file import load_or_create, read_stack_file
 from stack.lifecycle import StackStatus, down, status, up
 from stack.processes import free_ports, running_process, start_process, stop_process
 from storage.bucket import Bucket
@@ -68,6 +69,13 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
     assert bucket_of(load_settings(home)).get("tmp/kept") == b"kept"
     with psycopg.connect(load_settings(home).postgres_dsn.get_secret_value()) as connection:
         assert connection.execute("select v::text from kept").fetchone() == ("[1,2]",)
+
+
+def test_stack_env_has_one_unquoted_assignment_per_line(tmp_path: Path) -> None:
+    values = load_or_create(tmp_path).values
+    lines = stack_file(tmp_path).read_text(encoding="utf-8").splitlines()
+    assert dict(line.split("=", 1) for line in lines) == values  # as versions without python-dotenv read it
+    assert read_stack_file(tmp_path) == values
 
 
 def test_no_two_free_ports_are_ten_thousand_apart() -> None:

@@ -52,7 +52,7 @@ def _is_ready(bucket: Bucket) -> bool:
     """Create the bucket if it is missing; return whether it is usable. Errors that a retry cannot help are raised."""
     try:
         bucket.ensure()
-        bucket.prove_conditional_writes()
+        bucket.check_conditional_writes()
     except StorageError as error:
         if not error.retryable:
             raise

@@ -23,7 +23,7 @@ from media.errors import ItemError
 from media.identify import CAPS
 from media.location import drop_location
 from storage.artifacts import Artifact
-from storage.bucket import Readable, described
+from storage.bucket import Readable, object_from_response
 from storage.errors import ObjectNotFound, TooLarge
 from storage.records import ArtifactRecord, Kind
 
@@ -134,7 +134,7 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / "upload"
             with context.space.platform.bucket.open(key) as stream:
-                found = described(key, stream)
+                found = object_from_response(key, stream)
                 name, etag = unquote(found.metadata.get(NAME_METADATA, "")) or name, found.etag
                 _save(stream, path)
             keep = found.metadata.get(LOCATION_METADATA) == KEEP_LOCATION

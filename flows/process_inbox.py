@@ -17,7 +17,7 @@ from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
 from storage.bucket import Bucket, StoredObject
-from storage.claims import Claimant
+from storage.claims import ClaimSession
 from storage.errors import Conflict
 
 _RUNS_AT_ONCE = 2
@@ -52,7 +52,7 @@ async def drain_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
     """
     claims = context.space.platform.claims
     ingested: list[IngestedObject] = []
-    with claims.claimant() as slots, claims.claimant() as objects:
+    with claims.session() as slots, claims.session() as objects:
         if await asyncio.to_thread(_acquire_slot, slots, inbox):
             listed = await asyncio.to_thread(_list_objects, context.space.platform.bucket, inbox.prefix)
             for chunk in _chunks(listed):
@@ -119,7 +119,7 @@ def _reserve_quarantine_key(bucket: Bucket, one: IngestedObject, document: bytes
     raise AssertionError("itertools.count does not end")
 
 
-def _acquire_slot(slots: Claimant, inbox: Inbox) -> bool:
+def _acquire_slot(slots: ClaimSession, inbox: Inbox) -> bool:
     """Claim one of the slots for concurrent runs of this inbox; return whether one was free."""
     return any(slots.take([f"inbox {inbox.prefix} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
 
@@ -128,7 +128,7 @@ def _list_objects(bucket: Bucket, prefix: str) -> list[StoredObject]:
     return [found for found in bucket.objects(prefix) if not found.key.endswith("/")]
 
 
-def _claim(claimant: Claimant, chunk: Sequence[StoredObject]) -> list[StoredObject]:
+def _claim(claimant: ClaimSession, chunk: Sequence[StoredObject]) -> list[StoredObject]:
     free = claimant.take([found.key for found in chunk])
     return [found for found, is_free in zip(chunk, free, strict=True) if is_free]
 

@@ -11,8 +11,8 @@ from media.errors import ItemError
 from modalities.contract import InPieces, Operator, Progress, Request, Result, ResultT, no_progress
 from modalities.models.pool import OperatorPool
 from storage.artifacts import ArtifactStore
-from storage.claims import Claimant, Claims
-from storage.recipes import Recipe, RecipeBook, RecipeRecord
+from storage.claims import Claims, ClaimSession
+from storage.recipes import Recipe, RecipeRecord, RecipeStore
 
 Answer = Result | ItemError
 _LOOKUPS_AT_ONCE = 4
@@ -23,7 +23,7 @@ _LOOK_AGAIN_SECONDS = 0.2
 class Answers:
     """The questions and answers of one project."""
 
-    def __init__(self, pool: OperatorPool, store: ArtifactStore, recipes: RecipeBook, claims: Claims) -> None:
+    def __init__(self, pool: OperatorPool, store: ArtifactStore, recipes: RecipeStore, claims: Claims) -> None:
         self._pool = pool
         self._store = store
         self._recipes = recipes
@@ -68,7 +68,7 @@ class Answers:
         for model in groups:
             self._pool.check_fits(model)
         for model, asked in groups.items():
-            with self._pool.operator(model) as operator, self._claims.claimant() as claimant:
+            with self._pool.operator(model) as operator, self._claims.session() as claimant:
                 for batch in self._claimed(claimant, asked, operator.batch_size):
                     share = _share(progress, done, len(batch), len(missing))
                     answers.update(zip(batch, self._answer_batch(operator, batch, share), strict=True))
@@ -87,7 +87,9 @@ class Answers:
                         records[request] = result if failed else self._record(request, result, None)
         return [records[request] for request in requests]
 
-    def _claimed(self, claimant: Claimant, asked: Sequence[Request[Any]], size: int) -> Iterator[list[Request[Any]]]:
+    def _claimed(
+        self, claimant: ClaimSession, asked: Sequence[Request[Any]], size: int
+    ) -> Iterator[list[Request[Any]]]:
         """The requests in batches that nobody else works on meanwhile; each is released when the next is asked for."""
         waiting = {request: f"{self._store.project}/{self._pool.recipe(request).key}" for request in asked}
         while waiting:

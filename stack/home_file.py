@@ -13,7 +13,7 @@ from flows.running.settings import stack_file
 from stack.processes import free_ports, is_free_port, running_process
 from stack.servers import gateway, postgres, prefect, seaweed, workers
 from stack.servers.s3_rights import ROLES, Identity, Role
-from storage.atomic_files import written_whole
+from storage.atomic_files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,6 @@ def read_stack_file(home: Path) -> dict[str, str]:
 
 
 def _write(home: Path, values: dict[str, str]) -> None:
-    with written_whole(stack_file(home)) as fresh:
+    with atomic_write(stack_file(home)) as fresh:
         fresh.touch(mode=0o600)
         fresh.write_text("".join(f"{name}={value}\n" for name, value in sorted(values.items())), encoding="utf-8")

@@ -111,7 +111,7 @@ def _s3_answers(settings: Settings) -> bool:
     """Create the bucket if it is missing, and test its conditional writes. Raises StorageError."""
     bucket = _bucket(settings)
     bucket.ensure()
-    bucket.prove_conditional_writes()
+    bucket.check_conditional_writes()
     return True
 
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.bucket import Bucket, Readable
-from storage.deletion_marks import Condemned
+from storage.deletion_marks import DeletionMarks
 from storage.errors import (
     ArtifactCorrupt,
     ArtifactNotFound,
@@ -48,7 +48,7 @@ class ArtifactStore:
     def __init__(self, bucket: Bucket, project: str) -> None:
         self.bucket = bucket
         self.project = checked_project(project)
-        self._condemned = Condemned(bucket, project)
+        self._marks = DeletionMarks(bucket, project)
 
     def put(self, source: bytes | Readable, media_type: str, *, max_bytes: int | None = None) -> Artifact:
         """Store bytes or a stream. Raises TooLarge past `max_bytes`; then nothing is kept."""
@@ -134,7 +134,7 @@ class ArtifactStore:
         """Whether the bytes are here already, and no sweep that has begun takes them away."""
         if not self.exists(sha256):
             return False
-        self._condemned.spare(sha256)
+        self._marks.withdraw(sha256)
         return self.exists(sha256)
 
     def _key(self, sha256: str) -> str:

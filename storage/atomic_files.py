@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path) -> Generator[Path]:
+def atomic_write(path: Path) -> Generator[Path]:
     """Where to write a file or a folder that takes its place at `path` once all of it is on disk, and not before.
 
     For one writer at a time; what a killed one left is removed by the next.
@@ -18,7 +18,7 @@ def written_whole(path: Path) -> Generator[Path]:
     _remove(unfinished)
     try:
         yield unfinished
-        to_disk(unfinished)
+        fsync_tree(unfinished)
         if path.is_dir():
             shutil.rmtree(path)
         unfinished.replace(path)
@@ -27,7 +27,7 @@ def written_whole(path: Path) -> Generator[Path]:
         _remove(unfinished)
 
 
-def made_once(path: Path, make: Callable[[Path], None]) -> Path:
+def create_once(path: Path, make: Callable[[Path], None]) -> Path:
     """`path`, which `make` writes first if nothing is there; of processes that ask at the same time one makes it."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,13 +35,13 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
         with lock.open("w") as held:
             flock(held, LOCK_EX)
             if not path.exists():
-                with written_whole(path) as unfinished:
+                with atomic_write(path) as unfinished:
                     make(unfinished)
             lock.unlink(missing_ok=True)  # whoever comes now finds `path`
     return path
 
 
-def to_disk(path: Path) -> None:
+def fsync_tree(path: Path) -> None:
     """Wait until a file, or a folder and all in it, would survive a power cut."""
     for each in [*path.rglob("*"), path]:
         _sync(each)

@@ -2,7 +2,7 @@
 
 Everything here is bytes under keys. Conditional writes have no public call in the SDK (metadata named
 `If-None-Match` becomes user metadata and overwrites silently), so they live in `_conditional_put` alone, and
-`prove_conditional_writes` shows at start-up that the server honours them.
+`check_conditional_writes` shows at start-up that the server honours them.
 """
 
 import io
@@ -275,7 +275,7 @@ class Bucket:
                 metadata=dict(metadata),
             )
 
-    def prove_conditional_writes(self) -> None:
+    def check_conditional_writes(self) -> None:
         """Raise UnsafeStore unless a second create-only PUT and a stale swap are refused."""
         key = f"tmp/proof-{uuid4()}"
         try:
@@ -308,7 +308,7 @@ class Bucket:
                 raise
 
 
-def described(key: str, response: urllib3.BaseHTTPResponse) -> StoredObject:
+def object_from_response(key: str, response: urllib3.BaseHTTPResponse) -> StoredObject:
     """What the answer to `open` tells of the very object that it reads."""
     headers = response.headers
     size, etag = int(headers.get("content-length", 0)), headers.get("etag", "").strip('"')

@@ -32,9 +32,9 @@ class Claims:
         self._lock = threading.Lock()
 
     @contextmanager
-    def claimant(self) -> Generator["Claimant"]:
+    def session(self) -> Generator["ClaimSession"]:
         """Somebody who can hold claims until the end of the context."""
-        claimant = Claimant(self)
+        claimant = ClaimSession(self)
         try:
             yield claimant
         finally:
@@ -67,7 +67,7 @@ class Claims:
             connection.close()
 
 
-class Claimant:
+class ClaimSession:
     """One piece of work that claims things; not for two threads at once."""
 
     def __init__(self, claims: Claims) -> None:

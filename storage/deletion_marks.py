@@ -1,10 +1,10 @@
-"""Condemned blobs: how the sweep and a writer of the same bytes agree on who wins.
+"""Deletion marks: a blob that nothing names is marked first and swept later, unless a writer needs it meanwhile.
 
-A blob that nothing names is condemned first: a reference beside it says so. A later sweep turns that reference to
-`sweeping`, deletes the blob and then the reference. A writer who finds his bytes there already turns `condemned` to
-`spared` before he relies on them. Both are compare-and-swap, so one of them wins: either the blob stays, or the writer
-waits until it is gone and stores it anew. What remains to be promised is that a writer records what he found within the
-grace time between the two passes.
+A mark is a reference that is changed by compare-and-swap. The first pass of the garbage collector sets it to
+`condemned`. A later pass sets it to `sweeping`, deletes the blob, then removes the mark. A writer that finds its bytes
+stored already sets a `condemned` mark to `spared` before it relies on them. Only one of the two swaps can succeed:
+either the blob stays, or the writer waits until it is deleted and stores it again. This is safe as long as a writer
+records what it found within the grace time between the two passes.
 """
 
 import time
@@ -16,22 +16,22 @@ from storage.refs import Refs
 
 FOLDER = "condemned"
 _LEASE = timedelta(seconds=60)
-"""How long a sweep may take from its word to its deed; twice that, and it is taken for dead."""
+"""How long a sweep may take from `begin_sweep` to the delete; after twice that, the sweeper is taken for dead."""
 _POLL_SECONDS = 0.05
 
 
-class Spared(Exception):
-    """Somebody needs the blob after all."""
+class MarkWithdrawn(Exception):
+    """The blob is not marked for deletion any more."""
 
 
-class Condemned:
-    """The blobs of one project that are to go."""
+class DeletionMarks:
+    """The blobs of one project that are marked for deletion."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._refs = Refs(bucket, project)
 
-    def all(self) -> dict[str, datetime]:
-        """The condemned blobs with the time of the verdict; those that were spared meanwhile are pardoned here."""
+    def marked(self) -> dict[str, datetime]:
+        """The time at which each blob was marked, by sha256; withdrawn marks are left out."""
         found: dict[str, datetime] = {}
         for name in self._refs.names(FOLDER):
             value = self._refs.get(name)
@@ -39,8 +39,8 @@ class Condemned:
                 found[name.removeprefix(f"{FOLDER}/")] = datetime.fromisoformat(value["since"])
         return found
 
-    def stale(self, older_than: timedelta) -> list[str]:
-        """Blobs that were spared, or left half swept by a process that died, so long ago that it counts no more."""
+    def expired(self, older_than: timedelta) -> list[str]:
+        """Blobs whose mark was withdrawn, or whose sweeper died, longer ago than `older_than` and twice the lease."""
         now = datetime.now(UTC)
         values = ((name, self._refs.get(name)) for name in self._refs.names(FOLDER))
         return [
@@ -51,41 +51,47 @@ class Condemned:
             and datetime.fromisoformat(value["since"]) + max(older_than, 2 * _LEASE) < now
         ]
 
-    def condemn(self, sha256: str) -> None:
-        """The first pass."""
+    def mark(self, sha256: str) -> None:
+        """Mark a blob for deletion, in the first pass; an existing mark stays as it is."""
         self._refs.update(_name(sha256), lambda now: now or _state("condemned"))
 
-    def begin(self, sha256: str) -> datetime:
-        """The second pass: from here on writers wait. Until when the blob may be deleted. Raises Spared."""
+    def begin_sweep(self, sha256: str) -> datetime:
+        """Take the lease to delete a marked blob, for which writers wait from now on; returns when the lease ends.
+
+        Raises MarkWithdrawn.
+        """
 
         def change(now: Any) -> Any:
             if not now or now["state"] != "condemned":
-                raise Spared
+                raise MarkWithdrawn
             return _state("sweeping")
 
         return datetime.fromisoformat(self._refs.update(_name(sha256), change)["since"]) + _LEASE
 
-    def pardon(self, sha256: str) -> None:
-        """Forget the verdict."""
+    def clear(self, sha256: str) -> None:
+        """Remove the mark of a blob."""
         self._refs.remove(_name(sha256))
 
-    def spare(self, sha256: str) -> None:
-        """For writers: whatever stands under the blob's key when this returns stays."""
+    def withdraw(self, sha256: str) -> None:
+        """Withdraw a mark on behalf of a writer; waits for a sweep in progress.
+
+        If the blob exists after this returns, no sweep that has begun deletes it.
+        """
 
         def change(now: Any) -> Any:
-            return _state("spared") if now and _is_open(now) else now
+            return _state("spared") if now and _can_be_withdrawn(now) else now
 
         while (now := self._refs.get(_name(sha256))) is not None and now["state"] != "spared":
-            if _is_open(now):
+            if _can_be_withdrawn(now):
                 self._refs.update(_name(sha256), change)
             else:
                 time.sleep(_POLL_SECONDS)
 
 
-def _is_open(value: Any) -> bool:
-    """Whether a writer may still turn the verdict: always, unless a sweep that lives is at it."""
-    dead = datetime.fromisoformat(value["since"]) + 2 * _LEASE < datetime.now(UTC)
-    return value["state"] == "condemned" or dead
+def _can_be_withdrawn(value: Any) -> bool:
+    """Whether no live sweeper holds the lease of this mark."""
+    is_dead = datetime.fromisoformat(value["since"]) + 2 * _LEASE < datetime.now(UTC)
+    return value["state"] == "condemned" or is_dead
 
 
 def _state(state: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Labels:
         changed = self._refs.get(_name(record.artifact.sha256))
         return record.labels if changed is None else tuple(changed)
 
-    def of_all(self, records: Sequence[ArtifactRecord]) -> dict[str, tuple[str, ...]]:
+    def of_many(self, records: Sequence[ArtifactRecord]) -> dict[str, tuple[str, ...]]:
         """`of` for many, by artifact."""
         changed = set(self._refs.names(_FOLDER)) if len(records) > _FEW else None
 

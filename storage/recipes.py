@@ -47,7 +47,7 @@ class RecipeRecord(BaseModel):
     created: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class RecipeBook:
+class RecipeStore:
     """The answered recipes of one project."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:

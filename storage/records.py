@@ -38,11 +38,11 @@ class ArtifactRecord(BaseModel):
 
 
 class Records:
-    """The artifact records of one project. `noted` is told of each record that is added, or was there already."""
+    """The artifact records of one project. `on_add` is told of each record that is added, or was there already."""
 
-    def __init__(self, bucket: Bucket, project: str, noted: Callable[[ArtifactRecord], None] = lambda _: None) -> None:
+    def __init__(self, bucket: Bucket, project: str, on_add: Callable[[ArtifactRecord], None] = lambda _: None) -> None:
         self._bucket = bucket
-        self._noted = noted
+        self._noted = on_add
         self.project = checked_project(project)
 
     def add(self, record: ArtifactRecord) -> tuple[ArtifactRecord, bool]:
@@ -99,6 +99,6 @@ def kind_of(media_type: str) -> Kind:
     return KINDS_BY_TYPE.get(media_type.split("/", 1)[0], "data")
 
 
-def projects(bucket: Bucket) -> list[str]:
+def list_projects(bucket: Bucket) -> list[str]:
     """The projects that have at least one record."""
     return [name for name in bucket.folders() if any(True for _ in bucket.objects(f"{name}/artifacts/"))]

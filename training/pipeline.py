@@ -56,7 +56,7 @@ def has_begun(work: Path) -> bool:
     return (work / LOSSES).exists()
 
 
-def drop_half_line(log: Path) -> None:
+def truncate_partial_line(log: Path) -> None:
     """Take away what a killed run had written of its last line, so that the next one does not follow upon it."""
     if log.exists():
         os.truncate(log, log.read_bytes().rfind(b"\n") + 1)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
-from storage.atomic_files import written_whole
+from storage.atomic_files import atomic_write
 from training.pipeline import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
 
 
@@ -32,7 +32,7 @@ def train_recipe(
         say(recipe.prepare(work, data))
         recipe.train(work, recipe.build(work), minutes, progress)
         say("measuring and writing the card")
-        with written_whole(work / MODEL) as unfinished:
+        with atomic_write(work / MODEL) as unfinished:
             return recipe.publish(work, unfinished)
 
 

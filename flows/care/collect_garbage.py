@@ -14,7 +14,7 @@ from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.markdown import escaped
 from flows.running.prefect_context import run_as_flow
-from storage.care.garbage import GarbageReport, collect
+from storage.care.garbage import GarbageReport, mark_and_sweep
 
 
 class Collection(Form):
@@ -43,10 +43,10 @@ async def gc(collection: Collection | None = None) -> State[Any]:
 async def collect_garbage(
     context: RunContext, collection: Collection, *, delete: bool, in_use: Set[str]
 ) -> GarbageReport:
-    """Do one pass over the project. Raises CannotTell if a record, recipe or reference cannot be read."""
+    """Do one pass over the project. Raises UnreadableReferences if a record, recipe or reference cannot be read."""
     space = context.space
     report = await asyncio.to_thread(
-        collect,
+        mark_and_sweep,
         space.platform.bucket,
         space.project,
         grace=timedelta(hours=collection.grace_hours),

@@ -15,7 +15,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 
 from flows.running.prefect_runs import REPORT
-from storage.care.garbage import ids_in
+from storage.care.garbage import artifact_ids_in
 
 _PAGE = 200
 _FINAL = [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED]
@@ -29,9 +29,9 @@ async def artifacts_in_use() -> set[str]:
     found: set[str] = set()
     async with get_client() as client:
         async for run in _all_pages(partial(client.read_flow_runs, flow_run_filter=unfinished)):
-            found |= ids_in(run.parameters)
+            found |= artifact_ids_in(run.parameters)
         async for artifact in _all_pages(partial(client.read_artifacts, artifact_filter=reports)):
-            found |= ids_in(artifact.data)
+            found |= artifact_ids_in(artifact.data)
     return found
 
 

@@ -33,5 +33,5 @@ async def rebuild_index(context: RunContext) -> RebuildReport:
     for start in range(0, len(findable), _CHUNK):
         failures |= await index_artifacts(silent, findable[start : start + _CHUNK])
         context.progress(min((start + _CHUNK) / len(findable), 1.0))
-    await asyncio.to_thread(context.space.index.optimise)
+    await asyncio.to_thread(context.space.index.create_vector_indexes)
     return RebuildReport(artifacts=len(findable) - len(failures), failures=failures)

@@ -17,14 +17,16 @@ from flows.running.context import RunContext
 from flows.running.requests import request_from_recipe
 from media.errors import ItemError
 from storage.artifacts import Artifact
-from storage.care.backup import fetch_document
-from storage.care.mentions import read_recipe_of
-from storage.care.object_store import Place
+from storage.care.backup import restore_document
+from storage.care.mentions import read_truncated_recipe
+from storage.care.object_store import ObjectStore
 from storage.index.library import Listed
 from storage.records import ArtifactRecord
 
 
-async def repair_project(context: RunContext, inspection: Inspection, backup: Place | None = None) -> VerifyReport:
+async def repair_project(
+    context: RunContext, inspection: Inspection, backup: ObjectStore | None = None
+) -> VerifyReport:
     """Find every problem and repair what can be repaired, with bytes from the backup if there is one."""
     contents, problems = await inspect_project(context, quick=inspection.quick)
     if not problems:
@@ -97,14 +99,14 @@ def _set_aside_broken(state: RepairState) -> None:
         state.contents.changed.discard(problem.subject)
         state.contents.blobs.pop(problem.subject, None)
     for problem in state.problems_of("broken-recipe"):
-        recipe = read_recipe_of(state.set_aside(problem))
+        recipe = read_truncated_recipe(state.set_aside(problem))
         request = request_from_recipe(recipe) if recipe else None
         # A recipe whose request is lost too is not answered again here; the next flow that needs the answer does that.
         if request is not None and state.recipe_key(request):
             state.to_answer.append(request)
 
 
-def _repair_references(state: RepairState, backup: Place | None) -> None:
+def _repair_references(state: RepairState, backup: ObjectStore | None) -> None:
     """Restore labels from the library rows, other references from the backup."""
     space = state.context.space
     rows = {row.artifact: row for row in space.library.all(space.project)}
@@ -115,7 +117,7 @@ def _repair_references(state: RepairState, backup: Place | None) -> None:
         if row is not None:
             labels = list(row.labels)
             space.refs.update(name, lambda _, labels=labels: labels)
-        elif backup is None or not fetch_document(backup, space.platform.bucket, problem.key):
+        elif backup is None or not restore_document(backup, space.platform.bucket, problem.key):
             state.unrepaired.add(problem.subject)
             state.reasons[problem.subject] = "It is in quarantine now and counts as never set."
 
@@ -136,7 +138,7 @@ async def _repair_index(state: RepairState) -> None:
     await asyncio.to_thread(space.library.remove, space.project, gone)
     await asyncio.to_thread(space.index.remove, space.project, gone)
     listed = list(records.values())
-    labels = await asyncio.to_thread(space.labels.of_all, listed)
+    labels = await asyncio.to_thread(space.labels.of_many, listed)
     wrong = {
         problem.subject for problem in state.problems_of("wrong-row", "wrong-parts", "broken-record", "missing-record")
     }

@@ -7,14 +7,14 @@ from flows.care.repair_state import RepairState
 from flows.running.requests import request_from_recipe
 from media.errors import ItemError
 from modalities.contract import Request
-from storage.care.backup import fetch_blob
+from storage.care.backup import restore_blob
 from storage.care.inspection import Problem
 from storage.care.mentions import artifacts_in, outputs_of
-from storage.care.object_store import Place
+from storage.care.object_store import ObjectStore
 from storage.recipes import RecipeRecord
 
 
-def repair_blobs(state: RepairState, backup: Place | None) -> None:
+def repair_blobs(state: RepairState, backup: ObjectStore | None) -> None:
     """Restore missing and changed blobs from the backup; recompute what it does not have."""
     missing = {problem.subject for problem in state.problems_of("changed-blob", "missing-blob")}
     if backup is not None:
@@ -42,14 +42,14 @@ def repair_blobs(state: RepairState, backup: Place | None) -> None:
         )
 
 
-def _fetch_from_backup(state: RepairState, backup: Place, missing: set[str]) -> None:
+def _fetch_from_backup(state: RepairState, backup: ObjectStore, missing: set[str]) -> None:
     space, contents = state.context.space, state.contents
     artifacts = {
         a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))
     }
     artifacts |= {sha256: record.artifact for sha256, record in contents.records.items()}
     for sha256 in missing & set(artifacts):
-        if fetch_blob(backup, space.platform.bucket, space.project, artifacts[sha256]):
+        if restore_blob(backup, space.platform.bucket, space.project, artifacts[sha256]):
             _note_restored(state, sha256)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from flows.running.context import RunContext
 from media.errors import ItemError
 from modalities.contract import Request
-from storage.care.inspection import Contents, Problem
-from storage.care.quarantine import set_aside
+from storage.care.inspection import Inventory, Problem
+from storage.care.quarantine import quarantine_object
 
 
 @dataclass
@@ -16,7 +16,7 @@ class RepairState:
     """The problems of a project, what is known of its bucket, and why problems could not be repaired."""
 
     context: RunContext
-    contents: Contents
+    contents: Inventory
     problems: list[Problem]
     started: datetime
     reasons: dict[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class RepairState:
         """Move the object of a problem to quarantine; return its bytes."""
         space = self.context.space
         data = space.platform.bucket.get(problem.key)
-        set_aside(
+        quarantine_object(
             space.platform.bucket,
             problem.key,
             project=space.project,

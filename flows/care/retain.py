@@ -105,7 +105,7 @@ class _Inventory:
 
 def _apply(space: Space, rules: RetentionRules, delete: bool, now: datetime) -> RetainReport:
     records = {record.artifact.sha256: record for record in space.records.all()}
-    inventory = _Inventory(records, space.labels.of_all(list(records.values())))
+    inventory = _Inventory(records, space.labels.of_many(list(records.values())))
     expired_rules = {
         sha256: rule for sha256, record in records.items() if (rule := _rule(record, inventory, rules, now))
     }

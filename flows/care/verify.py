@@ -14,10 +14,10 @@ from flows.running.form import Form, project_field
 from flows.running.markdown import escaped
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from storage.care.inspection import Contents, Problem, inspect
+from storage.care.inspection import Inventory, Problem, check_integrity
 from storage.care.tombstones import Tombstones
 from storage.errors import RecordCorrupt, StorageError
-from storage.index.library import listed
+from storage.index.library import listed_record
 from storage.index.search_index import Entry
 from storage.records import ArtifactRecord
 
@@ -81,18 +81,22 @@ async def verify_project(context: RunContext, inspection: Inspection) -> VerifyR
     return report
 
 
-async def inspect_project(context: RunContext, *, quick: bool) -> tuple[Contents, list[Problem]]:
+async def inspect_project(context: RunContext, *, quick: bool) -> tuple[Inventory, list[Problem]]:
     """List what the project contains, and every problem in its bucket and its index."""
     space = context.space
     contents, problems = await asyncio.to_thread(
-        inspect, space.platform.bucket, space.project, quick=quick, progress=lambda done: context.progress(done * 0.8)
+        check_integrity,
+        space.platform.bucket,
+        space.project,
+        quick=quick,
+        progress=lambda done: context.progress(done * 0.8),
     )
     problems += await asyncio.to_thread(_index_problems, space, contents)
     context.progress(1.0)
     return contents, problems
 
 
-def report_of(contents: Contents, findings: list[Finding]) -> VerifyReport:
+def report_of(contents: Inventory, findings: list[Finding]) -> VerifyReport:
     """Build the report of an inspection."""
     return VerifyReport(
         blobs=len(contents.blobs),
@@ -102,20 +106,20 @@ def report_of(contents: Contents, findings: list[Finding]) -> VerifyReport:
     )
 
 
-def _index_problems(space: Space, contents: Contents) -> list[Problem]:
-    """Compare library and index with the bucket. Artifacts with unreadable labels are left out: `inspect` has those."""
+def _index_problems(space: Space, contents: Inventory) -> list[Problem]:
+    """Compare library and index with the bucket, without artifacts whose labels `check_integrity` cannot read."""
     labels_of = f"{space.project}/refs/labels/"
     records = [r for r in contents.records.values() if f"{labels_of}{r.artifact.sha256}.json" not in contents.broken]
-    labels = space.labels.of_all(records)
+    labels = space.labels.of_many(records)
     return [*_row_problems(space, contents, labels), *_part_problems(space, contents, labels)]
 
 
-def _row_problems(space: Space, contents: Contents, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
+def _row_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
     rows = {row.artifact: row for row in space.library.all(space.project)}
     problems = [
         _problem("wrong-row", sha256, f"The list of artifacts differs from the record of {record.name}.")
         for sha256, record in contents.records.items()
-        if sha256 in labels and rows.get(sha256) != listed(record, labels[sha256])
+        if sha256 in labels and rows.get(sha256) != listed_record(record, labels[sha256])
     ]
     removed = Tombstones(space.platform.bucket, space.project)
     for sha256, row in rows.items():
@@ -137,7 +141,7 @@ def _is_recorded(space: Space, sha256: str) -> bool:
         return False
 
 
-def _part_problems(space: Space, contents: Contents, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
+def _part_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
     indexed = space.index.parts(space.project)
     problems = [
         _problem("wrong-parts", sha256, f"The index finds parts of {sha256}, and there is no record of it.")
@@ -154,7 +158,7 @@ def _part_problems(space: Space, contents: Contents, labels: dict[str, tuple[str
     return problems
 
 
-def _expected(space: Space, contents: Contents, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
+def _expected(space: Space, contents: Inventory, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
     """Return the entries that the index should have; None if what they are made of is missing."""
     try:
         return expected_entries(space, record, labels)

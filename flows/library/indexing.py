@@ -53,7 +53,7 @@ async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]
     parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
     parts += await _speech_parts(context, [record for record in records if record.kind == "speech"], failures)
     parts += await _text_parts(context, [record for record in records if record.kind == "text"], failures)
-    labels = await asyncio.to_thread(context.space.labels.of_all, records)
+    labels = await asyncio.to_thread(context.space.labels.of_many, records)
     entries = await _embed(context, parts, labels, failures)
     await asyncio.to_thread(context.space.index.add, entries)
     part_counts = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})

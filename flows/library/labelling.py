@@ -20,7 +20,7 @@ def sync_labels(space: Space, records: Sequence[ArtifactRecord], known: Mapping[
     """
     written = dict(known)
     while True:
-        now = space.labels.of_all(records)
+        now = space.labels.of_many(records)
         stale = {sha256: labels for sha256, labels in now.items() if written.get(sha256) != labels}
         if not stale:
             return

@@ -13,6 +13,6 @@ def rebuild_listing(space: Space, records: Sequence[ArtifactRecord]) -> None:
     gone = [row.artifact for row in space.library.all(space.project) if row.artifact not in known]
     space.library.remove(space.project, gone)
     space.index.remove(space.project, sorted(space.index.artifacts(space.project) - known))
-    labels = space.labels.of_all(records)
+    labels = space.labels.of_many(records)
     space.library.put(records, labels)
     sync_labels(space, records, labels)

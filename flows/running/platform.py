@@ -22,7 +22,7 @@ from storage.index.database import Database
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
 from storage.labels import Labels
-from storage.recipes import RecipeBook
+from storage.recipes import RecipeStore
 from storage.records import Records
 from storage.refs import Refs
 
@@ -95,11 +95,11 @@ class Platform:
     def space(self, project: str) -> "Space":
         """Open the data of one project. Raises InvalidName."""
         store = ArtifactStore(self.bucket, project)
-        recipes = RecipeBook(self.bucket, project)
+        recipes = RecipeStore(self.bucket, project)
         return Space(
             platform=self,
             store=store,
-            records=Records(self.bucket, project, noted=lambda record: self.library.add(record)),
+            records=Records(self.bucket, project, on_add=lambda record: self.library.add(record)),
             labels=Labels(self.bucket, project),
             recipes=recipes,
             refs=Refs(self.bucket, project),
@@ -115,7 +115,7 @@ class Space:
     store: ArtifactStore
     records: Records
     labels: Labels
-    recipes: RecipeBook
+    recipes: RecipeStore
     refs: Refs
     answers: Answers
 

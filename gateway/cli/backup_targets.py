@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
-from storage.care.object_store import Folder, Place
+from storage.care.object_store import FolderStore, ObjectStore
 
 _SCHEME = "s3://"
 
@@ -22,12 +22,12 @@ class _S3Settings(BaseSettings):
     s3_region: str | None = "us-east-1"
 
 
-def backup_target(where: str, profile: str) -> Place:
+def backup_target(where: str, profile: str) -> ObjectStore:
     """Open a folder, or the bucket of `s3://bucket` with the keys of `profile`. Raises WrongInput."""
     if "://" in where and not where.startswith(_SCHEME):
         raise WrongInput(f"{where} is no place for a backup: give a folder, or s3://BUCKET.")
     if not where.startswith(_SCHEME):
-        return Folder(Path(where))
+        return FolderStore(Path(where))
     prefix = f"TRIPTYCH_{profile.upper()}_"
     try:
         settings = _S3Settings(_env_prefix=prefix)  # pyright: ignore[reportCallIssue]

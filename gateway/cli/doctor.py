@@ -69,7 +69,7 @@ def _parts() -> Iterator[Finding]:
 
 
 def _s3(platform: Platform) -> str:
-    platform.bucket.prove_conditional_writes()
+    platform.bucket.check_conditional_writes()
     return f"{platform.bucket.endpoint} answers and keeps conditional writes"
 
 

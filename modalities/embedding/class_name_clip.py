@@ -20,7 +20,7 @@ from modalities.embedding.text_encoder import SentenceEncoder
 from modalities.errors import ModelUnavailable
 from modalities.models.devices import DeviceName, choose_device, choose_dtype
 from storage.artifacts import ArtifactStore
-from storage.atomic_files import made_once
+from storage.atomic_files import create_once
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -139,4 +139,4 @@ def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Tensors from the file, which is made first if it is not there."""
     from safetensors.torch import load_file, save_file
 
-    return load_file(made_once(path, lambda unfinished: save_file(make(), unfinished)))
+    return load_file(create_once(path, lambda unfinished: save_file(make(), unfinished)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modalities.contract import Weights
 from modalities.errors import ModelUnavailable
-from storage.atomic_files import made_once
+from storage.atomic_files import create_once
 
 
 def model_folder(name: str, weights: Weights, model_sha256: str | None) -> Path:
@@ -33,7 +33,7 @@ def _join(name: str, weights: Weights) -> Path:
     parts = [path for folder in weights.folders for path in folder.rglob("model.bin.part*")]
     if not parts:
         raise ModelUnavailable(f"The weights of {name} have no model.bin: is it a model in CTranslate2 form?")
-    return made_once(weights.cache / "whisper", partial(_write_joined, parts))
+    return create_once(weights.cache / "whisper", partial(_write_joined, parts))
 
 
 def _write_joined(parts: Sequence[Path], folder: Path) -> None:

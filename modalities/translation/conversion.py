@@ -7,7 +7,7 @@ from typing import Any
 
 from modalities.contract import Weights
 from modalities.errors import ModelUnavailable
-from storage.atomic_files import made_once
+from storage.atomic_files import create_once
 
 _FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader"}
 READY = "ctranslate2"
@@ -34,7 +34,7 @@ def converted(name: str, weights: Weights, compute: str) -> Path:
     """A folder with the checkpoint in CTranslate2 form: its own, else made once. Raises ModelUnavailable."""
     if (weights.folder / READY).is_dir():
         return weights.folder / READY  # CTranslate2 brings it into the number format that it is asked for
-    return made_once(weights.cache / f"ctranslate2-{_FORM}-{compute}", partial(_convert, name, weights, compute))
+    return create_once(weights.cache / f"ctranslate2-{_FORM}-{compute}", partial(_convert, name, weights, compute))
 
 
 def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:

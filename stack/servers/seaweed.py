@@ -93,7 +93,7 @@ def answers(bucket: Bucket) -> bool:
         return False
     try:
         bucket.ensure()
-        bucket.prove_conditional_writes()
+        bucket.check_conditional_writes()
     except StorageError:
         return False
     return True

@@ -16,7 +16,7 @@ from storage.artifacts import Artifact, VerifiedReader
 from storage.bucket import Bucket, StoredObject
 from storage.care.bucket_format import FORMAT_KEY, check_format
 from storage.care.mentions import artifacts_in
-from storage.care.object_store import Place
+from storage.care.object_store import ObjectStore
 from storage.care.tombstones import FOLDER as REMOVED
 from storage.care.tombstones import Tombstone
 from storage.errors import ArtifactCorrupt, ObjectNotFound, StorageError, StorageUnavailable
@@ -52,7 +52,7 @@ class BackupReport(BaseModel):
 class _Copy:
     """One journey from a place to another."""
 
-    def __init__(self, source: Place, target: Place, *, overwrite: bool, progress: Progress) -> None:
+    def __init__(self, source: ObjectStore, target: ObjectStore, *, overwrite: bool, progress: Progress) -> None:
         self._source, self._target, self._overwrite = source, target, overwrite
         self._progress = progress
         self._lock = Lock()
@@ -163,7 +163,7 @@ class _Copy:
         return is_gone
 
 
-def back_up(source: Bucket, target: Place, progress: Progress = lambda _: None) -> BackupReport:
+def back_up(source: Bucket, target: ObjectStore, progress: Progress = lambda _: None) -> BackupReport:
     """Copy what the target lacks; files in the inbox and uploads in flight stay behind. Raises WrongFormat."""
     check_format(source)
     check_format(target)
@@ -172,7 +172,7 @@ def back_up(source: Bucket, target: Place, progress: Progress = lambda _: None) 
     return _Copy(source, target, overwrite=True, progress=progress).run()
 
 
-def bring_back(source: Place, target: Bucket, progress: Progress = lambda _: None) -> BackupReport:
+def restore_backup(source: ObjectStore, target: Bucket, progress: Progress = lambda _: None) -> BackupReport:
     """Copy what the bucket lacks. Whatever stands in it stays. Raises WrongFormat."""
     check_format(source)
     check_format(target)
@@ -180,7 +180,7 @@ def bring_back(source: Place, target: Bucket, progress: Progress = lambda _: Non
     return _Copy(source, target, overwrite=False, progress=progress).run()
 
 
-def fetch_blob(source: Place, target: Bucket, project: str, artifact: Artifact) -> bool:
+def restore_blob(source: ObjectStore, target: Bucket, project: str, artifact: Artifact) -> bool:
     """Bring one blob of a project back, if the source has it whole."""
     key = blob_key(project, artifact.sha256)
     try:
@@ -191,7 +191,7 @@ def fetch_blob(source: Place, target: Bucket, project: str, artifact: Artifact) 
     return True
 
 
-def fetch_document(source: Place, target: Bucket, key: str) -> bool:
+def restore_document(source: ObjectStore, target: Bucket, key: str) -> bool:
     """Bring a JSON document back that is missing, if the source has it and it can be read."""
     try:
         data = source.get(key)
@@ -201,7 +201,7 @@ def fetch_document(source: Place, target: Bucket, key: str) -> bool:
     return target.create(key, data, media_type="application/json")
 
 
-def projects_in(place: Place) -> Iterator[str]:
+def projects_in(place: ObjectStore) -> Iterator[str]:
     """The projects that have records in a place."""
     yield from sorted({key.split("/")[0] for found in place.objects("") if _document(key := found.key) == "artifacts"})
 

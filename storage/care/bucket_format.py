@@ -5,10 +5,10 @@ import unicodedata
 from collections.abc import Callable
 
 from storage.bucket import Bucket
-from storage.care.object_store import Place
+from storage.care.object_store import ObjectStore
 from storage.errors import InvalidName, ObjectNotFound, StorageError
 from storage.labels import Labels, checked_label
-from storage.records import Records, projects
+from storage.records import Records, list_projects
 
 FORMAT_KEY = "format.json"
 FORMAT = 1
@@ -20,7 +20,7 @@ class WrongFormat(StorageError):
     """The bucket has another format than this version of Triptych."""
 
 
-def read_format(place: Place) -> int | None:
+def read_format(place: ObjectStore) -> int | None:
     """The version; None in a place that was never written to."""
     try:
         return int(json.loads(place.get(FORMAT_KEY))["version"])
@@ -31,7 +31,7 @@ def read_format(place: Place) -> int | None:
         raise WrongFormat(f"{FORMAT_KEY} in the bucket cannot be read: restore it from a backup.") from error
 
 
-def check_format(place: Place) -> None:
+def check_format(place: ObjectStore) -> None:
     """Raises WrongFormat for what this version does not read and write."""
     version = read_format(place)
     if version is None or version == FORMAT:
@@ -60,7 +60,7 @@ def migrate(bucket: Bucket, report: Callable[[str], None] = lambda _: None) -> i
 
 def _labels_become_words(bucket: Bucket) -> None:
     """Labels could be any text once."""
-    for project in projects(bucket):
+    for project in list_projects(bucket):
         labels = Labels(bucket, project)
         for record in Records(bucket, project).all():
             wrong = [label for label in labels.of(record) if not _is_label(label)]

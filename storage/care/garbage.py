@@ -1,4 +1,4 @@
-"""Garbage: blobs that nothing names any more, found by marking and removed in two passes with a grace time between."""
+"""Garbage collection by mark and sweep: blobs that nothing names are marked, and deleted after a grace time."""
 
 import json
 import re
@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel
 
 from storage.bucket import Bucket, StoredObject
-from storage.care.inspection import Contents, inspect
+from storage.care.inspection import Inventory, check_integrity
 from storage.care.mentions import outputs_of
 from storage.care.tombstones import FOLDER as REMOVED
-from storage.deletion_marks import FOLDER as CONDEMNED
-from storage.deletion_marks import Condemned, Spared
+from storage.deletion_marks import FOLDER as MARKS
+from storage.deletion_marks import DeletionMarks, MarkWithdrawn
 from storage.errors import StorageError, StorageRefused
 from storage.names import blob_key
 
@@ -22,7 +22,10 @@ _IN_USE_ELSEWHERE = "gateway/"
 
 
 class GarbageReport(BaseModel):
-    """Blobs that nothing names: newly condemned, removed, waiting; and old uploads. Sizes in bytes."""
+    """Counts of blobs that nothing names, newly marked (`condemned`), waiting or removed, and of old uploads.
+
+    Sizes are in bytes.
+    """
 
     dry_run: bool
     uploads: int
@@ -41,11 +44,11 @@ class GarbageReport(BaseModel):
         )
 
 
-class CannotTell(StorageError):
-    """Something that might name a blob cannot be read."""
+class UnreadableReferences(StorageError):
+    """A record or a recipe that might name a blob cannot be read."""
 
 
-def collect(
+def mark_and_sweep(
     bucket: Bucket,
     project: str,
     *,
@@ -54,60 +57,62 @@ def collect(
     in_use: Set[str] = frozenset(),
     progress: Progress = lambda _: None,
 ) -> GarbageReport:
-    """One pass over a project: condemn what nothing names, remove what was condemned a grace time ago.
+    """Make one pass over a project: mark blobs that nothing names, delete those that were marked `grace` ago.
 
-    `in_use` are the artifacts that running flows work with. Without `delete` nothing is changed. Raises CannotTell.
+    `in_use` are the artifacts that running flows work with. Without `delete` nothing is changed. Raises
+    UnreadableReferences.
     """
-    named = _named(bucket, project, delete, progress) | in_use
-    now, condemned = datetime.now(UTC), Condemned(bucket, project)
-    verdicts = condemned.all()
-    report = GarbageReport(dry_run=not delete, uploads=_old_uploads(bucket, grace, now, delete))
-    for sha256 in [*condemned.stale(grace), *(set(verdicts) & named)] if delete else []:
-        condemned.pardon(sha256)
+    named = _named_ids(bucket, project, delete, progress) | in_use
+    now, marks = datetime.now(UTC), DeletionMarks(bucket, project)
+    marked = marks.marked()
+    report = GarbageReport(dry_run=not delete, uploads=_remove_old_uploads(bucket, grace, now, delete))
+    for sha256 in [*marks.expired(grace), *(set(marked) & named)] if delete else []:
+        marks.clear(sha256)
     for blob in list(bucket.objects(f"{project}/blobs/")):
         sha256 = blob.key.rsplit("/", 1)[-1]
         if sha256 in named or not _is_older(blob, grace, now):
             continue
-        if sha256 not in verdicts:
+        if sha256 not in marked:
             report.condemned += 1
             report.condemned_bytes += blob.size
             if delete:
-                condemned.condemn(sha256)
+                marks.mark(sha256)
         else:
-            due = verdicts[sha256] + grace <= now
-            removed = due and (not delete or _sweep(bucket, project, condemned, sha256))
+            due = marked[sha256] + grace <= now
+            removed = due and (not delete or _sweep(bucket, project, marks, sha256))
             report.waiting += not due
             report.removed += removed
             report.removed_bytes += blob.size * removed
     return report
 
 
-def _sweep(bucket: Bucket, project: str, condemned: Condemned, sha256: str) -> bool:
+def _sweep(bucket: Bucket, project: str, marks: DeletionMarks, sha256: str) -> bool:
+    """Delete a marked blob under its lease; False when the mark was withdrawn or the artifact has a record by now."""
     try:
-        until = condemned.begin(sha256)
-    except Spared:
+        until = marks.begin_sweep(sha256)
+    except MarkWithdrawn:
         return False
     recorded = bucket.stat(f"{project}/artifacts/{sha256}.json") is not None
     is_gone = not recorded and datetime.now(UTC) < until
     if is_gone:
         bucket.remove(blob_key(project, sha256))
-    condemned.pardon(sha256)
+    marks.clear(sha256)
     return is_gone
 
 
-def _named(bucket: Bucket, project: str, delete: bool, progress: Progress) -> set[str]:
-    """Every artifact that a record, an answer, a reference or the gateway names."""
-    contents, problems = inspect(bucket, project, quick=True, progress=progress)
+def _named_ids(bucket: Bucket, project: str, delete: bool, progress: Progress) -> set[str]:
+    """The ids of every artifact that a record, an answer, a reference or the gateway names."""
+    contents, problems = check_integrity(bucket, project, quick=True, progress=progress)
     unreadable = [problem for problem in problems if problem.kind.startswith("broken")]
     if unreadable:
-        raise CannotTell(
+        raise UnreadableReferences(
             f"{unreadable[0].sentence} What it names is not known, so nothing is removed: "
             "run `triptych verify --repair` first."
         )
-    return {*_documented(contents), *_mentioned(bucket, project, delete)}
+    return {*_ids_in_documents(contents), *_ids_in_references(bucket, project, delete)}
 
 
-def _documented(contents: Contents) -> Iterator[str]:
+def _ids_in_documents(contents: Inventory) -> Iterator[str]:
     for record in contents.records.values():
         yield record.artifact.sha256
         yield from record.parents
@@ -115,20 +120,20 @@ def _documented(contents: Contents) -> Iterator[str]:
         yield from outputs_of(recipe)
 
 
-def _mentioned(bucket: Bucket, project: str, delete: bool) -> Iterator[str]:
+def _ids_in_references(bucket: Bucket, project: str, delete: bool) -> Iterator[str]:
     refs = f"{project}/refs/"
     for found in (*bucket.objects(refs), *bucket.objects(_IN_USE_ELSEWHERE)):
-        if found.key.startswith((f"{refs}{CONDEMNED}/", f"{refs}{REMOVED}/")):
+        if found.key.startswith((f"{refs}{MARKS}/", f"{refs}{REMOVED}/")):
             continue
         try:
             yield from (match.decode() for match in _ID.findall(bucket.get(found.key)))
         except StorageRefused:
             if delete:
                 raise
-            # Workers may not read what is the gateway's, and may not delete either: their count can be too high.
+            # Workers may neither read the gateway's objects nor delete: in their dry run the count can be too high.
 
 
-def _old_uploads(bucket: Bucket, grace: timedelta, now: datetime, delete: bool) -> int:
+def _remove_old_uploads(bucket: Bucket, grace: timedelta, now: datetime, delete: bool) -> int:
     old = [found.key for found in bucket.objects("tmp/") if _is_older(found, grace, now)]
     if delete and old:
         bucket.remove_all(old)
@@ -139,6 +144,6 @@ def _is_older(found: StoredObject, grace: timedelta, now: datetime) -> bool:
     return found.modified is not None and found.modified + grace <= now
 
 
-def ids_in(document: object) -> set[str]:
-    """Every artifact id that a JSON-able document mentions."""
+def artifact_ids_in(document: object) -> set[str]:
+    """Every artifact id in a JSON-able document."""
     return {match.decode() for match in _ID.findall(json.dumps(document, default=str).encode())}

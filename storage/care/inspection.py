@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from storage.bucket import StoredObject
 from storage.care.mentions import outputs_of
-from storage.care.object_store import Place
+from storage.care.object_store import ObjectStore
 from storage.errors import ObjectNotFound
 from storage.names import blob_key, checked_project
 from storage.recipes import RecipeRecord
@@ -53,7 +53,7 @@ class Problem(BaseModel):
 
 
 @dataclass
-class Contents:
+class Inventory:
     """What a project holds: sizes of blobs in bytes, and every record and recipe that can be read."""
 
     blobs: dict[str, int] = field(default_factory=dict)
@@ -67,12 +67,12 @@ class Contents:
         return sha256 in self.blobs and sha256 not in self.changed
 
 
-def inspect(
-    bucket: Place, project: str, *, quick: bool = False, progress: Progress = lambda _: None
-) -> tuple[Contents, list[Problem]]:
+def check_integrity(
+    bucket: ObjectStore, project: str, *, quick: bool = False, progress: Progress = lambda _: None
+) -> tuple[Inventory, list[Problem]]:
     """Read everything of a project. `quick` believes the bytes of blobs and looks only whether they are there."""
     checked_project(project)
-    contents = Contents()
+    contents = Inventory()
     problems = list(_blobs(bucket, project, contents, quick, progress))
     problems += _documents(bucket, project, contents)
     _look_again(bucket, project, contents)
@@ -81,7 +81,9 @@ def inspect(
     return contents, problems
 
 
-def _blobs(bucket: Place, project: str, contents: Contents, quick: bool, progress: Progress) -> Iterator[Problem]:
+def _blobs(
+    bucket: ObjectStore, project: str, contents: Inventory, quick: bool, progress: Progress
+) -> Iterator[Problem]:
     found = list(bucket.objects(f"{project}/blobs/"))
     contents.blobs = {_name(blob.key): blob.size for blob in found}
     total, done = sum(blob.size for blob in found) or 1, 0
@@ -102,7 +104,7 @@ def _blobs(bucket: Place, project: str, contents: Contents, quick: bool, progres
             )
 
 
-def _documents(bucket: Place, project: str, contents: Contents) -> Iterator[Problem]:
+def _documents(bucket: ObjectStore, project: str, contents: Inventory) -> Iterator[Problem]:
     for found, data in _read(bucket, f"{project}/artifacts/"):
         record = _record(project, _name(found.key), data)
         if record is None:
@@ -125,7 +127,7 @@ def _documents(bucket: Place, project: str, contents: Contents) -> Iterator[Prob
             yield Problem(kind="broken-reference", key=found.key, subject=name, sentence=sentence)
 
 
-def _look_again(bucket: Place, project: str, contents: Contents) -> None:
+def _look_again(bucket: ObjectStore, project: str, contents: Inventory) -> None:
     """Blobs that arrived while the documents were read: people work meanwhile."""
     named = {sha256 for recipe in contents.recipes.values() for sha256 in outputs_of(recipe)}
     named |= {one for record in contents.records.values() for one in (record.artifact.sha256, *record.parents)}
@@ -135,7 +137,7 @@ def _look_again(bucket: Place, project: str, contents: Contents) -> None:
             contents.blobs[sha256] = found.size
 
 
-def _missing_blobs(project: str, contents: Contents) -> Iterator[Problem]:
+def _missing_blobs(project: str, contents: Inventory) -> Iterator[Problem]:
     """What is named and not there, once, with everything that names it."""
     named: defaultdict[str, list[str]] = defaultdict(list)
     for sha256, record in contents.records.items():
@@ -162,7 +164,7 @@ def _missing_blobs(project: str, contents: Contents) -> Iterator[Problem]:
             )
 
 
-def _missing_documents(project: str, contents: Contents) -> Iterator[Problem]:
+def _missing_documents(project: str, contents: Inventory) -> Iterator[Problem]:
     for sha256, record in contents.records.items():
         key = f"{project}/artifacts/{sha256}.json"
         producer = record.producer
@@ -199,7 +201,7 @@ def _is_reference(data: bytes) -> bool:
         return False
 
 
-def _read(bucket: Place, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
+def _read(bucket: ObjectStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
     def read(found: StoredObject) -> tuple[StoredObject, bytes] | None:
         try:
             return found, bucket.get(found.key)
@@ -209,7 +211,7 @@ def _read(bucket: Place, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
     yield from (item for item in _each(read, list(bucket.objects(prefix))) if item)
 
 
-def _hash(bucket: Place, key: str) -> str | None:
+def _hash(bucket: ObjectStore, key: str) -> str | None:
     digest = hashlib.sha256()
     try:
         with bucket.open(key) as stream:

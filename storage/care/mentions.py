@@ -13,7 +13,7 @@ def outputs_of(record: RecipeRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*record.outputs, *(a.sha256 for a in artifacts_in(record.result))]))
 
 
-def read_recipe_of(data: bytes) -> dict[str, Any] | None:
+def read_truncated_recipe(data: bytes) -> dict[str, Any] | None:
     """The recipe at the beginning of a recipe's record that was cut off behind it."""
     text = data.decode(errors="replace")
     start = text.find('{"recipe":')

@@ -15,7 +15,7 @@ _CHUNK = 1024 * 1024
 _UNFINISHED = ".unfinished-"
 
 
-class Place(Protocol):
+class ObjectStore(Protocol):
     """Bytes under keys."""
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
@@ -39,7 +39,7 @@ class Place(Protocol):
         ...
 
 
-class Folder:
+class FolderStore:
     """A folder as a place: one file per object. A file stands there whole, on the disk, or not at all."""
 
     def __init__(self, root: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from storage.bucket import Bucket
 
 
-def set_aside(bucket: Bucket, key: str, *, project: str, reason: str, when: datetime) -> str:
+def quarantine_object(bucket: Bucket, key: str, *, project: str, reason: str, when: datetime) -> str:
     """Move an object to `quarantine/broken/<time>/<key>`; the key where it is now."""
     place = f"quarantine/broken/{when.astimezone(UTC):%Y-%m-%dT%H-%M-%SZ}/{key}"
     why = {"name": key, "reason": reason, "project": project, "rejected": when.isoformat()}

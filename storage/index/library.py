@@ -166,7 +166,7 @@ class Library:
             return dict(rows.fetchall())
 
 
-def listed(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
+def listed_record(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
     """The row that a record should have."""
     return Listed(
         artifact=record.artifact.sha256,
@@ -190,7 +190,7 @@ def _rows(connection: Connection[Any], condition: LiteralString, values: list[An
 
 def _values(record: ArtifactRecord, labels: Sequence[str]) -> list[Any]:
     """In the order of the columns."""
-    row = vars(listed(record, labels)) | {"properties": Jsonb(_without_nul(record.properties))}
+    row = vars(listed_record(record, labels)) | {"properties": Jsonb(_without_nul(record.properties))}
     return [record.project, *(list(value) if isinstance(value, tuple) else value for value in row.values())]
 
 

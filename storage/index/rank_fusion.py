@@ -16,7 +16,7 @@ def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
     return scores
 
 
-def standing_out_of(nearness: dict[int, float]) -> dict[int, float]:
+def z_scores(nearness: dict[int, float]) -> dict[int, float]:
     """How far each part is nearer than the mean of its kind, in deviations; few parts say little about deviation."""
     if not nearness:
         return {}

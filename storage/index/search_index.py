@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from storage.errors import StorageError
 from storage.index.database import Database, lock_schema
-from storage.index.rank_fusion import fuse, standing_out_of
+from storage.index.rank_fusion import fuse, z_scores
 
 PartKind = Literal["image", "speech", "text"]
 SpaceVector = tuple[str, list[float]]
@@ -171,7 +171,7 @@ class SearchIndex:
                 found[values[1]].append(Entry(project=project, vectors=spaces[part], **entry))
         return found
 
-    def openings(self, project: str, artifacts: Sequence[str]) -> dict[str, str]:
+    def first_texts(self, project: str, artifacts: Sequence[str]) -> dict[str, str]:
         """The first words of artifacts that have some, by artifact."""
         with self._database.connection() as connection:
             rows = connection.execute(
@@ -213,7 +213,7 @@ class SearchIndex:
                 scope = [project, kind, list(labels), since, until]
                 nearness = self._by_meaning(connection, scope, vectors.get(kind))
                 scores = fuse([list(nearness), _by_words(connection, scope, words)])
-                hits += _hits(connection, scores, standing_out_of(nearness))
+                hits += _hits(connection, scores, z_scores(nearness))
         hits.sort(key=lambda row: (-row[0], -row[1], row[2], row[3]))
         return [hit for *_, hit in hits[offset : offset + limit]]
 
@@ -254,7 +254,7 @@ class SearchIndex:
             raise StorageError(f"The space {name} has {row[1]} dimensions, and a vector with {dimension} came.")
         return _table(row[0])
 
-    def optimise(self) -> None:
+    def create_vector_indexes(self) -> None:
         """Give every space that is too big to scan an HNSW index."""
         with self._database.connection() as connection:
             for (number,) in connection.execute("select id from spaces").fetchall():

@@ -29,8 +29,8 @@ from flows.translate_text import translate
 from modalities.embedding.open_clip import EmbedImage, EmbedText
 from modalities.embedding.passages import split_passages
 from modalities.errors import NotEnoughMemory
-from storage.care.backup import bring_back
-from storage.care.object_store import Folder
+from storage.care.backup import restore_backup
+from storage.care.object_store import FolderStore
 from storage.records import ArtifactRecord
 
 OLD = Path(__file__).parent / "2b9dafd"
@@ -46,7 +46,7 @@ def empty_index(new_platform: Callable[..., Platform], tmp_path: Path) -> RunCon
     platform = new_platform(models_memory_mb=1)
     with tarfile.open(OLD / "bucket.tar.gz") as backup:
         backup.extractall(tmp_path, filter="data")
-    report = bring_back(Folder(tmp_path), platform.bucket)
+    report = restore_backup(FolderStore(tmp_path), platform.bucket)
     assert report.problems == []
     assert report.copied > 40
     return local_context(platform.space("old"))

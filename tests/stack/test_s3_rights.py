@@ -96,7 +96,7 @@ def test_a_worker_may_move_files_only_out_of_the_inbox(worker: Bucket, admin: Bu
     assert admin.stat("inbox/moves") is None
     assert admin.get("quarantine/moves") == b"moves"
     assert refused(lambda: worker.put("inbox/new", b"new"))
-    worker.prove_conditional_writes()
+    worker.check_conditional_writes()
 
 
 @pytest.mark.parametrize(

@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from storage.atomic_files import made_once, written_whole
+from storage.atomic_files import atomic_write, create_once
 
 KILLED = """
-import os, sys; from pathlib import Path; from storage.atomic_files import written_whole
-with written_whole(Path(sys.argv[1])) as unfinished:
+import os, sys; from pathlib import Path; from storage.atomic_files import atomic_write
+with atomic_write(Path(sys.argv[1])) as unfinished:
     unfinished.mkdir(); (unfinished / "first").write_text("half of it")
     os.kill(os.getpid(), 9)
 """
 MAKER = """
-import os, sys, time; from pathlib import Path; from storage.atomic_files import made_once
+import os, sys, time; from pathlib import Path; from storage.atomic_files import create_once
 def make(unfinished):
     with open(sys.argv[2], "a") as log: log.write(f"{os.getpid()}\\n")
     time.sleep(0.2); unfinished.write_text("made"); time.sleep(0.2)
 sys.stdin.readline()
-print(made_once(Path(sys.argv[1]), make).read_text())
+print(create_once(Path(sys.argv[1]), make).read_text())
 """
 
 
 def write(folder: Path, text: str) -> None:
-    with written_whole(folder) as unfinished:
+    with atomic_write(folder) as unfinished:
         unfinished.mkdir()
         (unfinished / "first").write_text(text)
         (unfinished / "second").write_text(text)
@@ -53,7 +53,7 @@ def test_what_fails_half_way_leaves_nothing_and_what_was_there_stays(tmp_path: P
     file.write_text("before")
 
     def fail() -> None:
-        with written_whole(file) as unfinished:
+        with atomic_write(file) as unfinished:
             unfinished.write_text("half")
             raise OSError("no space")
 
@@ -83,7 +83,7 @@ def test_what_was_made_is_not_made_again_and_a_failure_leaves_room_for_another_t
         raise ValueError("not today")
 
     with pytest.raises(ValueError, match="not today"):
-        made_once(target, fail)
+        create_once(target, fail)
     assert not target.exists()
-    assert made_once(target, lambda unfinished: unfinished.mkdir()) == target
-    assert made_once(target, fail) == target
+    assert create_once(target, lambda unfinished: unfinished.mkdir()) == target
+    assert create_once(target, fail) == target

@@ -18,8 +18,8 @@ from storage.errors import (
     StorageUnavailable,
     TooLarge,
 )
-from storage.recipes import Recipe, RecipeBook, RecipeRecord, canonical_json
-from storage.records import ArtifactRecord, Records, kind_of, projects
+from storage.recipes import Recipe, RecipeRecord, RecipeStore, canonical_json
+from storage.records import ArtifactRecord, Records, kind_of, list_projects
 from storage.refs import Refs
 
 
@@ -61,7 +61,7 @@ def test_a_swap_with_an_old_etag_is_refused(bucket: Bucket) -> None:
 
 
 def test_the_server_keeps_the_promise_that_everything_stands_on(bucket: Bucket) -> None:
-    bucket.prove_conditional_writes()
+    bucket.check_conditional_writes()
 
 
 def test_listing_copying_and_removing(bucket: Bucket) -> None:
@@ -154,7 +154,7 @@ def test_the_first_record_of_an_artifact_stands(store: ArtifactStore, bucket: Bu
     assert records.resolve(artifact.sha256[:10]) == first
     assert list(records.all()) == [first]
     assert first.kind == "image"
-    assert store.project in projects(bucket)
+    assert store.project in list_projects(bucket)
     with pytest.raises(ArtifactNotFound):
         records.resolve("abc")
     assert records.find("0" * 64) is None
@@ -166,7 +166,7 @@ def test_media_types_have_kinds() -> None:
 
 
 def test_a_recipe_is_answered_once(store: ArtifactStore, bucket: Bucket) -> None:
-    book = RecipeBook(bucket, store.project)
+    book = RecipeStore(bucket, store.project)
     recipe = Recipe(operator="shout", version="1", weights="none", request={"text": "hé"})
     assert book.find(recipe.key) is None
     first = book.add(RecipeRecord(recipe=recipe, result={"text": "HÉ"}))

@@ -17,7 +17,7 @@ from tests.paths import ROOT
 _TAKE_AND_STAY = """
 import sys, time
 from storage.claims import Claims
-with Claims(sys.argv[1]).claimant() as claimant:
+with Claims(sys.argv[1]).session() as claimant:
     print(claimant.take([sys.argv[2]]), flush=True)
     time.sleep(600)
 """
@@ -32,12 +32,12 @@ def claims(settings: Settings) -> Iterator[Claims]:
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_released(claims: Claims) -> None:
     one, other = f"one-{uuid4()}", f"other-{uuid4()}"
-    with claims.claimant() as first, claims.claimant() as second:
+    with claims.session() as first, claims.session() as second:
         assert first.take([one]) == [True]
         assert second.take([one, other]) == [False, True]
         first.release()
         assert second.take([one]) == [True]
-    with claims.claimant() as third:
+    with claims.session() as third:
         assert third.take([one, other]) == [True, True]
 
 
@@ -47,7 +47,7 @@ def test_the_claims_of_a_process_that_is_killed_end_at_once(claims: Claims, sett
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "[True]\n"
-        with claims.claimant() as claimant:
+        with claims.session() as claimant:
             assert claimant.take([name]) == [False]
             holder.send_signal(signal.SIGKILL)
             deadline = time.monotonic() + 10
@@ -58,7 +58,7 @@ def test_the_claims_of_a_process_that_is_killed_end_at_once(claims: Claims, sett
 
 def test_a_claimant_outlives_the_loss_of_its_connection(claims: Claims, settings: Settings) -> None:
     before, after = f"before-{uuid4()}", f"after-{uuid4()}"
-    with claims.claimant() as claimant:
+    with claims.session() as claimant:
         claimant.take([before])
         with psycopg.connect(settings.postgres_dsn.get_secret_value()) as connection:
             connection.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")

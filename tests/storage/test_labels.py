@@ -63,7 +63,7 @@ def test_many_labels_are_read_as_one_reads_them(
     labels = Labels(bucket, project)
     records = [record(number, labels=("given",)) for number in range(120)]
     labels.change(records[7].artifact.sha256, add=["seven"])
-    found = labels.of_all(records)
+    found = labels.of_many(records)
     assert found[records[7].artifact.sha256] == ("given", "seven")
     assert found == {one.artifact.sha256: labels.of(one) for one in records}
 

@@ -15,15 +15,15 @@ from PIL import Image, ImageDraw
 
 from training.icons.data import pixels, read_icons
 from training.icons.evaluate import draw, load_pipeline
-from training.icons.model import IconConfig, build_parts, learn_tokenizer, load, standardise, start_from
+from training.icons.model import IconConfig, build_parts, load, standardise, train_tokenizer, warm_start
 from training.icons.recipe import (
     IconRecipe,
     IconTraining,
+    copy_initial_weights,
     from_checkpoints,
     prepare,
     publish,
     read_recipe,
-    take_weights,
     train,
 )
 from training.icons.train import prompts_of, standardised_latents
@@ -143,7 +143,7 @@ def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path
     assert first.shape == (1, 3, 32, 32)
     assert torch.equal(first, again)
     on = draw_icons(tmp_path / "on")
-    take_weights(tmp_path / "model", on)
+    copy_initial_weights(tmp_path / "model", on)
     train(on, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}))
     # Trained on from the published weights, the first loss is lower than that of a fresh autoencoder.
     assert losses(on)["autoencoder", 0] < losses(work)["autoencoder", 0]
@@ -158,7 +158,7 @@ def test_new_captions_leave_what_a_model_knows_as_it_is(tmp_path: Path) -> None:
     train(work, plain)
     publish(work, recipe_of(plain), tmp_path / "model", prompts=1)
     captions = ["red ellipse", "green ellipse", "blue rectangle", "red wombat", "violet ellipse"]
-    old, new = load(tmp_path / "model"), start_from(tmp_path / "model", TINY, captions)
+    old, new = load(tmp_path / "model"), warm_start(tmp_path / "model", TINY, captions)
     noise, drawn = torch.randn(1, 16, 8, 8), []
     for parts in (old, new):
         ids = parts.tokenizer("red ellipse", padding="max_length", max_length=32, return_tensors="pt").input_ids
@@ -276,10 +276,10 @@ def test_the_recipe_file_names_known_drawings_and_enough_concepts() -> None:
 def test_the_tokenizer_of_the_same_captions_is_the_same_in_every_process(tmp_path: Path) -> None:
     captions = [icon.caption for icon in read_icons(draw_icons(tmp_path) / "icons")] + ["3d t-shirt", "3d Grüße"]
     code = "import sys, json; from training.icons.model import *; "
-    code += "print(sorted(learn_tokenizer(IconConfig(), json.loads(sys.argv[1])).get_vocab().items()))"
+    code += "print(sorted(train_tokenizer(IconConfig(), json.loads(sys.argv[1])).get_vocab().items()))"
     said = [subprocess.check_output([sys.executable, "-c", code, json.dumps(captions)], text=True) for _ in range(2)]
     assert said[0] == said[1]
-    tokenizer = learn_tokenizer(IconConfig(), captions)
+    tokenizer = train_tokenizer(IconConfig(), captions)
     assert tokenizer.tokenize("3d red t-shirt") == ["3</w>", "d</w>", "red</w>", "t</w>", "-</w>", "shirt</w>"]
     assert "<|endoftext|>" not in tokenizer.tokenize("what was never seen: 7 zebras, ñandú!")
 

@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from training.pipeline import drop_half_line, read_losses
+from training.pipeline import read_losses, truncate_partial_line
 
 
 def test_half_a_line_of_a_killed_run_costs_no_other_loss(tmp_path: Path) -> None:
     log = tmp_path / "losses.jsonl"
     log.write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "lo')
     assert read_losses(log) == {"model": {1: 0.5}}
-    drop_half_line(log)
+    truncate_partial_line(log)
     with log.open("a") as file:
         file.write(json.dumps({"step": 2, "loss": 0.25}) + "\n")
     assert read_losses(log) == {"model": {1: 0.5, 2: 0.25}}

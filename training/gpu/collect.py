@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modalities.contract import Weights
 from modalities.translation.conversion import READY, converted
-from storage.atomic_files import written_whole
+from storage.atomic_files import atomic_write
 from training.gpu.parts import read_parts
 from training.gpu.plan import ATTENTION, HELD_OUT, VOCABULARY, Direction, Plan
 from training.gpu.prepare import CARRIED
@@ -28,7 +28,7 @@ def collect(name: str, parts: Path, carried: Path, into: Path) -> Plan:
     plan = Plan.read(carried)
     average, _ = read_parts(name, parts)
     model = build(plan.shape, read_vocabulary(carried / VOCABULARY), plan.training.seed, ATTENTION)
-    with written_whole(into) as folder:
+    with atomic_write(into) as folder:
         save(averaged(model, average), carried / VOCABULARY, folder)
         weights = Weights(folders=(folder,), digest=name, cache=into.parent / f".{name}")
         shutil.move(converted(name, weights, "int8"), folder / READY)
@@ -38,7 +38,7 @@ def collect(name: str, parts: Path, carried: Path, into: Path) -> Plan:
 
 def publish(name: str, folder: Path, models: Path) -> None:
     """Put a model where the catalogue looks for it, without the fp16 weights: int8 alone is half their size."""
-    with written_whole(models / name) as unfinished:
+    with atomic_write(models / name) as unfinished:
         shutil.copytree(folder, unfinished, ignore=shutil.ignore_patterns(WEIGHTS))
 
 

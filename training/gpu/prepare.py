@@ -12,7 +12,7 @@ from random import Random
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from storage.atomic_files import written_whole
+from storage.atomic_files import atomic_write
 from training.gpu.plan import HELD_OUT, PAIRS, TESTS, VOCABULARY, Direction, Plan, Training
 from training.translation.data import read_pairs
 from training.translation.examples import Example, examples, hold_out, pack, simplified, without_held_out
@@ -40,7 +40,7 @@ class GpuConfig(BaseModel):
 
 def prepare(data: Path, tests: Path | None, into: Path, config: GpuConfig, registers: Registers) -> int:
     """Write the folder that travels; gives the number of packed pairs. In all of them English is the source."""
-    with written_whole(into) as folder:
+    with atomic_write(into) as folder:
         folder.mkdir()
         pairs = read_pairs(data, config.languages[:1], config.languages[1:])
         hold_out(pairs, folder / HELD_OUT, registers, config.held_out)

@@ -78,7 +78,7 @@ def build_parts(config: IconConfig, captions: Sequence[str]) -> Parts:
 
     kit: Any = diffusers  # its annotations are narrower than what it takes
     torch.manual_seed(config.seed)
-    tokenizer = learn_tokenizer(config, captions)
+    tokenizer = train_tokenizer(config, captions)
     levels = len(config.autoencoder_channels)
     vae = kit.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -145,7 +145,7 @@ def standardise(vae: Any, mean: Any, deviation: Any) -> None:
         vae.post_quant_conv.weight *= deviation[:, None, None]
 
 
-def learn_tokenizer(config: IconConfig, captions: Sequence[str]) -> Any:
+def train_tokenizer(config: IconConfig, captions: Sequence[str]) -> Any:
     """A CLIPTokenizer whose byte-pair merges come from the captions: the same captions, the same token ids."""
     import tempfile
 
@@ -157,7 +157,7 @@ def learn_tokenizer(config: IconConfig, captions: Sequence[str]) -> Any:
     words = Counter(letters.pre_tokenize_str(word)[0][0] for word in found)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = ["<|startoftext|>", "<|endoftext|>", *alphabet, *(letter + _END for letter in alphabet)]
-    merges = learn_merges(words, config.vocabulary - len(tokens))
+    merges = train_merges(words, config.vocabulary - len(tokens))
     tokens += [first + second for first, second in merges]
     with tempfile.TemporaryDirectory() as folder:
         ids = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
@@ -170,7 +170,7 @@ def learn_tokenizer(config: IconConfig, captions: Sequence[str]) -> Any:
         return CLIPTokenizer.from_pretrained(folder)
 
 
-def learn_merges(words: Mapping[str, int], most: int) -> list[tuple[str, str]]:
+def train_merges(words: Mapping[str, int], most: int) -> list[tuple[str, str]]:
     """Byte-pair merges, the most frequent pair first; of equally frequent ones the first in the alphabet.
 
     The trainer of `tokenizers` breaks ties differently in every process, which a resumed training cannot bear.
@@ -199,7 +199,7 @@ def _merge(symbols: list[str], pair: tuple[str, str]) -> None:
         at += 1
 
 
-def start_from(published: Path, config: IconConfig, captions: Sequence[str]) -> Parts:
+def warm_start(published: Path, config: IconConfig, captions: Sequence[str]) -> Parts:
     """Modules from the config with the weights of a published folder wherever name and shape agree, in float32.
 
     The tokenizer is that of the new captions; the embeddings of tokens that both know are carried over.

@@ -16,11 +16,11 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from storage.atomic_files import written_whole
+from storage.atomic_files import atomic_write
 from training.icons.card import model_card
 from training.icons.data import pixels, prepare_emoji, read_icons
 from training.icons.evaluate import Evaluation, contact_sheet, evaluate_folder
-from training.icons.model import IconConfig, Parts, build_parts, save, start_from
+from training.icons.model import IconConfig, Parts, build_parts, save, warm_start
 from training.icons.stage import run
 from training.icons.train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
 from training.pipeline import LOSSES, Progress, no_progress, plot_losses
@@ -51,7 +51,7 @@ def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
         read_icons(data)
         folder.symlink_to(data.absolute(), target_is_directory=True)
     elif not folder.exists():
-        with written_whole(folder) as unfinished:
+        with atomic_write(folder) as unfinished:
             prepare_emoji(unfinished, work / "downloads", list(recipe.packages), recipe.styles, recipe.concepts)
     return len(read_icons(folder))
 
@@ -60,14 +60,14 @@ def build(work: Path, config: IconConfig) -> Parts:
     """The modules where training in `work` starts: with the weights that were taken there, or new."""
     prompts = prompts_of(read_icons(work / "icons"))
     if (work / _INITIAL).exists():
-        return start_from(work / _INITIAL, config, prompts)
+        return warm_start(work / _INITIAL, config, prompts)
     return build_parts(config, prompts)
 
 
-def take_weights(published: Path, work: Path) -> None:
+def copy_initial_weights(published: Path, work: Path) -> None:
     """Let training in `work` start from a published folder."""
     if not (work / _INITIAL).exists():
-        with written_whole(work / _INITIAL) as unfinished:
+        with atomic_write(work / _INITIAL) as unfinished:
             shutil.copytree(published, unfinished)
 
 

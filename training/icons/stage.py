@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from storage.atomic_files import written_whole
-from training.pipeline import LOSSES, Progress, drop_half_line
+from storage.atomic_files import atomic_write
+from training.pipeline import LOSSES, Progress, truncate_partial_line
 from training.precision import autocast
 
 _WARM_UP = 100
@@ -43,7 +43,7 @@ def run(work: Path, stage: Stage, deadline: float, progress: Progress) -> bool:
     averages = {key: copy.deepcopy(module).eval() for key, module in stage.modules.items()}
     checkpoint = work / f"{stage.name}.pt"
     first = _resume(checkpoint, optimizer, stage.modules, averages)
-    drop_half_line(work / LOSSES)
+    truncate_partial_line(work / LOSSES)
     with (work / LOSSES).open("a", encoding="utf-8") as log:
         for step in range(first, stage.steps):
             loss = _step(stage, step, optimizer, weights)
@@ -108,5 +108,5 @@ def _checkpoint(path: Path, step: int, optimizer: Any, modules: dict[str, Any], 
         "modules": {key: module.state_dict() for key, module in modules.items()},
         "averages": {key: module.state_dict() for key, module in averages.items()},
     }
-    with written_whole(path) as unfinished:
+    with atomic_write(path) as unfinished:
         torch.save(state, unfinished)

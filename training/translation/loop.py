@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from storage.atomic_files import written_whole
-from training.pipeline import LOSSES, Progress, TrainingError, drop_half_line, no_progress
+from storage.atomic_files import atomic_write
+from training.pipeline import LOSSES, Progress, TrainingError, no_progress, truncate_partial_line
 from training.translation.batches import Batch, Batches
 from training.translation.pack import Array, Pack, passes
 
@@ -139,7 +139,7 @@ class _Run:
             "optimizer": self._optimizer.state_dict(),
             "average": self.average,
         }
-        with written_whole(self._file) as unfinished:
+        with atomic_write(self._file) as unfinished:
             torch.save(kept, unfinished)
 
     def _resume(self) -> None:
@@ -175,7 +175,7 @@ class _Log:
     """Losses as JSON lines, averaged over some steps, with the pace in target tokens a second."""
 
     def __init__(self, path: Path, every: int) -> None:
-        drop_half_line(path)
+        truncate_partial_line(path)
         self._path, self._every = path, every
         self._losses: list[Tensor] = []
         self._tokens, self._since = 0, time.perf_counter()

@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from modalities.models.devices import computes_bfloat16
-from storage.atomic_files import written_whole
+from storage.atomic_files import atomic_write
 from training.pipeline import LOSSES, DataMissing, Progress, plot_losses
 from training.translation.batches import Batches, special_tokens
 from training.translation.card import Score, card, describe_data, evaluate
@@ -85,16 +85,16 @@ class TranslationTraining:
         if not (work / _PACK).exists():
             pairs = read_pairs(self._data(work), self.config.sources, self.config.targets)
             if not (work / HELD_OUT).exists():
-                with written_whole(work / HELD_OUT) as unfinished:
+                with atomic_write(work / HELD_OUT) as unfinished:
                     hold_out(pairs, unfinished, self.registers, self.config.held_out)
             rows = list(examples(without_held_out(pairs, self._tests(work)), self.registers))
             if not (work / _VOCABULARY).exists():
-                with written_whole(work / _VOCABULARY) as unfinished:
+                with atomic_write(work / _VOCABULARY) as unfinished:
                     self._make_vocabulary(
                         unfinished, [text for row in rows for text in (row.pair.source, row.pair.target)]
                     )
             languages = [*self.config.sources, *self.config.targets]
-            with written_whole(work / _PACK) as unfinished:
+            with atomic_write(work / _PACK) as unfinished:
                 pack(rows, Encoder(work / _VOCABULARY), languages, self.config.longest).write(unfinished)
         return f"{len(Pack.read(work / _PACK))} sentence pairs, variants included"
 
@@ -154,7 +154,7 @@ class TranslationTraining:
         if data is not None:
             if not data.is_dir():
                 raise DataMissing(f"There is no folder {data}.")
-            with written_whole(note) as unfinished:
+            with atomic_write(note) as unfinished:
                 unfinished.write_text(json.dumps({"data": str(data.absolute())}), encoding="utf-8")
 
     def _make_vocabulary(self, folder: Path, texts: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from gateway.cli.options import BACKUP, Json, Profile, Project
 from gateway.cli.terminal import SOME_FAILED, print_result, progress_bar, say
 
 if TYPE_CHECKING:
-    from storage.care.object_store import Place
+    from storage.care.object_store import ObjectStore
 
 Where = Annotated[str, typer.Argument(metavar="PLACE", help="A folder, or s3://BUCKET.")]
 
@@ -40,14 +40,14 @@ def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", 
     from flows.running.form import Form
     from gateway.cli.backup_targets import backup_target
     from gateway.cli.local import local_platform, run_locally
-    from storage.care.backup import bring_back
-    from storage.records import projects
+    from storage.care.backup import restore_backup
+    from storage.records import list_projects
 
     with local_platform() as platform:
         with progress_bar() as progress:
-            report = bring_back(backup_target(place, keys), platform.bucket, progress)
+            report = restore_backup(backup_target(place, keys), platform.bucket, progress)
         findable = 0
-        for name in projects(platform.bucket):
+        for name in list_projects(platform.bucket):
             say(f"making the index of {name} again")
             with progress_bar() as progress:
                 findable += run_locally(name, Form(), lambda context, _: rebuild_index(context), progress)["artifacts"]
@@ -70,12 +70,14 @@ def migrate(project: Project = "default", as_json: Json = False) -> None:
     print_result({"before": before, "format": FORMAT}, as_json, text)
 
 
-def _check_backup(target: "Place", as_json: bool) -> None:
+def _check_backup(target: "ObjectStore", as_json: bool) -> None:
     from storage.care.backup import projects_in
-    from storage.care.inspection import inspect
+    from storage.care.inspection import check_integrity
 
     with progress_bar() as progress:
-        problems = [problem for name in projects_in(target) for problem in inspect(target, name, progress=progress)[1]]
+        problems = [
+            problem for name in projects_in(target) for problem in check_integrity(target, name, progress=progress)[1]
+        ]
     sentences = [problem.sentence for problem in problems]
     _print_report({"problems": sentences}, sentences, "The backup is whole." if not problems else "", as_json)
 

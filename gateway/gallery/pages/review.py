@@ -57,7 +57,7 @@ async def _pictures(space: Space, asked: Reviewed) -> Sequence[Picture]:
 
 def _judged(space: Space, artifacts: Sequence[str]) -> list[Picture]:
     records = [record for artifact in artifacts if (record := space.records.find(artifact)) and record.kind == "image"]
-    labels = space.labels.of_all(records)
+    labels = space.labels.of_many(records)
     return [
         Picture(
             id=record.artifact.sha256,

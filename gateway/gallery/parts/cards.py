@@ -46,14 +46,14 @@ def card_of_hit(hit: Hit, words: str) -> Card:
 def cards_of(space: Space, listed: Sequence[tuple[str, Kind, str]]) -> list[Card]:
     """Artifacts by id, kind and name, with the first words of those that have some."""
     written = [artifact for artifact, kind, _ in listed if kind != "image"]
-    openings = space.index.openings(space.project, written) if written else {}
+    first_texts = space.index.first_texts(space.project, written) if written else {}
     return [
         Card(
             artifact=artifact,
             kind=kind,
             name=name,
             address=_address(artifact, {}),
-            excerpt=excerpt(openings.get(artifact, ""), ""),
+            excerpt=excerpt(first_texts.get(artifact, ""), ""),
             moment=format_time(0) if kind == "speech" else "",
         )
         for artifact, kind, name in listed

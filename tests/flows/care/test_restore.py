@@ -12,8 +12,8 @@ from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.search import find
 from gateway.cli.uploads import upload
-from storage.care.backup import back_up, bring_back
-from storage.care.object_store import Folder
+from storage.care.backup import back_up, restore_backup
+from storage.care.object_store import FolderStore
 from storage.index.search_index import Hit
 
 FILES = ("dog-and-hydrant.jpg", "red-bus.jpg", "weather.wav", "autumn-market.txt", "herbstmarkt.md")
@@ -38,11 +38,11 @@ async def test_a_restored_stack_answers_like_the_one_that_was_lost(
     update_labels(context.space, text, add=["autumn"])
     before = await answers(context)
     page = context.space.library.page("default")
-    back_up(lost.bucket, Folder(tmp_path))
+    back_up(lost.bucket, FolderStore(tmp_path))
 
     fresh = new_platform()
     again = local_context(fresh.space("default"))
-    assert bring_back(Folder(tmp_path), fresh.bucket).problems == []
+    assert restore_backup(FolderStore(tmp_path), fresh.bucket).problems == []
     await rebuild_index(again)
     assert fresh.pool.loaded() == []
     assert await answers(again) == before

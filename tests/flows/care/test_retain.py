@@ -15,7 +15,7 @@ from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from flows.search import find
-from storage.care.garbage import collect
+from storage.care.garbage import mark_and_sweep
 from storage.care.tombstones import Tombstones
 from storage.labels import HOLD
 
@@ -69,7 +69,7 @@ async def test_expired_artifacts_are_removed_with_what_derives_from_them_and_the
     assert (await expired(context, delete=True))[1] == set()
 
     for _ in range(2):
-        collect(space.platform.bucket, space.project, grace=timedelta(0), delete=True)
+        mark_and_sweep(space.platform.bucket, space.project, grace=timedelta(0), delete=True)
     assert not space.store.exists(ids["weather.wav"])
     assert space.store.exists(ids["herbstmarkt.md"])
     words = b"bring apples"

@@ -18,7 +18,7 @@ from gateway.cli.uploads import upload
 from storage.bucket import Bucket
 from storage.care.inspection import Problem
 from storage.care.mentions import outputs_of
-from storage.care.object_store import Folder
+from storage.care.object_store import FolderStore
 from storage.errors import RecordCorrupt
 from storage.names import blob_key
 from storage.recipes import RecipeRecord
@@ -87,7 +87,7 @@ async def test_a_hundred_corruptions_are_found_and_repaired_where_they_can_be(
     assert all(finding.reason for finding in report.findings if not finding.mended)
     assert lost & set(originals)
 
-    backup = Folder(tmp_path / "backup")
+    backup = FolderStore(tmp_path / "backup")
     for sha256, data in originals.items():
         backup.put(blob_key(space.project, sha256), data, media_type="")
     assert (await repair_project(filled, Inspection(), backup)).open == 0

@@ -20,7 +20,7 @@ from modalities.models.pool import OperatorPool
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
-from storage.recipes import RecipeBook
+from storage.recipes import RecipeStore
 from tests.modalities.models.ballast import MEGABYTE, Ballast, Weigh, ballast
 
 THREE = {name: {"megabytes": 40} for name in ("red", "green", "blue")}
@@ -117,7 +117,7 @@ def test_a_batch_with_a_model_that_can_never_fit_fails_before_anything_runs(
     tmp_path: Path, store: ArtifactStore, project: str, platform: Platform
 ) -> None:
     pool = pool_of(tmp_path, limit(100), red={"megabytes": 40}, huge={"megabytes": 5, "memory_mb": 5000})
-    answers = Answers(pool, store, RecipeBook(store.bucket, project), platform.claims)
+    answers = Answers(pool, store, RecipeStore(store.bucket, project), platform.claims)
     with pytest.raises(NotEnoughMemory):
         answers.run_all([Weigh(model="red"), Weigh(model="huge")])
     assert Ballast.loads == []

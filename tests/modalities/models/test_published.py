@@ -18,7 +18,7 @@ from modalities.models.published import PublishedModels, prefix_of
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
-from storage.recipes import RecipeBook
+from storage.recipes import RecipeStore
 
 PROFILE = Profile(pictures="", passages="", speech="", translation=(), generation="")
 
@@ -72,7 +72,7 @@ def spec(model: str, tmp_path: Path) -> ModelSpec:
 def answers(spec: ModelSpec, tmp_path: Path, bucket: Bucket, store: ArtifactStore, platform: Platform) -> Answers:
     catalogue = Catalogue(models={spec.name: spec}, profile=PROFILE)
     pool = OperatorPool(catalogue, WeightsLocator(tmp_path, tmp_path / "cache", bucket))
-    return Answers(pool, store, RecipeBook(bucket, store.project), platform.claims)
+    return Answers(pool, store, RecipeStore(bucket, store.project), platform.claims)
 
 
 def test_the_next_request_uses_the_version_that_the_alias_moved_to_and_old_recipes_stay_valid(

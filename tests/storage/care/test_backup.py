@@ -8,15 +8,15 @@ import pytest
 
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket, Readable
-from storage.care.backup import back_up, bring_back
+from storage.care.backup import back_up, restore_backup
 from storage.care.bucket_format import WrongFormat, migrate
-from storage.care.inspection import inspect
-from storage.care.object_store import Folder, Place
+from storage.care.inspection import check_integrity
+from storage.care.object_store import FolderStore, ObjectStore
 from storage.care.tombstones import Tombstone, Tombstones
 from storage.errors import StorageUnavailable
 from storage.labels import Labels
 from storage.names import blob_key
-from storage.recipes import Recipe, RecipeBook, RecipeRecord
+from storage.recipes import Recipe, RecipeRecord, RecipeStore
 from storage.records import ArtifactRecord, Records
 
 FILES = 12
@@ -34,7 +34,7 @@ def source(new_bucket: Callable[[], Bucket]) -> Bucket:
     answer = store.put(b"vector", "application/x-vector")
     recipe = Recipe(operator="shout", version="1", weights="none", request={})
     result = {"vector": answer.model_dump()}
-    RecipeBook(bucket, "alpha").add(RecipeRecord(recipe=recipe, result=result, outputs=(answer.sha256,)))
+    RecipeStore(bucket, "alpha").add(RecipeRecord(recipe=recipe, result=result, outputs=(answer.sha256,)))
     Labels(bucket, "alpha").change(next(Records(bucket, "alpha").all()).artifact.sha256, add=["hold"])
     for key in ("inbox/new.txt", "tmp/upload", "quarantine/bad.txt", "models/icons/1/model.bin"):
         bucket.put(key, b"12345")
@@ -42,9 +42,9 @@ def source(new_bucket: Callable[[], Bucket]) -> Bucket:
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def target(request: pytest.FixtureRequest, new_bucket: Callable[[], Bucket], tmp_path: Path) -> Place:
+def target(request: pytest.FixtureRequest, new_bucket: Callable[[], Bucket], tmp_path: Path) -> ObjectStore:
     """An empty place of either kind."""
-    return Folder(tmp_path / "backup") if request.param == "folder" else new_bucket()
+    return FolderStore(tmp_path / "backup") if request.param == "folder" else new_bucket()
 
 
 def keep(bucket: Bucket, project: str, data: bytes) -> ArtifactRecord:
@@ -52,14 +52,14 @@ def keep(bucket: Bucket, project: str, data: bytes) -> ArtifactRecord:
     return Records(bucket, project).add(ArtifactRecord(artifact=artifact, project=project, name="a.txt"))[0]
 
 
-def contents(place: Place) -> dict[str, bytes]:
+def contents(place: ObjectStore) -> dict[str, bytes]:
     return {found.key: place.get(found.key) for found in place.objects("")}
 
 
 class CutOff:
     """A place whose power goes out after some objects."""
 
-    def __init__(self, place: Place, after: int) -> None:
+    def __init__(self, place: ObjectStore, after: int) -> None:
         self._place, self._left = place, after
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> None:
@@ -75,15 +75,15 @@ class CutOff:
         return getattr(self._place, name)
 
 
-def test_a_backup_holds_everything_but_what_is_in_flight(source: Bucket, target: Place) -> None:
+def test_a_backup_holds_everything_but_what_is_in_flight(source: Bucket, target: ObjectStore) -> None:
     report = back_up(source, target)
     kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/"))}
     assert contents(target) == kept
     assert (report.copied, report.problems) == (len(kept) - 1, [])
-    assert inspect(target, "alpha")[1] == []
+    assert check_integrity(target, "alpha")[1] == []
 
 
-def test_only_what_is_new_travels_again(source: Bucket, target: Place) -> None:
+def test_only_what_is_new_travels_again(source: Bucket, target: ObjectStore) -> None:
     back_up(source, target)
     assert back_up(source, target).copied == 0
     record = keep(source, "alpha", b"one more")
@@ -95,19 +95,19 @@ def test_only_what_is_new_travels_again(source: Bucket, target: Place) -> None:
 
 @pytest.mark.parametrize("after", [1, 25, 40, 53])
 def test_a_backup_that_is_cut_off_holds_no_record_without_its_bytes_and_goes_on(
-    source: Bucket, target: Place, after: int
+    source: Bucket, target: ObjectStore, after: int
 ) -> None:
     with pytest.raises(StorageUnavailable):
         back_up(source, CutOff(target, after))  # pyright: ignore[reportArgumentType]
     for project in ("alpha", "beta"):
-        assert [problem for problem in inspect(target, project)[1] if problem.kind == "missing-blob"] == []
+        assert [problem for problem in check_integrity(target, project)[1] if problem.kind == "missing-blob"] == []
     report = back_up(source, target)
     assert report.unchanged >= after - 1  # the format itself does not count
     kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/"))}
     assert contents(target) == kept
 
 
-def test_bytes_that_changed_do_not_get_into_a_backup(source: Bucket, target: Place) -> None:
+def test_bytes_that_changed_do_not_get_into_a_backup(source: Bucket, target: ObjectStore) -> None:
     record = keep(source, "alpha", b"original")
     source.put(blob_key("alpha", record.artifact.sha256), b"0riginal")
     report = back_up(source, target)
@@ -116,36 +116,36 @@ def test_bytes_that_changed_do_not_get_into_a_backup(source: Bucket, target: Pla
 
 
 def test_what_is_restored_is_what_was_backed_up(
-    source: Bucket, target: Place, new_bucket: Callable[[], Bucket]
+    source: Bucket, target: ObjectStore, new_bucket: Callable[[], Bucket]
 ) -> None:
     back_up(source, target)
     empty = new_bucket()
-    assert bring_back(target, empty).problems == []
+    assert restore_backup(target, empty).problems == []
     assert contents(empty) == contents(target)
     record = next(Records(empty, "alpha").all())
     assert ArtifactStore(empty, "alpha").find(record.artifact.sha256) == record.artifact
     assert Labels(empty, "alpha").of(record) == ("hold",)
-    assert bring_back(target, empty).copied == 0
+    assert restore_backup(target, empty).copied == 0
 
 
-def test_a_restore_overwrites_nothing(source: Bucket, target: Place) -> None:
+def test_a_restore_overwrites_nothing(source: Bucket, target: ObjectStore) -> None:
     back_up(source, target)
     record = next(Records(source, "alpha").all())
     labels = Labels(source, "alpha").change(record.artifact.sha256, add=["newer"])
     source.remove(blob_key("alpha", record.artifact.sha256))
-    assert bring_back(target, source).copied == 1
+    assert restore_backup(target, source).copied == 1
     assert Labels(source, "alpha").of(record) == labels
     assert ArtifactStore(source, "alpha").get(record.artifact)
 
 
-def test_what_was_removed_on_purpose_does_not_come_back(source: Bucket, target: Place) -> None:
+def test_what_was_removed_on_purpose_does_not_come_back(source: Bucket, target: ObjectStore) -> None:
     back_up(source, target)
     gone, again = list(Records(source, "alpha").all())[1:3]
     for record, when in ((gone, datetime.now(UTC)), (again, record_time(again) - timedelta(days=1))):
         told = {"artifact": record.artifact.sha256, "name": "a", "media_type": "text/plain", "labels": ()}
         Tombstones(source, "alpha").add(Tombstone(**told, reason="a rule", removed=when))
         source.remove(f"alpha/artifacts/{record.artifact.sha256}.json")
-    report = bring_back(target, source)
+    report = restore_backup(target, source)
     assert report.removed == 1
     assert Records(source, "alpha").find(gone.artifact.sha256) is None
     assert Records(source, "alpha").find(again.artifact.sha256) == again
@@ -155,17 +155,17 @@ def record_time(record: ArtifactRecord) -> datetime:
     return record.created
 
 
-def test_a_backup_of_a_newer_format_is_not_touched(source: Bucket, target: Place) -> None:
+def test_a_backup_of_a_newer_format_is_not_touched(source: Bucket, target: ObjectStore) -> None:
     target.put("format.json", b'{"version": 99}', media_type="application/json")
     with pytest.raises(WrongFormat):
         back_up(source, target)
     with pytest.raises(WrongFormat):
-        bring_back(target, source)
+        restore_backup(target, source)
 
 
 @pytest.mark.parametrize("key", ["quarantine/../../../up", "quarantine//a", "quarantine/./%2E", "quarantine/%/%25"])
 def test_no_name_of_a_stranger_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
-    folder = Folder(tmp_path / "backup")
+    folder = FolderStore(tmp_path / "backup")
     folder.put(key, b"x", media_type="text/plain")
     assert [found.key for found in folder.objects("")] == [key]
     assert folder.get(key) == b"x"

@@ -9,10 +9,10 @@ import pytest
 
 from storage.artifacts import Artifact, ArtifactStore
 from storage.bucket import Bucket
-from storage.care.garbage import CannotTell, GarbageReport, collect
-from storage.deletion_marks import Condemned, Spared
+from storage.care.garbage import GarbageReport, UnreadableReferences, mark_and_sweep
+from storage.deletion_marks import DeletionMarks, MarkWithdrawn
 from storage.labels import HOLD, Labels
-from storage.recipes import Recipe, RecipeBook, RecipeRecord
+from storage.recipes import Recipe, RecipeRecord, RecipeStore
 from storage.records import ArtifactRecord, Records
 from storage.refs import Refs
 
@@ -21,7 +21,7 @@ SOON = timedelta(hours=1)
 
 
 def sweep(store: ArtifactStore, *, grace: timedelta = AT_ONCE, delete: bool = True, **given: Any) -> GarbageReport:
-    return collect(given.pop("bucket", store.bucket), store.project, grace=grace, delete=delete, **given)
+    return mark_and_sweep(given.pop("bucket", store.bucket), store.project, grace=grace, delete=delete, **given)
 
 
 def record(store: ArtifactStore, artifact: Artifact, **given: Any) -> ArtifactRecord:
@@ -35,7 +35,7 @@ def test_what_is_named_stays_and_the_rest_goes_at_the_second_pass(store: Artifac
     )
     record(store, recorded, parents=(parent.sha256,))
     recipe = Recipe(operator="shout", version="1", weights="none", request={}, inputs=(lost.sha256,))
-    RecipeBook(bucket, store.project).add(RecipeRecord(recipe=recipe, result={"said": answered.model_dump()}))
+    RecipeStore(bucket, store.project).add(RecipeRecord(recipe=recipe, result={"said": answered.model_dump()}))
     Refs(bucket, store.project).update("collection", lambda _: {"chosen": [referred.sha256]})
     first = sweep(store, in_use={running.sha256})
     assert (first.condemned, first.removed) == (1, 0)
@@ -44,7 +44,7 @@ def test_what_is_named_stays_and_the_rest_goes_at_the_second_pass(store: Artifac
     assert (second.condemned, second.removed, second.removed_bytes) == (0, 1, len(b"lost"))
     assert not store.exists(lost.sha256)
     assert all(store.exists(kept.sha256) for kept in (recorded, parent, answered, referred, running))
-    assert Condemned(bucket, store.project).all() == {}
+    assert DeletionMarks(bucket, store.project).marked() == {}
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(store: ArtifactStore, bucket: Bucket) -> None:
@@ -69,7 +69,7 @@ def test_what_is_named_again_is_pardoned(store: ArtifactStore, bucket: Bucket) -
     sweep(store)
     record(store, lost)
     assert sweep(store).removed == 0
-    assert Condemned(bucket, store.project).all() == {}
+    assert DeletionMarks(bucket, store.project).marked() == {}
 
 
 def test_what_is_on_hold_is_named_by_its_record_and_stays(store: ArtifactStore, bucket: Bucket) -> None:
@@ -84,7 +84,7 @@ def test_what_is_on_hold_is_named_by_its_record_and_stays(store: ArtifactStore, 
 def test_nothing_is_removed_while_something_cannot_be_read(store: ArtifactStore, bucket: Bucket) -> None:
     store.put(b"named by nobody can tell what", "text/plain")
     bucket.put(f"{store.project}/recipes/{'0' * 64}.json", b'{"recipe":')
-    with pytest.raises(CannotTell, match="verify --repair"):
+    with pytest.raises(UnreadableReferences, match="verify --repair"):
         sweep(store)
 
 
@@ -129,17 +129,17 @@ def test_a_writer_who_comes_while_the_sweep_is_at_it_waits_and_stores_anew(
 def test_a_sweep_that_comes_while_a_writer_is_at_it_lets_go(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"first come", "text/plain")
     sweep(store)
-    condemned = Condemned(bucket, store.project)
-    condemned.spare(lost.sha256)
-    with pytest.raises(Spared):
-        condemned.begin(lost.sha256)
+    marks = DeletionMarks(bucket, store.project)
+    marks.withdraw(lost.sha256)
+    with pytest.raises(MarkWithdrawn):
+        marks.begin_sweep(lost.sha256)
     assert sweep(store).removed == 0
 
 
 def test_a_sweep_that_died_is_begun_anew(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"half swept", "text/plain")
     sweep(store)
-    Condemned(bucket, store.project).begin(lost.sha256)
+    DeletionMarks(bucket, store.project).begin_sweep(lost.sha256)
     assert sweep(store).removed == 0
     _age(store, lost.sha256)
     sweep(store)
@@ -150,7 +150,7 @@ def test_a_sweep_that_died_is_begun_anew(store: ArtifactStore, bucket: Bucket) -
 def test_a_writer_does_not_wait_for_a_sweep_that_died(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"half swept too", "text/plain")
     sweep(store)
-    Condemned(bucket, store.project).begin(lost.sha256)
+    DeletionMarks(bucket, store.project).begin_sweep(lost.sha256)
     _age(store, lost.sha256)
     assert store.put(b"half swept too", "text/plain") == lost
     assert sweep(store).removed == 0

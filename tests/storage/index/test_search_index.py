@@ -110,7 +110,7 @@ def test_a_dropped_index_is_empty_and_usable(index: SearchIndex, project: str) -
     index.drop()
     assert found(index, project) == []
     index.add([entry(project, "image", 1, [1.0, 0.0])])
-    index.optimise()
+    index.create_vector_indexes()
     assert found(index, project) == [1]
 
 

@@ -23,8 +23,8 @@ from media.errors import ItemError
 from media.identify import CAPS
 from media.location import drop_location
 from storage.artifacts import Artifact
-from storage.bucket import Readable, object_from_response
 from storage.errors import ObjectNotFound, TooLarge
+from storage.objects import Readable, object_from_response
 from storage.records import ArtifactRecord, Kind
 
 NAME_METADATA = "name"

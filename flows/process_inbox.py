@@ -16,9 +16,10 @@ from flows.ingest import CHUNK_FILES, IngestedObject, IngestReport, ingest_chunk
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
-from storage.bucket import Bucket, StoredObject
+from storage.bucket import Bucket
 from storage.claims import ClaimSession
 from storage.errors import Conflict
+from storage.objects import StoredObject
 
 _RUNS_AT_ONCE = 2
 """Concurrent runs of one inbox. Further runs end at once, so that a full inbox does not fill the work pool."""

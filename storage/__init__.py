@@ -1,1 +1,1 @@
-"""Storage keeps it: the bucket, artifacts, records, recipes and the search index."""
+"""The bucket and what is kept in it (artifacts, records, recipes, references), and the search index."""

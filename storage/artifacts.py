@@ -1,7 +1,7 @@
-"""Artifacts: immutable bytes named by their hash, one project at a time.
+"""Content-addressed storage: artifacts are immutable bytes under the key of their sha256, one project at a time.
 
-Small bytes are hashed and created directly. A stream goes to `tmp/` while it is hashed, and is then copied to the key
-of its hash: a 2 GB recording is never held in memory, and a blob's key never names half a file.
+Bytes in memory are hashed and created directly. A stream is uploaded to `tmp/` while it is hashed, then copied to the
+key of its hash on the server: so no file is held in memory, and no blob key ever holds part of a file.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.bucket import Bucket, Readable
+from storage.bucket import Bucket
 from storage.deletion_marks import DeletionMarks
 from storage.errors import (
     ArtifactCorrupt,
@@ -26,6 +26,7 @@ from storage.errors import (
     TooLarge,
 )
 from storage.names import blob_key, checked_project
+from storage.objects import Readable
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LINK_LIFETIME = timedelta(minutes=15)
@@ -43,7 +44,7 @@ class Artifact(BaseModel):
 
 
 class ArtifactStore:
-    """The blobs of one project."""
+    """The artifacts (blobs) of one project."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self.bucket = bucket
@@ -51,19 +52,19 @@ class ArtifactStore:
         self._marks = DeletionMarks(bucket, project)
 
     def put(self, source: bytes | Readable, media_type: str, *, max_bytes: int | None = None) -> Artifact:
-        """Store bytes or a stream. Raises TooLarge past `max_bytes`; then nothing is kept."""
+        """Store bytes or a stream. Raises TooLarge past `max_bytes`, and stores nothing then."""
         if isinstance(source, bytes):
             return self._put_bytes(source, media_type, max_bytes)
         return self._put_stream(source, media_type, max_bytes)
 
     def get(self, artifact: Artifact) -> bytes:
-        """All bytes, verified against their hash. For small artifacts; `open` streams."""
+        """All bytes, verified against their hash, in memory; use `open` for large artifacts."""
         with self.open(artifact) as stream:
             return b"".join(iter(lambda: stream.read(_CHUNK), b""))
 
     @contextmanager
     def open(self, artifact: Artifact) -> Generator["VerifiedReader"]:
-        """A stream whose last read raises ArtifactCorrupt when the bytes are not the artifact's."""
+        """A stream of the bytes, whose last read raises ArtifactCorrupt when their hash does not match."""
         try:
             with self.bucket.open(self._key(artifact.sha256)) as response:
                 yield VerifiedReader(response, artifact)
@@ -72,7 +73,7 @@ class ArtifactStore:
 
     @contextmanager
     def open_range(self, artifact: Artifact, start: int, length: int) -> Generator[Readable]:
-        """A stream of some of the bytes, which cannot be verified: to play and to show, not to compute with."""
+        """A stream of a byte range, not verified: for playback and previews, not for computations."""
         try:
             with self.bucket.open(self._key(artifact.sha256), start, length) as response:
                 yield response
@@ -81,7 +82,7 @@ class ArtifactStore:
 
     @contextmanager
     def local(self, artifact: Artifact, suffix: str = "") -> Generator[Path]:
-        """The verified bytes as a file that lives as long as the context."""
+        """The verified bytes as a temporary file, deleted at the end of the context."""
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / f"artifact{suffix}"
             with self.open(artifact) as stream, path.open("wb") as file:
@@ -90,7 +91,7 @@ class ArtifactStore:
             yield path
 
     def url(self, artifact: Artifact, name: str, expires: timedelta = LINK_LIFETIME) -> str:
-        """A presigned link to download the artifact as `name`, for 15 minutes unless told otherwise."""
+        """A presigned URL to download the artifact as `name`."""
         return self.bucket.presign_get(
             self._key(artifact.sha256),
             expires=expires,
@@ -99,11 +100,12 @@ class ArtifactStore:
         )
 
     def find(self, sha256: str) -> Artifact | None:
-        """The artifact of a whole hash, if the project has its bytes; nobody needs to have recorded it."""
+        """The artifact with this sha256, or None when the project lacks its bytes; it needs no record."""
         found = self.bucket.stat(self._key(sha256))
         return Artifact(sha256=sha256, media_type=found.media_type, size=found.size) if found else None
 
     def exists(self, sha256: str) -> bool:
+        """Whether the project has the bytes of this hash."""
         return self.bucket.stat(self._key(sha256)) is not None
 
     def _put_bytes(self, data: bytes, media_type: str, max_bytes: int | None) -> Artifact:
@@ -111,7 +113,7 @@ class ArtifactStore:
             raise _too_large(max_bytes)
         artifact = Artifact(sha256=hashlib.sha256(data).hexdigest(), media_type=media_type, size=len(data))
         key = self._key(artifact.sha256)
-        if not self._is_here_to_stay(artifact.sha256) and not self.bucket.create(key, data, media_type=media_type):
+        if not self._is_stored_to_stay(artifact.sha256) and not self.bucket.create(key, data, media_type=media_type):
             raise ArtifactCorrupt(f"Other bytes stand under the hash {artifact.sha256}.")
         return artifact
 
@@ -124,14 +126,14 @@ class ArtifactStore:
             stored = self.bucket.stat(upload)
             if stored is None or stored.size != size:
                 raise StorageError(f"An upload of {size} bytes did not arrive whole: send it again.")
-            if not self._is_here_to_stay(sha256):
+            if not self._is_stored_to_stay(sha256):
                 self.bucket.copy(upload, self._key(sha256))
         finally:
             self.bucket.remove(upload)
         return Artifact(sha256=sha256, media_type=media_type, size=size)
 
-    def _is_here_to_stay(self, sha256: str) -> bool:
-        """Whether the bytes are here already, and no sweep that has begun takes them away."""
+    def _is_stored_to_stay(self, sha256: str) -> bool:
+        """Whether the bytes are stored already, and no sweep that has begun deletes them."""
         if not self.exists(sha256):
             return False
         self._marks.withdraw(sha256)
@@ -145,7 +147,7 @@ class ArtifactStore:
 
 
 class VerifiedReader:
-    """Reads an artifact's bytes and compares their hash at the end."""
+    """A stream that raises ArtifactCorrupt at its end when the hash of what was read is not the artifact's."""
 
     def __init__(self, source: Readable, artifact: Artifact) -> None:
         self._source = source
@@ -162,7 +164,7 @@ class VerifiedReader:
 
 
 class _HashingReader:
-    """Passes a stream on while hashing, counting and capping it."""
+    """A stream that hashes and counts what is read. Raises TooLarge past `max_bytes`."""
 
     def __init__(self, source: Readable, max_bytes: int | None) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whoever is killed, and when the power goes."""
+"""Atomic, durable writes of files and folders: after a crash or a power cut they are complete or absent."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Generator[Path]:
-    """Where to write a file or a folder that takes its place at `path` once all of it is on disk, and not before.
+    """Yield a temporary path to write a file or folder to, which is synced and renamed to `path` at the end.
 
-    For one writer at a time; what a killed one left is removed by the next.
+    An error leaves `path` as it was. For one writer at a time; removes what a killed writer has left.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     _remove(unfinished)
@@ -28,7 +28,7 @@ def atomic_write(path: Path) -> Generator[Path]:
 
 
 def create_once(path: Path, make: Callable[[Path], None]) -> Path:
-    """`path`, which `make` writes first if nothing is there; of processes that ask at the same time one makes it."""
+    """Return `path`, and have `make` write it first if it is missing, in one process at a time (file lock)."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock")
@@ -37,12 +37,12 @@ def create_once(path: Path, make: Callable[[Path], None]) -> Path:
             if not path.exists():
                 with atomic_write(path) as unfinished:
                     make(unfinished)
-            lock.unlink(missing_ok=True)  # whoever comes now finds `path`
+            lock.unlink(missing_ok=True)  # no longer needed: `path` exists now
     return path
 
 
 def fsync_tree(path: Path) -> None:
-    """Wait until a file, or a folder and all in it, would survive a power cut."""
+    """Flush a file, or a folder and everything in it, to disk."""
     for each in [*path.rglob("*"), path]:
         _sync(each)
 

@@ -1,59 +1,27 @@
-"""One S3 bucket through the `minio` SDK: the only file that knows the SDK.
+"""One bucket of an S3-compatible server, through the `minio` SDK: bytes under keys.
 
-Everything here is bytes under keys. Conditional writes have no public call in the SDK (metadata named
-`If-None-Match` becomes user metadata and overwrites silently), so they live in `_conditional_put` alone, and
-`check_conditional_writes` shows at start-up that the server honours them.
+Only this file and minio_client.py know the SDK.
 """
 
 import io
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import ceil
-from typing import BinaryIO, Protocol
+from datetime import timedelta
+from typing import BinaryIO
 from uuid import uuid4
 
 import urllib3
 from minio import Minio
 from minio.commonconfig import ComposeSource, CopySource
 from minio.deleteobjects import DeleteObject
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from storage.errors import (
-    Conflict,
-    ObjectNotFound,
-    StorageError,
-    StorageRefused,
-    StorageUnavailable,
-    UnsafeStore,
-)
+from storage.errors import Conflict, ObjectNotFound, StorageError, StorageUnavailable, UnsafeStore
+from storage.minio_client import delete_if_match, put_if, retrying_http, translated_errors
+from storage.objects import Readable, StoredObject, user_metadata
 
 PART_SIZE = 16 * 1024 * 1024
-_LONGEST_PAUSE_SECONDS = 2.0
-_LOST_RACE = frozenset({404, 409, 412})
-_MISSING = frozenset({"NoSuchKey", "NoSuchObject", "NotFound"})
-_REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
-
-
-class Readable(Protocol):
-    """Anything with a `read(size)` that returns bytes, empty at the end."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """What a listing or a stat tells of an object; `size` in bytes."""
-
-    key: str
-    size: int
-    etag: str
-    modified: datetime | None
-    metadata: dict[str, str]
-    media_type: str = ""
-    """Empty in listings, which do not tell it."""
 
 
 class Bucket:
@@ -76,31 +44,20 @@ class Bucket:
         region: str | None,
         patience_seconds: float = 5.0,
     ) -> "Bucket":
-        """A bucket on `endpoint` (host:port); connects at the first call, and again while the server restarts."""
-        http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=5, read=120),
-            maxsize=16,
-            retries=urllib3.Retry(
-                total=3 + ceil(patience_seconds / _LONGEST_PAUSE_SECONDS),
-                backoff_factor=0.2,
-                backoff_max=_LONGEST_PAUSE_SECONDS,
-                status_forcelist=[500, 502, 503, 504],
-                allowed_methods=None,  # a POST here begins or ends an upload, or deletes: all may come twice
-            ),
-        )
+        """A bucket on `endpoint` (host:port). Connects at the first call; retries about `patience_seconds`."""
         client = Minio(
             endpoint=endpoint,
             access_key=access_key,
             secret_key=secret_key,
             secure=secure,
             region=region,
-            http_client=http,
+            http_client=retrying_http(patience_seconds),
         )
         return cls(client, name, endpoint)
 
     def ensure(self) -> None:
         """Create the bucket when it is missing."""
-        with _translated(self.name):
+        with translated_errors(self.name):
             if not self._client.bucket_exists(bucket_name=self.name):
                 self._client.make_bucket(bucket_name=self.name)
 
@@ -112,7 +69,7 @@ class Bucket:
     @contextmanager
     def open(self, key: str, start: int = 0, length: int = 0) -> Generator[urllib3.BaseHTTPResponse]:
         """A stream of the bytes under `key`, or of `length` of them from `start`. Raises ObjectNotFound."""
-        with _translated(key):
+        with translated_errors(key):
             response = self._client.get_object(bucket_name=self.name, object_name=key, offset=start, length=length)
         try:
             yield response
@@ -123,14 +80,14 @@ class Bucket:
             response.release_conn()
 
     def read_versioned(self, key: str) -> tuple[bytes, str]:
-        """The bytes under `key` and the ETag that `replace` wants back."""
+        """The bytes under `key` and their ETag, to pass to `replace`. Raises ObjectNotFound."""
         with self.open(key) as stream:
             return stream.read(), stream.headers.get("etag", "").strip('"')
 
     def stat(self, key: str) -> StoredObject | None:
-        """Size, ETag and user metadata, or None when nothing is there."""
+        """The attributes of the object under `key`, or None when there is none."""
         try:
-            with _translated(key):
+            with translated_errors(key):
                 found = self._client.stat_object(bucket_name=self.name, object_name=key)
         except ObjectNotFound:
             return None
@@ -139,7 +96,7 @@ class Bucket:
             found.size or 0,
             (found.etag or "").strip('"'),
             found.last_modified,
-            _user_metadata(found.metadata or {}),
+            user_metadata(found.metadata or {}),
             found.content_type or "",
         )
 
@@ -151,9 +108,9 @@ class Bucket:
         media_type: str = "application/octet-stream",
         metadata: dict[str, str] | None = None,
     ) -> None:
-        """Write or overwrite; a stream of unknown length goes up in parts of 16 MiB."""
+        """Write or overwrite; a stream of unknown length is uploaded in parts of 16 MiB."""
         source, length = (io.BytesIO(data), len(data)) if isinstance(data, bytes) else (data, -1)
-        with _translated(key):
+        with translated_errors(key):
             self._client.put_object(
                 bucket_name=self.name,
                 object_name=key,
@@ -166,21 +123,21 @@ class Bucket:
             )
 
     def create(self, key: str, data: bytes, *, media_type: str = "application/octet-stream") -> bool:
-        """Write only if nothing is there. True when these bytes are what stands there now."""
+        """Write only if nothing is stored under `key`. True when these bytes are stored there now."""
         try:
-            self._conditional_put(key, data, media_type, {"If-None-Match": "*"})
+            put_if(self._client, self.name, key, data, media_type, {"If-None-Match": "*"})
         except Conflict:
-            # A retried request can lose against itself: what stands there decides.
+            # A retried request can conflict with its own first attempt: so compare the stored bytes.
             return self.get(key) == data
         return True
 
     def replace(self, key: str, data: bytes, *, etag: str, media_type: str = "application/json") -> None:
         """Compare-and-swap: write only if the object still has `etag`. Raises Conflict."""
-        self._conditional_put(key, data, media_type, {"If-Match": f'"{etag}"'})
+        put_if(self._client, self.name, key, data, media_type, {"If-Match": f'"{etag}"'})
 
     def copy(self, source: str, target: str, *, etag: str | None = None) -> None:
-        """Copy inside the bucket, on the server. Raises Conflict when the source has not this `etag` any more."""
-        with _translated(source):
+        """Copy on the server. Raises Conflict when the source does not have this `etag` any more."""
+        with translated_errors(source):
             try:
                 self._client.copy_object(
                     bucket_name=self.name,
@@ -194,31 +151,22 @@ class Bucket:
 
     def remove(self, key: str) -> None:
         """Delete; removing what is not there is no error."""
-        with _translated(key):
+        with translated_errors(key):
             self._client.remove_object(bucket_name=self.name, object_name=key)
 
     def remove_if(self, key: str, etag: str) -> bool:
-        """Delete this very object; False when another one stands under the key by now.
+        """Delete the object if it still has `etag`; False when another one is stored under the key by now.
 
-        Servers that know no conditional delete leave the moment between a look and the delete unguarded.
+        On servers that ignore `If-Match` for deletes, a write between the stat and the delete is lost.
         """
         found = self.stat(key)
         if found is None or found.etag != etag:
             return found is None
-        with _translated(key):
-            try:
-                self._client._execute(  # pyright: ignore[reportPrivateUsage]
-                    method="DELETE", bucket_name=self.name, object_name=key, headers={"If-Match": f'"{etag}"'}
-                )
-            except S3Error as error:
-                if error.response.status in _LOST_RACE:
-                    return self.stat(key) is None
-                raise
-        return True
+        return delete_if_match(self._client, self.name, key, etag) or self.stat(key) is None
 
     def remove_all(self, keys: Iterable[str]) -> None:
         """Delete many keys in few requests."""
-        with _translated(self.name):
+        with translated_errors(self.name):
             failed = list(
                 self._client.remove_objects(
                     bucket_name=self.name, delete_object_list=[DeleteObject(name=key) for key in keys]
@@ -229,7 +177,7 @@ class Bucket:
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins with `prefix`, in key order."""
-        with _translated(prefix):
+        with translated_errors(prefix):
             listing = self._client.list_objects(bucket_name=self.name, prefix=prefix, recursive=True)
             for found in listing:
                 if found.object_name and not found.is_dir:
@@ -242,14 +190,14 @@ class Bucket:
                     )
 
     def folders(self) -> list[str]:
-        """The first parts of all keys, without the slash, in order."""
-        with _translated(self.name):
+        """The top-level folders (first parts of the keys, without the slash), sorted."""
+        with translated_errors(self.name):
             listing = self._client.list_objects(bucket_name=self.name, prefix="", recursive=False)
             return sorted(found.object_name.rstrip("/") for found in listing if found.is_dir and found.object_name)
 
     def presign_get(self, key: str, *, expires: timedelta, media_type: str, disposition: str) -> str:
-        """A link that anybody may read until it expires, with a fixed content type."""
-        with _translated(key):
+        """A presigned URL to read `key` until it expires, with a fixed content type."""
+        with translated_errors(key):
             return self._client.presigned_get_object(
                 bucket_name=self.name,
                 object_name=key,
@@ -261,13 +209,13 @@ class Bucket:
             )
 
     def presign_put(self, key: str, *, expires: timedelta) -> str:
-        """A link through which anybody may write `key` until it expires."""
-        with _translated(key):
+        """A presigned URL to write `key` until it expires."""
+        with translated_errors(key):
             return self._client.presigned_put_object(bucket_name=self.name, object_name=key, expires=expires)
 
     def compose(self, sources: Sequence[str], target: str, *, metadata: dict[str, str]) -> None:
-        """Put objects together on the server, in their order; all but the last have 5 MiB or more."""
-        with _translated(target):
+        """Concatenate objects on the server, in this order; all but the last must have at least 5 MiB."""
+        with translated_errors(target):
             self._client.compose_object(
                 bucket_name=self.name,
                 object_name=target,
@@ -276,7 +224,7 @@ class Bucket:
             )
 
     def check_conditional_writes(self) -> None:
-        """Raise UnsafeStore unless a second create-only PUT and a stale swap are refused."""
+        """Raise UnsafeStore unless the server refuses a second create-only PUT and a PUT with a stale ETag."""
         key = f"tmp/proof-{uuid4()}"
         try:
             if not self.create(key, b"first") or self.create(key, b"second") or self.get(key) != b"first":
@@ -295,47 +243,7 @@ class Bucket:
         finally:
             self.remove(key)
 
-    def _conditional_put(self, key: str, data: bytes, media_type: str, condition: dict[str, str]) -> None:
-        headers: dict[str, str | list[str] | tuple[str]] = {"Content-Type": media_type, **condition}
-        with _translated(key):
-            try:
-                self._client._put_object(  # pyright: ignore[reportPrivateUsage]
-                    bucket_name=self.name, object_name=key, data=data, headers=headers
-                )
-            except S3Error as error:
-                if error.response.status in _LOST_RACE and error.code != "NoSuchBucket":
-                    raise Conflict(f"Somebody else wrote {key} first.") from error
-                raise
-
-
-def object_from_response(key: str, response: urllib3.BaseHTTPResponse) -> StoredObject:
-    """What the answer to `open` tells of the very object that it reads."""
-    headers = response.headers
-    size, etag = int(headers.get("content-length", 0)), headers.get("etag", "").strip('"')
-    return StoredObject(key, size, etag, None, _user_metadata(headers), headers.get("content-type", ""))
-
-
-def _user_metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    prefix = "x-amz-meta-"
-    lower = {name.lower(): value for name, value in headers.items()}
-    return {name[len(prefix) :]: value for name, value in lower.items() if name.startswith(prefix)}
-
 
 def _as_binary(source: Readable) -> BinaryIO:
-    # The SDK asks for BinaryIO and calls read() alone.
+    # The SDK is annotated with BinaryIO, and calls nothing but read().
     return source  # pyright: ignore[reportReturnType]
-
-
-@contextmanager
-def _translated(subject: str) -> Generator[None]:
-    """The SDK's and urllib3's errors, said in our words."""
-    try:
-        yield
-    except S3Error as error:
-        if error.code in _MISSING:
-            raise ObjectNotFound(f"Nothing is stored under {subject}.") from error
-        if error.code in _REFUSED:
-            raise StorageRefused(f"The S3 server refuses access to {subject}: check the S3 keys.") from error
-        raise StorageError(f"The S3 server answered {error.code} for {subject}.") from error
-    except (ServerError, InvalidResponseError, MinioException, HTTPError, OSError) as error:
-        raise StorageUnavailable(f"The S3 server does not answer ({type(error).__name__}).") from error

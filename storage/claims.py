@@ -1,8 +1,8 @@
-"""Claims: who works on what just now, so that two who want the same do not do it twice.
+"""Claims: advisory locks of Postgres that keep two processes from doing the same work at the same time.
 
-A claim is an advisory lock of a Postgres session. It ends with the process that has it, in the moment in which that
-process dies, without a clock. It spares work and guards nothing: if the database restarts, two may do the same for a
-while, and the create-only records keep one result.
+A claim belongs to a database session, and ends without a timeout when its process dies. Claims save work; correctness
+does not depend on them: after a restart of the database two processes may do the same work, and the create-only
+records keep one result.
 """
 
 import hashlib
@@ -13,17 +13,17 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, OperationalError
+from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_exponential
 
 from storage.errors import StorageUnavailable
-from storage.retrying import patiently
 
-_KEPT_CONNECTIONS = 4
-# A machine that lost its power never says goodbye: the server finds out within half a minute and lets its claims go.
+_POOL_SIZE = 4
+# Detects within half a minute that a client machine has lost its power, and releases its claims.
 _KEEPALIVE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4"
 
 
 class Claims:
-    """The claims of one process."""
+    """A pool of the database sessions with which one process claims things."""
 
     def __init__(self, dsn: str, patience_seconds: float = 5.0) -> None:
         self._dsn = dsn
@@ -33,15 +33,15 @@ class Claims:
 
     @contextmanager
     def session(self) -> Generator["ClaimSession"]:
-        """Somebody who can hold claims until the end of the context."""
-        claimant = ClaimSession(self)
+        """A session whose claims are released at the end of the context."""
+        session = ClaimSession(self)
         try:
-            yield claimant
+            yield session
         finally:
-            claimant.leave()
+            session.close()
 
     def connect(self) -> Connection[Any]:
-        """A connection that holds no claim. Raises StorageUnavailable."""
+        """Take a connection without claims out of the pool, or open one. Raises StorageUnavailable."""
         with self._lock:
             kept = self._idle.pop() if self._idle else None
         if kept is not None:
@@ -52,15 +52,15 @@ class Claims:
             raise StorageUnavailable("The database that keeps claims does not answer.") from error
 
     def give_back(self, connection: Connection[Any]) -> None:
-        """Take a connection back that holds no claim."""
+        """Return a connection without claims to the pool."""
         with self._lock:
-            if len(self._idle) < _KEPT_CONNECTIONS:
+            if len(self._idle) < _POOL_SIZE:
                 self._idle.append(connection)
                 return
         connection.close()
 
     def close(self) -> None:
-        """Let the kept connections go."""
+        """Close the pooled connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -68,18 +68,24 @@ class Claims:
 
 
 class ClaimSession:
-    """One piece of work that claims things; not for two threads at once."""
+    """The claims of one piece of work, on one database session; not thread-safe."""
 
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
         self._connection: Connection[Any] | None = None
 
     def take(self, names: Sequence[str]) -> list[bool]:
-        """Claim what nobody else has; for each name, whether it is claimed now. Never waits for others.
+        """Claim each name that no other session has claimed; True for each that is claimed now. Does not block.
 
-        Raises StorageUnavailable when the database does not answer for a while.
+        Raises StorageUnavailable when the database does not answer within the patience of these claims.
         """
-        return patiently(lambda: self._take(names), self._claims.patience_seconds) if names else []
+        retrying = Retrying(
+            retry=retry_if_exception_type(StorageUnavailable),
+            stop=stop_before_delay(self._claims.patience_seconds),
+            wait=wait_exponential(multiplier=0.1, max=2.0),
+            reraise=True,
+        )
+        return retrying(self._take, names) if names else []
 
     def _take(self, names: Sequence[str]) -> list[bool]:
         if self._connection is None:
@@ -87,37 +93,37 @@ class ClaimSession:
         try:
             rows = self._connection.execute(
                 "select pg_try_advisory_lock(k) from unnest(%s::bigint[]) with ordinality as t(k, n) order by n",
-                [[_number(name) for name in names]],
+                [[_lock_key(name) for name in names]],
             ).fetchall()
         except OperationalError as error:
-            self._forget()
+            self._drop_connection()
             raise StorageUnavailable("The database that keeps claims does not answer.") from error
         return [row[0] for row in rows]
 
     def release(self) -> None:
-        """Let go of everything claimed so far; no error when the database, and every claim with it, is gone."""
+        """Release every claim; no error when the database is gone, for its claims are gone with it."""
         if self._connection is None:
             return
         try:
             self._connection.execute("select pg_advisory_unlock_all()")
         except OperationalError:
-            self._forget()
+            self._drop_connection()
 
-    def leave(self) -> None:
-        """Release everything, and give the connection back."""
+    def close(self) -> None:
+        """Release every claim and return the connection to the pool."""
         self.release()
         if self._connection is not None:
             self._claims.give_back(self._connection)
             self._connection = None
 
-    def _forget(self) -> None:
-        self._claims.close()  # what broke this connection broke the kept ones too
+    def _drop_connection(self) -> None:
+        self._claims.close()  # the pooled connections are most likely broken too
         if self._connection is not None:
             with suppress(OperationalError):
                 self._connection.close()
             self._connection = None
 
 
-def _number(name: str) -> int:
-    """The 64 bits that stand for a name among the advisory locks."""
+def _lock_key(name: str) -> int:
+    """The key of the advisory lock for a name: 64 bits of its sha256."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

@@ -1,11 +1,8 @@
-"""What can go wrong in storage, in words that callers branch on.
-
-`retryable` says whether the same call can succeed later without anybody changing anything.
-"""
+"""The errors of storage. `retryable` says whether the same call can succeed later without a change."""
 
 
 class StorageError(Exception):
-    """Any failure of storage; the message is one sentence for a person."""
+    """Any failure of storage; the message is one sentence for the user."""
 
     retryable = False
 
@@ -31,11 +28,11 @@ class TooLarge(StorageError):
 
 
 class InvalidName(StorageError):
-    """A project, reference or artifact id has characters that a key may not have."""
+    """A project, reference, label or artifact id has characters that are not allowed in it."""
 
 
 class Conflict(StorageError):
-    """Somebody else changed the object first: read it again and decide."""
+    """A compare-and-swap failed because the object has changed: read it again."""
 
     retryable = True
 
@@ -47,8 +44,8 @@ class StorageUnavailable(StorageError):
 
 
 class StorageRefused(StorageError):
-    """The S3 server answers, and refuses: wrong credentials or missing rights."""
+    """The S3 server denies access: wrong credentials or missing rights."""
 
 
 class UnsafeStore(StorageError):
-    """The S3 server accepts a second create-only PUT, so nothing can be promised on it."""
+    """The S3 server ignores the condition of a conditional write, so no guarantee of storage holds on it."""

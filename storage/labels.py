@@ -1,7 +1,7 @@
-"""Labels: words that people put on artifacts and take off again.
+"""Labels: words by which people sort artifacts.
 
-A record is create-only and holds the labels of the ingest. From the first change on, a reference beside it holds the
-labels that count. The database only repeats them.
+A record is create-only and holds the labels given at ingest. From the first change on, the reference `labels/<id>`
+holds the current labels instead. The database holds a copy of them.
 """
 
 import unicodedata
@@ -17,9 +17,9 @@ from storage.records import ArtifactRecord, Records
 from storage.refs import Refs
 
 HOLD = "hold"
-"""Nothing with this label is ever removed."""
+"""The label that protects an artifact from removal."""
 MOST = 100
-"""Labels on one artifact."""
+"""How many labels an artifact may have."""
 _LONGEST = 64
 _FOLDER = "labels"
 _AT_ONCE = 4
@@ -27,7 +27,7 @@ _FEW = 100
 
 
 def checked_label(word: str) -> str:
-    """The label in NFC: 1 to 64 characters that show, no comma, no space at the ends. Raises InvalidName."""
+    """The label in NFC: 1 to 64 printable characters, no comma, no space at the ends. Raises InvalidName."""
     label = unicodedata.normalize("NFC", word)
     if not 1 <= len(label) <= _LONGEST or "," in label or label != label.strip() or not label.isprintable():
         raise InvalidName(
@@ -45,23 +45,23 @@ def _valid(word: str) -> str:
 
 
 Label = Annotated[str, Field(min_length=1, max_length=_LONGEST), AfterValidator(_valid)]
-"""The type of labels in forms and requests."""
+"""A label as a field of forms and requests."""
 
 
 class Labels:
-    """The labels of one project's artifacts, as they are now."""
+    """The current labels of the artifacts of one project."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._records = Records(bucket, project)
         self._refs = Refs(bucket, project)
 
     def of(self, record: ArtifactRecord) -> tuple[str, ...]:
-        """The labels of an artifact, in the order in which it got them."""
+        """The current labels of an artifact, in the order in which they were added."""
         changed = self._refs.get(_name(record.artifact.sha256))
         return record.labels if changed is None else tuple(changed)
 
     def of_many(self, records: Sequence[ArtifactRecord]) -> dict[str, tuple[str, ...]]:
-        """`of` for many, by artifact."""
+        """The current labels of many artifacts, by artifact id."""
         changed = set(self._refs.names(_FOLDER)) if len(records) > _FEW else None
 
         def read(record: ArtifactRecord) -> tuple[str, ...]:
@@ -73,9 +73,9 @@ class Labels:
         return {record.artifact.sha256: labels for record, labels in zip(records, found, strict=True)}
 
     def change(self, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
-        """Put labels on and take others off; the labels afterwards. The database is told by flows.library.labelling.
+        """Add and remove labels of an artifact; returns its labels. flows.library.labelling updates the database too.
 
-        Raises ArtifactNotFound, and InvalidName for a label that cannot be one.
+        Raises ArtifactNotFound, and InvalidName for an invalid label or more than MOST of them.
         """
         added = [checked_label(word) for word in add]
         removed = set(remove)
@@ -91,7 +91,7 @@ class Labels:
         return tuple(self._refs.update(_name(sha256), changed))
 
     def forget(self, sha256: str) -> None:
-        """For an artifact that was removed."""
+        """Delete the labels of an artifact that was removed."""
         self._refs.remove(_name(sha256))
 
 

@@ -1,4 +1,4 @@
-"""Names: what may stand in a key, and where things stand."""
+"""The names of projects and the keys of blobs."""
 
 import re
 
@@ -9,12 +9,12 @@ _RESERVED = frozenset({"inbox", "quarantine", "tmp", "models", "footprints", "ga
 
 
 def blob_key(project: str, sha256: str) -> str:
-    """Where the bytes of an artifact stand."""
+    """The key of the bytes of an artifact."""
     return f"{project}/blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 def checked_project(name: str) -> str:
-    """The name, if it can stand in a key. Raises InvalidName."""
+    """The name, if it is a valid project name and not reserved. Raises InvalidName."""
     if not _PROJECT.fullmatch(name) or name in _RESERVED:
         raise InvalidName(
             f"{name!r} cannot name a project: use a-z, 0-9 and -, at most 63 characters, "

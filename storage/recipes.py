@@ -1,7 +1,7 @@
-"""Recipes: a question put to a model, named by its hash, and the answer it got.
+"""Recipes: the cache keys of model results, and the cached results.
 
-The record of a recipe is written after the artifacts of its result, create-only. Whoever asks the same question
-later, on any machine, reads the answer; whoever dies before the record loses nothing but the work in hand.
+The record of a recipe is create-only and written after the artifacts of its result. The same request is then answered
+from the cache, on any machine; a crash before the record is written costs only the work in progress.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from storage.names import checked_project
 
 
 class Recipe(BaseModel):
-    """Everything an answer depends on. `operator` carries its version, `weights` is the digest of the files."""
+    """Everything that a result depends on; `weights` is the digest of the weight files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,12 +31,12 @@ class Recipe(BaseModel):
 
     @property
     def key(self) -> str:
-        """sha256 (hex) of the canonical JSON of the recipe."""
+        """The cache key: sha256 (hex) of the canonical JSON of the recipe."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
 
 class RecipeRecord(BaseModel):
-    """A recipe and its result; `outputs` names the artifacts in the result, `seconds` is what it took."""
+    """A recipe and its result; `outputs` are the ids of the artifacts in the result, `seconds` its computing time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,21 +48,21 @@ class RecipeRecord(BaseModel):
 
 
 class RecipeStore:
-    """The answered recipes of one project."""
+    """The cached results of one project."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._bucket = bucket
         self.project = checked_project(project)
 
     def find(self, key: str) -> RecipeRecord | None:
-        """The answer to a recipe, if somebody has it."""
+        """The record of a recipe by its key, or None. Raises RecordCorrupt."""
         try:
             return self._read(self._key(key))
         except ObjectNotFound:
             return None
 
     def add(self, record: RecipeRecord) -> RecipeRecord:
-        """Keep an answer. When two finish at once the first stands, and both return it."""
+        """Store a result, unless one is stored already; returns the stored one."""
         key = record.recipe.key
         data = record.model_dump_json().encode()
         if self._bucket.create(self._key(key), data, media_type="application/json"):
@@ -70,7 +70,7 @@ class RecipeStore:
         return self._read(self._key(key))
 
     def all(self) -> Iterator[RecipeRecord]:
-        """Every answered recipe of the project, in key order."""
+        """Every recipe record of the project, in key order. Raises RecordCorrupt."""
         for found in self._bucket.objects(f"{self.project}/recipes/"):
             yield self._read(found.key)
 
@@ -85,5 +85,5 @@ class RecipeStore:
 
 
 def canonical_json(value: Any) -> bytes:
-    """One spelling per value: sorted keys, no spaces, UTF-8, no NaN."""
+    """JSON with sorted keys, without spaces, in UTF-8; equal values give equal bytes. Raises ValueError for NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""Records: what a project knows of each artifact. Create-only, one JSON object per artifact."""
+"""Artifact records: the metadata of each artifact, as one create-only JSON object."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ KINDS_BY_TYPE: dict[str, Kind] = {"image": "image", "audio": "speech", "video": 
 
 
 class ArtifactRecord(BaseModel):
-    """Where an artifact came from and what it is called. `producer` is the recipe that made it, if one did."""
+    """The name and origin of an artifact. `producer` is the key of the recipe that made it, if one did."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,43 +34,45 @@ class ArtifactRecord(BaseModel):
 
     @property
     def kind(self) -> Kind:
+        """The kind of its media type."""
         return kind_of(self.artifact.media_type)
 
 
 class Records:
-    """The artifact records of one project. `on_add` is told of each record that is added, or was there already."""
+    """The artifact records of one project. `on_add` is called with the stored record at each `add`."""
 
     def __init__(self, bucket: Bucket, project: str, on_add: Callable[[ArtifactRecord], None] = lambda _: None) -> None:
         self._bucket = bucket
-        self._noted = on_add
+        self._on_add = on_add
         self.project = checked_project(project)
 
     def add(self, record: ArtifactRecord) -> tuple[ArtifactRecord, bool]:
-        """Keep a record unless one is there. Returns the one that stands, and whether it is this one."""
+        """Store a record unless the artifact has one. Returns the stored record, and whether it is this one."""
         created = self._bucket.create(
             self._key(record.artifact.sha256),
             record.model_dump_json().encode(),
             media_type="application/json",
         )
-        standing = record if created else self.get(record.artifact.sha256)
-        self._noted(standing)
-        return standing, created
+        stored = record if created else self.get(record.artifact.sha256)
+        self._on_add(stored)
+        return stored, created
 
     def get(self, sha256: str) -> ArtifactRecord:
-        """The record of an artifact. Raises ArtifactNotFound."""
+        """The record of an artifact. Raises ArtifactNotFound, RecordCorrupt."""
         try:
             return self._read(self._key(sha256))
         except ObjectNotFound as error:
             raise ArtifactNotFound(f"Project {self.project} has no artifact {sha256}.") from error
 
     def find(self, sha256: str) -> ArtifactRecord | None:
+        """The record of an artifact, or None. Raises RecordCorrupt."""
         try:
             return self.get(sha256)
         except ArtifactNotFound:
             return None
 
     def resolve(self, prefix: str) -> ArtifactRecord:
-        """The record whose id begins with `prefix` (8 characters or more). Raises ArtifactNotFound."""
+        """The only record whose id begins with `prefix` (8 characters or more). Raises ArtifactNotFound."""
         is_prefix = len(prefix) >= 8 and set(prefix) <= set("0123456789abcdef")
         found = list(self._bucket.objects(self._key(prefix, suffix=""))) if is_prefix else []
         if len(found) != 1:
@@ -79,7 +81,7 @@ class Records:
         return self._read(found[0].key)
 
     def all(self) -> Iterator[ArtifactRecord]:
-        """Every record of the project, in the order of their ids."""
+        """Every record of the project, in the order of ids. Raises RecordCorrupt."""
         keys = [found.key for found in self._bucket.objects(f"{self.project}/artifacts/")]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             yield from threads.map(self._read, keys)
@@ -95,7 +97,7 @@ class Records:
 
 
 def kind_of(media_type: str) -> Kind:
-    """The kind a person looks for: image, speech (audio and video) or text; everything else is data."""
+    """The kind of a media type: image, speech (audio and video) or text; everything else is data."""
     return KINDS_BY_TYPE.get(media_type.split("/", 1)[0], "data")
 
 

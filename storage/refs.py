@@ -1,4 +1,4 @@
-"""References: the few mutable things of a project (aliases, collections), changed by compare-and-swap."""
+"""References: the mutable values of a project (labels, aliases, deletion marks), changed by compare-and-swap."""
 
 import json
 import re
@@ -11,25 +11,28 @@ from storage.errors import Conflict, InvalidName, ObjectNotFound, RecordCorrupt
 from storage.names import checked_project
 
 MODELS = "models"
-"""The folder that belongs to no project: published weights, and the aliases of their versions."""
+"""The bucket folder of published weights and the aliases of their versions; it belongs to no project."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}(/[a-z0-9][a-z0-9._-]{0,127})?")
 _ATTEMPTS = 8
 
 
 class Refs:
-    """Named JSON values of one project, or of MODELS; a name may have one folder before it."""
+    """Named JSON values of one project, or of MODELS; a name may have one folder: `labels/<id>`."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._bucket = bucket
         self.project = project if project == MODELS else checked_project(project)
 
     def get(self, name: str) -> Any | None:
-        """The value, or None when the reference was never set."""
+        """The value, or None when the reference is not set. Raises RecordCorrupt."""
         value, _ = self._read(name)
         return value
 
     def update(self, name: str, change: Callable[[Any | None], Any]) -> Any:
-        """Replace the value by `change(value)`, again from the start whenever somebody else was faster."""
+        """Replace the value by `change(value)` by compare-and-swap, with retries; returns the new value.
+
+        Raises Conflict after too many lost swaps.
+        """
         for _ in range(_ATTEMPTS):
             value, etag = self._read(name)
             changed = change(value)
@@ -38,17 +41,17 @@ class Refs:
         raise Conflict(f"Too many others change the reference {name}: try again.")
 
     def remove(self, name: str) -> None:
-        """Forget a reference."""
+        """Delete a reference."""
         self._bucket.remove(self._key(name))
 
     def names(self, folder: str) -> list[str]:
-        """The names of the references in a folder, such as `labels`: each with its folder."""
+        """The names of the references in a folder such as `labels`, each with its folder."""
         prefix = f"{self.project}/refs/"
         found = self._bucket.objects(f"{prefix}{folder}/")
         return [item.key.removeprefix(prefix).removesuffix(".json") for item in found]
 
     def _write(self, name: str, value: Any, etag: str | None) -> bool:
-        # The id tells our write from an equal one of somebody else.
+        # A unique id tells this write from another writer's equal one.
         data = json.dumps({"value": value, "write": str(uuid4())}, ensure_ascii=False).encode()
         key = self._key(name)
         try:
@@ -56,14 +59,14 @@ class Refs:
                 return self._bucket.create(key, data, media_type="application/json")
             self._bucket.replace(key, data, etag=etag)
         except (Conflict, ObjectNotFound):
-            return self._holds(key, data)
+            return self._is_stored(key, data)
         return True
 
-    def _holds(self, key: str, data: bytes) -> bool:
-        """Whether our write is there after all: a retried request can lose against itself."""
+    def _is_stored(self, key: str, data: bytes) -> bool:
+        """Whether this write is stored: a retried request can conflict with its own first attempt."""
         try:
             return self._bucket.get(key) == data
-        except ObjectNotFound:  # somebody removed the reference meanwhile
+        except ObjectNotFound:  # it was removed in the meantime
             return False
 
     def _read(self, name: str) -> tuple[Any | None, str | None]:

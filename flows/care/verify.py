@@ -18,7 +18,7 @@ from storage.care.inspection import Inventory, Problem, check_integrity
 from storage.care.tombstones import Tombstones
 from storage.errors import RecordCorrupt, StorageError
 from storage.index.library import listed_record
-from storage.index.search_index import Entry
+from storage.index.parts import Entry
 from storage.records import ArtifactRecord
 
 _SHOWN = 200

@@ -23,7 +23,7 @@ from modalities.embedding.passages import split_passages
 from modalities.speech.transcription import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
-from storage.index.search_index import Entry, PartKind
+from storage.index.parts import Entry, PartKind
 from storage.records import ArtifactRecord
 
 TRANSCRIPT = ".transcript.json"

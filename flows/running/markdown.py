@@ -8,7 +8,7 @@ from media.errors import ItemError
 from media.pictures import contact_sheet, thumbnail
 from storage.artifacts import Artifact
 from storage.errors import StorageError
-from storage.index.search_index import Hit
+from storage.index.parts import Hit
 from storage.records import ArtifactRecord
 
 _PICTURES_SHOWN = 24

@@ -1,1 +1,1 @@
-"""What keeps a bucket whole: inspection, garbage collection, backup, the version of its layout."""
+"""The upkeep of a bucket: integrity checks, garbage collection, backup and migration."""

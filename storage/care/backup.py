@@ -1,8 +1,8 @@
-"""Backup: what a bucket holds, in another place, and back from there.
+"""Incremental, verified backup of a bucket to another object store, and restore from it.
 
-Only what the other place does not have yet travels. Every blob is hashed on its way. Blobs go first and records last,
-and what goes is listed in the other order: so a backup that was cut off, or made while people work, holds no record
-whose bytes it lacks.
+Only missing or changed objects are copied, and every blob is hashed on the way. Blobs are copied first and records
+last, while documents are listed before blobs: so a backup that was interrupted, or made during writes, holds no record
+whose blob it lacks.
 """
 
 import json
@@ -13,7 +13,7 @@ from threading import Lock
 from pydantic import BaseModel, ValidationError
 
 from storage.artifacts import Artifact, VerifiedReader
-from storage.bucket import Bucket, StoredObject
+from storage.bucket import Bucket
 from storage.care.bucket_format import FORMAT_KEY, check_format
 from storage.care.mentions import artifacts_in
 from storage.care.object_store import ObjectStore
@@ -21,23 +21,24 @@ from storage.care.tombstones import FOLDER as REMOVED
 from storage.care.tombstones import Tombstone
 from storage.errors import ArtifactCorrupt, ObjectNotFound, StorageError, StorageUnavailable
 from storage.names import blob_key
+from storage.objects import StoredObject
 from storage.records import ArtifactRecord
 
 Progress = Callable[[float], None]
 _IN_FLIGHT = ("inbox/", "tmp/")
 _DOCUMENTS = ("recipes", "refs", "artifacts")
-"""In the order in which they travel."""
+"""The kinds of documents, in the order in which they are copied."""
 _AT_ONCE = 4
 
 
 class BackupReport(BaseModel):
-    """Objects that travelled, their bytes, those that were there already, and a sentence for each that could not."""
+    """Counts of objects copied and left unchanged, and a sentence for each that could not be copied."""
 
     copied: int
     copied_bytes: int
     unchanged: int
     removed: int
-    """Records that were not brought back, because they had been removed on purpose."""
+    """Records that were not restored because they had been removed on purpose."""
     problems: list[str]
 
     def __str__(self) -> str:
@@ -49,8 +50,8 @@ class BackupReport(BaseModel):
         )
 
 
-class _Copy:
-    """One journey from a place to another."""
+class _CopyRun:
+    """One run that copies from one object store to another."""
 
     def __init__(self, source: ObjectStore, target: ObjectStore, *, overwrite: bool, progress: Progress) -> None:
         self._source, self._target, self._overwrite = source, target, overwrite
@@ -63,36 +64,36 @@ class _Copy:
 
     def run(self) -> BackupReport:
         listed = [found for found in self._source.objects("") if not found.key.startswith(_IN_FLIGHT)]
-        documents = {kind: [found for found in listed if _document(found.key) == kind] for kind in _DOCUMENTS}
-        # Listed again: what the documents above name was there before they were.
+        documents = {kind: [found for found in listed if _document_kind(found.key) == kind] for kind in _DOCUMENTS}
+        # Listed after the documents, so that it includes every blob that they name.
         others = [
             found
             for found in self._source.objects("")
-            if not found.key.startswith(_IN_FLIGHT) and _document(found.key) is None and found.key != FORMAT_KEY
+            if not found.key.startswith(_IN_FLIGHT) and _document_kind(found.key) is None and found.key != FORMAT_KEY
         ]
         self._total = sum(found.size for found in [*others, *listed]) or 1
-        self._learn_media_types([*documents["recipes"], *documents["artifacts"]])
-        gone = self._removed_on_purpose(documents["refs"])
-        kept = [found for found in documents["artifacts"] if not self._is_gone(found, gone)]
+        self._read_media_types([*documents["recipes"], *documents["artifacts"]])
+        gone = self._tombstones(documents["refs"])
+        kept = [found for found in documents["artifacts"] if not self._was_removed(found, gone)]
         for wave in (others, documents["recipes"], documents["refs"], kept):
-            self._all(wave)
+            self._copy_all(wave)
         return self.report
 
-    def _all(self, wave: Iterable[StoredObject]) -> None:
+    def _copy_all(self, wave: Iterable[StoredObject]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for _ in threads.map(self._one, wave):
+            for _ in threads.map(self._copy_one, wave):
                 pass
 
-    def _one(self, found: StoredObject) -> None:
+    def _copy_one(self, found: StoredObject) -> None:
         problem, copied = None, False
         try:
-            if self._wanted(found):
+            if self._needs_copy(found):
                 self._copy(found)
                 copied = True
         except StorageUnavailable:
             raise
         except ObjectNotFound:
-            pass  # it was removed while we worked
+            pass  # it was removed in the meantime
         except StorageError as error:
             problem = str(error)
         with self._lock:
@@ -104,18 +105,18 @@ class _Copy:
             self._done += found.size
             self._progress(min(self._done / self._total, 1.0))
 
-    def _wanted(self, found: StoredObject) -> bool:
+    def _needs_copy(self, found: StoredObject) -> bool:
         size = self._there.get(found.key)
         if size is None:
             return True
-        if not self._overwrite and _blob(found.key) is None:
-            return False  # what stands in the bucket is newer
-        if _document(found.key) == "refs":
+        if not self._overwrite and _blob_sha256(found.key) is None:
+            return False  # the bucket's own object is newer
+        if _document_kind(found.key) == "refs":
             return self._source.get(found.key) != self._target.get(found.key)
         return size != found.size
 
     def _copy(self, found: StoredObject) -> None:
-        sha256 = _blob(found.key)
+        sha256 = _blob_sha256(found.key)
         media_type = self._media_types.get(sha256 or "", "application/octet-stream")
         if found.key.endswith(".json"):
             media_type = "application/json"
@@ -126,32 +127,32 @@ class _Copy:
             artifact = Artifact(sha256=sha256, media_type=media_type, size=found.size)
             self._target.put(found.key, VerifiedReader(stream, artifact), media_type=media_type)
 
-    def _learn_media_types(self, documents: list[StoredObject]) -> None:
-        """Only the documents know of which type a blob is, wherever it lies."""
+    def _read_media_types(self, documents: list[StoredObject]) -> None:
+        """Read the media types of blobs from the documents: a folder does not keep them."""
 
         def read(found: StoredObject) -> list[Artifact]:
             try:
                 return list(artifacts_in(json.loads(self._source.get(found.key))))
             except (ValueError, ObjectNotFound):
-                return []  # `verify` tells of it
+                return []  # `verify` reports it
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             for artifacts in threads.map(read, documents):
                 self._media_types |= {artifact.sha256: artifact.media_type for artifact in artifacts}
 
-    def _removed_on_purpose(self, refs: list[StoredObject]) -> dict[str, Tombstone]:
-        """The tombstones of both places by the key of the record: nothing removed on purpose comes back."""
+    def _tombstones(self, refs: list[StoredObject]) -> dict[str, Tombstone]:
+        """The tombstones of both stores by the key of the removed record; these records are not restored."""
         if self._overwrite:
             return {}
         tombs = [(self._source, found.key) for found in refs if f"/refs/{REMOVED}/" in found.key]
         tombs += [(self._target, key) for key in self._there if f"/refs/{REMOVED}/" in key]
         found: dict[str, Tombstone] = {}
-        for place, key in tombs:
-            tombstone = Tombstone.model_validate(json.loads(place.get(key))["value"])
+        for store, key in tombs:
+            tombstone = Tombstone.model_validate(json.loads(store.get(key))["value"])
             found[key.replace(f"/refs/{REMOVED}/", "/artifacts/")] = tombstone
         return found
 
-    def _is_gone(self, found: StoredObject, gone: dict[str, Tombstone]) -> bool:
+    def _was_removed(self, found: StoredObject, gone: dict[str, Tombstone]) -> bool:
         if found.key not in gone or found.key in self._there:
             return False
         try:
@@ -164,24 +165,24 @@ class _Copy:
 
 
 def back_up(source: Bucket, target: ObjectStore, progress: Progress = lambda _: None) -> BackupReport:
-    """Copy what the target lacks; files in the inbox and uploads in flight stay behind. Raises WrongFormat."""
+    """Copy what the target lacks, except inbox files and uploads in progress. Raises WrongFormat."""
     check_format(source)
     check_format(target)
-    # First: a backup that is cut off can be restored, and says of which format it is.
+    # First, so that an interrupted backup can be restored too.
     target.put(FORMAT_KEY, source.get(FORMAT_KEY), media_type="application/json")
-    return _Copy(source, target, overwrite=True, progress=progress).run()
+    return _CopyRun(source, target, overwrite=True, progress=progress).run()
 
 
 def restore_backup(source: ObjectStore, target: Bucket, progress: Progress = lambda _: None) -> BackupReport:
-    """Copy what the bucket lacks. Whatever stands in it stays. Raises WrongFormat."""
+    """Copy what the bucket lacks, and overwrite nothing. Raises WrongFormat."""
     check_format(source)
     check_format(target)
     target.create(FORMAT_KEY, source.get(FORMAT_KEY), media_type="application/json")
-    return _Copy(source, target, overwrite=False, progress=progress).run()
+    return _CopyRun(source, target, overwrite=False, progress=progress).run()
 
 
 def restore_blob(source: ObjectStore, target: Bucket, project: str, artifact: Artifact) -> bool:
-    """Bring one blob of a project back, if the source has it whole."""
+    """Restore one blob of a project; False when the source lacks it or has other bytes."""
     key = blob_key(project, artifact.sha256)
     try:
         with source.open(key) as stream:
@@ -192,7 +193,7 @@ def restore_blob(source: ObjectStore, target: Bucket, project: str, artifact: Ar
 
 
 def restore_document(source: ObjectStore, target: Bucket, key: str) -> bool:
-    """Bring a JSON document back that is missing, if the source has it and it can be read."""
+    """Restore a missing JSON document; False when the source lacks it or it is not JSON."""
     try:
         data = source.get(key)
         json.loads(data)
@@ -201,17 +202,19 @@ def restore_document(source: ObjectStore, target: Bucket, key: str) -> bool:
     return target.create(key, data, media_type="application/json")
 
 
-def projects_in(place: ObjectStore) -> Iterator[str]:
-    """The projects that have records in a place."""
-    yield from sorted({key.split("/")[0] for found in place.objects("") if _document(key := found.key) == "artifacts"})
+def projects_in(store: ObjectStore) -> Iterator[str]:
+    """The projects that have records in an object store."""
+    keys = (found.key for found in store.objects(""))
+    yield from sorted({key.split("/")[0] for key in keys if _document_kind(key) == "artifacts"})
 
 
-def _document(key: str) -> str | None:
-    """The folder of a project that the key lies in, if it is one for documents."""
+def _document_kind(key: str) -> str | None:
+    """The kind of document that is stored under a key, None for other objects."""
     parts = key.split("/")
     return parts[1] if len(parts) > 2 and parts[1] in _DOCUMENTS else None
 
 
-def _blob(key: str) -> str | None:
+def _blob_sha256(key: str) -> str | None:
+    """The sha256 of the blob that is stored under a key, None for other objects."""
     parts = key.split("/")
     return parts[-1] if len(parts) == 6 and parts[1:3] == ["blobs", "sha256"] else None

@@ -1,4 +1,4 @@
-"""Format: the version of the layout of a bucket, in the bucket. Migrations bring an older one to ours."""
+"""The format version of a bucket, stored in format.json, and the migrations from older versions."""
 
 import json
 import unicodedata
@@ -12,7 +12,7 @@ from storage.records import Records, list_projects
 
 FORMAT_KEY = "format.json"
 FORMAT = 1
-"""1: labels are words as `checked_label` has them, and change in refs/labels/. 0: before there was a format.json."""
+"""1: labels are valid for `checked_label`, and changed ones are in refs/labels/. 0: a bucket without format.json."""
 _LONGEST_LABEL = 64
 
 
@@ -20,20 +20,20 @@ class WrongFormat(StorageError):
     """The bucket has another format than this version of Triptych."""
 
 
-def read_format(place: ObjectStore) -> int | None:
-    """The version; None in a place that was never written to."""
+def read_format(store: ObjectStore) -> int | None:
+    """The format version; None for an empty store. Raises WrongFormat when it cannot be read."""
     try:
-        return int(json.loads(place.get(FORMAT_KEY))["version"])
+        return int(json.loads(store.get(FORMAT_KEY))["version"])
     except ObjectNotFound:
-        has_records = any("/artifacts/" in found.key for found in place.objects(""))
+        has_records = any("/artifacts/" in found.key for found in store.objects(""))
         return 0 if has_records else None
     except (ValueError, KeyError, TypeError) as error:
         raise WrongFormat(f"{FORMAT_KEY} in the bucket cannot be read: restore it from a backup.") from error
 
 
-def check_format(place: ObjectStore) -> None:
-    """Raises WrongFormat for what this version does not read and write."""
-    version = read_format(place)
+def check_format(store: ObjectStore) -> None:
+    """Raise WrongFormat when the format is neither ours nor that of an empty store."""
+    version = read_format(store)
     if version is None or version == FORMAT:
         return
     if version > FORMAT:
@@ -45,7 +45,10 @@ def check_format(place: ObjectStore) -> None:
 
 
 def migrate(bucket: Bucket, report: Callable[[str], None] = lambda _: None) -> int | None:
-    """Bring the bucket to our format. The version it had; None for a new one. Can be cut off and run again."""
+    """Migrate the bucket to the current format; returns the version before, None for a new bucket.
+
+    Idempotent: a migration that was interrupted is repeated by the next call.
+    """
     version = read_format(bucket)
     if version is not None and version >= FORMAT:
         check_format(bucket)
@@ -53,31 +56,31 @@ def migrate(bucket: Bucket, report: Callable[[str], None] = lambda _: None) -> i
     for step in range(version if version is not None else FORMAT, FORMAT):
         report(f"bringing the bucket from format {step} to {step + 1}")
         _STEPS[step](bucket)
-    # Last: whoever is cut off before begins anew.
+    # Last, so that an interrupted migration is repeated.
     bucket.put(FORMAT_KEY, json.dumps({"version": FORMAT}).encode(), media_type="application/json")
     return version
 
 
-def _labels_become_words(bucket: Bucket) -> None:
-    """Labels could be any text once."""
+def _make_labels_valid(bucket: Bucket) -> None:
+    """Replace labels that `checked_label` refuses; in format 0 a label could be any text."""
     for project in list_projects(bucket):
         labels = Labels(bucket, project)
         for record in Records(bucket, project).all():
-            wrong = [label for label in labels.of(record) if not _is_label(label)]
+            wrong = [label for label in labels.of(record) if not _is_valid_label(label)]
             if wrong:
-                labels.change(record.artifact.sha256, add=filter(None, map(_as_label, wrong)), remove=wrong)
+                labels.change(record.artifact.sha256, add=filter(None, map(_valid_label, wrong)), remove=wrong)
 
 
-def _is_label(word: str) -> bool:
+def _is_valid_label(word: str) -> bool:
     try:
         return checked_label(word) == word
     except InvalidName:
         return False
 
 
-def _as_label(text: str) -> str:
+def _valid_label(text: str) -> str:
     shown = "".join(c if c.isprintable() and c != "," else " " for c in unicodedata.normalize("NFC", text))
     return " ".join(shown.split())[:_LONGEST_LABEL].strip()
 
 
-_STEPS: dict[int, Callable[[Bucket], None]] = {0: _labels_become_words}
+_STEPS: dict[int, Callable[[Bucket], None]] = {0: _make_labels_valid}

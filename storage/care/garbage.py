@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
 
-from storage.bucket import Bucket, StoredObject
+from storage.bucket import Bucket
 from storage.care.inspection import Inventory, check_integrity
 from storage.care.mentions import outputs_of
 from storage.care.tombstones import FOLDER as REMOVED
@@ -15,6 +15,7 @@ from storage.deletion_marks import FOLDER as MARKS
 from storage.deletion_marks import DeletionMarks, MarkWithdrawn
 from storage.errors import StorageError, StorageRefused
 from storage.names import blob_key
+from storage.objects import StoredObject
 
 Progress = Callable[[float], None]
 _ID = re.compile(rb"\b[0-9a-f]{64}\b")

@@ -1,7 +1,7 @@
-"""Inspection: is everything in a project whole, and does everything that is named exist?
+"""Integrity check of a project: corrupt blobs, unreadable documents, and references to what is missing.
 
-Every blob is read and hashed, every record, recipe and reference is read, and what they name is looked for. What is
-found is a `Problem`: a sentence for a person, and the kind and the key for whoever mends it. Nothing is changed here.
+Every blob is read and hashed; every record, recipe and reference is read, and what it names is looked up. Each fault is
+a `Problem`, with a sentence for people and the kind and key for the repair. Nothing is changed.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from storage.bucket import StoredObject
 from storage.care.mentions import outputs_of
 from storage.care.object_store import ObjectStore
 from storage.errors import ObjectNotFound
 from storage.names import blob_key, checked_project
+from storage.objects import StoredObject
 from storage.recipes import RecipeRecord
 from storage.records import ArtifactRecord
 
@@ -35,14 +35,14 @@ ProblemKind = Literal[
     "wrong-parts",
 ]
 Progress = Callable[[float], None]
-_AT_ONCE = 4
+_THREADS = 4
 _CHUNK = 1024 * 1024
 ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 
 
 class Problem(BaseModel):
-    """Something that is not as it must be; `subject` is the id of the artifact or the key of the recipe."""
+    """A fault; `subject` is the id of the artifact, the key of the recipe or the name of the reference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +54,7 @@ class Problem(BaseModel):
 
 @dataclass
 class Inventory:
-    """What a project holds: sizes of blobs in bytes, and every record and recipe that can be read."""
+    """The contents of a project: sizes of blobs in bytes by sha256, and its readable records and recipes."""
 
     blobs: dict[str, int] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
@@ -64,36 +64,37 @@ class Inventory:
     """The keys of records, recipes and references that cannot be read."""
 
     def whole(self, sha256: str) -> bool:
+        """Whether the blob exists and its bytes have their hash."""
         return sha256 in self.blobs and sha256 not in self.changed
 
 
 def check_integrity(
     bucket: ObjectStore, project: str, *, quick: bool = False, progress: Progress = lambda _: None
 ) -> tuple[Inventory, list[Problem]]:
-    """Read everything of a project. `quick` believes the bytes of blobs and looks only whether they are there."""
+    """Check everything in a project. `quick` checks that blobs exist, and does not read them."""
     checked_project(project)
     contents = Inventory()
-    problems = list(_blobs(bucket, project, contents, quick, progress))
-    problems += _documents(bucket, project, contents)
-    _look_again(bucket, project, contents)
+    problems = list(_check_blobs(bucket, project, contents, quick, progress))
+    problems += _check_documents(bucket, project, contents)
+    _add_new_check_blobs(bucket, project, contents)
     problems += _missing_blobs(project, contents)
     problems += _missing_documents(project, contents)
     return contents, problems
 
 
-def _blobs(
+def _check_blobs(
     bucket: ObjectStore, project: str, contents: Inventory, quick: bool, progress: Progress
 ) -> Iterator[Problem]:
     found = list(bucket.objects(f"{project}/blobs/"))
     contents.blobs = {_name(blob.key): blob.size for blob in found}
     total, done = sum(blob.size for blob in found) or 1, 0
-    hashes = _each(lambda blob: (blob, _hash(bucket, blob.key)), [] if quick else found)
+    hashes = _map_in_threads(lambda blob: (blob, _hash(bucket, blob.key)), [] if quick else found)
     for blob, digest in hashes:
         done += blob.size
         progress(done / total)
         sha256 = _name(blob.key)
         if digest is None:
-            del contents.blobs[sha256]  # it was removed while we read
+            del contents.blobs[sha256]  # it was removed in the meantime
         elif digest != sha256:
             contents.changed.add(sha256)
             yield Problem(
@@ -104,22 +105,22 @@ def _blobs(
             )
 
 
-def _documents(bucket: ObjectStore, project: str, contents: Inventory) -> Iterator[Problem]:
-    for found, data in _read(bucket, f"{project}/artifacts/"):
-        record = _record(project, _name(found.key), data)
+def _check_documents(bucket: ObjectStore, project: str, contents: Inventory) -> Iterator[Problem]:
+    for found, data in _read_all(bucket, f"{project}/artifacts/"):
+        record = _parse_record(project, _name(found.key), data)
         if record is None:
             contents.broken.add(found.key)
             yield _broken("broken-record", found.key, f"The record of artifact {_name(found.key)} cannot be read.")
         else:
             contents.records[_name(found.key)] = record
-    for found, data in _read(bucket, f"{project}/recipes/"):
-        recipe = _recipe(_name(found.key), data)
+    for found, data in _read_all(bucket, f"{project}/recipes/"):
+        recipe = _parse_recipe(_name(found.key), data)
         if recipe is None:
             contents.broken.add(found.key)
             yield _broken("broken-recipe", found.key, f"The recipe {_name(found.key)} cannot be read.")
         else:
             contents.recipes[_name(found.key)] = recipe
-    for found, data in _read(bucket, f"{project}/refs/"):
+    for found, data in _read_all(bucket, f"{project}/refs/"):
         if not _is_reference(data):
             contents.broken.add(found.key)
             name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
@@ -127,8 +128,8 @@ def _documents(bucket: ObjectStore, project: str, contents: Inventory) -> Iterat
             yield Problem(kind="broken-reference", key=found.key, subject=name, sentence=sentence)
 
 
-def _look_again(bucket: ObjectStore, project: str, contents: Inventory) -> None:
-    """Blobs that arrived while the documents were read: people work meanwhile."""
+def _add_new_check_blobs(bucket: ObjectStore, project: str, contents: Inventory) -> None:
+    """Add blobs that were written while the documents were read."""
     named = {sha256 for recipe in contents.recipes.values() for sha256 in outputs_of(recipe)}
     named |= {one for record in contents.records.values() for one in (record.artifact.sha256, *record.parents)}
     for sha256 in named - contents.blobs.keys():
@@ -138,7 +139,7 @@ def _look_again(bucket: ObjectStore, project: str, contents: Inventory) -> None:
 
 
 def _missing_blobs(project: str, contents: Inventory) -> Iterator[Problem]:
-    """What is named and not there, once, with everything that names it."""
+    """One problem per missing blob, with what names it; and records whose size is wrong."""
     named: defaultdict[str, list[str]] = defaultdict(list)
     for sha256, record in contents.records.items():
         named[sha256].append(f"the record of {record.name}")
@@ -178,7 +179,7 @@ def _missing_documents(project: str, contents: Inventory) -> Iterator[Problem]:
                 yield Problem(kind="missing-parent", key=key, subject=parent, sentence=sentence)
 
 
-def _record(project: str, sha256: str, data: bytes) -> ArtifactRecord | None:
+def _parse_record(project: str, sha256: str, data: bytes) -> ArtifactRecord | None:
     try:
         record = ArtifactRecord.model_validate_json(data)
     except ValidationError:
@@ -186,7 +187,7 @@ def _record(project: str, sha256: str, data: bytes) -> ArtifactRecord | None:
     return record if (record.project, record.artifact.sha256) == (project, sha256) else None
 
 
-def _recipe(key: str, data: bytes) -> RecipeRecord | None:
+def _parse_recipe(key: str, data: bytes) -> RecipeRecord | None:
     try:
         record = RecipeRecord.model_validate_json(data)
     except ValidationError:
@@ -201,14 +202,14 @@ def _is_reference(data: bytes) -> bool:
         return False
 
 
-def _read(bucket: ObjectStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
+def _read_all(bucket: ObjectStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
     def read(found: StoredObject) -> tuple[StoredObject, bytes] | None:
         try:
             return found, bucket.get(found.key)
         except ObjectNotFound:
-            return None  # it was removed while we read
+            return None  # it was removed in the meantime
 
-    yield from (item for item in _each(read, list(bucket.objects(prefix))) if item)
+    yield from (item for item in _map_in_threads(read, list(bucket.objects(prefix))) if item)
 
 
 def _hash(bucket: ObjectStore, key: str) -> str | None:
@@ -222,8 +223,8 @@ def _hash(bucket: ObjectStore, key: str) -> str | None:
     return digest.hexdigest()
 
 
-def _each(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) -> Iterable[FoundT]:
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
+def _map_in_threads(work: Callable[[ItemT], FoundT], items: Sequence[ItemT]) -> Iterable[FoundT]:
+    with ThreadPoolExecutor(_THREADS) as threads:
         yield from threads.map(work, items)
 
 

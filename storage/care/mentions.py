@@ -1,4 +1,4 @@
-"""Mentions: which artifacts a document names, also one that was cut off."""
+"""Find the artifacts that a JSON document names, and the recipe in a truncated recipe record."""
 
 import json
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from storage.recipes import RecipeRecord
 
 
 def outputs_of(record: RecipeRecord) -> tuple[str, ...]:
-    """The ids of the artifacts in an answer."""
+    """The ids of the artifacts in a cached result, without duplicates."""
     return tuple(dict.fromkeys([*record.outputs, *(a.sha256 for a in artifacts_in(record.result))]))
 
 
 def read_truncated_recipe(data: bytes) -> dict[str, Any] | None:
-    """The recipe at the beginning of a recipe's record that was cut off behind it."""
+    """The recipe in a recipe record that was truncated after it; None when the recipe is truncated too."""
     text = data.decode(errors="replace")
     start = text.find('{"recipe":')
     if start < 0:

@@ -1,4 +1,4 @@
-"""Places: where objects can be kept under keys; a bucket is one, a folder is another."""
+"""Object stores for backups: the interface that a bucket has too, and a folder that implements it."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from storage.bucket import Readable, StoredObject
 from storage.errors import ObjectNotFound, StorageError
+from storage.objects import Readable, StoredObject
 
 _CHUNK = 1024 * 1024
 _UNFINISHED = ".unfinished-"
 
 
 class ObjectStore(Protocol):
-    """Bytes under keys."""
+    """Bytes under keys: a `Bucket` or a `FolderStore`."""
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins with `prefix`."""
@@ -31,7 +31,7 @@ class ObjectStore(Protocol):
         ...
 
     def put(self, key: str, data: bytes | Readable, *, media_type: str) -> None:
-        """Write or overwrite; a stream that raises leaves nothing."""
+        """Write or overwrite; when the stream raises, nothing is written."""
         ...
 
     def remove(self, key: str) -> None:
@@ -40,7 +40,7 @@ class ObjectStore(Protocol):
 
 
 class FolderStore:
-    """A folder as a place: one file per object. A file stands there whole, on the disk, or not at all."""
+    """A folder with one file per object, each written atomically and synced."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -52,8 +52,8 @@ class FolderStore:
                 path = Path(folder) / name
                 key = _key(path.relative_to(self._root))
                 if key.startswith(prefix) and not name.startswith(_UNFINISHED):
-                    told = path.stat()
-                    yield StoredObject(key, told.st_size, "", datetime.fromtimestamp(told.st_mtime, UTC), {})
+                    stat = path.stat()
+                    yield StoredObject(key, stat.st_size, "", datetime.fromtimestamp(stat.st_mtime, UTC), {})
 
     @contextmanager
     def open(self, key: str) -> Generator[BinaryIO]:
@@ -88,11 +88,12 @@ class FolderStore:
         self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        # Keys of quarantined files are made of names that strangers chose.
+        # Keys of quarantined files contain names from outside: no part of a key may leave the folder.
         return self._root.joinpath(*(_file_name(part) for part in key.split("/")))
 
 
 def _file_name(part: str) -> str:
+    """The escaped file name of one part of a key; `_key` reverses it."""
     safe = part.replace("%", "%25")
     return safe if part not in ("", ".", "..") else "%2E" * len(part) or "%"
 

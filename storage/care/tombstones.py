@@ -1,4 +1,4 @@
-"""Tombstones: what was removed on purpose, when and why, so that nobody brings it back by mistake."""
+"""Tombstones: which artifacts were removed on purpose, when and why, so that a restore leaves them out."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ FOLDER = "removed"
 
 
 class Tombstone(BaseModel):
-    """What stood here; nothing of its content."""
+    """The metadata of a removed artifact, without anything of its content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,21 +24,21 @@ class Tombstone(BaseModel):
 
 
 class Tombstones:
-    """The artifacts that were removed from one project."""
+    """The tombstones of one project."""
 
     def __init__(self, bucket: Bucket, project: str) -> None:
         self._refs = Refs(bucket, project)
 
     def add(self, tombstone: Tombstone) -> None:
-        """Note a removal, over an earlier one of the same artifact."""
+        """Store a tombstone; it replaces an earlier one of the same artifact."""
         self._refs.update(f"{FOLDER}/{tombstone.artifact}", lambda _: tombstone.model_dump(mode="json"))
 
     def find(self, sha256: str) -> Tombstone | None:
-        """The last removal of an artifact, if it was ever removed."""
+        """The latest tombstone of an artifact, or None."""
         value = self._refs.get(f"{FOLDER}/{sha256}")
         return None if value is None else Tombstone.model_validate(value)
 
     def all(self) -> list[Tombstone]:
-        """Every removal, in the order of ids."""
+        """Every tombstone, in the order of ids."""
         found = (self.find(name.removeprefix(f"{FOLDER}/")) for name in self._refs.names(FOLDER))
         return [tombstone for tombstone in found if tombstone]

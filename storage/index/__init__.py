@@ -1,1 +1,1 @@
-"""The search index and the lists of the library: rows in Postgres that can be dropped and rebuilt from the bucket."""
+"""The search index and the artifact lists: tables in Postgres that can be dropped and rebuilt from the bucket."""

@@ -1,6 +1,6 @@
-"""The library: the records of every project as rows of the database, for lists that stay fast.
+"""The library: the artifact records of every project as rows of a table, for fast filtered lists.
 
-Like the search index it repeats what the bucket says, and can be made again from it.
+Like the search index it is a copy of what the bucket holds, and can be rebuilt from it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ _MOST = 1000
 
 
 class Listed(BaseModel):
-    """An artifact in a list; `size` in bytes, `labels` as they are now."""
+    """A row of the library; `size` in bytes, `labels` are the current ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,29 +59,29 @@ class Listed(BaseModel):
 
 
 class Page(BaseModel):
-    """Part of a list; `next` goes on where it ends, None at the end of the list."""
+    """A page of rows; `next` is the cursor of the next page, None on the last one."""
 
     rows: list[Listed]
     next: str | None = None
 
 
 class Library:
-    """The artifacts of every project, in rows."""
+    """The table of the artifacts of every project."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def ensure_schema(self) -> None:
-        """Make what is missing; safe from several processes at once."""
-        self._database.make(_SCHEMA)
+        """Create the missing tables; safe when several processes do it at once."""
+        self._database.create_schema(_SCHEMA)
 
     def add(self, record: ArtifactRecord) -> None:
-        """Note a record; one that is there stays, with the labels it has by now."""
+        """Insert the row of a record; an existing row stays, with its current labels."""
         with self._database.connection() as connection:
             connection.execute(_INSERT + _KEEP, _values(record, record.labels))
 
     def put(self, records: Iterable[ArtifactRecord], labels: Mapping[str, Sequence[str]]) -> None:
-        """Note records with these labels by artifact, over whatever the rows said."""
+        """Insert or replace the rows of records, with these labels by artifact id."""
         with self._database.connection() as connection, connection.cursor() as cursor:
             cursor.executemany(
                 _INSERT + _OVERWRITE,
@@ -89,7 +89,7 @@ class Library:
             )
 
     def set_labels(self, project: str, artifact: str, labels: Sequence[str]) -> None:
-        """Give an artifact these labels, and no others."""
+        """Replace the labels of an artifact."""
         with self._database.connection() as connection:
             connection.execute(
                 "update artifacts set labels = %s where project = %s and artifact = %s",
@@ -97,7 +97,7 @@ class Library:
             )
 
     def remove(self, project: str, artifacts: Sequence[str]) -> None:
-        """Forget artifacts."""
+        """Delete the rows of these artifacts."""
         with self._database.connection() as connection:
             connection.execute(
                 "delete from artifacts where project = %s and artifact = any(%s)", [project, list(artifacts)]
@@ -116,14 +116,14 @@ class Library:
         after: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """The newest artifacts first: of any of the kinds, with all of the labels, `name` somewhere in their names.
+        """A page of artifacts, newest first, of any of the kinds, with all of the labels and `name` in their names.
 
-        Only those made from `since` on and before `until`, that have none of the labels `without`. `after` is the
-        `next` of the page before. Raises InvalidName when it is not.
+        Only those created from `since` on and before `until`, with none of the labels `without`. `after` is the `next`
+        of the previous page. Raises InvalidName when it is not a cursor.
         """
-        created, artifact = _place(after)
+        created, artifact = _parse_cursor(after)
         limit = min(limit, _MOST)
-        place = (project, list(kinds), list(kinds), list(labels), list(without), name)
+        scope = (project, list(kinds), list(kinds), list(labels), list(without), name)
         with self._database.connection() as connection:
             found = _rows(
                 connection,
@@ -132,26 +132,26 @@ class Library:
                 "and created >= coalesce(%s::timestamptz, '-infinity') "
                 "and created < coalesce(%s::timestamptz, 'infinity') "
                 "and (created, artifact) < (%s::timestamptz, %s) order by created desc, artifact desc limit %s",
-                [*place, since, until, created, artifact, limit + 1],
+                [*scope, since, until, created, artifact, limit + 1],
             )
         more = len(found) > limit
         rows = found[:limit]
         return Page(rows=rows, next=f"{rows[-1].created.isoformat()}_{rows[-1].artifact}" if more else None)
 
     def children(self, project: str, artifact: str) -> list[Listed]:
-        """What was made from an artifact, oldest first; `Listed.parents` leads the other way."""
+        """The artifacts that have this one among their parents, oldest first."""
         with self._database.connection() as connection:
             return _rows(
                 connection, "project = %s and parents @> %s::text[] order by created, artifact", [project, [artifact]]
             )
 
     def all(self, project: str) -> list[Listed]:
-        """Every row of a project, in the order of their ids."""
+        """Every row of a project, in the order of ids."""
         with self._database.connection() as connection:
             return _rows(connection, "project = %s order by artifact", [project])
 
     def labels(self, project: str) -> dict[str, int]:
-        """The labels in use, each with how many artifacts have it."""
+        """The number of artifacts that have each label."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "select label, count(*) from artifacts, unnest(labels) label where project = %s group by 1 order by 1",
@@ -160,14 +160,14 @@ class Library:
             return dict(rows.fetchall())
 
     def counts(self, project: str) -> dict[Kind, int]:
-        """How many artifacts of each kind a project has."""
+        """The number of artifacts of each kind."""
         with self._database.connection() as connection:
             rows = connection.execute("select kind, count(*) from artifacts where project = %s group by 1", [project])
             return dict(rows.fetchall())
 
 
 def listed_record(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
-    """The row that a record should have."""
+    """The row of a record with these labels."""
     return Listed(
         artifact=record.artifact.sha256,
         name=_without_nul(record.name),
@@ -189,13 +189,13 @@ def _rows(connection: Connection[Any], condition: LiteralString, values: list[An
 
 
 def _values(record: ArtifactRecord, labels: Sequence[str]) -> list[Any]:
-    """In the order of the columns."""
+    """The values of a row in the order of the columns."""
     row = vars(listed_record(record, labels)) | {"properties": Jsonb(_without_nul(record.properties))}
     return [record.project, *(list(value) if isinstance(value, tuple) else value for value in row.values())]
 
 
 def _without_nul(value: Any) -> Any:
-    """Postgres stores no NUL."""
+    """The value with spaces for NUL characters, which Postgres cannot store."""
     if isinstance(value, dict):
         return {_without_nul(name): _without_nul(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -203,8 +203,8 @@ def _without_nul(value: Any) -> Any:
     return value.replace("\0", " ") if isinstance(value, str) else value
 
 
-def _place(after: str | None) -> tuple[str, str]:
-    """The creation time and the artifact behind which a page begins."""
+def _parse_cursor(after: str | None) -> tuple[str, str]:
+    """The creation time and id of the last artifact of the previous page. Raises InvalidName."""
     if after is None:
         return "infinity", ""
     created, _, artifact = after.rpartition("_")

@@ -1,10 +1,11 @@
-"""Ranking: one order from several, over kinds of things whose scores cannot be compared."""
+"""Rank fusion: merge rankings whose scores cannot be compared."""
 
 from collections.abc import Sequence
 
 _FUSION = 60
-_USUAL_DEVIATION, _DOUBT = 0.1, 5
-"""Of cosines in one kind, and how many parts that assumption counts for."""
+"""The constant of reciprocal rank fusion."""
+_PRIOR_DEVIATION, _PRIOR_WEIGHT = 0.1, 5
+"""The usual standard deviation of the cosines in one kind, and the number of samples that this prior counts for."""
 
 
 def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
@@ -16,11 +17,11 @@ def fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
     return scores
 
 
-def z_scores(nearness: dict[int, float]) -> dict[int, float]:
-    """How far each part is nearer than the mean of its kind, in deviations; few parts say little about deviation."""
-    if not nearness:
+def z_scores(similarities: dict[int, float]) -> dict[int, float]:
+    """The z-score of each part's cosine similarity within its kind, with a prior on the standard deviation."""
+    if not similarities:
         return {}
-    mean = sum(nearness.values()) / len(nearness)
-    square = sum((near - mean) ** 2 for near in nearness.values())
-    deviation = ((square + _DOUBT * _USUAL_DEVIATION**2) / (len(nearness) + _DOUBT)) ** 0.5
-    return {part: (near - mean) / deviation for part, near in nearness.items()}
+    mean = sum(similarities.values()) / len(similarities)
+    squares = sum((similarity - mean) ** 2 for similarity in similarities.values())
+    deviation = ((squares + _PRIOR_WEIGHT * _PRIOR_DEVIATION**2) / (len(similarities) + _PRIOR_WEIGHT)) ** 0.5
+    return {part: (similarity - mean) / deviation for part, similarity in similarities.items()}

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from flows.running.markdown import format_time
 from flows.running.platform import Space
 from gateway.gallery.excerpts import excerpt
-from storage.index.search_index import Hit
+from storage.index.parts import Hit
 from storage.records import Kind
 
 

@@ -14,7 +14,7 @@ from flows.search import find
 from gateway.cli.uploads import upload
 from storage.care.backup import back_up, restore_backup
 from storage.care.object_store import FolderStore
-from storage.index.search_index import Hit
+from storage.index.parts import Hit
 
 FILES = ("dog-and-hydrant.jpg", "red-bus.jpg", "weather.wav", "autumn-market.txt", "herbstmarkt.md")
 QUESTIONS = ("a dog", "market", "rain and sun", "something red")

@@ -14,7 +14,7 @@ from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
 from gateway.tokens import Tokens
 from storage.artifacts import Artifact
-from storage.index.search_index import Entry
+from storage.index.parts import Entry
 from storage.records import ArtifactRecord
 from tests.paths import ROOT
 

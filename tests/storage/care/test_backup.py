@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.artifacts import ArtifactStore
-from storage.bucket import Bucket, Readable
+from storage.bucket import Bucket
 from storage.care.backup import back_up, restore_backup
 from storage.care.bucket_format import WrongFormat, migrate
 from storage.care.inspection import check_integrity
@@ -16,6 +16,7 @@ from storage.care.tombstones import Tombstone, Tombstones
 from storage.errors import StorageUnavailable
 from storage.labels import Labels
 from storage.names import blob_key
+from storage.objects import Readable
 from storage.recipes import Recipe, RecipeRecord, RecipeStore
 from storage.records import ArtifactRecord, Records
 

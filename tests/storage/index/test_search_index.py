@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from storage.errors import StorageError, StorageUnavailable
-from storage.index.search_index import Entry, SearchIndex
+from storage.index.parts import Entry
+from storage.index.search_index import SearchIndex
 
 SPACE = "model@digest"
 

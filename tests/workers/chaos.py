@@ -1,4 +1,4 @@
-"""Chaos: many mixed runs over two slots while things are killed, and what must be true when it is over.
+"""A chaos run: mixed runs on two slots while processes, server and worker are killed, and the checks afterwards.
 
 `tests/workers/test_chaos.py` runs a short one, `benchmarks/warm_chaos.py` two hundred runs. What is done is drawn
 from a seed; when exactly it happens depends on the machine.
@@ -31,7 +31,7 @@ KINDS = {
     "suspend": ("COMPLETED", 2),
     "cancel": ("CANCELLED", 3),
 }
-"""What a run does, the state it should end in, and how often it is drawn."""
+"""What a run does, its expected final state, and its weight in the random choice."""
 LIMIT_MEGABYTES = 450
 OPTIONS = {
     "slots": "cpu:2",
@@ -43,12 +43,12 @@ OPTIONS = {
     "artifact_seconds": "1",
 }
 _WORKER_ENDED = "ended while process"
-"""What the next worker says of the runs that a killed one had in hand."""
+"""Part of the message of runs that crashed with a killed worker."""
 
 
 @dataclass
 class Chaos:
-    """One go: the runs by kind, and what was seen of them."""
+    """One chaos run: its flow runs by kind, and the processes that were seen."""
 
     pool: Pool
     folder: Path
@@ -64,7 +64,7 @@ class Chaos:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def go(self, seconds: float) -> dict[str, Any]:
-        """Start everything, disturb it, wait for its end, and check. A summary for people."""
+        """Start the runs, disturb them, wait for their end and check it. Returns a summary."""
         began = time.monotonic()
         with ExitStack() as kept:
             self.worker = kept.enter_context(running_worker(self.pool, self.folder / "worker", **OPTIONS))
@@ -102,7 +102,7 @@ class Chaos:
             self.kinds[run] = kind
 
     def _cancel_and_resume(self, over: threading.Event) -> None:
-        """People: they cancel at any moment, and resume what waits for them."""
+        """Act as people do: cancel runs at any moment, and resume suspended ones."""
         chances = random.Random(self.seed + 1)
         due = {
             run: time.monotonic() + chances.uniform(0.0, 0.3 * self.runs)

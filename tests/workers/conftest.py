@@ -1,4 +1,4 @@
-"""A real Prefect server on Postgres for the session, and a warm worker that most tests share."""
+"""Session fixtures: a Prefect server on Postgres, a work pool, and a warm worker that most tests share."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What the tests of the warm worker speak to: a Prefect server, its pools, and workers started as people start them."""
+"""A Prefect server, work pools and worker processes for the tests of the warm worker."""
 
 import os
 import secrets

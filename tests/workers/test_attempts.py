@@ -1,4 +1,4 @@
-"""The promises of a second attempt: a run whose process or worker dies is begun again, up to a limit, then parked."""
+"""Attempts: a run whose process or worker dies is started again up to a limit, then it crashes."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def test_a_run_whose_process_dies_is_begun_again_and_completes(pool: Pool, tmp_p
     assert "CRASHED" not in own.history(run), "whoever waits for the run never sees it end"
 
 
-def test_a_run_that_had_its_attempts_is_parked_with_the_reason(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_crashes_with_the_reason_after_its_last_attempt(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker", attempts="2"):
         run = own.start("die_at_first", path=tmp_path / "out", times=9)

@@ -1,4 +1,4 @@
-"""A cancelled run ends as Cancelled, its hooks run, and the process and its models stay."""
+"""Cancellation: the run ends as Cancelled, its hooks run, and the process and its models stay."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whatever dies: every run ends as it should, none is lost or runs twice, no slot and no process is left behind."""
+"""A short chaos run: whatever is killed, every run ends in the right state, and none is lost or runs twice."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every interface of Prefect that the warm worker stands on, so that an upgrade fails here and says which one moved."""
+"""Every interface of Prefect that the warm worker depends on: an upgrade that changes one fails here."""
 
 import inspect
 import signal

@@ -1,4 +1,4 @@
-"""What a run leaves behind does not reach the next one in its process; what it asks for, it gets or is told no."""
+"""Isolation: no state of a run reaches the next one, and settings that a process cannot change are refused."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.workers.harness import Pool, Worker, lines
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
-def test_a_run_finds_what_a_new_process_would_have(pool: Pool, warm: Worker, tmp_path: Path) -> None:
+def test_a_run_starts_with_the_state_of_a_new_process(pool: Pool, warm: Worker, tmp_path: Path) -> None:
     before = warm.children()
     assert pool.end(pool.start("look_around", path=tmp_path / "first"), 120) == "COMPLETED"
     assert pool.end(pool.start("messy")) == "COMPLETED"
@@ -42,7 +42,7 @@ def test_the_environment_and_settings_of_a_run_are_its_own(pool: Pool, warm: Wor
         ({"command": "python other.py"}, "command"),
     ],
 )
-def test_what_a_living_process_cannot_give_is_refused_by_name(
+def test_a_setting_that_needs_a_new_process_is_refused_by_name(
     pool: Pool, warm: Worker, tmp_path: Path, variables: dict[str, object], named: str
 ) -> None:
     run = pool.start("settings_of_run", path=tmp_path / "out", variables=variables)

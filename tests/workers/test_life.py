@@ -1,4 +1,4 @@
-"""The promises of a warm worker: its processes live on, and nothing that happens to one of them loses a run."""
+"""The life cycle of the child processes: they outlive their runs, and the death of one loses no other run."""
 
 import os
 import signal
@@ -55,7 +55,7 @@ def test_a_flow_that_exits_is_crashed_and_the_process_stays(pool: Pool, warm: Wo
 
 
 @pytest.mark.parametrize(("how", "why"), [("exit", "exit code 7"), ("kill", "SIGKILL"), ("segv", "SIGSEGV")])
-def test_a_process_that_ends_is_a_crash_that_says_why(
+def test_a_run_whose_process_ends_crashes_with_the_reason(
     pool: Pool, warm: Worker, tmp_path: Path, how: str, why: str
 ) -> None:
     run = pool.start("die", how=how)
@@ -107,7 +107,7 @@ def test_a_run_without_a_loadable_flow_crashes_and_says_so(pool: Pool, warm: Wor
     assert "no_such_flow" in pool.message(run)
 
 
-def test_two_slots_never_run_three(pool: Pool, tmp_path: Path) -> None:
+def test_two_slots_never_execute_three_runs(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker", slots="cpu:2") as worker:
         runs = [own.start("sleep", path=tmp_path / f"out{number}", seconds=2) for number in range(3)]
@@ -116,7 +116,7 @@ def test_two_slots_never_run_three(pool: Pool, tmp_path: Path) -> None:
         assert {own.end(run) for run in runs} == {"COMPLETED"}
 
 
-def test_a_process_is_replaced_after_its_share_of_runs(pool: Pool, tmp_path: Path) -> None:
+def test_a_process_is_replaced_after_its_number_of_runs(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker", recycle_runs="2") as worker:
         runs = [own.start("with_model", path=tmp_path / "out") for _ in range(4)]
@@ -160,7 +160,7 @@ def test_a_worker_that_stops_lets_its_run_finish(pool: Pool, tmp_path: Path) -> 
     assert not any(process.is_running() for process in family)
 
 
-def test_a_worker_that_stops_says_which_runs_it_did_not_wait_for(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_that_outlasts_drain_seconds_crashes_when_the_worker_stops(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker", drain_seconds="0.5"):
         run = own.start("sleep", path=tmp_path / "out", seconds=60)
@@ -198,7 +198,7 @@ def test_a_run_that_a_killed_worker_had_claimed_but_not_begun_runs_with_the_next
 
 
 @pytest.mark.parametrize("pid", [2**22, os.getpid()])
-def test_a_process_that_was_gone_when_it_was_named_is_gone(pid: int) -> None:
+def test_an_infrastructure_id_without_a_start_time_is_not_alive(pid: int) -> None:
     assert not InfrastructureId(machine=socket.gethostname(), slot="cpu-0", pid=pid, started=0).is_alive
 
 
@@ -234,7 +234,7 @@ def test_changed_flow_code_is_picked_up(pool: Pool, tmp_path: Path) -> None:
         assert worker.status().slots[0].restarts == 1
 
 
-def test_a_run_in_hand_outlives_its_server_and_reports_late(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_continues_while_the_server_is_away_and_reports_afterwards(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker"):
         run = own.start("sleep", path=tmp_path / "out", seconds=4)
@@ -261,7 +261,7 @@ def test_a_process_that_starts_while_the_server_is_away_waits_for_it(pool: Pool,
         assert pool.end(pool.start("first_line", path=tmp_path / "told"), 90) == "COMPLETED"
 
 
-def test_the_first_question_of_a_process_waits_for_a_server_that_is_away(pool: Pool) -> None:
+def test_the_first_request_of_a_process_is_retried_while_the_server_is_away(pool: Pool) -> None:
     async def ask() -> int:
         return (await get_client().hello()).status_code
 
@@ -299,7 +299,7 @@ def test_a_log_line_reaches_the_server(pool: Pool, warm: Worker) -> None:
     wait_for(logged, 15, "the line")
 
 
-def test_a_deleted_deployment_cancels_its_run_or_takes_it_along(pool: Pool, tmp_path: Path) -> None:
+def test_a_deleted_deployment_cancels_or_deletes_its_run(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     run = own.start("with_model", path=tmp_path / "out")
     own.server.api.delete(f"/deployments/{own.deployment('with_model')}").raise_for_status()

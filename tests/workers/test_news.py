@@ -1,4 +1,4 @@
-"""News: a run is taken when the server tells of it, not when the worker next asks; and without news it asks."""
+"""Events: a run starts when the server announces it, not at the next poll; without events, the worker polls."""
 
 import asyncio
 import inspect
@@ -16,7 +16,7 @@ from workers.run_events import RunEvent, RunEventSubscriber
 _SELDOM = "20"
 
 
-def test_a_run_is_taken_when_the_server_tells_of_it(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_starts_at_its_event_without_waiting_for_a_poll(pool: Pool, tmp_path: Path) -> None:
     with running_worker(pool, tmp_path / "worker", query_seconds=_SELDOM) as worker:
         assert pool.end(pool.start("first_line", path=tmp_path / "told")) == "COMPLETED"
         asked = time.monotonic()
@@ -26,7 +26,7 @@ def test_a_run_is_taken_when_the_server_tells_of_it(pool: Pool, tmp_path: Path) 
         assert worker.process.poll() is None
 
 
-def test_the_worker_listens_again_to_a_server_that_was_away(pool: Pool, tmp_path: Path) -> None:
+def test_the_worker_subscribes_again_after_an_outage(pool: Pool, tmp_path: Path) -> None:
     with running_worker(pool, tmp_path / "worker", query_seconds=_SELDOM):
         assert pool.end(pool.start("first_line", path=tmp_path / "told"), 90) == "COMPLETED"
         pool.server.stop()
@@ -40,7 +40,7 @@ def test_the_worker_listens_again_to_a_server_that_was_away(pool: Pool, tmp_path
         assert min(waits) < float(_SELDOM) / 4
 
 
-def test_a_run_for_later_is_taken_when_its_time_has_come(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_that_is_scheduled_for_later_starts_on_time(pool: Pool, tmp_path: Path) -> None:
     with running_worker(pool, tmp_path / "worker"):
         due = datetime.now(UTC) + timedelta(seconds=4)
         given = {"path": str(tmp_path / "told")}
@@ -52,25 +52,25 @@ def test_a_run_for_later_is_taken_when_its_time_has_come(pool: Pool, tmp_path: P
         assert timedelta(0) <= began - due < timedelta(seconds=3)
 
 
-def test_prefect_tells_of_runs_as_before() -> None:
+def test_prefects_event_subscriber_has_what_ours_uses() -> None:
     assert {"filter", "reconnection_attempts"} <= set(inspect.signature(get_events_subscriber).parameters)
     assert "prefix" in EventNameFilter.model_fields
     assert "event" in EventFilter.model_fields
     assert hasattr(PrefectEventSubscriber, "__anext__")
 
 
-async def test_news_name_the_run_its_state_and_its_pool(pool: Pool, tmp_path: Path) -> None:
-    heard: list[RunEvent] = []
+async def test_an_event_names_the_run_its_state_and_its_pool(pool: Pool, tmp_path: Path) -> None:
+    received: list[RunEvent] = []
     events = RunEventSubscriber()
     with temporary_settings({PREFECT_API_URL: pool.server.url}):
-        listening = asyncio.create_task(events.listen(heard.append))
+        listening = asyncio.create_task(events.listen(received.append))
     while not events.connected:
         await asyncio.sleep(0.05)
     run = await asyncio.to_thread(pool.start, "first_line", path=tmp_path / "told")
     wanted = RunEvent(run, "SCHEDULED", pool.name)
     for _ in range(200):
-        if wanted in heard:
+        if wanted in received:
             break
         await asyncio.sleep(0.05)
     listening.cancel()
-    assert wanted in heard
+    assert wanted in received

@@ -14,7 +14,7 @@ from workers.options import parse_slots
 from workers.turns.policy import ServiceHistory, WaitingRun, assign, choose_run, model_of
 from workers.turns.queue_scan import QueueScan
 
-NOBODY: frozenset[str] = frozenset()
+NO_MODELS: frozenset[str] = frozenset()
 
 
 def run(name: str, *, priority: int = 1, since: float = 0.0, model: str | None = None, share: str = "") -> WaitingRun:
@@ -28,9 +28,9 @@ def test_the_higher_priority_goes_first_however_long_others_wait() -> None:
     assert chosen.id == "interactive"
 
 
-def test_equals_go_in_the_order_they_came() -> None:
+def test_runs_of_equal_priority_start_in_the_order_of_their_arrival() -> None:
     waiting = [run("second", since=2), run("first", since=1)]
-    chosen = choose_run(waiting, NOBODY, ServiceHistory(5.0), now=3.0)
+    chosen = choose_run(waiting, NO_MODELS, ServiceHistory(5.0), now=3.0)
     assert chosen is not None
     assert chosen.id == "first"
 
@@ -71,7 +71,7 @@ def test_nobody_starves_behind_loaded_models_of_the_same_share_either() -> None:
     assert all(later - earlier <= within for earlier, later in pairwise([0.0, *waits]))
 
 
-def test_long_runs_do_not_make_a_batch_impatient_before_somebody_else() -> None:
+def test_long_runs_of_a_batch_do_not_use_up_the_patience_before_another_share() -> None:
     history = ServiceHistory(5.0)
     batch = [run(f"batch{number}", since=0.0, model="a", share="ada") for number in range(5)]
     history.record(batch[0], 100.0)
@@ -107,7 +107,7 @@ def test_a_thousand_runs_of_one_person_hold_up_one_run_of_another_by_one_run_at_
     order: list[str] = []
     for second in range(10):
         image = [run("image", since=3.0, share="bob")] if second >= 3 and "image" not in order else []
-        (chosen, _), *_ = assign([*batch, *image], {"slot": NOBODY}, history, float(second))
+        (chosen, _), *_ = assign([*batch, *image], {"slot": NO_MODELS}, history, float(second))
         batch = [one for one in batch if one.id != chosen]
         order.append(chosen)
     assert order.index("image") == 3
@@ -122,7 +122,7 @@ def test_a_run_goes_to_the_slot_that_holds_its_model() -> None:
 
 
 def test_a_run_with_a_new_model_goes_to_the_emptiest_slot() -> None:
-    idle = {"full": frozenset({"a", "b"}), "empty": NOBODY}
+    idle = {"full": frozenset({"a", "b"}), "empty": NO_MODELS}
     assert assign([run("x", model="c")], idle, ServiceHistory(5.0), 0.0) == [("x", "empty")]
 
 
@@ -133,7 +133,7 @@ def test_the_model_of_a_run_is_read_from_its_tag_or_its_parameters() -> None:
     assert model_of([], {"request": 3}, "model:", ["request.model"]) is None
 
 
-def test_slots_are_read_and_nonsense_is_refused() -> None:
+def test_slots_are_parsed_and_an_invalid_text_is_refused() -> None:
     assert [slot.name for slot in parse_slots("cpu:2")] == ["cpu-0", "cpu-1"]
     assert parse_slots("0,3")[1].environment == {"CUDA_VISIBLE_DEVICES": "3"}
     for nonsense in ("cpu:0", "cpu", "0,0", "gpu:x", ""):
@@ -162,7 +162,7 @@ def test_priority_and_loaded_models_decide_on_a_real_server(pool: Pool, tmp_path
 
 
 @pytest.mark.stack
-def test_a_run_behind_more_runs_than_one_poll_answers_is_not_overlooked(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_beyond_the_first_page_of_the_queue_is_scheduled(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     for number in range(205):
         own.start("with_model", tags=("user:ada",), path=tmp_path / "ada", model=str(number % 2))
@@ -173,7 +173,7 @@ def test_a_run_behind_more_runs_than_one_poll_answers_is_not_overlooked(pool: Po
 
 
 @pytest.mark.stack
-async def test_a_run_in_the_middle_of_a_long_queue_is_found_and_forgotten_when_it_starts(pool: Pool) -> None:
+async def test_a_run_in_the_middle_of_a_long_queue_is_found_until_it_starts(pool: Pool) -> None:
     own = Pool(pool.server)
     runs = [own.start("with_model", tags=(f"user:{'bob' if number == 6 else 'ada'}",)) for number in range(13)]
     queue = QueueScan(lambda run: tuple(run.tags), page_size=3)

@@ -1,4 +1,4 @@
-"""A small server keeps its runs in SQLite: the warm worker serves it as well."""
+"""The warm worker with a Prefect server on SQLite."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.workers.harness import STANDSTILL, Pool, lines, own_server, running_w
 
 @pytest.mark.stack
 @pytest.mark.timeout(600)
-def test_a_server_on_sqlite_is_served_and_its_cancels_are_heard(tmp_path: Path) -> None:
+def test_runs_of_a_server_on_sqlite_complete_and_can_be_cancelled(tmp_path: Path) -> None:
     with own_server(tmp_path, sqlite=True) as server:
         own = Pool(server)
         with running_worker(own, tmp_path / "worker", slots="cpu:2", listen="false") as worker:

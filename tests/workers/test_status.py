@@ -1,4 +1,4 @@
-"""A worker shows what its slots do."""
+"""The status of a worker: file, port, metrics, and the artifact in Prefect's UI."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def test_metrics_are_what_prometheus_reads() -> None:
     assert (found["warm_process_wait_seconds_sum"].value, found["warm_process_run_seconds_count"].value) == (0.3, 1)
 
 
-def test_the_artifact_is_a_table_that_changes_only_with_what_people_want_to_know() -> None:
+def test_the_artifact_is_a_table_in_which_small_changes_of_memory_do_not_show() -> None:
     text = as_markdown(STATUS)
     assert "2 runs wait, the oldest for 2 s" in text
     assert "| gpu-0 | [x](/runs/flow-run/x) | icons 0 MB | 3 | 1 | 2 | 0.0 GB |" in text
@@ -68,7 +68,7 @@ def test_the_artifact_is_a_table_that_changes_only_with_what_people_want_to_know
 
 
 @pytest.mark.stack
-def test_a_worker_tells_its_run_in_hand_and_its_models_on_a_port(pool: Pool, tmp_path: Path) -> None:
+def test_a_port_serves_the_current_run_and_the_loaded_models(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     port = free_ports(1)[0]
     options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded", "status_port": str(port)}
@@ -84,7 +84,7 @@ def test_a_worker_tells_its_run_in_hand_and_its_models_on_a_port(pool: Pool, tmp
         assert httpx.get(f"http://127.0.0.1:{port}/elsewhere").status_code == 404
 
 
-async def test_a_port_with_a_token_answers_only_who_bears_it() -> None:
+async def test_a_port_with_a_token_requires_it() -> None:
     port = free_ports(1)[0]
     shown = StatusServer("127.0.0.1", port, "secret", lambda: STATUS, lambda: "metrics")
     async with await shown.start(), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
@@ -129,7 +129,7 @@ def test_a_model_that_is_let_go_between_runs_is_no_longer_shown(pool: Pool, tmp_
 
 
 @pytest.mark.stack
-def test_a_port_that_is_taken_costs_the_metrics_and_not_the_worker(pool: Pool, tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_costs_the_metrics_and_not_the_worker(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -139,7 +139,7 @@ def test_a_port_that_is_taken_costs_the_metrics_and_not_the_worker(pool: Pool, t
 
 
 @pytest.mark.stack
-def test_what_could_not_be_preloaded_is_told_and_the_worker_serves_all_the_same(pool: Pool, tmp_path: Path) -> None:
+def test_a_failed_preload_is_reported_and_the_worker_executes_runs(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
     with running_worker(own, tmp_path / "worker", preload="no_such_module:warm_up") as worker:
         assert "no_such_module" in str(worker.status().slots[0].problem)

@@ -1,4 +1,4 @@
-"""Stands for a module that keeps models: loaded once a process, told to the worker."""
+"""A stand-in for a module that keeps models loaded and reports them to the worker."""
 
 import threading
 
@@ -16,7 +16,7 @@ def load(name: str) -> bytes:
 
 
 def let_go_in(seconds: float) -> None:
-    """As a model that nobody asks for is let go, between runs."""
+    """Unload the model between runs, as an idle model is evicted."""
     threading.Timer(seconds, _LOADED.clear).start()
 
 

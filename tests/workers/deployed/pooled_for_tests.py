@@ -1,4 +1,4 @@
-"""A real pool of models with real memory: two of the three fit."""
+"""A real operator pool with a memory budget in which two of its three models fit."""
 
 import atexit
 import shutil

@@ -1,1 +1,1 @@
-"""The gallery: pages where people ask for pictures, find what they have, listen and read."""
+"""The gallery: web pages to search the library, generate pictures, play recordings and read texts."""

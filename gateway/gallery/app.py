@@ -1,4 +1,4 @@
-"""The gallery as a part of the gateway's app."""
+"""Add the gallery's routes, static files and security headers to the gateway's app."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from gateway.gallery.pages import library as library_page
 from gateway.gallery.pages import make as make_page
 from gateway.gallery.pages import media
 from gateway.gallery.pages import review as review_page
-from gateway.gallery.pages import sign_in as door
+from gateway.gallery.pages import sign_in as sign_in_page
 from gateway.gallery.pages import upload as upload_page
 
 _POLICY = (
@@ -26,20 +26,29 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_OTHERS = ("/docs", "/redoc", "/openapi.json", "/api", "/v1")
-"""What has pages and policies of its own, or none."""
+_EXCLUDED_PATHS = ("/docs", "/redoc", "/openapi.json", "/api", "/v1")
+"""Paths without these headers: the API, and its documentation, which loads scripts of its own."""
 
 
 def add_gallery(app: FastAPI) -> None:
-    """Add the pages, their scripts and styles, and the headers that hold browsers to them."""
-    for module in (door, library_page, artifact_page, media, make_page, upload_page, review_page, collection_pages):
+    """Add the routes of all pages, their scripts and styles, and the Content-Security-Policy."""
+    for module in (
+        sign_in_page,
+        library_page,
+        artifact_page,
+        media,
+        make_page,
+        upload_page,
+        review_page,
+        collection_pages,
+    ):
         app.include_router(module.router)
-    app.mount(STATIC_PATH, _KeptFiles(directory=STATIC))
-    app.add_middleware(_Policy)
+    app.mount(STATIC_PATH, _ImmutableFiles(directory=STATIC))
+    app.add_middleware(_SecurityHeaders)
 
 
-class _KeptFiles(StaticFiles):
-    """Files whose address changes with their content."""
+class _ImmutableFiles(StaticFiles):
+    """Static files that browsers cache for a year, because their address contains a hash of their content."""
 
     def file_response(self, *arguments: Any, **named: Any) -> Any:
         response = super().file_response(*arguments, **named)
@@ -47,20 +56,20 @@ class _KeptFiles(StaticFiles):
         return response
 
 
-class _Policy:
-    """Says with every page that nothing may run or load but what the gateway serves."""
+class _SecurityHeaders:
+    """Middleware that adds a Content-Security-Policy which allows only the gateway's own files."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_OTHERS):
+        if scope["type"] != "http" or scope["path"].startswith(_EXCLUDED_PATHS):
             await self._app(scope, receive, send)
             return
 
-        async def with_policy(message: Any) -> None:
+        async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
-        await self._app(scope, receive, with_policy)
+        await self._app(scope, receive, send_with_headers)

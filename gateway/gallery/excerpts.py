@@ -1,45 +1,44 @@
-"""Excerpts: the part of a text in which the words stand that somebody looks for, and those words marked."""
+"""Excerpts of search hits with the words of the query highlighted."""
 
 import re
 
 from markupsafe import Markup, escape
 
-_AROUND = 60
-_LENGTH = 320
-_COMMON = "a an and at by for from in into is it of on or the to with"
-_SMALL = frozenset(_COMMON.split())
-"""Words that stand everywhere."""
+_CONTEXT_CHARACTERS = 60
+_MAX_CHARACTERS = 320
+_COMMON_WORDS = "a an and at by for from in into is it of on or the to with"
+_STOP_WORDS = frozenset(_COMMON_WORDS.split())
 
 
-def marked(text: str, words: str) -> Markup:
-    """The text as HTML, with the words in <mark>."""
+def highlight(text: str, words: str) -> Markup:
+    """Escape the text as HTML and enclose the words of the query in <mark>."""
     pattern = _pattern(words)
     if pattern is None:
         return escape(text)
     pieces = pattern.split(text)
-    # The pattern has one group: every second piece is a word that was found.
+    # The pattern has one group, so that every second piece is a match.
     return Markup("").join(
         Markup("<mark>{}</mark>").format(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces)
     )
 
 
 def excerpt(text: str, words: str) -> Markup:
-    """At most 320 characters around the first of the words, with all of them marked."""
+    """Cut out at most 320 characters around the first match, with all matches highlighted."""
     line = " ".join(text.split())
     pattern = _pattern(words)
     found = pattern.search(line) if pattern else None
     start = 0
-    if found and found.start() > _LENGTH - _AROUND:
-        start = line.rfind(" ", 0, found.start() - _AROUND) + 1 or found.start() - _AROUND
-    shown = line[start : start + _LENGTH]
-    before, after = ("… " if start else ""), (" …" if start + _LENGTH < len(line) else "")
-    return Markup("{}{}{}").format(before, marked(shown, words), after)
+    if found and found.start() > _MAX_CHARACTERS - _CONTEXT_CHARACTERS:
+        start = line.rfind(" ", 0, found.start() - _CONTEXT_CHARACTERS) + 1 or found.start() - _CONTEXT_CHARACTERS
+    shown = line[start : start + _MAX_CHARACTERS]
+    before, after = ("… " if start else ""), (" …" if start + _MAX_CHARACTERS < len(line) else "")
+    return Markup("{}{}{}").format(before, highlight(shown, words), after)
 
 
 def _pattern(words: str) -> re.Pattern[str] | None:
-    """Finds the words: whole ones where words have spaces between them, and any place where they have none."""
-    said = [part for part in re.split(r"[^\w]+", words) if len(part) > 1 or part > "\u02ff"]
-    parts = [part for part in said if part.lower() not in _SMALL]
+    """Match whole words in scripts with spaces between words, and any occurrence in those without (CJK)."""
+    words_given = [part for part in re.split(r"[^\w]+", words) if len(part) > 1 or part > "\u02ff"]
+    parts = [part for part in words_given if part.lower() not in _STOP_WORDS]
     if not parts:
         return None
     ordered = sorted(dict.fromkeys(parts), key=len, reverse=True)

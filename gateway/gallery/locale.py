@@ -1,4 +1,4 @@
-"""The gallery's words, in English and Chinese. A text's English is its name; locales/<language>.yaml has the others."""
+"""Translations of the gallery's texts. English texts are the keys; locales/<language>.yaml has their translations."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +10,7 @@ import yaml
 Language = Literal["en", "zh-Hans"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 _FOLDER = Path(__file__).parent / "locales"
-IN_SCRIPTS = (
+SCRIPT_TEXTS = (
     "waiting",
     "being taken in",
     "stored",
@@ -23,29 +23,29 @@ IN_SCRIPTS = (
     "{at} of {all} · {selected} selected · {rejected} rejected",
     "Every picture is reviewed.",
 )
-"""The words that scripts say."""
+"""The texts that scripts show."""
 
 
 @cache
 def translations(language: Language) -> dict[str, str]:
-    """The texts of a language by their English; none for English."""
+    """Load the translations into a language by their English text; empty for English."""
     if language == "en":
         return {}
     return yaml.safe_load((_FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
 
 
-def speaker(language: Language) -> Callable[..., str]:
-    """Says an English text in a language, with values in the place of {names}."""
+def translator(language: Language) -> Callable[..., str]:
+    """Return a function that translates an English text and fills in its {placeholders}."""
     texts = translations(language)
 
-    def say(text: str, **values: object) -> str:
+    def translate(text: str, **values: object) -> str:
         return texts.get(text, text).format(**values) if values else texts.get(text, text)
 
-    return say
+    return translate
 
 
-def preferred(accept_language: str) -> Language:
-    """The language of a browser's Accept-Language that we speak; English if there is none."""
+def negotiate_language(accept_language: str) -> Language:
+    """Choose the supported language that an Accept-Language header prefers; English if it names none."""
     wanted: list[tuple[float, str]] = []
     for part in accept_language.split(","):
         tag, _, quality = part.strip().partition(";q=")

@@ -1,4 +1,4 @@
-"""Pages: templates filled for a person, in their language and their choice of light or dark."""
+"""Render templates for the person, language and theme of a request."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,17 +12,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from flows.running.markdown import format_time
-from gateway.gallery.excerpts import marked
-from gateway.gallery.locale import IN_SCRIPTS, LANGUAGES, Language, preferred, speaker
+from gateway.gallery.excerpts import highlight
+from gateway.gallery.locale import LANGUAGES, SCRIPT_TEXTS, Language, negotiate_language, translator
 from gateway.tokens import Person
 
 STATIC = Path(__file__).parent / "static"
-LANGUAGE, THEME = "triptych_language", "triptych_theme"
-"""The cookies of a person's choices."""
+LANGUAGE_COOKIE, THEME_COOKIE = "triptych_language", "triptych_theme"
 _THEMES = ("light", "dark")
-_VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:12]
-STATIC_PATH = f"/static/{_VERSION}"
-"""Holds the files' hash, so that browsers keep them for good."""
+_STATIC_HASH = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:12]
+STATIC_PATH = f"/static/{_STATIC_HASH}"
+"""Contains a hash of the files, so that browsers can cache them for ever."""
 
 _TEMPLATES = Environment(
     loader=PackageLoader("gateway.gallery"),
@@ -34,75 +33,79 @@ _TEMPLATES = Environment(
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Who looks at a page, if they signed in, and how they like it."""
+class PageRenderer:
+    """Renders pages for one request; `person` is None if nobody is signed in."""
 
     request: Request
     person: Person | None = None
 
     @cached_property
     def language(self) -> Language:
-        chosen = self.request.cookies.get(LANGUAGE, "")
+        chosen = self.request.cookies.get(LANGUAGE_COOKIE, "")
         known: dict[str, Language] = {language: language for language in LANGUAGES}
-        return known.get(chosen) or preferred(self.request.headers.get("accept-language", ""))
+        return known.get(chosen) or negotiate_language(self.request.headers.get("accept-language", ""))
 
     @property
     def theme(self) -> str:
-        """light, dark, or nothing for what the device says."""
-        chosen = self.request.cookies.get(THEME, "")
+        """`light`, `dark`, or empty to follow the device."""
+        chosen = self.request.cookies.get(THEME_COOKIE, "")
         return chosen if chosen in _THEMES else ""
 
     @property
     def may_make(self) -> bool:
         return self.person is not None and self.person.has_role("maker")
 
-    def say(self, text: str, **values: object) -> str:
-        return speaker(self.language)(text, **values)
+    def translate(self, text: str, **values: object) -> str:
+        return translator(self.language)(text, **values)
 
-    def page(self, template: str, here: str = "", status: int = 200, **values: Any) -> Response:
-        """A page as a response; `here` is the place that the navigation marks."""
-        return HTMLResponse(self.fill(template, here=here, **values), status_code=status)
+    def page(self, template: str, current: str = "", status: int = 200, **values: Any) -> Response:
+        """Render a template as a response; `current` is the page that the navigation marks."""
+        return HTMLResponse(self.render(template, current=current, **values), status_code=status)
 
-    def fill(self, template: str, here: str = "", **values: Any) -> str:
-        """A template as HTML."""
+    def render(self, template: str, current: str = "", **values: Any) -> str:
+        """Render a template as HTML."""
         known: dict[str, Any] = {
-            "_": self.say,
+            "_": self.translate,
             "language": self.language,
             "theme": self.theme,
             "person": self.person,
             "may_make": self.may_make,
-            "pages": self._pages(),
-            "here": here,
-            "back": _back_to(self.request),
+            "navigation": self._navigation(),
+            "current": current,
+            "back": _return_address(self.request),
             "static": f"{STATIC_PATH}/",
-            "script_words": {text: self.say(text) for text in IN_SCRIPTS},
+            "script_texts": {text: self.translate(text) for text in SCRIPT_TEXTS},
             "clock": format_time,
-            "marked": marked,
+            "highlight": highlight,
         }
         return _TEMPLATES.get_template(template).render(known | values)
 
-    def _pages(self) -> list[tuple[str, str, str, str]]:
-        everybody = [("library", "/", "library", self.say("Library"))]
-        makers = [("make", "/make", "make", self.say("Make")), ("upload", "/upload", "upload", self.say("Upload"))]
+    def _navigation(self) -> list[tuple[str, str, str, str]]:
+        """Return page, address, icon and title of each entry."""
+        everybody = [("library", "/", "library", self.translate("Library"))]
+        makers = [
+            ("make", "/make", "make", self.translate("Make")),
+            ("upload", "/upload", "upload", self.translate("Upload")),
+        ]
         return [
             *everybody,
             *(makers if self.may_make else []),
-            ("collections", "/collections", "collections", self.say("Collections")),
+            ("collections", "/collections", "collections", self.translate("Collections")),
         ]
 
 
 def local_address(address: str) -> str:
-    """The address if it is one of this gateway, otherwise the first page."""
+    """Return the address if it is local, otherwise `/`, so that a form cannot redirect to another site."""
     is_local = address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if is_local and address.isprintable() else "/"
 
 
-def see(address: str) -> Response:
-    """The answer to a form: look there now."""
+def redirect_to(address: str) -> Response:
+    """Redirect after a form, with status 303."""
     return RedirectResponse(address, status_code=303)
 
 
-def _back_to(request: Request) -> str:
+def _return_address(request: Request) -> str:
     if request.method != "GET":
         return local_address(request.query_params.get("back", "/"))
     query = f"?{request.url.query}" if request.url.query else ""

@@ -1,1 +1,1 @@
-"""The pages of the gallery: one file per page."""
+"""The pages of the gallery, one file per page."""

@@ -1,4 +1,4 @@
-"""The library: what is newest, and what a search finds."""
+"""The library page: the newest artifacts, or the results of a search."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -15,22 +15,22 @@ from flows.running.errors import EXPECTED
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
-from gateway.gallery.page import Reader
+from gateway.gallery.page import PageRenderer
 from gateway.gallery.parts.cards import Card, card_of_hit, cards_of
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
 from storage.records import Kind
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
-PAGE = 60
+PAGE_SIZE = 60
 _LAST_PAGE = 6
-"""Of a search: what comes later has little to do with the words."""
-SUBTITLES = "subtitles"
+"""The last page of a search; later hits are hardly relevant."""
+_SUBTITLES = "subtitles"
 _KINDS: tuple[Kind, ...] = ("image", "speech", "text")
 
 
-class Asked(BaseModel):
-    """What somebody looks for; the names are those of the form. `within` in days, `after` a place in the newest."""
+class LibraryQuery(BaseModel):
+    """The fields of the search form. `within` is in days, `after` a cursor in the list of the newest."""
 
     q: str = Field(default="", max_length=2000)
     like: str = ""
@@ -56,82 +56,78 @@ class Asked(BaseModel):
     def since(self) -> datetime | None:
         return datetime.now(UTC) - timedelta(days=int(self.within)) if self.within else None
 
-    @property
-    def query(self) -> str:
-        """The same question as an address has it, without the place in the list."""
-        return self.with_place()
-
-    def with_place(self, **place: object) -> str:
-        fields = self.model_dump(exclude={"after", "page"}) | place
+    def query_string(self, **position: object) -> str:
+        """Encode the query for an address, with `page` or `after` only if given."""
+        fields = self.model_dump(exclude={"after", "page"}) | position
         return urlencode({name: value for name, value in fields.items() if value})
 
 
 @router.get("/")
-async def library(request: Request, caller: Viewer, asked: Annotated[Asked, Query()]) -> Response:
-    """The first page."""
-    reader, space = Reader(request, caller.person), caller.space
+async def library(request: Request, caller: Viewer, query: Annotated[LibraryQuery, Query()]) -> Response:
+    """Show the library."""
+    renderer, space = PageRenderer(request, caller.person), caller.space
     cards: list[Card] = []
-    likeness: InputArtifact | None = None
-    more, fault = "", ""
+    similar_to: InputArtifact | None = None
+    more, error_text = "", ""
     try:
-        if asked.like:
-            likeness = await run_in_threadpool(resolve_input, space, asked.like)
-        cards, more = await found(space, asked)
+        if query.like:
+            similar_to = await run_in_threadpool(resolve_input, space, query.like)
+        cards, more = await find_cards(space, query)
     except (*EXPECTED, WrongInput) as error:
         if getattr(error, "retryable", False):
             raise
-        fault = str(error)
+        error_text = str(error)
     labels = await run_in_threadpool(space.library.labels, space.project)
-    return reader.page(
+    return renderer.page(
         "library.html",
-        here="library",
-        asked=asked,
-        likeness=likeness,
+        current="library",
+        query=query,
+        similar_to=similar_to,
         cards=cards,
         more=f"/?{more}" if more else "",
-        fault=fault,
+        error=error_text,
         labels=sorted(labels.items(), key=lambda pair: -pair[1])[:200],
-        heading=_heading(reader, asked, len(cards)),
+        heading=_heading(renderer, query, len(cards)),
     )
 
 
-async def found(space: Space, asked: Asked) -> tuple[list[Card], str]:
-    """A page of cards, and the query of the next one if there is one."""
-    if not asked.is_search:
-        return await run_in_threadpool(_newest, space, asked)
-    query = fill_form(
+async def find_cards(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
+    """Return a page of cards, and the query string of the next page, empty on the last one."""
+    if not query.is_search:
+        return await run_in_threadpool(_newest, space, query)
+    search_query = fill_form(
         search.Query,
-        words="" if asked.like else asked.q,
-        like=asked.like,
-        kinds=list(asked.kinds),
-        labels=[asked.label] if asked.label else [],
-        since=asked.since,
-        limit=PAGE + 1,
-        offset=asked.page * PAGE,
+        words="" if query.like else query.q,
+        like=query.like,
+        kinds=list(query.kinds),
+        labels=[query.label] if query.label else [],
+        since=query.since,
+        limit=PAGE_SIZE + 1,
+        offset=query.page * PAGE_SIZE,
         project=space.project,
     )
-    hits = (await search.find(local_context(space), query)).hits
-    words = query.words.strip()
-    more = asked.with_place(page=asked.page + 1) if len(hits) > PAGE and asked.page < _LAST_PAGE else ""
-    return [card_of_hit(hit, words) for hit in hits[:PAGE]], more
+    hits = (await search.find(local_context(space), search_query)).hits
+    words = search_query.words.strip()
+    more = query.query_string(page=query.page + 1) if len(hits) > PAGE_SIZE and query.page < _LAST_PAGE else ""
+    return [card_of_hit(hit, words) for hit in hits[:PAGE_SIZE]], more
 
 
-def _newest(space: Space, asked: Asked) -> tuple[list[Card], str]:
+def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
     page = space.library.page(
         space.project,
-        kinds=asked.kinds,
-        labels=[asked.label] if asked.label else [],
-        # Subtitles are found with their recording.
-        without=[] if asked.label == SUBTITLES else [SUBTITLES],
-        since=asked.since,
-        after=asked.after or None,
-        limit=PAGE,
+        kinds=query.kinds,
+        labels=[query.label] if query.label else [],
+        # Subtitles are not listed: a search finds their recording.
+        without=[] if query.label == _SUBTITLES else [_SUBTITLES],
+        since=query.since,
+        after=query.after or None,
+        limit=PAGE_SIZE,
     )
     cards = cards_of(space, [(each.artifact, each.kind, each.name) for each in page.rows])
-    return cards, asked.with_place(after=page.next) if page.next else ""
+    return cards, query.query_string(after=page.next) if page.next else ""
 
 
-def _heading(reader: Reader, asked: Asked, count: int) -> str:
-    if asked.is_search:
-        return reader.say("{count} found", count=f"{count}+" if count >= PAGE else count)
-    return reader.say("Newest first")
+def _heading(renderer: PageRenderer, query: LibraryQuery, count: int) -> str:
+    if query.is_search:
+        return renderer.translate("{count} found", count=f"{count}+" if count >= PAGE_SIZE else count)
+    return renderer.translate("Newest first")

@@ -1,4 +1,4 @@
-"""Asking for pictures, and watching them come."""
+"""The page that generates pictures: the form, and the progress of its job."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, get_args
@@ -17,8 +17,8 @@ from flows.running.context import local_context
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
 from gateway.errors import GatewayError
-from gateway.gallery.page import Reader, see
-from gateway.gallery.parts.picture_order import STYLES, Asked, order_like
+from gateway.gallery.page import PageRenderer, redirect_to
+from gateway.gallery.parts.picture_form import STYLES, PictureForm, form_like
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Maker, Viewer
 from gateway.http.jobs.job import Job
@@ -30,8 +30,8 @@ router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 DEPLOYMENT = "generate-images"
 
 
-class Made(BaseModel):
-    """A picture of an order."""
+class FinishedPicture(BaseModel):
+    """A picture that the job has finished."""
 
     id: str
     seed: int
@@ -39,113 +39,115 @@ class Made(BaseModel):
 
 
 @router.get("/make")
-async def form(request: Request, caller: Maker, like: str = "") -> Response:
-    """The form, empty or filled with what made a picture."""
-    order = await run_in_threadpool(order_like, caller.space, like) if like else Asked()
-    return await _page(Reader(request, caller.person), caller.space, order, candidate=like)
+async def show_form(request: Request, caller: Maker, like: str = "") -> Response:
+    """Show the form, empty or filled with the request that generated the picture `like`."""
+    form = await run_in_threadpool(form_like, caller.space, like) if like else PictureForm()
+    return await _page(PageRenderer(request, caller.person), caller.space, form, candidate=like)
 
 
 @router.post("/make")
-async def ask(request: Request, caller: Maker, asked: Annotated[Asked, Form()]) -> Response:
-    """Start the job, and go where it can be watched."""
-    reader = Reader(request, caller.person)
+async def submit(request: Request, caller: Maker, form: Annotated[PictureForm, Form()]) -> Response:
+    """Submit the job, and redirect to the page that shows its progress."""
+    renderer = PageRenderer(request, caller.person)
     try:
-        order = asked.order(caller.project)
+        order = form.order(caller.project)
         values = {"order": order.model_dump(mode="json")}
         job = await caller.services.jobs.submit(caller.person, caller.project, DEPLOYMENT, values)
     except ValidationError as error:
-        fault = error.errors()[0]
-        sentence = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}."
-        return await _page(reader, caller.space, asked, fault=sentence, status=422)
+        first = error.errors()[0]
+        sentence = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."
+        return await _page(renderer, caller.space, form, error=sentence, status=422)
     except (*EXPECTED, GatewayError) as error:
-        return await _page(reader, caller.space, asked, fault=str(error), status=422)
-    return see(f"/make/{job.id}?{asked.query}")
+        return await _page(renderer, caller.space, form, error=str(error), status=422)
+    return redirect_to(f"/make/{job.id}?{form.query}")
 
 
 @router.get("/make/{job}")
-async def watch(request: Request, caller: Viewer, job: UUID) -> Response:
-    """The pictures so far; the address holds the order."""
-    reader, asked = Reader(request, caller.person), Asked.model_validate(dict(request.query_params))
+async def show_job(request: Request, caller: Viewer, job: UUID) -> Response:
+    """Show the form, whose fields are in the address, and the pictures that are finished."""
+    renderer, form = PageRenderer(request, caller.person), PictureForm.model_validate(dict(request.query_params))
     found = await caller.services.jobs.get(caller.project, job)
-    return await _page(reader, caller.space, asked, job=found)
+    return await _page(renderer, caller.space, form, job=found)
 
 
 @router.get("/make/{job}/pictures")
-async def pictures(request: Request, caller: Viewer, job: UUID) -> Response:
-    """The part of the page that changes."""
-    reader, asked = Reader(request, caller.person), Asked.model_validate(dict(request.query_params))
+async def show_pictures(request: Request, caller: Viewer, job: UUID) -> Response:
+    """Render the part of the page that changes while the job runs."""
+    renderer, form = PageRenderer(request, caller.person), PictureForm.model_validate(dict(request.query_params))
     found = await caller.services.jobs.get(caller.project, job)
-    html = reader.fill("made.html", **await _state(reader, caller.space, asked, found))
+    html = renderer.render("job_pictures.html", **await _job_values(renderer, caller.space, form, found))
     return HTMLResponse(html, headers={"X-Ended": "yes" if found.is_final else "no", "Cache-Control": "no-store"})
 
 
 @router.post("/make/{job}/cancel")
 async def cancel(request: Request, caller: Maker, job: UUID) -> Response:
-    """Stop it; what is done stays."""
+    """Cancel the job; finished pictures are kept."""
     await caller.services.jobs.cancel(caller.project, job)
-    return see(f"/make/{job}?{request.url.query}")
+    return redirect_to(f"/make/{job}?{request.url.query}")
 
 
 async def _page(
-    reader: Reader,
+    renderer: PageRenderer,
     space: Space,
-    asked: Asked,
+    form: PictureForm,
     *,
     job: Job | None = None,
     candidate: str = "",
-    fault: str = "",
+    error: str = "",
     status: int = 200,
 ) -> Response:
-    start = asked.start_from or candidate
-    return reader.page(
+    start = form.start_from or candidate
+    return renderer.page(
         "make.html",
-        here="make",
+        current="make",
         status=status,
         sizes=get_args(Size),
         schedulers=get_args(Scheduler),
         styles=STYLES,
         models=[name for name, spec in space.catalogue.models.items() if recipe_name(spec).endswith(":Diffusion")],
         start=await run_in_threadpool(resolve_input, space, start) if start else None,
-        fault=fault,
+        error=error,
         **(
-            await _state(reader, space, asked, job) if job else {"order": asked, "job": None, "images": [], "query": ""}
+            await _job_values(renderer, space, form, job)
+            if job
+            else {"form": form, "job": None, "images": [], "query": ""}
         ),
     )
 
 
-async def _state(reader: Reader, space: Space, asked: Asked, job: Job) -> dict[str, Any]:
-    images = await run_in_threadpool(made_so_far, space, asked)
+async def _job_values(renderer: PageRenderer, space: Space, form: PictureForm, job: Job) -> dict[str, Any]:
+    images = await run_in_threadpool(finished_pictures, space, form)
     return {
-        "order": asked,
+        "form": form,
         "job": job,
-        "sentence": sentence_of(reader, job),
+        "sentence": job_status_text(renderer, job),
         "images": images,
-        "query": asked.query,
-        "reviewed": urlencode({"of": [made.id for made in images]}, doseq=True),
-        "all": int(asked.count) if asked.count.isdigit() else 0,
+        "query": form.query,
+        "reviewed": urlencode({"of": [image.id for image in images]}, doseq=True),
+        "all": int(form.count) if form.count.isdigit() else 0,
     }
 
 
-def made_so_far(space: Space, asked: Asked) -> Sequence[Made]:
-    """The pictures of an order that exist, in order; each lies in the bucket as soon as it is done."""
+def finished_pictures(space: Space, form: PictureForm) -> Sequence[FinishedPicture]:
+    """Find the stored answers to the requests of the form, in order; each is stored as soon as it is generated."""
     try:
-        requests = generation_requests(local_context(space), asked.order(space.project))
+        requests = generation_requests(local_context(space), form.order(space.project))
     except (*EXPECTED, ValidationError):
-        return ()  # the job says why
+        return ()  # the error is that of the job
     return [
-        Made(id=answer.image.sha256, seed=answer.seed, name=f"{request.prompt} ({answer.seed})")
+        FinishedPicture(id=answer.image.sha256, seed=answer.seed, name=f"{request.prompt} ({answer.seed})")
         for request, answer in zip(requests, space.answers.find_all(requests), strict=True)
         if isinstance(answer, GeneratedImage)
     ]
 
 
-def sentence_of(reader: Reader, job: Job) -> str:
-    """How a job stands, for a person."""
+def job_status_text(renderer: PageRenderer, job: Job) -> str:
+    """Describe the state of a job: its position in the queue, the remaining time, or its end."""
     if job.state == "queued" and job.position:
-        return reader.say("Number {position} in the queue", position=job.position)
+        return renderer.translate("Number {position} in the queue", position=job.position)
     if job.state == "running" and job.estimate_seconds:
-        return reader.say("Being made, about {seconds} s to go", seconds=round(job.estimate_seconds))
-    words = {
+        return renderer.translate("Being made, about {seconds} s to go", seconds=round(job.estimate_seconds))
+    texts = {
         "queued": "Waiting to start",
         "running": "Being made",
         "waiting": "Waiting for an answer",
@@ -155,4 +157,4 @@ def sentence_of(reader: Reader, job: Job) -> str:
         "refused": "It was refused",
         "cancelled": "Stopped",
     }
-    return reader.say(words[job.state])
+    return renderer.translate(texts[job.state])

@@ -1,4 +1,4 @@
-"""What pages show: small pictures, sound and video that browsers may jump in, captions."""
+"""Media for the pages: previews of pictures, byte ranges of audio and video, captions."""
 
 import re
 from collections.abc import Generator
@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.gallery.parts.cards import WEB_TYPES
-from gateway.gallery.parts.transcripts import transcript_of
+from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, thumbnail_file
@@ -18,9 +18,9 @@ from storage.artifacts import Artifact
 
 _CHUNK = 256 * 1024
 _PREVIEW_SIDE = 1600
-_FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable"}
-"""An id names bytes that never change."""
-_SHOWN = re.compile(r"(image|audio|video)/[a-z0-9.+-]+")
+_IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""An artifact's id is the hash of its bytes, so they never change."""
+_MEDIA = re.compile(r"(image|audio|video)/[a-z0-9.+-]+")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -29,31 +29,34 @@ router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 
 @router.get("/previews/{artifact}")
 def preview(caller: Viewer, artifact: str) -> Response:
-    """A picture as large as a page needs it."""
+    """Send a JPEG of at most 1600 × 1600 pixels."""
     path = thumbnail_file(caller.space, artifact, _PREVIEW_SIDE)
-    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=_FOR_GOOD)
+    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=_IMMUTABLE)
 
 
 @router.get("/content/{artifact}")
 def content(caller: Viewer, artifact: str, request: Request) -> Response:
-    """The bytes, or the range of them that a player asks for."""
+    """Send the bytes of an artifact, or the range that a player requests."""
     found = resolve_input(caller.space, artifact).artifact
     return _stream(caller.space, found, request.headers.get("range", ""))
 
 
 @router.get("/captions/{artifact}")
 def captions(caller: Viewer, artifact: str) -> Response:
-    """What is said in a recording, as WebVTT."""
-    transcript = transcript_of(caller.space, resolve_input(caller.space, artifact).artifact)
+    """Send the transcript of a recording as WebVTT."""
+    transcript = find_transcript(caller.space, resolve_input(caller.space, artifact).artifact)
     text = to_vtt(cues(transcript.segments if transcript else ()))
     return Response(text, media_type="text/vtt", headers={"Cache-Control": "private, max-age=60"})
 
 
 def _stream(space: Space, artifact: Artifact, wanted: str) -> Response:
-    """Nothing that a browser would run is shown; it is only downloaded."""
+    """Stream a range; only images, audio and video are sent inline, everything else as a download.
+
+    This keeps browsers from running HTML, SVG or scripts that somebody uploaded.
+    """
     media_type = artifact.media_type.partition(";")[0]
-    is_shown = _SHOWN.fullmatch(media_type) and (media_type in WEB_TYPES or not media_type.startswith("image/"))
-    headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline" if is_shown else "attachment", **_FOR_GOOD}
+    is_inline = _MEDIA.fullmatch(media_type) and (media_type in WEB_TYPES or not media_type.startswith("image/"))
+    headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline" if is_inline else "attachment", **_IMMUTABLE}
     start, end = _range(wanted, artifact.size)
     if wanted and start >= end:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{artifact.size}"})
@@ -61,20 +64,20 @@ def _stream(space: Space, artifact: Artifact, wanted: str) -> Response:
     if wanted:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.size}"
 
-    def pieces() -> Generator[bytes]:
+    def chunks() -> Generator[bytes]:
         with space.store.open_range(artifact, start, end - start) as stream:
             yield from iter(lambda: stream.read(_CHUNK), b"")
 
     return StreamingResponse(
-        pieces(),
+        chunks(),
         status_code=206 if wanted else 200,
-        media_type=media_type if is_shown else "application/octet-stream",
+        media_type=media_type if is_inline else "application/octet-stream",
         headers=headers,
     )
 
 
 def _range(wanted: str, size: int) -> tuple[int, int]:
-    """First byte and the one after the last; the whole when no single range is asked for."""
+    """Parse a Range header. Returns the first byte and the one after the last; everything without a single range."""
     found = _RANGE.fullmatch(wanted.strip())
     if not found or not (found[1] or found[2]):
         return 0, size

@@ -1,4 +1,4 @@
-"""Review: picture after picture is selected or rejected, and that is kept as a label."""
+"""The review page, on which pictures are labelled as selected or rejected one after the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from flows.running.platform import Space
-from gateway.gallery.page import Reader
-from gateway.gallery.pages.artifact import VERDICTS
-from gateway.gallery.pages.library import Asked, found
+from gateway.gallery.page import PageRenderer
+from gateway.gallery.pages.artifact import REVIEW_LABELS
+from gateway.gallery.pages.library import LibraryQuery, find_cards
 from gateway.gallery.parts.cards import preview_address
 from gateway.gallery.parts.collections import Collections
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Maker
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
-_MOST = 200
+_MAX_PICTURES = 200
 
 
-class Reviewed(Asked):
-    """What is reviewed: named pictures, a collection, or what a search finds."""
+class ReviewQuery(LibraryQuery):
+    """The pictures to review: those named in `of`, a collection, or the results of a search."""
 
     of: tuple[str, ...] = ()
     collection: str = ""
@@ -29,7 +29,7 @@ class Reviewed(Asked):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to judge."""
+    """A picture to review, with the review label that it has already, if any."""
 
     id: str
     name: str
@@ -38,24 +38,24 @@ class Picture:
 
 
 @router.get("/review")
-async def review(request: Request, caller: Maker, asked: Annotated[Reviewed, Query()]) -> Response:
-    """The table on which the pictures lie."""
-    pictures = await _pictures(caller.space, asked)
-    return Reader(request, caller.person).page("review.html", pictures=pictures)
+async def review(request: Request, caller: Maker, query: Annotated[ReviewQuery, Query()]) -> Response:
+    """Show the pictures."""
+    pictures = await _pictures(caller.space, query)
+    return PageRenderer(request, caller.person).page("review.html", pictures=pictures)
 
 
-async def _pictures(space: Space, asked: Reviewed) -> Sequence[Picture]:
-    if asked.collection:
-        chosen = await run_in_threadpool(lambda: Collections(space.refs).get(asked.collection).artifacts)
-    elif asked.of:
-        chosen = asked.of
+async def _pictures(space: Space, query: ReviewQuery) -> Sequence[Picture]:
+    if query.collection:
+        chosen = await run_in_threadpool(lambda: Collections(space.refs).get(query.collection).artifacts)
+    elif query.of:
+        chosen = query.of
     else:
-        cards, _ = await found(space, asked.model_copy(update={"kind": "image"}))
+        cards, _ = await find_cards(space, query.model_copy(update={"kind": "image"}))
         chosen = tuple(card.artifact for card in cards)
-    return await run_in_threadpool(_judged, space, chosen[:_MOST])
+    return await run_in_threadpool(_load_pictures, space, chosen[:_MAX_PICTURES])
 
 
-def _judged(space: Space, artifacts: Sequence[str]) -> list[Picture]:
+def _load_pictures(space: Space, artifacts: Sequence[str]) -> list[Picture]:
     records = [record for artifact in artifacts if (record := space.records.find(artifact)) and record.kind == "image"]
     labels = space.labels.of_many(records)
     return [
@@ -63,7 +63,7 @@ def _judged(space: Space, artifacts: Sequence[str]) -> list[Picture]:
             id=record.artifact.sha256,
             name=record.name,
             preview=preview_address(record.artifact.sha256, record.artifact.media_type, record.artifact.size),
-            verdict=next((word for word in VERDICTS if word in labels[record.artifact.sha256]), ""),
+            verdict=next((label for label in REVIEW_LABELS if label in labels[record.artifact.sha256]), ""),
         )
         for record in records
     ]

@@ -1,11 +1,11 @@
-"""The door: sign in with a token, sign out, choose language and light."""
+"""Sign in with a token, sign out, and choose language and theme."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from gateway.gallery.page import LANGUAGE, THEME, Reader, local_address, see
+from gateway.gallery.page import LANGUAGE_COOKIE, THEME_COOKIE, PageRenderer, local_address, redirect_to
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import (
     delete_token_cookie,
@@ -21,58 +21,58 @@ _YEAR_SECONDS = 365 * 24 * 3600
 
 
 @router.get("/sign-in")
-async def door(request: Request, back: str = "/") -> Response:
-    """The page that asks for a token."""
-    reader = Reader(request, await optional_person(request))
-    return see(local_address(back)) if reader.person else _ask(reader, back)
+async def show_form(request: Request, back: str = "/") -> Response:
+    """Show the sign-in form, or redirect a person who is signed in."""
+    renderer = PageRenderer(request, await optional_person(request))
+    return redirect_to(local_address(back)) if renderer.person else _form_page(renderer, back)
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request, token: Annotated[str, Form()] = "", back: Annotated[str, Form()] = "/") -> Response:
-    """Keep a right token in a cookie."""
-    _from_here(request)
+    """Check the token, and store it in a cookie."""
+    _refuse_cross_site(request)
     services = services_of(request)
     address = request.client.host if request.client else ""
     services.limits.check_address(address)
     if await run_in_threadpool(person_by_token, services, token.strip()) is None:
         services.limits.count_failure(address)
-        reader = Reader(request)
-        return _ask(reader, back, reader.say("This token is not right, or it was revoked."))
-    answer = see(local_address(back))
+        renderer = PageRenderer(request)
+        return _form_page(renderer, back, renderer.translate("This token is not right, or it was revoked."))
+    answer = redirect_to(local_address(back))
     set_token_cookie(answer, request, token.strip())
     return answer
 
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """Forget the token."""
-    _from_here(request)
-    answer = see("/sign-in")
+    """Delete the cookie with the token."""
+    _refuse_cross_site(request)
+    answer = redirect_to("/sign-in")
     delete_token_cookie(answer)
     return answer
 
 
 @router.post("/preferences")
-async def prefer(
+async def set_preferences(
     request: Request,
     language: Annotated[str | None, Form()] = None,
     theme: Annotated[str | None, Form()] = None,
     back: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Remember a language, or light or dark, and go back."""
-    _from_here(request)
-    answer = see(local_address(back))
+    """Store language and theme in cookies, and redirect back."""
+    _refuse_cross_site(request)
+    answer = redirect_to(local_address(back))
     secure = request.url.scheme == "https"
-    for name, value in ((LANGUAGE, language), (THEME, theme)):
+    for name, value in ((LANGUAGE_COOKIE, language), (THEME_COOKIE, theme)):
         if value is not None and value.replace("-", "").isalpha() | (not value):
             answer.set_cookie(name, value, max_age=_YEAR_SECONDS, samesite="strict", httponly=True, secure=secure)
     return answer
 
 
-def _ask(reader: Reader, back: str, fault: str = "") -> Response:
-    return reader.page("sign_in.html", status=403 if fault else 200, back=local_address(back), fault=fault)
+def _form_page(renderer: PageRenderer, back: str, error: str = "") -> Response:
+    return renderer.page("sign_in.html", status=403 if error else 200, back=local_address(back), error=error)
 
 
-def _from_here(request: Request) -> None:
+def _refuse_cross_site(request: Request) -> None:
     if is_cross_origin_write(request):
         raise HTTPException(403, "The form came from another site.")

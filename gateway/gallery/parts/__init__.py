@@ -1,1 +1,1 @@
-"""What pages are made of: cards, facts, transcripts, collections."""
+"""Data that pages show: cards, facts, transcripts, collections and the form for pictures."""

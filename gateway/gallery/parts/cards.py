@@ -1,4 +1,4 @@
-"""Cards: what a list shows of a picture, a spoken moment or a passage of text."""
+"""Cards: the entries of lists, for a picture, a moment of a recording or a passage of text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from storage.records import Kind
 
 @dataclass(frozen=True)
 class Card:
-    """One thing in a list; `moment` is the time in a recording at which the words are said."""
+    """One entry of a list; `moment` is the time in a recording, such as 1:05, at which the words are said."""
 
     artifact: str
     kind: Kind
@@ -27,24 +27,24 @@ class Card:
 
 
 def card_of_hit(hit: Hit, words: str) -> Card:
-    """A part that was found; a spoken moment's address starts there."""
-    asked: dict[str, str] = {"q": words} if words else {}
+    """Make the card of a search hit; the address of a recording includes the time of the hit."""
+    query: dict[str, str] = {"q": words} if words else {}
     moment = ""
     if hit.start_seconds is not None:
-        asked["at"] = f"{hit.start_seconds:g}"
+        query["at"] = f"{hit.start_seconds:g}"
         moment = format_time(hit.start_seconds)
     return Card(
         artifact=hit.artifact,
         kind=hit.kind,
         name=hit.name,
-        address=_address(hit.artifact, asked),
+        address=_address(hit.artifact, query),
         excerpt=excerpt(hit.text, words),
         moment=moment,
     )
 
 
 def cards_of(space: Space, listed: Sequence[tuple[str, Kind, str]]) -> list[Card]:
-    """Artifacts by id, kind and name, with the first words of those that have some."""
+    """Make the cards of artifacts, given as (id, kind, name), with the opening words of texts and recordings."""
     written = [artifact for artifact, kind, _ in listed if kind != "image"]
     first_texts = space.index.first_texts(space.project, written) if written else {}
     return [
@@ -60,19 +60,20 @@ def cards_of(space: Space, listed: Sequence[tuple[str, Kind, str]]) -> list[Card
     ]
 
 
-def _address(artifact: str, asked: dict[str, str]) -> str:
-    return f"/artifacts/{artifact}" + (f"?{urlencode(asked)}" if asked else "")
+def _address(artifact: str, query: dict[str, str]) -> str:
+    return f"/artifacts/{artifact}" + (f"?{urlencode(query)}" if query else "")
 
 
 WEB_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"})
-"""The pictures that every browser shows."""
-_LARGEST_SHOWN = 2_000_000
+"""The image types that every browser can display."""
+_MAX_INLINE_BYTES = 2_000_000
 
 
 def preview_address(artifact: str, media_type: str, size: int) -> str:
-    """Where the browser gets a picture to fill a page with: the picture itself, or a smaller one of a large one."""
-    shown_as_it_is = media_type in WEB_TYPES and size <= _LARGEST_SHOWN
-    return f"/content/{artifact}" if shown_as_it_is else f"/previews/{artifact}"
+    """Return the address of a picture to show on a page: the picture itself, or a preview if it is large."""
+    is_small = media_type in WEB_TYPES and size <= _MAX_INLINE_BYTES
+    return f"/content/{artifact}" if is_small else f"/previews/{artifact}"
 
 
-Verdict = Literal["", "selected", "rejected"]
+ReviewLabel = Literal["", "selected", "rejected"]
+"""The label that a review gives a picture; empty if it has none."""

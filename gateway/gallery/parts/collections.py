@@ -10,12 +10,12 @@ from gateway.errors import NotFound, WrongInput
 from storage.refs import Refs
 
 _FOLDER = "collections"
-_LONGEST_NAME = 80
-_MOST_ARTIFACTS = 10_000
+_MAX_NAME_CHARACTERS = 80
+_MAX_ARTIFACTS = 10_000
 
 
 class Collection(BaseModel):
-    """A named set; what was put into it last comes last."""
+    """A named set of artifacts in the order in which they were added. `forgotten` marks a deleted collection."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,65 +32,65 @@ class Collections:
         self._refs = refs
 
     def all(self) -> list[Collection]:
-        """Every collection, by name."""
+        """List the collections, sorted by name."""
         found = [self._read(name.removeprefix(f"{_FOLDER}/")) for name in self._refs.names(_FOLDER)]
         return sorted((each for each in found if each), key=lambda each: (each.name.casefold(), each.id))
 
-    def get(self, identity: str) -> Collection:
-        """Raises NotFound."""
-        found = self._read(identity) if identity.isalnum() and identity.isascii() else None
+    def get(self, collection_id: str) -> Collection:
+        """Return a collection. Raises NotFound."""
+        found = self._read(collection_id) if collection_id.isalnum() and collection_id.isascii() else None
         if found is None:
             raise NotFound("There is no such collection.")
         return found
 
-    def named(self, name: str) -> Collection:
-        """The collection of this name, made if there is none. Raises WrongInput."""
+    def get_or_create(self, name: str) -> Collection:
+        """Return the collection of this name, ignoring case; create it if there is none. Raises WrongInput."""
         wanted = " ".join(name.split())
-        if not wanted or len(wanted) > _LONGEST_NAME or not wanted.isprintable():
-            raise WrongInput(f"A collection needs a name of 1 to {_LONGEST_NAME} characters.")
+        if not wanted or len(wanted) > _MAX_NAME_CHARACTERS or not wanted.isprintable():
+            raise WrongInput(f"A collection needs a name of 1 to {_MAX_NAME_CHARACTERS} characters.")
         for each in self.all():
             if each.name.casefold() == wanted.casefold():
                 return each
-        made = Collection(id=uuid4().hex[:16], name=wanted)
-        self._refs.update(_place(made.id), lambda _: made.model_dump(mode="json"))
-        return made
+        created = Collection(id=uuid4().hex[:16], name=wanted)
+        self._refs.update(_ref_name(created.id), lambda _: created.model_dump(mode="json"))
+        return created
 
-    def put_in(self, identity: str, artifact: str) -> None:
-        """Add an artifact; one that is in it already stays where it is. Raises NotFound, WrongInput."""
+    def add(self, collection_id: str, artifact: str) -> None:
+        """Add an artifact, unless the collection contains it already. Raises NotFound, WrongInput."""
 
         def change(found: Collection) -> Collection:
-            if len(found.artifacts) >= _MOST_ARTIFACTS:
-                raise WrongInput(f"A collection holds at most {_MOST_ARTIFACTS} things: make another one.")
+            if len(found.artifacts) >= _MAX_ARTIFACTS:
+                raise WrongInput(f"A collection holds at most {_MAX_ARTIFACTS} things: make another one.")
             return found.model_copy(update={"artifacts": tuple(dict.fromkeys((*found.artifacts, artifact)))})
 
-        self._change(identity, change)
+        self._change(collection_id, change)
 
-    def take_out(self, identity: str, artifact: str) -> None:
-        """Remove an artifact from it. Raises NotFound."""
+    def remove(self, collection_id: str, artifact: str) -> None:
+        """Remove an artifact from the collection. Raises NotFound."""
         self._change(
-            identity,
+            collection_id,
             lambda found: found.model_copy(update={"artifacts": tuple(a for a in found.artifacts if a != artifact)}),
         )
 
-    def forget(self, identity: str) -> None:
-        """Nobody sees it any more; what was in it stays. Raises NotFound."""
-        self._change(identity, lambda found: found.model_copy(update={"forgotten": True, "artifacts": ()}))
+    def delete(self, collection_id: str) -> None:
+        """Delete the collection, not its artifacts. Raises NotFound."""
+        self._change(collection_id, lambda found: found.model_copy(update={"forgotten": True, "artifacts": ()}))
 
-    def _change(self, identity: str, change: Callable[[Collection], Collection]) -> None:
-        self.get(identity)
+    def _change(self, collection_id: str, change: Callable[[Collection], Collection]) -> None:
+        self.get(collection_id)
 
         def changed(value: Any | None) -> Any:
             return change(Collection.model_validate(value)).model_dump(mode="json")
 
-        self._refs.update(_place(identity), changed)
+        self._refs.update(_ref_name(collection_id), changed)
 
-    def _read(self, identity: str) -> Collection | None:
-        value = self._refs.get(_place(identity))
+    def _read(self, collection_id: str) -> Collection | None:
+        value = self._refs.get(_ref_name(collection_id))
         if value is None:
             return None
         found = Collection.model_validate(value)
         return None if found.forgotten else found
 
 
-def _place(identity: str) -> str:
-    return f"{_FOLDER}/{identity}"
+def _ref_name(collection_id: str) -> str:
+    return f"{_FOLDER}/{collection_id}"

@@ -1,14 +1,14 @@
-"""Facts: what a page says of an artifact, and of the recipe that made it."""
+"""Facts about an artifact for its page: properties of the file, and how it was generated."""
 
 from typing import Any
 
 from flows.library.inputs import InputArtifact
 from flows.running.markdown import format_time
 from flows.running.platform import Space
-from gateway.gallery.page import Reader
+from gateway.gallery.page import PageRenderer
 from storage.records import ArtifactRecord
 
-_SAID = {
+_PARAMETER_TITLES = {
     "prompt": "Prompt",
     "negative_prompt": "Avoid",
     "seed": "Seed",
@@ -19,11 +19,11 @@ _SAID = {
     "language": "Language",
     "task": "Task",
 }
-"""The parameters of requests that people understand, in order."""
+"""The parameters of requests that the page shows, in this order."""
 
 
-def facts_of(reader: Reader, found: InputArtifact) -> list[str]:
-    """Short facts: the type, the size, what the file says of itself, the day."""
+def file_facts(renderer: PageRenderer, found: InputArtifact) -> list[str]:
+    """List the type, file size, dimensions or length, and date of an artifact."""
     artifact, record = found.artifact, found.record
     facts = [artifact.media_type.partition("/")[2].upper(), _size(artifact.size)]
     if record is None:
@@ -34,31 +34,31 @@ def facts_of(reader: Reader, found: InputArtifact) -> list[str]:
     if "duration_seconds" in properties:
         facts.append(format_time(float(properties["duration_seconds"])))
     if "characters" in properties:
-        facts.append(reader.say("{count} characters", count=properties["characters"]))
+        facts.append(renderer.translate("{count} characters", count=properties["characters"]))
     return [*facts, f"{record.created:%Y-%m-%d}"]
 
 
-def recipe_of(reader: Reader, space: Space, record: ArtifactRecord | None) -> list[tuple[str, str]]:
-    """What made it: the model, its weights, the parameters, how long it took; nothing for what came from outside."""
-    made = space.recipes.find(record.producer) if record and record.producer else None
-    if made is None:
+def recipe_rows(renderer: PageRenderer, space: Space, record: ArtifactRecord | None) -> list[tuple[str, str]]:
+    """List title and value of the model, weights, parameters and duration; empty if it was not generated."""
+    answer = space.recipes.find(record.producer) if record and record.producer else None
+    if answer is None:
         return []
-    request = made.recipe.request
+    request = answer.recipe.request
     rows: list[tuple[str, Any]] = [
-        (reader.say("Model"), request.get("model", made.recipe.operator.rpartition(":")[2])),
-        (reader.say("Weights"), made.recipe.weights[:16]),
+        (renderer.translate("Model"), request.get("model", answer.recipe.operator.rpartition(":")[2])),
+        (renderer.translate("Weights"), answer.recipe.weights[:16]),
     ]
     rows += [
-        (reader.say(word), request[name])
-        for name, word in _SAID.items()
+        (renderer.translate(title), request[name])
+        for name, title in _PARAMETER_TITLES.items()
         if request.get(name) not in (None, "", [])
         if not (name == "strength" and not request.get("init_image"))
     ]
     if "width" in request:
-        rows.append((reader.say("Size"), f"{request['width']} × {request['height']}"))
-    if made.seconds is not None:
-        rows.append((reader.say("Made in"), reader.say("{seconds} s", seconds=f"{made.seconds:.1f}")))
-    return [(word, str(value)) for word, value in rows]
+        rows.append((renderer.translate("Size"), f"{request['width']} × {request['height']}"))
+    if answer.seconds is not None:
+        rows.append((renderer.translate("Made in"), renderer.translate("{seconds} s", seconds=f"{answer.seconds:.1f}")))
+    return [(title, str(value)) for title, value in rows]
 
 
 def _size(size: int) -> str:

@@ -1,4 +1,4 @@
-"""What is said in a recording, as far as somebody has listened to it."""
+"""Find the stored transcript of a recording."""
 
 from pydantic import ValidationError
 
@@ -8,20 +8,24 @@ from modalities.speech.transcription import Transcribe, TranscriptDocument
 from storage.artifacts import Artifact
 
 
-def transcript_of(space: Space, recording: Artifact) -> TranscriptDocument | None:
-    """The transcript that search looks into; the last one of another model if this one has not listened yet.
+def find_transcript(space: Space, recording: Artifact) -> TranscriptDocument | None:
+    """Return the transcript by the current speech model, else the latest one by another model, else None.
 
-    No model is asked.
+    Only stored transcripts are read; no model runs.
     """
-    heard = space.answers.find(Transcribe(model=space.profile.speech, audio=recording))
-    document = heard.document if heard else _last_kept(space, recording)
+    answer = space.answers.find(Transcribe(model=space.profile.speech, audio=recording))
+    document = answer.document if answer else _latest_stored(space, recording)
     try:
         return TranscriptDocument.model_validate_json(space.store.get(document)) if document else None
     except ValidationError:
-        return None  # of a Triptych that wrote them in another form
+        return None  # written by another version in another format
 
 
-def _last_kept(space: Space, recording: Artifact) -> Artifact | None:
-    made = space.library.children(space.project, recording.sha256)
-    kept = [row for row in made if row.name.endswith(TRANSCRIPT)]
-    return Artifact(sha256=kept[-1].artifact, media_type=kept[-1].media_type, size=kept[-1].size) if kept else None
+def _latest_stored(space: Space, recording: Artifact) -> Artifact | None:
+    children = space.library.children(space.project, recording.sha256)
+    transcripts = [row for row in children if row.name.endswith(TRANSCRIPT)]
+    return (
+        Artifact(sha256=transcripts[-1].artifact, media_type=transcripts[-1].media_type, size=transcripts[-1].size)
+        if transcripts
+        else None
+    )

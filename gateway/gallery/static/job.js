@@ -1,10 +1,10 @@
-// The pictures of an order, as they come: the server says when something changed, and the list is fetched again.
+// Fetch the pictures of a job again whenever the server sends an event about it.
 
-import { announce, settleAll } from './gallery.js';
+import { announce, markSmallPictures } from './gallery.js';
 
-const place = document.querySelector('[data-job]');
-const address = `/make/${place.dataset.job}/pictures?${place.dataset.query}`;
-const PAUSE = 600; // milliseconds between two looks
+const container = document.querySelector('[data-job]');
+const address = `/make/${container.dataset.job}/pictures?${container.dataset.query}`;
+const MIN_INTERVAL = 600; // milliseconds between two requests
 let busy = false;
 let again = false;
 
@@ -14,28 +14,28 @@ async function refresh() {
   do {
     again = false;
     const answer = await fetch(address).catch(() => null);
-    if (answer?.ok) put(await answer.text(), answer.headers.get('x-ended') === 'yes');
-    await new Promise((done) => { setTimeout(done, PAUSE); });
+    if (answer?.ok) replacePictures(await answer.text(), answer.headers.get('x-ended') === 'yes');
+    await new Promise((done) => { setTimeout(done, MIN_INTERVAL); });
   } while (again);
   busy = false;
 }
 
-function put(html, ended) {
-  const known = new Set([...place.querySelectorAll('[data-artifact]')].map((each) => each.dataset.artifact));
-  const held = document.activeElement?.closest('[data-artifact]')?.dataset.artifact;
+function replacePictures(html, ended) {
+  const known = new Set([...container.querySelectorAll('[data-artifact]')].map((each) => each.dataset.artifact));
+  const focused = document.activeElement?.closest('[data-artifact]')?.dataset.artifact;
   const fresh = document.createElement('template');
   fresh.innerHTML = html;
   for (const card of fresh.content.querySelectorAll('[data-artifact]')) card.classList.toggle('new', !known.has(card.dataset.artifact));
-  place.replaceChildren(fresh.content);
-  settleAll(place);
-  if (held) place.querySelector(`[data-artifact="${held}"] a`)?.focus();
-  if (ended && !('ended' in place.dataset)) {
-    place.dataset.ended = '';
+  container.replaceChildren(fresh.content);
+  markSmallPictures(container);
+  if (focused) container.querySelector(`[data-artifact="${focused}"] a`)?.focus();
+  if (ended && !('ended' in container.dataset)) {
+    container.dataset.ended = '';
     events.close();
-    announce(place.querySelector('[data-state]').textContent);
+    announce(container.querySelector('[data-state]').textContent);
   }
 }
 
-const events = 'ended' in place.dataset ? null : new EventSource(`/api/jobs/${place.dataset.job}/events`);
+const events = 'ended' in container.dataset ? null : new EventSource(`/api/jobs/${container.dataset.job}/events`);
 events?.addEventListener('job', refresh);
-events?.addEventListener('error', refresh); // the browser connects again by itself
+events?.addEventListener('error', refresh); // the browser reconnects by itself

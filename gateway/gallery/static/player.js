@@ -1,36 +1,36 @@
-// The transcript follows the sound, and the sound jumps to what is clicked.
+// Highlight the segment of the transcript that is playing, and seek to a segment that is clicked.
 
 const player = document.querySelector('[data-player]');
-const sound = player.querySelector('audio, video');
-const lines = [...player.querySelectorAll('[data-start]')];
+const media = player.querySelector('audio, video');
+const segments = [...player.querySelectorAll('[data-start]')];
 let current = null;
 
-function follow() {
-  const now = sound.currentTime + 0.05;
-  const line = lines.findLast((each) => Number(each.dataset.start) <= now) ?? null;
-  if (line === current) return;
+function highlightCurrent() {
+  const now = media.currentTime + 0.05;
+  const segment = segments.findLast((each) => Number(each.dataset.start) <= now) ?? null;
+  if (segment === current) return;
   current?.removeAttribute('aria-current');
-  line?.setAttribute('aria-current', 'true');
-  current = line;
-  if (line && !sound.paused) line.scrollIntoView({ block: 'center', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+  segment?.setAttribute('aria-current', 'true');
+  current = segment;
+  if (segment && !media.paused) segment.scrollIntoView({ block: 'center', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
 }
 
-const play = () => sound.play().catch(() => {}); // a browser that wants a click first
-function jump(seconds) {
-  sound.currentTime = seconds;
+const play = () => media.play().catch(() => {}); // some browsers refuse before the first click
+function seek(seconds) {
+  media.currentTime = seconds;
   play();
 }
 
-sound.addEventListener('timeupdate', follow);
-sound.addEventListener('seeked', follow);
-lines.forEach((line) => line.addEventListener('click', () => jump(Number(line.dataset.start))));
+media.addEventListener('timeupdate', highlightCurrent);
+media.addEventListener('seeked', highlightCurrent);
+segments.forEach((segment) => segment.addEventListener('click', () => seek(Number(segment.dataset.start))));
 player.addEventListener('keydown', (event) => {
-  const at = lines.indexOf(event.target);
-  const next = { ArrowDown: lines[at + 1], ArrowUp: lines[at - 1] }[event.key];
-  if (at >= 0 && next) { event.preventDefault(); next.focus(); }
+  const index = segments.indexOf(event.target);
+  const next = { ArrowDown: segments[index + 1], ArrowUp: segments[index - 1] }[event.key];
+  if (index >= 0 && next) { event.preventDefault(); next.focus(); }
 });
 
 if (player.dataset.at) {
-  const start = () => jump(Number(player.dataset.at));
-  if (sound.readyState > 0) start(); else sound.addEventListener('loadedmetadata', start, { once: true });
+  const start = () => seek(Number(player.dataset.at));
+  if (media.readyState > 0) start(); else media.addEventListener('loadedmetadata', start, { once: true });
 }

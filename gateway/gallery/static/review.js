@@ -1,67 +1,67 @@
-// Select or reject, one picture after the other; each choice is stored at once as a label.
+// Label pictures as selected or rejected, one after the other; each choice is stored at once.
 
-import { announce, post, say, settleAll } from './gallery.js';
+import { announce, markSmallPictures, post, translate } from './gallery.js';
 
-const room = document.querySelector('[data-review]');
-const stage = room.querySelector('[data-current]');
-const image = stage.querySelector('img');
-const verdict = room.querySelector('[data-verdict]');
-const strip = [...room.querySelectorAll('.strip button')];
-let at = 0;
+const root = document.querySelector('[data-review]');
+const link = root.querySelector('[data-current]');
+const image = link.querySelector('img');
+const verdict = root.querySelector('[data-verdict]');
+const strip = [...root.querySelectorAll('.strip button')];
+let index = 0;
 
 function show(number) {
-  at = Math.min(Math.max(number, 0), strip.length - 1);
-  const chosen = strip[at];
+  index = Math.min(Math.max(number, 0), strip.length - 1);
+  const chosen = strip[index];
   strip.forEach((each) => each.removeAttribute('aria-current'));
   chosen.setAttribute('aria-current', 'true');
   chosen.scrollIntoView({ block: 'nearest', inline: 'center' });
-  stage.href = `/artifacts/${chosen.dataset.artifact}`;
+  link.href = `/artifacts/${chosen.dataset.artifact}`;
   image.classList.remove('small');
   image.src = chosen.dataset.preview;
   image.alt = chosen.dataset.name;
-  if (strip[at + 1]) new Image().src = strip[at + 1].dataset.preview;
-  tell();
+  if (strip[index + 1]) new Image().src = strip[index + 1].dataset.preview;
+  updateStatus();
 }
 
-function tell() {
-  const count = (what) => strip.filter((each) => each.dataset.verdict === what).length;
-  const now = strip[at].dataset.verdict;
+function updateStatus() {
+  const count = (label) => strip.filter((each) => each.dataset.verdict === label).length;
+  const now = strip[index].dataset.verdict;
   verdict.hidden = !now;
   verdict.className = `verdict ${now}`;
-  verdict.textContent = now === 'selected' ? say('Selected') : say('Rejected');
-  room.querySelector('[data-tally]').textContent = say('{at} of {all} · {selected} selected · {rejected} rejected', {
-    at: at + 1, all: strip.length, selected: count('selected'), rejected: count('rejected'),
+  verdict.textContent = now === 'selected' ? translate('Selected') : translate('Rejected');
+  root.querySelector('[data-tally]').textContent = translate('{at} of {all} · {selected} selected · {rejected} rejected', {
+    at: index + 1, all: strip.length, selected: count('selected'), rejected: count('rejected'),
   });
 }
 
-async function choose(what) {
-  const chosen = strip[at];
+async function choose(label) {
+  const chosen = strip[index];
   const before = chosen.dataset.verdict;
-  chosen.dataset.verdict = what;
-  tell();
-  if (what && at + 1 < strip.length) show(at + 1);
+  chosen.dataset.verdict = label;
+  updateStatus();
+  if (label && index + 1 < strip.length) show(index + 1);
   try {
-    await post(`/artifacts/${chosen.dataset.artifact}/verdict`, { verdict: what });
-    if (what && strip.every((each) => each.dataset.verdict)) announce(say('Every picture is reviewed.'));
+    await post(`/artifacts/${chosen.dataset.artifact}/verdict`, { verdict: label });
+    if (label && strip.every((each) => each.dataset.verdict)) announce(translate('Every picture is reviewed.'));
   } catch (error) {
     chosen.dataset.verdict = before;
-    tell();
+    updateStatus();
     announce(error.message);
   }
 }
 
-room.addEventListener('click', (event) => {
+root.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button?.dataset.artifact) show(strip.indexOf(button));
   else if (button) choose(button.dataset.choose);
 });
 addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = {
+  const action = {
     s: () => choose('selected'), x: () => choose('rejected'), u: () => choose(''),
-    ArrowRight: () => show(at + 1), ArrowLeft: () => show(at - 1),
+    ArrowRight: () => show(index + 1), ArrowLeft: () => show(index - 1),
   }[event.key];
-  if (act) { event.preventDefault(); act(); }
+  if (action) { event.preventDefault(); action(); }
 });
-settleAll();
-tell();
+markSmallPictures();
+updateStatus();

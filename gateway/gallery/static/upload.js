@@ -1,56 +1,56 @@
-// Files on their way: each with its own progress, a few at a time, and one sentence when it is not taken.
+// Upload files, three at a time, and show the progress and the result of each.
 
-import { announce, say } from './gallery.js';
+import { announce, translate } from './gallery.js';
 
-const AT_ONCE = 3;
+const MAX_PARALLEL = 3;
 const form = document.querySelector('[data-upload]');
 const list = document.querySelector('[data-files]');
 const dialog = document.querySelector('[data-upload-dialog]');
 const queue = [];
 let running = 0;
 
-function line(file) {
+function addRow(file) {
   const item = document.createElement('li');
   const name = Object.assign(document.createElement('span'), { className: 'name', textContent: file.name });
-  const fate = Object.assign(document.createElement('span'), { className: 'fate', textContent: say('waiting') });
+  const status = Object.assign(document.createElement('span'), { className: 'fate', textContent: translate('waiting') });
   const bar = Object.assign(document.createElement('progress'), { max: 1, value: 0 });
   bar.setAttribute('aria-label', file.name);
-  item.append(name, fate, bar);
+  item.append(name, status, bar);
   list.append(item);
-  return { item, name, fate, bar };
+  return { item, name, status, bar };
 }
 
-function end(shown, status, sentence, artifact) {
-  shown.item.className = status;
-  shown.bar.remove();
-  shown.fate.textContent = sentence;
+function showResult(row, className, sentence, artifact) {
+  row.item.className = className;
+  row.bar.remove();
+  row.status.textContent = sentence;
   if (!artifact) return;
-  const link = Object.assign(document.createElement('a'), { href: `/artifacts/${artifact}`, textContent: shown.name.textContent });
-  shown.name.replaceChildren(link);
+  const link = Object.assign(document.createElement('a'), { href: `/artifacts/${artifact}`, textContent: row.name.textContent });
+  row.name.replaceChildren(link);
 }
 
-function send({ file, shown }) {
-  const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+function send({ file, row }) {
+  const request = new XMLHttpRequest(); // fetch does not report the progress of an upload
   const body = new FormData();
   for (const label of form.elements.labels.value.split(',')) if (label.trim()) body.append('label', label.trim());
   body.append('file', file);
   request.open('POST', '/api/artifacts');
   request.responseType = 'json';
   request.upload.onprogress = (event) => {
-    shown.bar.value = event.loaded / event.total;
-    shown.fate.textContent = `${Math.round((100 * event.loaded) / event.total)} %`;
+    row.bar.value = event.loaded / event.total;
+    row.status.textContent = `${Math.round((100 * event.loaded) / event.total)} %`;
   };
   request.onloadend = () => {
-    if (request.status === 202) follow(request.response.id, shown);
-    else done(shown, 'rejected', request.response?.error ?? say('It did not arrive: is the gateway still there?'));
+    if (request.status === 202) follow(request.response.id, row);
+    else finish(row, 'rejected', request.response?.error ?? translate('It did not arrive: is the gateway still there?'));
   };
   request.send(body);
 }
 
-/** Wait until the file is taken in, and say what became of it. */
-function follow(job, shown) {
-  shown.fate.textContent = say('being taken in');
-  shown.bar.removeAttribute('value');
+/** Wait for the job that ingests the file, and show its result. */
+function follow(job, row) {
+  row.status.textContent = translate('being taken in');
+  row.bar.removeAttribute('value');
   const events = new EventSource(`/api/jobs/${job}/events`);
   events.addEventListener('job', async (event) => {
     const state = JSON.parse(event.data);
@@ -59,35 +59,35 @@ function follow(job, shown) {
     const answer = await fetch(`/api/jobs/${job}/result`).catch(() => null);
     const result = await answer?.json().catch(() => null);
     const [item] = result?.items ?? [];
-    if (item) done(shown, item.status, item.reason ?? say(item.status), item.artifact);
-    else done(shown, 'rejected', state.message ?? result?.error ?? say('It did not work: try again.'));
+    if (item) finish(row, item.status, item.reason ?? translate(item.status), item.artifact);
+    else finish(row, 'rejected', state.message ?? result?.error ?? translate('It did not work: try again.'));
   });
 }
 
-function done(shown, ...fate) {
-  end(shown, ...fate);
+function finish(row, ...result) {
+  showResult(row, ...result);
   running -= 1;
-  next();
+  sendNext();
 }
 
-function next() {
-  while (running < AT_ONCE && queue.length) { running += 1; send(queue.shift()); }
-  if (!running && list.children.length) announce(say('All files are done.'));
+function sendNext() {
+  while (running < MAX_PARALLEL && queue.length) { running += 1; send(queue.shift()); }
+  if (!running && list.children.length) announce(translate('All files are done.'));
 }
 
-function take(files) {
-  for (const file of files) queue.push({ file, shown: line(file) });
-  next();
+function enqueue(files) {
+  for (const file of files) queue.push({ file, row: addRow(file) });
+  sendNext();
 }
 
-function takeChosen() {
-  take(form.elements.files.files);
+function enqueueChosen() {
+  enqueue(form.elements.files.files);
   form.elements.files.value = '';
 }
 
 form.addEventListener('submit', (event) => event.preventDefault());
-form.elements.files.addEventListener('change', takeChosen);
-takeChosen(); // what was chosen before this script came
+form.elements.files.addEventListener('change', enqueueChosen);
+enqueueChosen(); // files that were chosen before this script was loaded
 addEventListener('dragover', (event) => { event.preventDefault(); document.body.classList.add('dropping'); });
 addEventListener('dragleave', (event) => { if (!event.relatedTarget) document.body.classList.remove('dropping'); });
 addEventListener('drop', (event) => {
@@ -95,7 +95,7 @@ addEventListener('drop', (event) => {
   document.body.classList.remove('dropping');
   if (!event.dataTransfer.files.length) return;
   if (dialog && !dialog.open) dialog.showModal();
-  take(event.dataTransfer.files);
+  enqueue(event.dataTransfer.files);
 });
-// What came in shall be seen.
+// Reload the library to show the new files.
 dialog?.addEventListener('close', () => { if (list.querySelector('.stored, .duplicate')) location.assign('/'); });

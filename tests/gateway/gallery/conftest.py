@@ -1,4 +1,4 @@
-"""What the browser tests share: Debian's Chromium, which reaches nothing but this machine."""
+"""Fixtures of the browser tests: Debian's Chromium, restricted to this machine."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Whatever would ask for another machine gets no address.
+    # The name of any other machine is not resolved.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 # The first search loads models, on a machine that may be busy.
@@ -33,24 +33,24 @@ _HERE = frozenset({"127.0.0.1", ""})
 
 
 class Visitor:
-    """A person at a browser of their own; `asked` holds the addresses that the browser asked for."""
+    """A browser context of one person; `requested` holds the requested addresses, `faults` the script errors."""
 
     def __init__(self, context: BrowserContext) -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.faults: list[str] = []
-        context.on("request", lambda request: self.asked.append(request.url))
+        context.on("request", lambda request: self.requested.append(request.url))
         context.set_default_timeout(90_000)
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the page under out/."""
+        """Save a screenshot under out/."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
     def look(self, name: str) -> None:
-        """Keep the page in light, dark and on a phone; axe-core must find nothing serious in any."""
+        """Save screenshots in light, dark and phone size; assert that axe-core finds nothing serious in any."""
         for theme in ("dark", "light"):
             self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             self.shoot(f"{name}-{theme}")
@@ -60,7 +60,7 @@ class Visitor:
         self.glance(name)
 
     def glance(self, name: str) -> None:
-        """Keep the page as a phone shows it, and at a desk; nothing may be wider than the phone."""
+        """Save screenshots in phone and desktop size; assert that nothing is wider than the phone."""
         self.page.set_viewport_size(PHONE)
         self.shoot(f"{name}-phone")
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -69,17 +69,17 @@ class Visitor:
         self.shoot(name)
 
     def leave(self) -> None:
-        """Nothing went wrong in the browser, and no request left the machine."""
+        """Assert that no script failed, and that no request left the machine."""
         assert self.faults == []
-        self.asked_only_here()
+        self.requested_only_here()
 
-    def asked_only_here(self) -> None:
-        """No request left the machine; for pages of others, whose scripts have faults of their own."""
-        assert {urlsplit(url).hostname or "" for url in self.asked} <= _HERE
+    def assert_local_requests(self) -> None:
+        """Assert that no request left the machine; alone for pages of other projects, whose scripts have errors."""
+        assert {urlsplit(url).hostname or "" for url in self.requested} <= _HERE
 
 
 def serious(page: Page) -> list[str]:
-    """What axe-core calls serious or critical."""
+    """List the violations that axe-core calls serious or critical."""
     found = Axe().run(page).response["violations"]
     return [
         f"{fault['id']}: {fault['help']}: {[node['html'][:160] for node in fault['nodes'][:3]]}"
@@ -90,7 +90,7 @@ def serious(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium with a fresh profile. For one module: while it runs, no other event loop may in this thread."""
+    """Chromium with a new profile. Of module scope, because no other event loop may run in this thread meanwhile."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("Chromium is missing: apt-get install chromium")
@@ -102,7 +102,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Opens a browser for a person of a language."""
+    """Open a browser context with a language."""
     with ExitStack() as stack:
 
         def open_one(language: str = "en", **options: Any) -> Visitor:

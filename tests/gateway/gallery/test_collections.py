@@ -1,4 +1,4 @@
-"""Collections: named sets in the bucket that several people change at once."""
+"""Collections: named sets of artifacts, also when several people change them at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,42 +14,42 @@ def collections(platform: Platform, project: str) -> Collections:
     return Collections(platform.space(project).refs)
 
 
-def test_a_name_stands_for_one_collection(collections: Collections) -> None:
-    spring = collections.named("Spring campaign")
-    assert collections.named("  spring   Campaign ").id == spring.id
-    assert collections.named("春季活动").id != spring.id
+def test_a_name_identifies_one_collection_whatever_its_case_and_spaces(collections: Collections) -> None:
+    spring = collections.get_or_create("Spring campaign")
+    assert collections.get_or_create("  spring   Campaign ").id == spring.id
+    assert collections.get_or_create("春季活动").id != spring.id
     assert [each.name for each in collections.all()] == ["Spring campaign", "春季活动"]
 
 
-def test_what_several_people_put_in_at_once_is_all_there(collections: Collections) -> None:
-    found = collections.named("together")
+def test_artifacts_added_concurrently_are_all_kept(collections: Collections) -> None:
+    found = collections.get_or_create("together")
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda number: collections.put_in(found.id, f"{number:064x}"), range(4)))
+        list(threads.map(lambda number: collections.add(found.id, f"{number:064x}"), range(4)))
     assert len(collections.get(found.id).artifacts) == 4
-    collections.put_in(found.id, f"{1:064x}")
+    collections.add(found.id, f"{1:064x}")
     assert len(collections.get(found.id).artifacts) == 4
-    collections.take_out(found.id, f"{1:064x}")
+    collections.remove(found.id, f"{1:064x}")
     assert f"{1:064x}" not in collections.get(found.id).artifacts
 
 
-def test_a_forgotten_collection_is_gone_and_its_name_is_free(collections: Collections) -> None:
-    found = collections.named("old")
-    collections.forget(found.id)
+def test_a_deleted_collection_is_not_found_and_its_name_can_be_used_again(collections: Collections) -> None:
+    found = collections.get_or_create("old")
+    collections.delete(found.id)
     assert collections.all() == []
     with pytest.raises(NotFound):
         collections.get(found.id)
     with pytest.raises(NotFound):
-        collections.put_in(found.id, "0" * 64)
-    assert collections.named("old").id != found.id
+        collections.add(found.id, "0" * 64)
+    assert collections.get_or_create("old").id != found.id
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 81, "a\x00b"])
-def test_what_cannot_be_a_name_is_refused(collections: Collections, name: str) -> None:
+def test_an_invalid_name_is_refused(collections: Collections, name: str) -> None:
     with pytest.raises(WrongInput):
-        collections.named(name)
+        collections.get_or_create(name)
 
 
 @pytest.mark.parametrize("identity", ["../refs", "..", "", "no-such"])
-def test_what_is_no_collection_is_not_there(collections: Collections, identity: str) -> None:
+def test_an_unknown_or_malformed_id_is_not_found(collections: Collections, identity: str) -> None:
     with pytest.raises(NotFound):
         collections.get(identity)

@@ -1,4 +1,4 @@
-"""The first page of a large library, in a fresh browser."""
+"""The load time of the first page of a library of 10,000 artifacts, with an empty browser cache."""
 
 import hashlib
 import io
@@ -23,8 +23,8 @@ STATIC = ROOT / "gateway" / "gallery" / "static"
 MANY, WITH_BYTES = 10_000, 60
 SCRIPT_BYTES = 150_000
 SECONDS = 1.0
-PATIENCE = 5
-"""The machines of continuous integration are busy: how much longer than promised the page may take there."""
+SLOW_MACHINE_FACTOR = 5
+"""Factor for busy machines of continuous integration."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIMING = "performance.getEntriesByType('navigation')[0].loadEventEnd"
 
@@ -36,7 +36,7 @@ def picture(number: int) -> bytes:
 
 
 def record(space: Space, number: int) -> ArtifactRecord:
-    """Pictures, of which the newest have bytes, and a text after every third."""
+    """Make a record: every fourth is a text, the others are pictures, of which only the newest have bytes."""
     if number >= MANY - WITH_BYTES:
         artifact = space.store.put(picture(number), "image/jpeg")
     else:
@@ -77,7 +77,7 @@ def fill(space: Space) -> None:
     )
 
 
-def test_the_first_page_of_ten_thousand_artifacts_is_complete_at_once(
+def test_the_first_page_of_ten_thousand_artifacts_loads_within_a_second(
     visit: Callable[..., Any], stack_settings: Settings
 ) -> None:
     platform = Platform(stack_settings)
@@ -98,7 +98,7 @@ def test_the_first_page_of_ten_thousand_artifacts_is_complete_at_once(
         assert 0 < sum(loaded) <= SCRIPT_BYTES
         visitor.leave()
     print(f"first page of {MANY} artifacts, complete after", *(f"{each:.2f} s" for each in seconds))
-    assert min(seconds) <= SECONDS * PATIENCE
+    assert min(seconds) <= SECONDS * SLOW_MACHINE_FACTOR
 
 
 def test_all_scripts_together_are_small() -> None:

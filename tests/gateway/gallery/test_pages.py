@@ -1,4 +1,4 @@
-"""The gallery over HTTP: what it sends, and what it does not let others do."""
+"""The gallery over HTTP: byte ranges, security headers, cross-site requests, and access between projects."""
 
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -29,7 +29,7 @@ def recording(space: Space) -> ArtifactRecord:
 
 @pytest.fixture(scope="module")
 def browse(stack_settings: Settings, space: Space) -> Iterator[Callable[..., httpx.Client]]:
-    """A browser without scripts: its cookie is the token of a role."""
+    """Make HTTP clients that are signed in with a role by cookie."""
     open_ones: list[httpx.Client] = []
 
     def browser(role: Role, project: str = space.project) -> httpx.Client:
@@ -46,7 +46,7 @@ def browse(stack_settings: Settings, space: Space) -> Iterator[Callable[..., htt
         client.close()
 
 
-def test_a_player_gets_the_bytes_that_it_asks_for(
+def test_a_player_gets_the_byte_range_that_it_requests(
     browse: Callable[..., httpx.Client], recording: ArtifactRecord
 ) -> None:
     client, address, data = browse("viewer"), f"/content/{recording.artifact.sha256}", SOUND.read_bytes()
@@ -61,7 +61,7 @@ def test_a_player_gets_the_bytes_that_it_asks_for(
         assert client.get(address, headers={"Range": f"bytes={asked}"}).status_code == 416
 
 
-def test_a_text_that_somebody_uploaded_is_never_run(browse: Callable[..., httpx.Client], space: Space) -> None:
+def test_an_uploaded_html_file_is_sent_as_a_download(browse: Callable[..., httpx.Client], space: Space) -> None:
     text = store_file(space, SAMPLES / "autumn-market.txt", "market.html")[0]
     answer = browse("viewer").get(f"/content/{text.artifact.sha256}")
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -69,7 +69,9 @@ def test_a_text_that_somebody_uploaded_is_never_run(browse: Callable[..., httpx.
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_pages_run_nothing_but_the_gallerys_own_scripts(browse: Callable[..., httpx.Client], space: Space) -> None:
+def test_pages_allow_only_the_gallerys_own_scripts_and_escape_names(
+    browse: Callable[..., httpx.Client], space: Space
+) -> None:
     name = '<script>alert("x")</script>.txt'
     text = store_file(space, SAMPLES / "herbstmarkt.md", name)[0]
     page = browse("maker").get(f"/artifacts/{text.artifact.sha256}?q=<script>")
@@ -81,7 +83,7 @@ def test_pages_run_nothing_but_the_gallerys_own_scripts(browse: Callable[..., ht
     assert " style=" not in page.text
 
 
-def test_a_form_of_another_site_does_nothing(
+def test_a_form_of_another_site_is_refused(
     browse: Callable[..., httpx.Client], space: Space, recording: ArtifactRecord
 ) -> None:
     client, artifact = browse("maker"), recording.artifact.sha256
@@ -96,7 +98,7 @@ def test_a_form_of_another_site_does_nothing(
     assert "ours" in space.labels.of(recording)
 
 
-def test_nobody_sees_or_changes_what_is_not_theirs(
+def test_other_projects_see_nothing_and_viewers_change_nothing(
     browse: Callable[..., httpx.Client], recording: ArtifactRecord
 ) -> None:
     artifact = recording.artifact.sha256
@@ -113,13 +115,13 @@ def test_nobody_sees_or_changes_what_is_not_theirs(
 
 
 @pytest.mark.parametrize("back", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "x"])
-def test_signing_in_leads_nowhere_else(browse: Callable[..., httpx.Client], back: str) -> None:
+def test_signing_in_redirects_only_to_local_addresses(browse: Callable[..., httpx.Client], back: str) -> None:
     answer = browse("viewer").get("/sign-in", params={"back": back})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 @pytest.mark.parametrize("query", ["page=99", "kind=nothing", "within=x", "after=never", "like=zz", f"q={'x' * 2001}"])
-def test_what_cannot_be_meant_gets_a_sentence(browse: Callable[..., httpx.Client], query: str) -> None:
+def test_an_invalid_query_is_answered_with_a_sentence(browse: Callable[..., httpx.Client], query: str) -> None:
     answer = browse("viewer").get(f"/?{query}")
     assert answer.status_code in (200, 422)
     assert 'role="alert"' in answer.text

@@ -1,4 +1,4 @@
-"""The Prefect UI's own pages in a real browser: a designer fills in a form there and finds the pictures."""
+"""The form of `generate-images` in the Prefect UI, in a real browser."""
 
 import re
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from flows.running.prefect_api import api_of
 from flows.running.settings import Settings
 
 FIELDS = ("Prompt", "Style (Optional)", "How many (Optional)", "Size (Optional)", "Seed (Optional)")
-"""As the UI titles them, in the order in which a designer thinks."""
+"""The titles in the UI, in the order in which they should appear."""
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
 def visitor(visit: Callable[..., Any], stack_settings: Settings) -> Any:
-    """Somebody who gave the server's password, before the list of deployments."""
+    """A browser that is signed in to the Prefect UI and shows the list of deployments."""
     api = api_of(stack_settings)
     visitor = visit("en")
     visitor.page.goto(f"{api.url.removesuffix('/api')}/deployments")
@@ -35,7 +35,7 @@ def open_form(page: Page, deployment: str) -> None:
 
 
 def open_run(page: Page) -> None:
-    """The pictures of the newest run; its page is loaded again where its own script stumbled."""
+    """Open the pictures of the newest run; reload its page if the UI's own script failed."""
     page.locator('a[href*="/runs/flow-run/"]').first.click()
     page.wait_for_url("**/flow-run/**")
     for _ in range(8):
@@ -67,4 +67,4 @@ def test_generate_images_is_a_form_and_its_run_shows_the_pictures(visitor: Any) 
     assert sheet.evaluate("picture => picture.naturalWidth") > 2 * 64
     expect(page.get_by_role("link", name="open")).to_have_count(2)
     visitor.shoot("prefect-pictures")
-    visitor.asked_only_here()
+    visitor.assert_local_requests()

@@ -1,4 +1,4 @@
-"""The gallery in a real browser, on the whole stack: what people do there, in both languages."""
+"""User stories of the gallery in a real browser, on the whole stack, in both languages."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
-from gateway.gallery.locale import Language, speaker
+from gateway.gallery.locale import Language, translator
 from gateway.tokens import Tokens
 from tests.paths import SAMPLES
 
@@ -20,11 +20,11 @@ FILES = ("cat-and-mirror.jpg", "weather.wav", "autumn-market.txt")
 
 
 class Guest:
-    """A person of a project, at the gallery."""
+    """A person with a token of their own project, in a browser."""
 
     def __init__(self, visitor: Any, address: str, space: Space, language: Language, token: str) -> None:
         self.visitor, self.address, self.space, self.language, self.token = visitor, address, space, language, token
-        self.say = speaker(language)
+        self.translate = translator(language)
 
     @property
     def page(self) -> Page:
@@ -34,20 +34,20 @@ class Guest:
         self.page.goto(f"{self.address}{path}")
 
     def button(self, text: str) -> Any:
-        return self.page.get_by_role("button", name=self.say(text), exact=True)
+        return self.page.get_by_role("button", name=self.translate(text), exact=True)
 
     def link(self, text: str) -> Any:
-        return self.page.get_by_role("link", name=self.say(text), exact=True)
+        return self.page.get_by_role("link", name=self.translate(text), exact=True)
 
     def field(self, text: str) -> Any:
-        return self.page.get_by_label(re.compile(f"^{re.escape(self.say(text))}"))
+        return self.page.get_by_label(re.compile(f"^{re.escape(self.translate(text))}"))
 
     def wait_for_scripts(self) -> None:
-        """A key or a click that comes before the page's scripts does nothing."""
+        """Wait until the event handlers are installed; keys and clicks before that have no effect."""
         self.page.locator("html[data-ready]").wait_for()
 
     def look(self, name: str) -> None:
-        """Thoroughly in English; in Chinese the pages are the same, and only their words differ in length."""
+        """Check the page in all themes in English, and only for overflow in Chinese, where just the texts differ."""
         self.wait_for_scripts()
         keep = self.visitor.look if self.language == "en" else self.visitor.glance
         keep(f"{self.language}-{name}")
@@ -58,7 +58,9 @@ class Guest:
         self.look("sign-in")
         self.field("Your token").fill("wrong")
         self.button("Sign in").click()
-        expect(self.page.get_by_role("alert")).to_have_text(self.say("This token is not right, or it was revoked."))
+        expect(self.page.get_by_role("alert")).to_have_text(
+            self.translate("This token is not right, or it was revoked.")
+        )
         self.field("Your token").fill(self.token)
         self.button("Sign in").click()
         expect(self.page).to_have_url(f"{self.address}/")
@@ -77,7 +79,7 @@ def guest(visit: Callable[..., Any], stack_settings: Settings) -> Callable[[Lang
 
 
 def upload(guest: Guest, tmp_path: Path) -> None:
-    """Three files are taken in, and one that is not what its name says is refused in one sentence."""
+    """Upload three files, and one whose content does not match its name, which is refused with one sentence."""
     broken = tmp_path / "page.jpg"
     broken.write_text("<html>no picture</html>")
     guest.link("Upload").click()
@@ -85,7 +87,7 @@ def upload(guest: Guest, tmp_path: Path) -> None:
     lines = guest.page.locator(".files li")
     expect(lines).to_have_count(4)
     for name in FILES:
-        expect(lines.filter(has_text=name).locator(".fate")).to_have_text(guest.say("stored"), timeout=180_000)
+        expect(lines.filter(has_text=name).locator(".fate")).to_have_text(guest.translate("stored"), timeout=180_000)
     expect(lines.filter(has_text="page.jpg")).to_have_class("rejected", timeout=180_000)
     reason = lines.filter(has_text="page.jpg").locator(".fate").inner_text()
     assert reason.endswith(".")
@@ -94,7 +96,7 @@ def upload(guest: Guest, tmp_path: Path) -> None:
 
 
 def search(guest: Guest) -> None:
-    """By the keyboard alone: to the search box, to the first card, into it, and back."""
+    """Search, open the first card and go back, by keyboard alone."""
     page = guest.page
     guest.link("Library").click()
     expect(page.locator(".card")).to_have_count(3)
@@ -104,7 +106,7 @@ def search(guest: Guest) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".card")).to_have_count(3)
     guest.look("search")
-    page.get_by_text(guest.say("Pictures"), exact=True).click()
+    page.get_by_text(guest.translate("Pictures"), exact=True).click()
     expect(page.locator(".card")).to_have_attribute("class", "card image")
     guest.wait_for_scripts()
     page.locator("#main").focus()
@@ -120,7 +122,7 @@ def search(guest: Guest) -> None:
 
 
 def play(guest: Guest) -> None:
-    """A spoken moment that was found starts there; the transcript follows the sound and jumps."""
+    """Open a hit in a recording at its time; the transcript follows the playback and seeks on a click."""
     page = guest.page
     guest.go("/?q=weather&kind=speech")
     moment = page.locator(".card.speech a.face").last
@@ -139,7 +141,7 @@ def play(guest: Guest) -> None:
 
 
 def make(guest: Guest) -> None:
-    """Two pictures are asked for, and appear."""
+    """Generate two pictures."""
     page = guest.page
     guest.link("Make").click()
     guest.look("make")
@@ -149,13 +151,13 @@ def make(guest: Guest) -> None:
     guest.button("Make them").click()
     expect(page).to_have_url(re.compile(r"/make/[0-9a-f-]{36}"))
     expect(page.locator(".made .card[data-artifact]")).to_have_count(2, timeout=240_000)
-    expect(page.locator("[data-state]")).to_have_text(guest.say("Done"), timeout=240_000)
+    expect(page.locator("[data-state]")).to_have_text(guest.translate("Done"), timeout=240_000)
     page.wait_for_function("[...document.querySelectorAll('.made img')].every(image => image.naturalWidth > 0)")
     guest.look("made")
 
 
 def review(guest: Guest) -> None:
-    """By the keyboard: the first is selected, the second rejected, and both are labels at once."""
+    """Select the first picture and reject the second by keyboard; both are stored as labels at once."""
     page = guest.page
     guest.link("Review these pictures").click()
     pictures = page.locator(".strip button")
@@ -175,17 +177,17 @@ def review(guest: Guest) -> None:
 
 
 def lineage(guest: Guest) -> None:
-    """A picture made from another leads back to it, and the other way."""
+    """Generate a picture from another one; each links to the other in its lineage."""
     page = guest.page
     page.locator(".card a.face").first.click()
     parent = page.get_by_role("heading", level=1).inner_text()
     expect(page.locator(".recipe")).to_contain_text("icons")
     guest.link("Make more like this").click()
-    page.get_by_role("checkbox", name=guest.say("Start from this picture")).check()
+    page.get_by_role("checkbox", name=guest.translate("Start from this picture")).check()
     guest.field("How many").fill("1")
     guest.look("make-more")
     guest.button("Make them").click()
-    expect(page.locator("[data-state]")).to_have_text(guest.say("Done"), timeout=240_000)
+    expect(page.locator("[data-state]")).to_have_text(guest.translate("Done"), timeout=240_000)
     page.locator(".made a.face").first.click()
     expect(page.locator(".lineage a")).to_have_text(parent)
     guest.look("made-picture")
@@ -195,7 +197,7 @@ def lineage(guest: Guest) -> None:
 
 
 def collect(guest: Guest) -> None:
-    """A picture is put into a collection, and found there."""
+    """Add a picture to a collection, and find it there."""
     page = guest.page
     name = page.get_by_role("heading", level=1).inner_text()
     guest.field("Collection").fill("Owls")
@@ -210,15 +212,15 @@ def collect(guest: Guest) -> None:
     expect(page.locator(".card .caption")).to_contain_text(name)
 
 
-def part(guest: Guest) -> None:
-    """Light, dark and language are chosen by hand, and the token is forgotten."""
+def sign_out(guest: Guest) -> None:
+    """Choose theme and language, sign out, and be asked for the token again."""
     page = guest.page
     other: Language = "en" if guest.language == "zh-Hans" else "zh-Hans"
     guest.button("Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.locator(f"[name=language][value={other}]").click()
     expect(page.locator("html")).to_have_attribute("lang", other)
-    page.get_by_role("button", name=speaker(other)("Sign out")).click()
+    page.get_by_role("button", name=translator(other)("Sign out")).click()
     expect(page).to_have_url(re.compile("/sign-in"))
     guest.go("/collections")
     expect(page).to_have_url(re.compile("/sign-in"))
@@ -238,11 +240,11 @@ def test_a_maker_uploads_searches_listens_makes_reviews_and_collects(
     review(person)
     lineage(person)
     collect(person)
-    part(person)
+    sign_out(person)
     person.visitor.leave()
 
 
-def test_a_viewer_sees_nothing_that_makes_or_changes(guest: Callable[..., Guest]) -> None:
+def test_a_viewer_sees_no_pages_that_generate_or_upload(guest: Callable[..., Guest]) -> None:
     person = guest("en", role="viewer")
     person.sign_in()
     expect(person.link("Make")).to_have_count(0)

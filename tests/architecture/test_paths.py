@@ -113,6 +113,17 @@ def test_every_path_and_module_of_a_document_exists(document: Path) -> None:
     assert [name for name in modules_in(text) if not name.startswith(added) and not resolves(name)] == []
 
 
+def test_the_names_in_the_tables_of_the_architecture_stand_in_their_files() -> None:
+    """A row begins with files and what is defined in them."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| `") and row.count(" | ") == 2]
+    assert len(rows) > 25
+    for files, names, _ in rows:
+        code = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in re.findall(r"`([^`]+)`", files))
+        missing = [name for name in re.findall(r"`([^`]+)`", names) if not re.search(rf"(def|class) {name}\b", code)]
+        assert missing == [], files
+
+
 def test_the_tree_of_the_readme_is_the_tree() -> None:
     """Each line is a folder and what it holds; the folders of a package are indented below it."""
     shape = (ROOT / "README.md").read_text(encoding="utf-8").split("## The shape")[1].split("\n## ")[0]

@@ -1,13 +1,12 @@
 """Answer requests with flow runs in the `gpu` work pool, whose workers keep the models loaded."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from prefect.client.orchestration import get_client
 from prefect.deployments import arun_deployment
 
-from flows.running.bisect import bisect_crashes
 from flows.running.context import PERSON_TAG, Queue
 from flows.running.errors import RunCrashed, RunFailed, RunRefused
 from flows.running.platform import Space
@@ -21,6 +20,7 @@ MODELS_DEPLOYMENT = "answer-requests/gpu"
 _ROUNDS = 3
 """Rounds of asking. A second one is needed when an alias moves to other weights meanwhile, which changes the recipe."""
 _POLL_SECONDS = 0.15
+RequestT = TypeVar("RequestT")
 
 
 async def answer_in_gpu_pool(
@@ -51,6 +51,20 @@ async def answer_in_gpu_pool(
         answer if answer is not None else decode_failure(failures.get(space.answers.recipe(request).key))
         for request, answer in ((request, known[request]) for request in requests)
     ]
+
+
+async def bisect_crashes(
+    requests: Sequence[RequestT], run: Callable[[Sequence[RequestT]], Awaitable[None]]
+) -> list[tuple[RequestT, RunCrashed]]:
+    """Run the requests as one batch; if that crashes, run each half. Return the requests that crash a run alone."""
+    try:
+        await run(requests)
+    except RunCrashed as crash:
+        if len(requests) == 1:
+            return [(requests[0], crash)]
+        half = len(requests) // 2
+        return await bisect_crashes(requests[:half], run) + await bisect_crashes(requests[half:], run)
+    return []
 
 
 async def _run_models(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.running.bisect import bisect_crashes
 from flows.running.errors import RunCrashed, RunFailed
+from flows.running.gpu_pool import bisect_crashes
 
 
 @pytest.mark.parametrize("poison", [[], [0], [63], [17, 18], list(range(5))])

@@ -85,10 +85,7 @@ class Picture(_Response):
 
 
 class Client:
-    """A connection to a gateway, in one project. URL and token default to those of the stack on this machine.
-
-    Methods raise WrongInput, RunDidNotComplete, TooBusy and NotReachable.
-    """
+    """A connection to a gateway, in one project. URL and token default to those of the stack on this machine."""
 
     def __init__(self, url: str | None = None, token: str | None = None, project: str | None = None) -> None:
         if url is None or token is None:

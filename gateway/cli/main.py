@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from gateway.cli.commands import artifacts as artifact_commands
 from gateway.cli.commands import backup as backup_commands
 from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
@@ -24,7 +25,7 @@ app = typer.Typer(
 
 for _command in (
     *(content_commands.ingest, content_commands.search, content_commands.generate, content_commands.transcribe),
-    *(content_commands.translate, content_commands.run, content_commands.show, content_commands.export),
+    *(content_commands.translate, content_commands.run, artifact_commands.show, artifact_commands.export),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
     *(stack_commands.password, stack_commands.rights),
     *(training_commands.train, training_commands.evaluate, training_commands.publish),

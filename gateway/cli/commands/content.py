@@ -1,4 +1,4 @@
-"""Commands on content: ingest, search, generate, transcribe, translate, run, show and export."""
+"""Commands that do work on content: ingest, search, generate, transcribe, translate and run."""
 
 import json
 import sys
@@ -164,32 +164,6 @@ def run(
     with progress_bar() as progress:
         report = run_deployment(deployment, given, str(given["project"]), progress)
     print_result(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
-
-
-def show(artifact: str, project: Project = "default", as_json: Json = False) -> None:
-    """The record of an artifact, how it was made, and a link to it."""
-    space = _open_space(project)
-    record = space.records.resolve(artifact)
-    recipe = space.recipes.find(record.producer) if record.producer else None
-    children = space.library.children(project, record.artifact.sha256)
-    document = {
-        "record": record.model_dump(mode="json"),
-        "labels": list(space.labels.of(record)),
-        "children": [child.model_dump(mode="json") for child in children],
-        "recipe": recipe.model_dump(mode="json") if recipe else None,
-        "url": space.store.url(record.artifact, record.name),
-    }
-    print_result(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))
-
-
-def export(artifact: str, path: Path, project: Project = "default", as_json: Json = False) -> None:
-    """Write the bytes of an artifact to a file or into a folder."""
-    space = _open_space(project)
-    record = space.records.resolve(artifact)
-    target = path / Path(record.name).name if path.is_dir() else path
-    with space.store.local(record.artifact) as verified:
-        target.write_bytes(verified.read_bytes())
-    print_result({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
 
 
 def _run(deployment: str, parameter: str, form: Any, work: str, local: bool) -> dict[str, Any]:

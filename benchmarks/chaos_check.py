@@ -14,7 +14,7 @@ from flows.running.context import local_context
 from flows.running.platform import Platform, Space
 from media.identify import read_text
 from modalities.embedding.passages import split_passages
-from modalities.speech.transcription import read_segments
+from modalities.speech.requests import read_segments
 from storage.errors import StorageError
 from storage.records import ArtifactRecord
 

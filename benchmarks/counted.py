@@ -12,7 +12,7 @@ from typing import Any
 from modalities.contract import Request
 from modalities.embedding.class_name_clip import ClassNameClip
 from modalities.embedding.text_encoder import TextEncoder
-from modalities.speech.transcription import Whisper
+from modalities.speech.whisper import Whisper
 
 CALLS = "CHAOS_CALLS"
 """The environment variable that names the file."""

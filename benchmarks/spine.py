@@ -24,10 +24,10 @@ from rich.table import Table
 from flows.running.platform import Platform, Space
 from flows.running.settings import ROOT, load_settings
 from modalities.contract import ModelSpec
-from modalities.embedding.open_clip import EmbedImage
+from modalities.embedding.requests import EmbedImage
 from modalities.models.weights import WeightsLocator
 from modalities.speech.joined_weights import model_folder
-from modalities.speech.transcription import Transcribe
+from modalities.speech.requests import Transcribe
 from stack import lifecycle
 from storage.artifacts import Artifact, ArtifactStore
 

@@ -23,8 +23,8 @@ from rich.table import Table
 
 from flows.running.platform import Platform
 from flows.running.settings import ROOT, load_settings
-from modalities.generation.diffusion import defaults_for
 from modalities.generation.pipelines import load_pipelines
+from modalities.generation.requests import defaults_for
 from modalities.models.weights import WeightsLocator
 from stack import lifecycle
 

@@ -17,7 +17,7 @@ from flows.running.prefect_context import run_as_flow
 from flows.running.requests import decode_requests, encode_failure
 from media.errors import ItemError
 from modalities.answers import Answer
-from modalities.generation.diffusion import GeneratedImage
+from modalities.generation.requests import GeneratedImage
 from storage.artifacts import Artifact
 
 

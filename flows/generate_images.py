@@ -15,7 +15,7 @@ from flows.running.markdown import pictures_page
 from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from modalities.errors import InvalidRequest
-from modalities.generation.diffusion import GeneratedImage, GenerateImage, defaults_for
+from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 

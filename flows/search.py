@@ -16,7 +16,7 @@ from flows.running.errors import NothingToDo
 from flows.running.markdown import search_page
 from flows.running.prefect_context import run_as_flow
 from media.identify import read_text
-from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, read_vector
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
 from storage.index.parts import Hit, PartKind
 
 KINDS: tuple[PartKind, ...] = ("image", "speech", "text")

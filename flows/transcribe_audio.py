@@ -14,9 +14,9 @@ from flows.running.errors import NothingToDo
 from flows.running.markdown import download_links, transcript_page
 from flows.running.prefect_context import run_as_flow
 from flows.translate_text import translate_lines
+from modalities.speech.requests import Transcribe, Transcript, read_segments
 from modalities.speech.segments import Segment
 from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
-from modalities.speech.transcription import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 

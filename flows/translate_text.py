@@ -16,7 +16,8 @@ from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from media.identify import read_text
 from modalities.translation.languages import detect_language
-from modalities.translation.translator import Translation, requests_for_lines, route
+from modalities.translation.requests import Translation, requests_for_lines
+from modalities.translation.routes import route
 
 
 class TranslationReport(BaseModel):

@@ -1,1 +1,1 @@
-"""Modalities do it: one file per thing models do, and the contract they share."""
+"""What models do: one package per modality, the types that they share, and the machinery that loads models."""

@@ -1,4 +1,4 @@
-"""The contract between requests, results and the models that turn one into the other."""
+"""The types that every modality shares: requests, results, catalogue entries, weights and operators."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from media.errors import ItemError
 from storage.artifacts import Artifact, ArtifactStore
 
 Progress = Callable[[float], None]
-"""Told the finished fraction (0 to 1) of one call of an operator; what it raises ends the call."""
+"""A callback that receives the finished fraction (0 to 1) of an operator call; an exception from it aborts the call."""
 
 
 class Result(BaseModel):
-    """A small JSON-able answer; bytes in it are artifacts."""
+    """The JSON-serialisable answer to a request. Binary content is stored as artifacts, which the result references."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def artifacts(self) -> tuple[Artifact, ...]:
-        """The artifacts in the result, in field order."""
+        """The artifacts that the result references, in field order."""
         return tuple(_artifacts_in(self))
 
 
@@ -29,19 +29,22 @@ ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 
 
 class Request(BaseModel, Generic[ResultT]):
-    """A question to a model. Everything that changes the answer is in it; its type parameter names the answer."""
+    """The input of a model call, complete: equal requests to equal weights have equal results.
+
+    The type parameter is the class of the result.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="The name of a model in configs/models.yaml.")
 
     def artifacts(self) -> tuple[Artifact, ...]:
-        """The artifacts that the question is about, in field order."""
+        """The artifacts that the request references, in field order."""
         return tuple(_artifacts_in(self))
 
     @classmethod
     def result_type(cls) -> type[ResultT]:
-        """The type that the type parameter names."""
+        """The class of the result: the type parameter of the request class. Raises TypeError if there is none."""
         for base in cls.__mro__:
             arguments = getattr(base, "__pydantic_generic_metadata__", {}).get("args")
             if arguments:
@@ -50,24 +53,25 @@ class Request(BaseModel, Generic[ResultT]):
 
 
 class Source(BaseModel):
-    """Where weights come from: exactly one of a folder, a bucket prefix, installed packages, or a hub id.
+    """The origin of weights: exactly one of a folder, a bucket prefix, installed packages and a hub id.
 
-    With an alias, what `triptych publish` gave it goes first; an alias alone waits for that.
+    If `alias` is set and a version is published under it (`triptych publish`), that version takes precedence. With an
+    alias and no origin, the model is unavailable until a version is published.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    folder: str | None = Field(default=None, description="A folder; a relative one lies in the checkout.")
+    folder: str | None = Field(default=None, description="A folder; a relative path starts at the checkout.")
     bucket: str | None = Field(default=None, description="A prefix in the bucket, such as models/icons/3.")
-    packages: tuple[str, ...] = Field(default=(), description="Installed Python packages that carry the files.")
+    packages: tuple[str, ...] = Field(default=(), description="Installed Python packages that contain the files.")
     hub: str | None = Field(default=None, description="A Hugging Face hub id.")
-    revision: str | None = Field(default=None, description="The hub commit; required for a hub id.")
-    alias: str | None = Field(default=None, description="Which published version to use, once there is one.")
-    files: tuple[str, ...] = Field(default=(), description="Glob patterns of the files that matter; all if empty.")
+    revision: str | None = Field(default=None, description="The hub commit; required with a hub id.")
+    alias: str | None = Field(default=None, description="The alias of the published version to use.")
+    files: tuple[str, ...] = Field(default=(), description="Glob patterns of the files to use; all files if empty.")
 
     @model_validator(mode="after")
-    def _names_one_place(self) -> Self:
-        named = [place for place in (self.folder, self.bucket, self.packages, self.hub) if place]
+    def _names_one_origin(self) -> Self:
+        named = [origin for origin in (self.folder, self.bucket, self.packages, self.hub) if origin]
         if len(named) != 1 and not (self.alias and not named):
             raise ValueError("a source names exactly one of folder, bucket, packages and hub")
         if self.hub and not self.revision:
@@ -81,20 +85,24 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    operator: str = Field(description="The name of an operator, such as open-clip; or module:Class of your own.")
+    operator: str = Field(description="The name of an operator, such as open-clip, or module:Class of your own.")
     source: Source
-    digest: str | None = Field(default=None, description="sha256 of the weights, checked before first use.")
+    digest: str | None = Field(default=None, description="sha256 of the weights, verified before first use.")
     licence: str = Field(description="SPDX identifier.")
-    acknowledged: bool = Field(default=False, description="Needed for licences that forbid commercial use.")
+    acknowledged: bool = Field(default=False, description="Required where the licence forbids commercial use.")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
-    memory_mb: int | None = Field(default=None, ge=1, description="What it needs, until it was measured.")
-    options: dict[str, Any] = Field(default_factory=dict, description="The operator's own settings.")
+    memory_mb: int | None = Field(default=None, ge=1, description="Estimated memory; used until it is measured.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Settings of the operator; part of every recipe.")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A model's files on this machine: one folder per package, otherwise one; `cache` is for what is derived."""
+    """A model's files on this machine.
+
+    `folders` has one folder per package, otherwise exactly one. `cache` is the folder for files that are derived from
+    the weights, such as converted checkpoints.
+    """
 
     folders: tuple[Path, ...]
     digest: str
@@ -106,42 +114,53 @@ class Weights:
 
 
 class Operator(Protocol[ResultT_co]):
-    """A loaded model that answers one kind of request, many at a time."""
+    """A loaded model that answers requests in batches."""
 
     version: ClassVar[str]
-    """Changes whenever the same request with the same weights would get another answer."""
+    """Part of every recipe; must change whenever the same request with the same weights would get another result."""
     batch_size: int
-    """How many requests one call should get."""
+    """The number of requests that one call should get."""
 
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
-        """Load the weights: the only place that imports a model library."""
+        """Load the weights. Model libraries are imported here and not at module level."""
         ...
 
     def __call__(
         self, requests: Sequence[Any], store: ArtifactStore, progress: Progress
     ) -> Sequence[ResultT_co | ItemError]:
-        """One result per request, in order; an error in its place where one request cannot be answered."""
+        """Return one result per request, in order; an ItemError replaces the result of a request that failed."""
         ...
 
 
-class Once(Protocol):
-    """Answers a part of a request: read where somebody has it already, otherwise worked out now, and kept."""
+class Memoize(Protocol):
+    """A callback that returns the stored result of a partial request, or computes and stores it."""
 
-    def __call__(self, part: Request[ResultT], work: Callable[[], ResultT], /) -> ResultT: ...
+    def __call__(self, part: Request[ResultT], compute: Callable[[], ResultT], /) -> ResultT: ...
 
 
 @runtime_checkable
-class InPieces(Protocol):
-    """An operator that answers a long request piece by piece, so that what is done outlives a crash."""
+class PiecewiseOperator(Protocol):
+    """An operator that splits a long request into pieces, each of which is stored when it is done.
 
-    def answer(self, request: Any, store: ArtifactStore, progress: Progress, once: Once) -> Result | ItemError:
-        """One result, whose pieces went through `once`; or the error of a request that cannot be answered."""
+    After a crash, the request continues at the first piece that is not stored.
+    """
+
+    def answer(self, request: Any, store: ArtifactStore, progress: Progress, memoize: Memoize) -> Result | ItemError:
+        """Return the result of one request, or its error; each piece is computed through `memoize`."""
         ...
 
 
 def no_progress(_fraction: float) -> None:
-    """For callers that do not watch."""
+    """Ignore progress."""
+
+
+def progress_of_part(progress: Progress, done: float, size: float, total: float) -> Progress:
+    """Return a callback that reports a part's fraction as a fraction of the whole.
+
+    The part covers `size` of `total` units and begins after `done` units.
+    """
+    return lambda fraction: progress((done + fraction * size) / total)
 
 
 def _artifacts_in(value: object) -> Iterable[Artifact]:

@@ -28,7 +28,7 @@ class InvalidCatalogue(ItemError):
 
 
 class ModelUnavailable(ItemError):
-    """The weights are not where the catalogue says, or are not what it says."""
+    """The weights are missing, unreadable, or not those that the catalogue names."""
 
 
 class UnknownVersion(ItemError):
@@ -44,12 +44,12 @@ class UnsupportedLanguagePair(ItemError):
 
 
 class UnknownLanguage(ItemError):
-    """The language of a text was not given and cannot be detected."""
+    """The language of a text is not given and cannot be detected."""
 
 
 class InvalidRequest(ItemError):
-    """The model cannot do what the request asks."""
+    """The model does not support what the request asks for."""
 
 
 class NotEnoughMemory(ItemError):
-    """The model does not fit into the memory of this machine."""
+    """The model does not fit into the memory budget, or memory ran out while it ran."""

@@ -19,7 +19,7 @@ from flows.running.form import Form, project_field
 from flows.running.markdown import escaped
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from modalities.embedding.open_clip import EmbedText
+from modalities.embedding.requests import EmbedText
 from storage.care.tombstones import Tombstone, Tombstones
 from storage.errors import StorageError
 from storage.labels import HOLD, Label

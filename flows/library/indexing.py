@@ -18,9 +18,9 @@ from media.errors import ItemError
 from media.identify import read_text
 from modalities.answers import Answer
 from modalities.contract import Request
-from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.embedding.passages import split_passages
-from modalities.speech.transcription import Transcribe, Transcript, read_segments
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
+from modalities.speech.requests import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.index.parts import Entry, PartKind

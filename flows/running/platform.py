@@ -8,9 +8,9 @@ from pathlib import Path
 from flows.running.settings import Settings, load_settings
 from media.sandbox import Decoders
 from modalities.answers import Answers
-from modalities.models.admission import Bounds
 from modalities.models.catalogue import Catalogue, Profile, load_catalogue
-from modalities.models.measured_memory import Footprints
+from modalities.models.memory_footprints import FootprintStore
+from modalities.models.model_cache import CacheLimits
 from modalities.models.pool import OperatorPool
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
@@ -53,7 +53,7 @@ class Platform:
     @cached_property
     def pool(self) -> OperatorPool:
         locator = WeightsLocator(self.settings.root, self.settings.cache_dir, self.bucket)
-        return OperatorPool(self.catalogue, locator, self._bounds(), Footprints(self.bucket))
+        return OperatorPool(self.catalogue, locator, self._cache_limits(), FootprintStore(self.bucket))
 
     @cached_property
     def database(self) -> Database:
@@ -76,9 +76,9 @@ class Platform:
         library.ensure_schema()
         return library
 
-    def _bounds(self) -> Bounds:
+    def _cache_limits(self) -> CacheLimits:
         settings = self.settings
-        return Bounds(
+        return CacheLimits(
             memory_bytes=settings.models_memory_mb and settings.models_memory_mb * 1_000_000,
             cuda_bytes=settings.models_gpu_memory_mb and settings.models_gpu_memory_mb * 1_000_000,
             idle_seconds=settings.models_idle_seconds or None,

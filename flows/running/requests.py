@@ -9,10 +9,10 @@ from pydantic import ValidationError
 import modalities.errors
 from media.errors import ItemError
 from modalities.contract import Request
-from modalities.embedding.open_clip import EmbedImage, EmbedText
-from modalities.generation.diffusion import GenerateImage
-from modalities.speech.transcription import Transcribe, TranscribePiece
-from modalities.translation.translator import Translate
+from modalities.embedding.requests import EmbedImage, EmbedText
+from modalities.generation.requests import GenerateImage
+from modalities.speech.requests import Transcribe, TranscribePiece
+from modalities.translation.requests import Translate
 
 _TYPES: dict[str, type[Request[Any]]] = {
     kind.__name__: kind

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from flows.running.context import RunContext
-from modalities.embedding.open_clip import Vectors
+from modalities.embedding.requests import Vectors
 
 _CACHE_ENTRIES = 2000
 _CONCURRENCY = 2

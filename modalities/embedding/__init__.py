@@ -1,1 +1,1 @@
-"""Embedding: pictures and texts as vectors; near vectors mean similar things."""
+"""Embedding: pictures and texts as vectors, compared by cosine similarity."""

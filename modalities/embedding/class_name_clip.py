@@ -1,8 +1,8 @@
-"""Picture search without a trained pair of towers: a classifier says what a picture shows, in words.
+"""Picture search without a trained pair of towers: an image classifier and a sentence encoder in one vector space.
 
-The picture's vector is the mean of the sentence embeddings of the ImageNet classes it looks like, weighted by how much
-it does. A text's vector is its own sentence embedding. So both stand in the sentence encoder's space, and nothing had
-to be trained on captioned photos. It knows things and animals well; people and scenes only by what is around them.
+A picture's vector is the mean of the sentence embeddings of ImageNet class names, weighted by the classifier's
+probabilities. A text's vector is its sentence embedding. Nothing is trained on captioned photos. The classes cover
+objects and animals well; people and scenes only through the objects around them.
 """
 
 import hashlib
@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Weights
-from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, Vectors, embed, unit_rows
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Vectors
 from modalities.embedding.text_encoder import SentenceEncoder
+from modalities.embedding.two_towers import embed, unit_rows
 from modalities.errors import ModelUnavailable
 from modalities.models.devices import DeviceName, choose_device, choose_dtype
 from storage.artifacts import ArtifactStore
@@ -34,16 +35,18 @@ class ClassNameOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(default=1.5, gt=0, description="Above 1, classes that are less likely weigh more.")
-    top: int = Field(default=50, ge=1, le=1000, description="How many classes take part.")
-    max_tokens: int = Field(default=256, ge=3, description="Longer texts are cut.")
+    temperature: float = Field(
+        default=1.5, gt=0, description="Of the softmax; above 1, less probable classes weigh more."
+    )
+    top: int = Field(default=50, ge=1, le=1000, description="How many of the most probable classes are averaged.")
+    max_tokens: int = Field(default=256, ge=3, description="Longer texts are truncated.")
 
 
 class ClassNameClip:
-    """EfficientNet-Lite0 as image tower, a sentence encoder as text tower and for the names of the classes.
+    """EfficientNet-Lite0 as image tower; a sentence encoder as text tower and for the class names.
 
-    What else is in a batch changes a vector by rounding alone: in bfloat16 the cosine between the two stays above
-    0.999, in float32 above 0.99999.
+    The other requests of a batch change a vector by rounding only: the cosine to the vector computed alone stays above
+    0.999 in bfloat16 and above 0.99999 in float32.
     """
 
     version: ClassVar[str] = "1"
@@ -61,7 +64,7 @@ class ClassNameClip:
 
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
-        """From the packages' files; what is derived from them is kept in the cache. Raises ModelUnavailable."""
+        """Load the packages' files, caching the tensors derived from them. Raises ModelUnavailable."""
         import timm
         import torch
 
@@ -71,22 +74,26 @@ class ClassNameClip:
         dtype = choose_dtype(spec, device)
         classifier: Any = timm.create_model(_ARCHITECTURE, pretrained=False)
         own = classifier.state_dict()
-        tower = _kept(weights.cache / "image_tower.safetensors", lambda: _renamed(spec.name, weights, own))
+        tower = _cached_tensors(
+            weights.cache / "image_tower.safetensors", lambda: _renamed_tensors(spec.name, weights, own)
+        )
         classifier.load_state_dict(tower)
         classifier = classifier.eval().to(device, getattr(torch, dtype), memory_format=torch.channels_last)
         texts = _class_texts()
         key = hashlib.sha256(f"{dtype}\n{texts}".encode()).hexdigest()[:16]
-        names = _kept(weights.cache / f"class_names_{key}.safetensors", lambda: _embedded(encoder, texts))["names"]
+        names = _cached_tensors(
+            weights.cache / f"class_names_{key}.safetensors", lambda: _class_vectors(encoder, texts)
+        )["names"]
         return cls(classifier, names.to(device), encoder, options, device)
 
     def __call__(
         self, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
     ) -> Sequence[Embedding | ItemError]:
-        """One embedding per picture or text."""
+        """Return one embedding per picture or text."""
         return embed(self, requests, store, progress)
 
     def prepare(self, picture: "Image") -> Any:
-        """uint8 of shape (224, 224, 3): the whole picture, squashed."""
+        """Resize the whole picture, ignoring its aspect ratio, to uint8 of shape (224, 224, 3)."""
         from PIL import Image
 
         return np.array(picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
@@ -95,10 +102,12 @@ class ClassNameClip:
         import torch
 
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack(prepared)).to(self._device).permute(0, 3, 1, 2)  # is channels_last
+            pixels = (
+                torch.from_numpy(np.stack(prepared)).to(self._device).permute(0, 3, 1, 2)
+            )  # a view in channels_last order
             pixels = (pixels.float() / 127.5 - 1).to(next(self._classifier.parameters()).dtype)
-            likely = (self._classifier(pixels).float() / self._options.temperature).softmax(-1)
-            weights, classes = likely.topk(self._options.top, dim=-1)
+            probabilities = (self._classifier(pixels).float() / self._options.temperature).softmax(-1)
+            weights, classes = probabilities.topk(self._options.top, dim=-1)
             return unit_rows((weights[..., None] * self._names[classes]).sum(1))
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
@@ -106,37 +115,37 @@ class ClassNameClip:
 
 
 def _class_texts() -> list[tuple[str, str]]:
-    """For each ImageNet class its names, and its names with their definition."""
+    """For each ImageNet class: its names, and its names with their definition."""
     from timm.data.imagenet_info import ImageNetInfo
 
     info = ImageNetInfo()
     return list(zip(info.label_descriptions(), info.label_descriptions(detailed=True), strict=True))
 
 
-def _embedded(encoder: SentenceEncoder, texts: list[tuple[str, str]]) -> dict[str, Any]:
-    """The two texts of a class in one vector: together they find more than either (see tests)."""
+def _class_vectors(encoder: SentenceEncoder, texts: list[tuple[str, str]]) -> dict[str, Any]:
+    """One vector per class, the mean of its two texts: it retrieves better than either text alone (see tests)."""
     import torch
 
     both = [torch.from_numpy(encoder.encode(column)) for column in zip(*texts, strict=True)]
     return {"names": torch.nn.functional.normalize(both[0] + both[1], dim=-1)}
 
 
-def _renamed(name: str, weights: Weights, own: dict[str, Any]) -> dict[str, Any]:
-    """The package's tensors under timm's names: they come in timm's order. Raises ModelUnavailable."""
+def _renamed_tensors(name: str, weights: Weights, own: dict[str, Any]) -> dict[str, Any]:
+    """Rename the package's tensors, which are in timm's order, to timm's names. Raises ModelUnavailable."""
     import torch
 
     files = [path for folder in weights.folders for path in folder.rglob("*.pth")]
     if len(files) != 1:
         raise ModelUnavailable(f"The weights of {name} have {len(files)} .pth files where one is the image tower.")
-    # A pickle, of which only tensors are read; its digest has been compared with the catalogue's.
+    # A pickle: only tensors are read from it, and its digest matches the catalogue's.
     tensors: dict[str, Any] = torch.load(files[0], map_location="cpu", weights_only=True)
     if [tensor.shape for tensor in tensors.values()] != [tensor.shape for tensor in own.values()]:
         raise ModelUnavailable(f"The image tower of {name} is not a {_ARCHITECTURE}: its tensors have other shapes.")
     return {key: tensor.contiguous() for key, tensor in zip(own, tensors.values(), strict=True)}
 
 
-def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Tensors from the file, which is made first if it is not there."""
+def _cached_tensors(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Load tensors from the file, after creating it if it does not exist."""
     from safetensors.torch import load_file, save_file
 
     return load_file(create_once(path, lambda unfinished: save_file(make(), unfinished)))

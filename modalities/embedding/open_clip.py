@@ -1,141 +1,23 @@
-"""Embedding: what a picture shows, or a text says, as a vector; near vectors mean similar things."""
+"""The operator for open_clip models."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from media.errors import ItemError, UnreadableMedia
-from media.pictures import upright_rgb
-from modalities.contract import ModelSpec, Progress, Request, Result, Weights
+from media.errors import ItemError
+from modalities.contract import ModelSpec, Progress, Weights
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Vectors
+from modalities.embedding.two_towers import embed, unit_rows
 from modalities.errors import InvalidCatalogue, ModelUnavailable
 from modalities.models.devices import DeviceName, choose_device, choose_dtype
-from storage.artifacts import Artifact, ArtifactStore
+from storage.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Vectors = NDArray[np.float32]
-"""One row per picture or text, each of length 1."""
-Role = Literal["query", "passage"]
-_AT_ONCE = 4
-_MOST_ELONGATED = 32
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
-
-
-class Embedding(Result):
-    """A vector of length 1."""
-
-    vector: Artifact = Field(description="application/octet-stream: little-endian float32; see read_vector.")
-    dimension: int = Field(ge=1)
-
-
-class EmbedImage(Request[Embedding]):
-    """What does the picture show? It is comparable with EmbedText of the same model, if that model sees and reads."""
-
-    image: Artifact
-
-
-class EmbedText(Request[Embedding]):
-    """What does the text mean? Models that tell questions from answers look at the role."""
-
-    text: str
-    role: Role = Field(default="query", description="query: it looks for something; passage: it is to be found.")
-
-
-def read_vector(store: ArtifactStore, embedding: Embedding) -> Vectors:
-    """The vector, float32 of shape (dimension,)."""
-    return np.frombuffer(store.get(embedding.vector), "<f4", count=embedding.dimension).astype(np.float32)
-
-
-def keep_vectors(store: ArtifactStore, vectors: Vectors) -> list[Embedding]:
-    """One embedding per row."""
-
-    def keep(vector: Vectors) -> Embedding:
-        data = vector.astype("<f4").tobytes()
-        return Embedding(vector=store.put(data, "application/octet-stream"), dimension=len(vector))
-
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(keep, vectors))
-
-
-class TwoTowers(Protocol):
-    """A model that puts pictures and texts into one space."""
-
-    batch_size: int
-    picture_side: int
-    """Pixels of the square that the model looks at."""
-
-    def prepare(self, picture: "Image") -> Any:
-        """An upright RGB picture as the model takes it."""
-        ...
-
-    def encode_pictures(self, prepared: Sequence[Any]) -> Vectors:
-        """One row per prepared picture."""
-        ...
-
-    def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """One row per text."""
-        ...
-
-
-def embed(
-    towers: TwoTowers, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
-) -> list[Embedding | ItemError]:
-    """One embedding per request, in order; UnreadableMedia in the place of a picture that cannot be decoded."""
-    answers: list[Embedding | ItemError] = []
-    for start in range(0, len(requests), towers.batch_size):
-        answers += _embed_batch(towers, requests[start : start + towers.batch_size], store)
-        progress(len(answers) / len(requests))
-    return answers
-
-
-def _embed_batch(
-    towers: TwoTowers, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore
-) -> list[Embedding | ItemError]:
-    images = [request.image for request in requests if isinstance(request, EmbedImage)]
-    texts = [request.text for request in requests if isinstance(request, EmbedText)]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        prepared = list(threads.map(partial(_prepare, towers, store), images))
-    readable = [picture for picture in prepared if not isinstance(picture, UnreadableMedia)]
-    seen = iter(keep_vectors(store, towers.encode_pictures(readable)) if readable else [])
-    read = iter(keep_vectors(store, towers.encode_texts(texts)) if texts else [])
-    looked = iter([picture if isinstance(picture, UnreadableMedia) else next(seen) for picture in prepared])
-    return [next(looked) if isinstance(request, EmbedImage) else next(read) for request in requests]
-
-
-def _prepare(towers: TwoTowers, store: ArtifactStore, image: Artifact) -> Any:
-    """The prepared picture, or UnreadableMedia."""
-    try:
-        return towers.prepare(_read_picture(store.get(image), towers.picture_side))
-    except UnreadableMedia as error:
-        return error
-
-
-def _read_picture(data: bytes, side: int) -> "Image":
-    """The picture, upright and in RGB; the middle of one that is more than 32 times as long as wide.
-
-    Raises UnreadableMedia.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(BytesIO(data)) as image:
-            image.draft("RGB", (side * 2, side * 2))  # a JPEG far larger than the model looks at is decoded smaller
-            picture = upright_rgb(image)
-    except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
-        raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or far too large.") from error
-    # A model that scales the short side to its square would make gigabytes of a strip that is two pixels high.
-    longest = min(picture.size) * _MOST_ELONGATED
-    width, height = min(picture.width, longest), min(picture.height, longest)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.crop((left, top, left + width, top + height))
 
 
 class OpenClipOptions(BaseModel):
@@ -144,19 +26,21 @@ class OpenClipOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str | None = Field(
-        default=None, description="Such as ViT-B-32; as open_clip_config.json says if not given."
+        default=None, description="Such as ViT-B-32; default: that of open_clip_config.json."
     )
-    weights_file: str | None = Field(default=None, description="The safetensors file, if the folder has several.")
+    weights_file: str | None = Field(
+        default=None, description="The safetensors file to load, if the folder has several."
+    )
     preprocess: dict[str, Any] | None = Field(
-        default=None, description="What differs from the model's own: mean, std, interpolation, resize_mode."
+        default=None, description="Overrides of the model's preprocessing: mean, std, interpolation, resize_mode."
     )
 
 
 class OpenClip:
-    """Any open_clip model: its image tower and its text tower.
+    """Any open_clip model: its image tower and its text tower. Texts longer than the model's context are truncated.
 
-    What else is in a batch changes a vector by rounding alone: less than 1e-5 per component in float32, and about
-    as much as the number format rounds in half precision. Texts longer than the model's context are cut.
+    The other requests of a batch change a vector by rounding only: less than 1e-5 per component in float32, and about
+    the rounding error of the dtype in half precision.
     """
 
     version: ClassVar[str] = "1"
@@ -166,9 +50,9 @@ class OpenClip:
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
         self.batch_size = 16 if device == "cpu" else 128
-        looks = PreprocessCfg(**model.visual.preprocess_cfg)
-        self.picture_side = looks.size if isinstance(looks.size, int) else max(looks.size)
-        self._transform: Any = image_transform_v2(looks, is_train=False)
+        preprocess = PreprocessCfg(**model.visual.preprocess_cfg)
+        self.picture_side = preprocess.size if isinstance(preprocess.size, int) else max(preprocess.size)
+        self._transform: Any = image_transform_v2(preprocess, is_train=False)
         self._model = model
         self._tokenizer = tokenizer
         self._device = device
@@ -176,7 +60,10 @@ class OpenClip:
 
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
-        """A folder with open_clip_config.json, or an architecture, and safetensors. Raises ModelUnavailable."""
+        """Load safetensors with open_clip_config.json, or for the architecture in the options.
+
+        Raises ModelUnavailable, and InvalidCatalogue for an unsupported dtype.
+        """
         import open_clip
         from open_clip.factory import load_checkpoint
 
@@ -192,7 +79,7 @@ class OpenClip:
                 name,
                 precision=_PRECISIONS[dtype],
                 device=device,
-                load_weights=False,  # it would take pickles too; so it warns of random weights, until the next call
+                load_weights=False,  # it would accept pickles; load_checkpoint below replaces the random weights
                 pretrained_text=False,
                 force_preprocess_cfg=options.preprocess,
             )
@@ -205,7 +92,7 @@ class OpenClip:
     def __call__(
         self, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
     ) -> Sequence[Embedding | ItemError]:
-        """One embedding per picture or text."""
+        """Return one embedding per picture or text."""
         return embed(self, requests, store, progress)
 
     def prepare(self, picture: "Image") -> Any:
@@ -225,15 +112,8 @@ class OpenClip:
             return unit_rows(self._model.encode_text(self._tokenizer(list(texts)).to(self._device)))
 
 
-def unit_rows(rows: Any) -> Vectors:
-    """A tensor's rows (n, dimension), each scaled to length 1 in float32."""
-    import torch
-
-    return torch.nn.functional.normalize(rows.float(), dim=-1).cpu().numpy()
-
-
 def _weights_file(name: str, folder: Path, wanted: str | None) -> Path:
-    """The file that is named, the one open_clip writes, or the only one. Raises ModelUnavailable."""
+    """The file named in the options, one of open_clip's usual names, or the only file. Raises ModelUnavailable."""
     found = {path.name: path for path in sorted(folder.glob("*.safetensors"))}
     usual = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
     for candidate in (wanted,) if wanted else usual:

@@ -1,4 +1,4 @@
-"""Passages: pieces of a text that are long enough to mean something and short enough to embed."""
+"""Split a text into passages: long enough to have a meaning of their own, short enough to embed."""
 
 import re
 
@@ -7,7 +7,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 
 
 def split_passages(text: str, max_characters: int = 800) -> list[str]:
-    """Paragraphs, joined while they are short and cut at sentence ends while they are long; order is kept."""
+    """Split into paragraphs, in order; merge short ones, and split long ones at sentence ends."""
     passages: list[str] = []
     for paragraph in _PARAGRAPH.split(text):
         for piece in _pieces(paragraph.strip(), max_characters):
@@ -19,7 +19,7 @@ def split_passages(text: str, max_characters: int = 800) -> list[str]:
 
 
 def _pieces(paragraph: str, limit: int) -> list[str]:
-    """The sentences of a paragraph, packed up to `limit` characters; what has no sentence end is cut hard."""
+    """Pack the sentences of a paragraph into pieces of at most `limit` characters; cut a longer sentence anywhere."""
     pieces: list[str] = []
     for sentence in _SENTENCE_END.split(paragraph):
         for start in range(0, len(sentence), limit):

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Weights
-from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, Role, Vectors, keep_vectors, unit_rows
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role, Vectors, store_vectors
+from modalities.embedding.two_towers import unit_rows
 from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable
 from modalities.models.devices import DeviceName, choose_device, choose_dtype
 from storage.artifacts import ArtifactStore
@@ -117,7 +118,7 @@ class TextEncoder:
     ) -> Sequence[Embedding | ItemError]:
         """One embedding per text; InvalidRequest in the place of a picture."""
         texts = [self._prefixes.get(r.role, "") + r.text for r in requests if isinstance(r, EmbedText)]
-        kept = iter(keep_vectors(store, self._encoder.encode(texts)))
+        kept = iter(store_vectors(store, self._encoder.encode(texts)))
         progress(1.0)
         return [
             next(kept)

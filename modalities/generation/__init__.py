@@ -1,1 +1,1 @@
-"""Generation: pictures from words, or from another picture and words."""
+"""Generation: pictures from prompts."""

@@ -1,6 +1,7 @@
-"""Diffusion pipelines: diffusers' folders loaded, and what they can do asked before the work begins.
+"""Load diffusers pipelines, and validate a request against a pipeline before it runs.
 
-Nothing here knows a kind of model: a pipeline's signature, scheduler, tokenizers and image processor say what fits.
+Nothing here depends on an architecture: the pipeline's signature, scheduler, tokenizers and image processor show what
+it supports.
 """
 
 import inspect
@@ -8,18 +9,18 @@ import io
 from collections.abc import Mapping, Sequence
 from math import lcm
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from media.errors import UnreadableMedia
 from media.pictures import upright_rgb
 from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable, NotEnoughMemory
+from modalities.generation.requests import Scheduler
 from modalities.models.devices import DeviceName, DtypeName
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Scheduler = Literal["default", "ddim", "euler", "euler-ancestral", "dpm++"]
-# diffusers' class, and the name that picture tools know it by.
+# The class in diffusers, and the name that picture tools use.
 _SCHEDULERS = {
     "ddim": ("DDIMScheduler", "DDIM"),
     "euler": ("EulerDiscreteScheduler", "Euler"),
@@ -31,11 +32,11 @@ _SCHEDULERS = {
 def load_pipelines(
     model: str, folder: Path, device: DeviceName, dtype: DtypeName, variant: str | None
 ) -> tuple[Any, Any | None]:
-    """The pipeline from words, and the one from a picture and words on the same weights (None where there is none).
+    """Load the text-to-image pipeline, and the image-to-image pipeline on the same weights (None if there is none).
 
-    Only safetensors are read, nothing is fetched, no code of the folder runs.
+    Reads safetensors only, downloads nothing, and runs no code from the folder.
 
-    Raises ModelUnavailable, and InvalidCatalogue for a dtype that pictures cannot be sampled in.
+    Raises ModelUnavailable, and InvalidCatalogue for int8.
     """
     import torch
     from diffusers.pipelines.auto_pipeline import AutoPipelineForImage2Image, AutoPipelineForText2Image
@@ -44,7 +45,7 @@ def load_pipelines(
     if dtype == "int8":
         raise InvalidCatalogue(f"The model {model} asks for int8, in which pictures cannot be sampled.")
     try:
-        from_words: Any = AutoPipelineForText2Image.from_pretrained(
+        text_to_image: Any = AutoPipelineForText2Image.from_pretrained(
             str(folder),
             dtype=getattr(torch, dtype),
             variant=variant,
@@ -56,25 +57,25 @@ def load_pipelines(
         raise ModelUnavailable(
             f"The model {model} is not one that diffusers can load from safetensors: {error}."
         ) from error
-    from_words.set_progress_bar_config(disable=True)
-    from_words.to(device)
+    text_to_image.set_progress_bar_config(disable=True)
+    text_to_image.to(device)
     try:
-        from_picture: Any = AutoPipelineForImage2Image.from_pipe(from_words)
+        image_to_image: Any = AutoPipelineForImage2Image.from_pipe(text_to_image)
     except ValueError:
-        return from_words, None
-    from_picture.set_progress_bar_config(disable=True)
-    return from_words, from_picture
+        return text_to_image, None
+    image_to_image.set_progress_bar_config(disable=True)
+    return text_to_image, image_to_image
 
 
 def sample(pipeline: Any, model: str, seeds: Sequence[int], arguments: Mapping[str, Any]) -> Any:
-    """Pixels from 0 to 1 (seeds × height × width × 3), from those arguments that are given and that the pipeline takes.
+    """Run the pipeline once per seed, in one batch, with the arguments that are not None and that it accepts.
 
-    Raises NotEnoughMemory.
+    Returns pixels from 0 to 1 of shape (seeds, height, width, 3). Raises NotEnoughMemory.
     """
     import torch
 
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    accepted = parameters_of(pipeline)
+    accepted = call_parameters(pipeline)
     given = {name: value for name, value in arguments.items() if name in accepted and value is not None}
     try:
         return pipeline(**given, generator=generators, output_type="np").images
@@ -85,21 +86,21 @@ def sample(pipeline: Any, model: str, seeds: Sequence[int], arguments: Mapping[s
         ) from error
 
 
-def can_avoid(pipeline: Any, guidance: float) -> bool:
-    """Whether a negative prompt has an effect: only beside classifier-free guidance, which some pipelines keep apart
-    from `guidance_scale` and turn off unless their default says otherwise."""
-    parameters = parameters_of(pipeline)
+def uses_negative_prompt(pipeline: Any, guidance: float) -> bool:
+    """Whether a negative prompt has an effect at this guidance: it needs classifier-free guidance above 1."""
+    parameters = call_parameters(pipeline)
+    # Models with distilled guidance, such as FLUX, have a separate scale for classifier-free guidance.
     true_guidance = parameters["true_cfg_scale"].default if "true_cfg_scale" in parameters else guidance
     return "negative_prompt" in parameters and true_guidance > 1
 
 
-def parameters_of(pipeline: Any) -> Mapping[str, inspect.Parameter]:
-    """What a call of the pipeline takes."""
+def call_parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of the pipeline's `__call__`."""
     return inspect.signature(pipeline.__call__).parameters
 
 
 def new_scheduler(own: Any, name: Scheduler, model: str) -> Any:
-    """A fresh scheduler with the settings of the model's own one. Raises InvalidRequest."""
+    """Create a scheduler with the configuration of the model's own. Raises InvalidRequest if it is incompatible."""
     if name == "default":
         return type(own).from_config(own.config)
     kind = next((kind for kind in own.compatibles if kind.__name__ == _SCHEDULERS[name][0]), None)
@@ -108,16 +109,13 @@ def new_scheduler(own: Any, name: Scheduler, model: str) -> Any:
     return kind.from_config(own.config)
 
 
-def known_name(own: Any, name: Scheduler) -> str:
-    """What picture tools call a scheduler."""
+def display_name(own: Any, name: Scheduler) -> str:
+    """Return the name that picture tools use for a scheduler."""
     return type(own).__name__.removesuffix("Scheduler") if name == "default" else _SCHEDULERS[name][1]
 
 
 def check_size(pipeline: Any, model: str, width: int, height: int) -> None:
-    """Sides come in whole latent cells, or whole patches of them where the model is a transformer.
-
-    Raises InvalidRequest.
-    """
+    """Raise InvalidRequest unless both sides are multiples of a latent cell, or of a patch in a transformer model."""
     cell = pipeline.vae_scale_factor * getattr(pipeline, "patch_size", 1)
     side = lcm(cell, pipeline.image_processor.config.vae_scale_factor)
     if width % side or height % side:
@@ -129,13 +127,13 @@ def check_size(pipeline: Any, model: str, width: int, height: int) -> None:
 
 
 def check_length(pipeline: Any, model: str, prompt: str) -> None:
-    """Raises InvalidRequest where diffusers would drop the end of a prompt and go on.
+    """Raise InvalidRequest for a prompt that diffusers would silently truncate.
 
-    The picture would not be the one asked for, while the request, the recipe and the index all say that it is. A model
-    with several text encoders reads a prompt whole when one of them does.
+    The recipe and the index would contain the whole prompt, and the picture would not follow it. With several text
+    encoders, it is enough that one of them reads the whole prompt.
     """
-    longest = parameters_of(pipeline).get("max_sequence_length")
-    unread: list[tuple[int, int, str]] = []
+    longest = call_parameters(pipeline).get("max_sequence_length")
+    truncated: list[tuple[int, int, str]] = []
     for name, tokenizer in pipeline.components.items():
         if not name.startswith("tokenizer") or tokenizer is None:
             continue
@@ -143,17 +141,17 @@ def check_length(pipeline: Any, model: str, prompt: str) -> None:
         tokens = tokenizer(prompt, truncation=False, verbose=False).input_ids
         if len(tokens) <= limit:
             return
-        unread.append((limit, len(tokens), tokenizer.decode(tokens[limit - 1 :], skip_special_tokens=True)))
-    if unread:
-        limit, count, rest = max(unread)
+        truncated.append((limit, len(tokens), tokenizer.decode(tokens[limit - 1 :], skip_special_tokens=True)))
+    if truncated:
+        limit, count, rest = max(truncated)
         raise InvalidRequest(
             f"The model {model} reads {limit} tokens and the prompt has {count}: shorten it, "
             f"or it would not read {rest.strip()[:80]!r}."
         )
 
 
-def fitted(data: bytes, width: int, height: int) -> "Image":
-    """The picture as people see it, scaled until it covers width × height pixels, and cropped to the middle.
+def fit_to_size(data: bytes, width: int, height: int) -> "Image":
+    """Decode a picture upright, scale it to cover width × height pixels, and crop it to the middle.
 
     Raises UnreadableMedia.
     """

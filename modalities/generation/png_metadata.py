@@ -1,7 +1,7 @@
-"""Recipe text: a PNG says in its text chunks how it was made, once for people and tools, once whole.
+"""Write and read the generation metadata of a PNG: two text chunks that say how the picture was generated.
 
-`parameters` is the readable form that picture tools show: the prompt, what to avoid, then "name: value" pairs.
-`triptych` is JSON with every setting. Neither has a time in it, so equal pictures of equal recipes are equal bytes.
+`parameters` is the text that picture tools show: the prompt, the negative prompt, then "name: value" pairs. `triptych`
+is JSON with every setting. Neither contains a time, so equal requests give equal bytes.
 """
 
 import io
@@ -13,43 +13,45 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_READABLE = "parameters"
-_WHOLE = "triptych"
+_PARAMETERS = "parameters"
+_METADATA = "triptych"
 
 
-def png_with_recipe(image: "Image", readable: str, recipe: Mapping[str, Any]) -> bytes:
-    """The picture as PNG with both chunks. `recipe` is JSON-able; equal arguments give equal bytes."""
+def encode_png(image: "Image", parameters: str, metadata: Mapping[str, Any]) -> bytes:
+    """Encode a picture as PNG with both chunks. Equal arguments give equal bytes; `metadata` is JSON-serialisable."""
     from PIL.PngImagePlugin import PngInfo
 
     chunks = PngInfo()
-    chunks.add_text(_READABLE, readable)
-    chunks.add_text(_WHOLE, json.dumps(recipe, sort_keys=True))
+    chunks.add_text(_PARAMETERS, parameters)
+    chunks.add_text(_METADATA, json.dumps(metadata, sort_keys=True))
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=chunks)
     return file.getvalue()
 
 
-def read_recipe(picture: Path | bytes) -> dict[str, Any] | None:
-    """The `triptych` chunk of a PNG; None for a picture, or anything else, that carries none."""
+def read_generation_metadata(picture: Path | bytes) -> dict[str, Any] | None:
+    """Read the `triptych` chunk of a PNG; None for any other file, and for a PNG without the chunk."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=["PNG"]) as image:
-            recipe = json.loads(image.info[_WHOLE])
+            metadata = json.loads(image.info[_METADATA])
     except (KeyError, TypeError, SyntaxError, ValueError, RecursionError, Image.DecompressionBombError):
         return None
-    except Image.UnidentifiedImageError:  # any other OSError is about the file
+    except Image.UnidentifiedImageError:  # any other OSError is a failure to read the file
         return None
-    return recipe if isinstance(recipe, dict) else None
+    return metadata if isinstance(metadata, dict) else None
 
 
-def readable_parameters(prompt: str, negative_prompt: str, settings: Mapping[str, object]) -> str:
-    """The text of the `parameters` chunk: up to three lines, the settings in their order."""
-    avoided = [f"Negative prompt: {negative_prompt}"] if negative_prompt else []
-    return "\n".join([prompt, *avoided, ", ".join(f"{name}: {_value(value)}" for name, value in settings.items())])
+def format_parameters(prompt: str, negative_prompt: str, settings: Mapping[str, object]) -> str:
+    """Format the text of the `parameters` chunk: prompt, negative prompt if any, and the settings in order."""
+    negative = [f"Negative prompt: {negative_prompt}"] if negative_prompt else []
+    return "\n".join(
+        [prompt, *negative, ", ".join(f"{name}: {_format_value(value)}" for name, value in settings.items())]
+    )
 
 
-def _value(value: object) -> str:
-    """Quoted where it would not be read back as one value."""
+def _format_value(value: object) -> str:
+    """Quote a value that contains separators, so that it is parsed back as one value."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:"\n') else text

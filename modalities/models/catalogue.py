@@ -1,4 +1,4 @@
-"""The catalogue: which models there are, and which one a profile uses for what. Data, read from configs/models.yaml."""
+"""Read configs/models.yaml: the entries of all models, and the profile that names the default model per purpose."""
 
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,21 @@ from modalities.errors import InvalidCatalogue, LicenceNotAcknowledged, UnknownM
 
 
 class Profile(BaseModel):
-    """The models that are used when a request does not choose."""
+    """The default model for each purpose."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pictures: str = Field(description="Embeds pictures, and the words that look for them.")
-    passages: str = Field(description="Embeds texts, spoken and written, and the words that look for them.")
-    speech: str = Field(description="Turns speech into text.")
-    translation: tuple[str, ...] = Field(description="Translate; the first one that knows the pair is used.")
-    generation: str = Field(description="Makes pictures from words.")
+    pictures: str = Field(description="Embeds pictures, and the queries that search them.")
+    passages: str = Field(description="Embeds texts and transcripts, and the queries that search them.")
+    speech: str = Field(description="Transcribes speech.")
+    translation: tuple[str, ...] = Field(
+        description="Translate; the first one that supports the language pair is used."
+    )
+    generation: str = Field(description="Generates pictures from prompts.")
 
 
 class Catalogue(BaseModel):
-    """Every configured model by name, and the chosen profile."""
+    """All configured models by name, and the selected profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +33,7 @@ class Catalogue(BaseModel):
     profile: Profile
 
     def spec(self, name: str) -> ModelSpec:
-        """The entry of a model. Raises UnknownModel, LicenceNotAcknowledged."""
+        """Return the entry of a model. Raises UnknownModel, LicenceNotAcknowledged."""
         found = self.models.get(name)
         if found is None:
             raise UnknownModel(f"No model is called {name}: the catalogue has {', '.join(sorted(self.models))}.")
@@ -44,7 +46,7 @@ class Catalogue(BaseModel):
 
 
 def load_catalogue(path: Path, profile: str) -> Catalogue:
-    """Read models.yaml. Raises InvalidCatalogue, which names the field, and UnknownModel for a profile."""
+    """Read models.yaml. Raises InvalidCatalogue, which names the field, and UnknownModel if the profile is missing."""
     try:
         document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         models = {name: ModelSpec(name=name, **entry) for name, entry in document["models"].items()}
@@ -59,13 +61,13 @@ def load_catalogue(path: Path, profile: str) -> Catalogue:
 
 
 def forbids_commercial_use(licence: str) -> bool:
-    """Whether an SPDX identifier (or a hub's licence tag) stands for non-commercial terms."""
+    """Whether an SPDX identifier or a hub's licence tag denotes non-commercial terms."""
     return "-nc" in licence.lower() or "noncommercial" in licence.lower()
 
 
 def _first_fault(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return f"{error.title} {place}: {first['msg']}"
+        field = ".".join(str(part) for part in first["loc"])
+        return f"{error.title} {field}: {first['msg']}"
     return f"{type(error).__name__} {error}"

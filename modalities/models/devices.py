@@ -1,4 +1,4 @@
-"""Devices and number formats: what the machine has, unless the model's entry says otherwise."""
+"""Choose the device and the dtype that a model runs on."""
 
 from typing import Literal
 
@@ -10,7 +10,10 @@ DtypeName = Literal["float32", "bfloat16", "float16", "int8"]
 
 
 def choose_device(spec: ModelSpec) -> DeviceName:
-    """CUDA, then Apple's MPS, then the CPU; or what the entry asks for, if it is there."""
+    """Return the device of the catalogue entry; for `auto`, the first available one of CUDA, MPS and the CPU.
+
+    Raises InvalidRequest if this machine lacks the device that the entry names.
+    """
     import torch
 
     available: dict[str, bool] = {
@@ -26,7 +29,7 @@ def choose_device(spec: ModelSpec) -> DeviceName:
 
 
 def choose_dtype(spec: ModelSpec, device: DeviceName) -> DtypeName:
-    """Half precision on a GPU; bfloat16 on a CPU that computes in it; float32 otherwise."""
+    """Return the dtype of the catalogue entry; for `auto`, half precision on a GPU and the faster format on a CPU."""
     if spec.dtype != "auto":
         return spec.dtype
     if computes_bfloat16(device):
@@ -35,7 +38,7 @@ def choose_dtype(spec: ModelSpec, device: DeviceName) -> DtypeName:
 
 
 def computes_bfloat16(device: DeviceName) -> bool:
-    """Whether it has instructions for bfloat16 products (a CPU: AVX512-BF16 or AMX); without, they take far longer."""
+    """Whether the device multiplies bfloat16 in hardware (CPU: AVX512-BF16 or AMX); emulation is far slower."""
     import torch
 
     if device != "cpu":

@@ -1,4 +1,4 @@
-"""Memory: what this process holds, in main memory and on its GPU, and how much of both there is. All in bytes."""
+"""Measure the main memory and GPU memory of this process, and how much the machine has. All in bytes."""
 
 import ctypes
 import gc
@@ -11,14 +11,14 @@ import psutil
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _SHARE_OF_MAIN, _SHARE_OF_GPU = 0.8, 0.9
-"""What models may take of the memory that there is, unless the settings say otherwise."""
-_SAID = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
-"""How the libraries' errors speak of it that have no type of their own for it."""
+"""The default budget of models, as a share of the memory that the machine or container has."""
+_OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+"""Parts of the messages of libraries that raise a plain RuntimeError when memory runs out."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Main memory, and memory of the GPU."""
+    """An amount of main memory and of GPU memory."""
 
     resident: int = 0
     cuda: int = 0
@@ -27,7 +27,7 @@ class Memory:
         return Memory(self.resident + other.resident, self.cuda + other.cuda)
 
     def __sub__(self, other: "Memory") -> "Memory":
-        """What is left, at least nothing."""
+        """Subtract; neither part falls below zero."""
         return Memory(max(0, self.resident - other.resident), max(0, self.cuda - other.cuda))
 
     def fits(self, limit: "Memory") -> bool:
@@ -38,40 +38,40 @@ class Memory:
         return f"{main} and {self.cuda / 1e9:.2f} GB of the GPU" if self.cuda else main
 
 
-def default_limit(resident: int | None, cuda: int | None) -> Memory:
-    """What models may take: the given numbers, else a share of what the machine or its container has."""
+def default_budget(resident: int | None, cuda: int | None) -> Memory:
+    """Return the given numbers; for a missing one, a share of what the machine or its container has."""
     return Memory(
-        resident if resident is not None else int(_main_memory() * _SHARE_OF_MAIN),
-        cuda if cuda is not None else int(_gpu_memory() * _SHARE_OF_GPU),
+        resident if resident is not None else int(_total_main_memory() * _SHARE_OF_MAIN),
+        cuda if cuda is not None else int(_total_gpu_memory() * _SHARE_OF_GPU),
     )
 
 
-def in_use() -> Memory:
-    """What this process holds now."""
-    return Memory(psutil.Process().memory_info().rss, _cuda_in_use(peak=False))
+def usage() -> Memory:
+    """Return what this process occupies now."""
+    return Memory(psutil.Process().memory_info().rss, _cuda_usage(peak=False))
 
 
-def forget_peak() -> None:
-    """Let `peak` count from now on."""
-    if _peak_of_linux() is not None:
+def reset_peak() -> None:
+    """Reset the high-water mark that `peak_usage` reads."""
+    if _linux_peak() is not None:
         try:
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
-            return  # not allowed here: the peak is then that of the whole life of this process
+            return  # not permitted here: the peak is then that since the process started
     if cuda := _cuda():
         cuda.reset_peak_memory_stats()
 
 
-def peak() -> Memory:
-    """The most that was held since `forget_peak`; where the system does not tell, what is held now."""
-    return Memory(_peak_of_linux() or psutil.Process().memory_info().rss, _cuda_in_use(peak=True))
+def peak_usage() -> Memory:
+    """Return the peak since `reset_peak`; where the system does not report it, the current usage."""
+    return Memory(_linux_peak() or psutil.Process().memory_info().rss, _cuda_usage(peak=True))
 
 
-def give_back() -> None:
-    """Return what is no longer referenced to the system and to the GPU, where allocators would keep it."""
+def release_unused() -> None:
+    """Collect garbage, and make the allocators of glibc and torch return free memory to the system."""
     gc.collect()
     if sys.platform == "linux":
-        trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+        trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
         if trim is not None:
             trim(0)
     if cuda := _cuda():
@@ -82,27 +82,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python, torch or CTranslate2 means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)
+    return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in _OUT_OF_MEMORY_MESSAGES)
 
 
-def _main_memory() -> int:
-    """The machine's main memory, or what its container may use of it."""
+def _total_main_memory() -> int:
+    """The main memory of the machine, or the limit of its control group if that is lower."""
     found = [psutil.virtual_memory().total]
     for path in _CGROUP_LIMITS:
         try:
             found.append(int(Path(path).read_text()))
         except (OSError, ValueError):
-            continue  # no such control group, or `max`
+            continue  # no such control group, or no limit (`max`)
     return min(found)
 
 
-def _gpu_memory() -> int:
+def _total_gpu_memory() -> int:
     cuda = _cuda()
     return int(cuda.mem_get_info()[1]) if cuda else 0
 
 
-def _cuda_in_use(*, peak: bool) -> int:
-    """What torch has allocated, and what anything else holds on the GPU: CTranslate2 has an allocator of its own."""
+def _cuda_usage(*, peak: bool) -> int:
+    """What torch has allocated, plus all that is not torch's on the GPU: CTranslate2 has its own allocator."""
     cuda = _cuda()
     if cuda is None:
         return 0
@@ -112,12 +112,12 @@ def _cuda_in_use(*, peak: bool) -> int:
 
 
 def _cuda() -> Any | None:
-    """torch.cuda, where torch was imported and finds a GPU."""
+    """torch.cuda if torch is imported and finds a GPU; never imports torch."""
     torch: Any = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
-def _peak_of_linux() -> int | None:
+def _linux_peak() -> int | None:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

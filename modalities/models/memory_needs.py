@@ -1,52 +1,52 @@
-"""What models need: as it was measured and is remembered in the bucket, else as the catalogue or their files tell."""
+"""Predict how much memory a model needs: from measured footprints, else from the catalogue or its file sizes."""
 
 import logging
 
 from modalities.contract import ModelSpec
 from modalities.models.devices import choose_device, choose_dtype
-from modalities.models.measured_memory import Footprint, Footprints
 from modalities.models.memory import Memory
+from modalities.models.memory_footprints import FootprintStore, MemoryFootprint
 from modalities.models.weights import WeightsLocator
 from storage.errors import StorageError
 
-_NOTEWORTHY = 0.05
-"""A measurement that differs by less from the one before is not written again."""
+_TOLERANCE = 0.05
+"""A measurement within this relative difference of the stored one is not written again."""
 _logger = logging.getLogger(__name__)
 
 
-class KnownFootprints:
-    """The footprints that this process has read, and the way to the others. Without a bucket: its own measurements."""
+class MemoryNeeds:
+    """The footprints that this process knows, backed by a store. Without a store: its own measurements only."""
 
-    def __init__(self, weights: WeightsLocator, kept: Footprints | None) -> None:
+    def __init__(self, weights: WeightsLocator, store: FootprintStore | None) -> None:
         self._weights = weights
-        self._kept = kept
-        self._known: dict[tuple[str, str], Footprint] = {}
+        self._store = store
+        self._known: dict[tuple[str, str], MemoryFootprint] = {}
 
-    def need(self, spec: ModelSpec) -> Memory:
-        """The most that the model takes; before anybody measured it, `memory_mb` or the size of its files."""
+    def predict(self, spec: ModelSpec) -> Memory:
+        """Return the measured peak; if there is no measurement, `memory_mb` or the total size of the files."""
         found = self._find(spec)
         if found is not None:
             return Memory(max(found.resident, found.resident_peak), max(found.cuda, found.cuda_peak))
         guess = spec.memory_mb * 1_000_000 if spec.memory_mb else self._weights.size_bytes(spec)
         return Memory(guess, guess if choose_device(spec) == "cuda" else 0)
 
-    def remember(self, spec: ModelSpec, measured: Footprint) -> None:
-        """Keep a measurement, for every machine that loads these weights on such a device."""
+    def record(self, spec: ModelSpec, measured: MemoryFootprint) -> None:
+        """Record a measurement, and store it if it differs from the stored one. A storage error is only logged."""
         key, before = self._key(spec), self._find(spec)
         self._known[key] = measured
-        if self._kept is None or (before is not None and _alike(before, measured)):
+        if self._store is None or (before is not None and _is_close(before, measured)):
             return
         try:
-            self._kept.remember(*key, measured)
+            self._store.put(*key, measured)
         except StorageError as error:
-            # The answer is there, and the next load measures again.
+            # The request has its answer, and the next load measures again.
             _logger.warning("The footprint of %s could not be kept: %s", spec.name, error)
 
-    def _find(self, spec: ModelSpec) -> Footprint | None:
+    def _find(self, spec: ModelSpec) -> MemoryFootprint | None:
         key = self._key(spec)
-        if key not in self._known and self._kept is not None:
+        if key not in self._known and self._store is not None:
             try:
-                found = self._kept.find(*key)
+                found = self._store.get(*key)
             except StorageError as error:
                 _logger.warning("The footprint of %s could not be read: %s", spec.name, error)
                 return None
@@ -59,6 +59,6 @@ class KnownFootprints:
         return self._weights.digest(spec), f"{device}-{choose_dtype(spec, device)}"
 
 
-def _alike(one: Footprint, other: Footprint) -> bool:
+def _is_close(one: MemoryFootprint, other: MemoryFootprint) -> bool:
     pairs = zip(one.model_dump().values(), other.model_dump().values(), strict=True)
-    return all(abs(a - b) <= _NOTEWORTHY * max(a, b) for a, b in pairs)
+    return all(abs(a - b) <= _TOLERANCE * max(a, b) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""The operators by name: what `operator` in configs/models.yaml may say, and what recipes call each of them."""
+"""The built-in operators: their names in configs/models.yaml, their classes, and their names in recipes."""
 
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -8,12 +8,12 @@ from modalities.errors import InvalidCatalogue
 
 
 class BuiltIn(NamedTuple):
-    """An operator of ours: the path of its class as module:Class, and its name in recipes."""
+    """A built-in operator: the path of its class as module:Class, and its name in recipes."""
 
     path: str
     recipe_name: str
-    """Fixed for ever, since it is part of every stored recipe's key: with another name no stored answer is found.
-    The first operators are called as their paths were when the first recipes were stored."""
+    """Part of the key of every stored recipe, so it must never change: with another name no stored result is found.
+    The names of the first operators are their module paths at the time when the first recipes were stored."""
 
 
 OPERATORS = {
@@ -22,7 +22,7 @@ OPERATORS = {
         "modalities.embedding.class_name_clip:ClassNameClip", "modalities.class_name_clip:ClassNameClip"
     ),
     "text-encoder": BuiltIn("modalities.embedding.text_encoder:TextEncoder", "modalities.text_encoder:TextEncoder"),
-    "whisper": BuiltIn("modalities.speech.transcription:Whisper", "modalities.transcription:Whisper"),
+    "whisper": BuiltIn("modalities.speech.whisper:Whisper", "modalities.transcription:Whisper"),
     "ctranslate2": BuiltIn(
         "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"
     ),
@@ -34,7 +34,7 @@ _BY_ANY_NAME = {
 
 
 def operator_class(spec: ModelSpec) -> type[Operator[Any]]:
-    """The class of a model's operator. Raises InvalidCatalogue when there is none."""
+    """Import the class of a model's operator. Raises InvalidCatalogue if there is none."""
     known = _BY_ANY_NAME.get(spec.operator)
     module, _, name = (known.path if known else spec.operator).partition(":")
     try:
@@ -47,6 +47,6 @@ def operator_class(spec: ModelSpec) -> type[Operator[Any]]:
 
 
 def recipe_name(spec: ModelSpec) -> str:
-    """The operator's name in recipes; for a class of one's own its module:Class."""
+    """Return the operator's name in recipes; for a class that is not built in, its module:Class."""
     known = _BY_ANY_NAME.get(spec.operator)
     return known.recipe_name if known else spec.operator

@@ -1,4 +1,4 @@
-"""The pool: models loaded once, admitted by the memory that they were measured to take, let go when others need it."""
+"""Load each model once per process, share it between threads, and measure the memory that it takes."""
 
 import threading
 from collections.abc import Generator
@@ -9,21 +9,21 @@ from typing import Any
 from modalities.contract import ModelSpec, Operator, Request, Weights
 from modalities.errors import NotEnoughMemory
 from modalities.models import memory
-from modalities.models.admission import Bounds, Place, Room
 from modalities.models.catalogue import Catalogue
-from modalities.models.measured_memory import Footprints
-from modalities.models.memory_needs import KnownFootprints
+from modalities.models.memory_footprints import FootprintStore
+from modalities.models.memory_needs import MemoryNeeds
+from modalities.models.model_cache import CacheEntry, CacheLimits, ModelCache
 from modalities.models.operators import operator_class, recipe_name
 from modalities.models.weights import WeightsLocator
 from storage.recipes import Recipe
 
-_LOADING = threading.Lock()
-"""transformers changes the default number format of the whole process while it loads: one model at a time."""
+_LOAD_LOCK = threading.Lock()
+"""Only one model loads at a time: transformers changes torch's default dtype for the whole process meanwhile."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A loaded model as `triptych status` shows it, with the main memory and the GPU's that it was measured to hold."""
+    """A loaded model as `triptych status` shows it; memory as measured at its load."""
 
     name: str
     memory_bytes: int
@@ -32,22 +32,22 @@ class LoadedModel:
 
 
 class OperatorPool:
-    """The models of one process."""
+    """The operators of one process, loaded on demand and cached within a memory budget."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         weights: WeightsLocator,
-        bounds: Bounds | None = None,
-        footprints: Footprints | None = None,
+        limits: CacheLimits | None = None,
+        footprints: FootprintStore | None = None,
     ) -> None:
         self.catalogue = catalogue
         self._weights = weights
-        self._footprints = KnownFootprints(weights, footprints)
-        self._room = Room(bounds or Bounds())
+        self._needs = MemoryNeeds(weights, footprints)
+        self._cache = ModelCache(limits or CacheLimits())
 
     def recipe(self, request: Request[Any]) -> Recipe:
-        """The recipe of a request; loads no model."""
+        """Return the recipe of a request. Loads no model."""
         spec = self.catalogue.spec(request.model)
         return Recipe(
             operator=f"{recipe_name(spec)}:{type(request).__name__}",
@@ -58,86 +58,86 @@ class OperatorPool:
         )
 
     def digest(self, model: str) -> str:
-        """The digest of a model's weights; loads no model."""
+        """Return the digest of a model's weights. Loads no model."""
         return self._weights.digest(self.catalogue.spec(model))
 
     def refresh(self) -> None:
-        """Look up which published versions are the ones to use; a model in use stays what it is until it is idle."""
-        with self._room.in_use() as models:
+        """Read again which published versions the aliases name; a model in use keeps its version until it is idle."""
+        with self._cache.pinned() as models:
             self._weights.forget_aliases(except_for=models)
 
     def check_fits(self, model: str) -> None:
-        """Raise NotEnoughMemory, with the numbers, when the model can never be loaded here."""
-        self._room.check(model, self._footprints.need(self.catalogue.spec(model)))
+        """Raise NotEnoughMemory if the model exceeds the whole memory budget of this process."""
+        self._cache.check_fits(model, self._needs.predict(self.catalogue.spec(model)))
 
     @contextmanager
     def operator(self, model: str) -> Generator[Operator[Any]]:
-        """A loaded model, which stays loaded at least as long as the context. Raises NotEnoughMemory."""
+        """Yield the loaded operator, which is not evicted within the context. Raises NotEnoughMemory."""
         spec = self.catalogue.spec(model)
-        place, entry = self._room.enter(model)
+        entry, acquisition = self._cache.acquire(model)
         try:
-            with place.lock:
-                if place.weights != self.digest(model):
-                    place.empty()  # of other weights, or new; nobody else uses it: see refresh
-                operator = place.operator or self._load(spec, place)
+            with entry.lock:
+                if entry.weights != self.digest(model):
+                    entry.unload()  # new, or of an earlier version, which has no other user: see refresh
+                operator = entry.operator or self._load(spec, entry)
             yield operator
-            self._measure_first_run(spec, place, entry)
+            self._measure_first_run(spec, entry, acquisition)
         except (MemoryError, RuntimeError) as error:
             if not memory.is_out_of_memory(error):
                 raise
-            self._room.unload_all_idle()
+            self._cache.evict_all_idle()
             raise NotEnoughMemory(f"Memory ran out with the model {model}: {_first_line(error)}.") from error
         finally:
-            self._room.leave(place)
+            self._cache.release(entry)
 
     def loaded(self) -> list[LoadedModel]:
-        """What is in memory now, most recently used first."""
-        found = self._room.loaded().items()
+        """List the loaded models, most recently used first."""
+        found = self._cache.loaded().items()
         models = [LoadedModel(name, held.resident, held.cuda, idle) for name, (held, idle) in found]
         return sorted(models, key=lambda model: model.idle_seconds)
 
-    def _load(self, spec: ModelSpec, place: Place) -> Operator[Any]:
-        """Load the model into its place, and measure what that took."""
-        need = self._footprints.need(spec)
-        self._room.check(spec.name, need)
-        self._room.reserve(spec.name, place, need)
+    def _load(self, spec: ModelSpec, entry: CacheEntry) -> Operator[Any]:
+        """Load the model into its entry and measure the memory that this takes. Raises NotEnoughMemory."""
+        need = self._needs.predict(spec)
+        self._cache.check_fits(spec.name, need)
+        self._cache.reserve(spec.name, entry, need)
         try:
             weights = self._weights.locate(spec)
-            memory.give_back()  # what earlier work left behind is not to go while this is measured
-            memory.forget_peak()
-            before = memory.in_use()
-            operator = self._loaded(spec, weights)
+            memory.release_unused()  # garbage that is freed during the load would make the model look smaller
+            memory.reset_peak()
+            before = memory.usage()
+            operator = self._load_operator(spec, weights)
         except BaseException:
-            place.empty()
+            entry.unload()
             raise
-        place.held, place.most = memory.in_use() - before, memory.peak() - before
-        if not (held := place.held).fits(self._room.limit):
-            self._footprints.remember(spec, place.footprint)
+        entry.resident, entry.peak = memory.usage() - before, memory.peak_usage() - before
+        if not (resident := entry.resident).fits(self._cache.budget):
+            self._needs.record(spec, entry.footprint)
             del operator
-            place.empty()
-            memory.give_back()
-            raise self._room.refusal(spec.name, held)
-        place.operator, place.weights, place.unmeasured = operator, weights.digest, before
-        self._room.make_room(spec.name, place.most)
+            entry.unload()
+            memory.release_unused()
+            raise self._cache.too_large(spec.name, resident)
+        entry.operator, entry.weights, entry.usage_before_load = operator, weights.digest, before
+        self._cache.evict_for(spec.name, entry.peak)
         return operator
 
-    def _loaded(self, spec: ModelSpec, weights: Weights) -> Operator[Any]:
+    def _load_operator(self, spec: ModelSpec, weights: Weights) -> Operator[Any]:
+        """Load the operator; if memory runs out, evict all idle models and try once more."""
         try:
-            with _LOADING:
+            with _LOAD_LOCK:
                 return operator_class(spec).load(spec, weights)
         except (MemoryError, RuntimeError) as error:
-            # Memory is scarcer than the numbers say: once more, with all of it.
-            if not memory.is_out_of_memory(error) or not self._room.unload_all_idle():
+            if not memory.is_out_of_memory(error) or not self._cache.evict_all_idle():
                 raise
-            with _LOADING:
+            with _LOAD_LOCK:
                 return operator_class(spec).load(spec, weights)
 
-    def _measure_first_run(self, spec: ModelSpec, place: Place, entry: int) -> None:
-        """Remember the footprint, unless another model ran meanwhile: then the next load is measured."""
-        before, place.unmeasured = place.unmeasured, None
-        if before is not None and self._room.is_alone(entry):
-            place.most = memory.peak() - before
-            self._footprints.remember(spec, place.footprint)
+    def _measure_first_run(self, spec: ModelSpec, entry: CacheEntry, acquisition: int) -> None:
+        """Record the footprint after the first run, unless another model ran meanwhile and blurred the measurement."""
+        before, entry.usage_before_load = entry.usage_before_load, None
+        if before is not None and self._cache.is_only_user(acquisition):
+            entry.peak = memory.peak_usage() - before
+            self._needs.record(spec, entry.footprint)
 
 
 def _first_line(error: BaseException) -> str:

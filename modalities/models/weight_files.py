@@ -1,22 +1,22 @@
-"""The files of a model's weights: which of a folder's files count, and the digest that names them together."""
+"""Select the weight files of a folder, and compute the digest that identifies them together."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-NEVER = (".pkl", ".pickle", ".py", ".pyc")
-"""Endings of files that are never weights: they can run code."""
+EXCLUDED_SUFFIXES = (".pkl", ".pickle", ".py", ".pyc")
+"""Suffixes of files that are never used as weights, because loading them can run code."""
 
 
-def matching(folder: Path, patterns: Iterable[str] = ()) -> list[Path]:
-    """The files under `folder` that the glob patterns name (all of them if there is no pattern), in order."""
-    chosen = [path for pattern in (tuple(patterns) or ("**/*",)) for path in folder.glob(pattern)]
-    wanted = {path for path in chosen if path.is_file() and not path.name.endswith(NEVER)}
-    return sorted(path for path in wanted if "__pycache__" not in path.parts)
+def list_weight_files(folder: Path, patterns: Iterable[str] = ()) -> list[Path]:
+    """List the files under `folder` that match the glob patterns (all files without a pattern), sorted by path."""
+    matches = [path for pattern in (tuple(patterns) or ("**/*",)) for path in folder.glob(pattern)]
+    files = {path for path in matches if path.is_file() and not path.name.endswith(EXCLUDED_SUFFIXES)}
+    return sorted(path for path in files if "__pycache__" not in path.parts)
 
 
-def digest_of(paths: Iterable[Path]) -> str:
-    """sha256 over the names and sha256 of the files, in the order given: where they lie does not matter."""
+def files_digest(paths: Iterable[Path]) -> str:
+    """Return the sha256 over the names and sha256 of the files, in the given order. Their folders do not matter."""
     total = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

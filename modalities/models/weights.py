@@ -1,4 +1,4 @@
-"""Weights: from a source in the catalogue to files on this machine, with the digest that recipes name."""
+"""Locate the weights of a model: fetch its source to this machine and compute the digest that recipes contain."""
 
 import hashlib
 import json
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from modalities.contract import ModelSpec, Source, Weights
 from modalities.errors import ModelUnavailable
-from modalities.models.published import PublishedModels, prefix_of
-from modalities.models.weight_files import NEVER, digest_of, matching
+from modalities.models.published import PublishedModels, version_prefix
+from modalities.models.weight_files import EXCLUDED_SUFFIXES, files_digest, list_weight_files
 from storage.bucket import Bucket
 
 _CHUNK = 4 * 1024 * 1024
 
 
 class WeightsLocator:
-    """Finds, fetches and verifies weights; remembers digests by path, size and time of change."""
+    """Locate, download and verify weights. Digests are cached by path, size and modification time."""
 
     def __init__(self, root: Path, cache: Path, bucket: Bucket | None) -> None:
         self._root = root
@@ -27,44 +27,44 @@ class WeightsLocator:
         self._versions: dict[str, str | None] = {}
 
     def forget_aliases(self, *, except_for: set[str]) -> None:
-        """Read the aliases of models anew when they are next asked for."""
+        """Drop the cached aliases of all models but these, so that the next access reads them from the bucket."""
         for model in self._versions.keys() - except_for:
             self._versions.pop(model, None)
 
     def digest(self, spec: ModelSpec) -> str:
-        """The digest of a model's weights; reads the files only when they changed since the last time."""
+        """Return the digest of a model's weights. The files are read only if they changed. Raises ModelUnavailable."""
         version = self._version(spec)
         if version:
             return version
         if spec.source.hub:
             return hashlib.sha256(f"{spec.source.hub}@{spec.source.revision}".encode()).hexdigest()
         if spec.name not in self._digests:
-            self._digests[spec.name] = self._digest_of_files(spec)
+            self._digests[spec.name] = self._verified_digest(spec)
         return self._digests[spec.name]
 
     def locate(self, spec: ModelSpec) -> Weights:
-        """The files of a model, on this machine. Raises ModelUnavailable."""
+        """Return the files of a model, downloading them if necessary. Raises ModelUnavailable."""
         digest = self.digest(spec)
         return Weights(folders=self._folders(spec), digest=digest, cache=self._cache / "derived" / digest[:32])
 
     def size_bytes(self, spec: ModelSpec) -> int:
-        """How large the files of a model are, on this machine. Raises ModelUnavailable."""
+        """Return the total size of a model's files, downloading them if necessary. Raises ModelUnavailable."""
         folders = self._folders(spec)
-        return sum(path.stat().st_size for folder in folders for path in matching(folder, spec.source.files))
+        return sum(path.stat().st_size for folder in folders for path in list_weight_files(folder, spec.source.files))
 
     def _version(self, spec: ModelSpec) -> str | None:
-        """The published version that the model's alias stands for, read once until `forget_aliases`."""
+        """The published version that the model's alias names; cached until `forget_aliases`."""
         if not spec.source.alias or self._published is None:
             return None
         try:
-            return self._versions[spec.name]  # another thread may forget it at any time
+            return self._versions[spec.name]  # another thread may drop it at any time
         except KeyError:
             return self._versions.setdefault(spec.name, self._published.version_of(spec.name, spec.source.alias))
 
-    def _whole(self, spec: ModelSpec, digest: str) -> Path:
-        """A published version on this machine. Raises ModelUnavailable if it is not what its name says."""
-        folder = self._download(spec.name, prefix_of(spec.name, digest))
-        found = self._noted_digest(matching(folder))
+    def _published_folder(self, spec: ModelSpec, digest: str) -> Path:
+        """Download a published version. Raises ModelUnavailable if the files do not match its digest."""
+        folder = self._download(spec.name, version_prefix(spec.name, digest))
+        found = self._cached_digest(list_weight_files(folder))
         if found != digest:
             raise ModelUnavailable(
                 f"The version {digest[:12]} of {spec.name} in the bucket is not whole: publish it again."
@@ -74,9 +74,9 @@ class WeightsLocator:
     def _folders(self, spec: ModelSpec) -> tuple[Path, ...]:
         source, version = spec.source, self._version(spec)
         if version:
-            return (self._whole(spec, version),)
+            return (self._published_folder(spec, version),)
         if source.folder:
-            return (self._folder(spec.name, source.folder),)
+            return (self._checkout_folder(spec.name, source.folder),)
         if source.packages:
             return tuple(_package_folder(spec.name, package) for package in source.packages)
         if source.bucket:
@@ -85,7 +85,7 @@ class WeightsLocator:
             raise ModelUnavailable(f"No version of {spec.name} is published as {source.alias}: run `triptych publish`.")
         return (self._from_hub(spec.name, source),)
 
-    def _folder(self, name: str, folder: str) -> Path:
+    def _checkout_folder(self, name: str, folder: str) -> Path:
         path = self._root / folder
         if not path.is_dir():
             raise ModelUnavailable(f"The weights of {name} are not in the folder {folder}.")
@@ -97,11 +97,11 @@ class WeightsLocator:
 
         try:
             folder = snapshot_download(
-                repo_id=(source.hub or "").removeprefix("hf-hub:"),  # as open_clip writes it
+                repo_id=(source.hub or "").removeprefix("hf-hub:"),  # the prefix that open_clip uses
                 revision=source.revision,
                 cache_dir=self._cache / "hub",
                 allow_patterns=list(source.files) or None,
-                ignore_patterns=[*_pickled(source.files), *(f"*{ending}" for ending in NEVER)],
+                ignore_patterns=[*_pickle_patterns(source.files), *(f"*{ending}" for ending in EXCLUDED_SUFFIXES)],
             )
         except (LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
             raise ModelUnavailable(
@@ -111,6 +111,7 @@ class WeightsLocator:
         return Path(folder)
 
     def _download(self, name: str, prefix: str) -> Path:
+        """Download all objects under a prefix to a folder that is named by their keys, etags and sizes."""
         if self._bucket is None:
             raise ModelUnavailable(f"The weights of {name} are in the bucket, and no bucket is configured.")
         prefix = prefix.rstrip("/") + "/"
@@ -133,11 +134,12 @@ class WeightsLocator:
             partial.replace(target)
         return folder
 
-    def _digest_of_files(self, spec: ModelSpec) -> str:
-        paths = [path for folder in self._folders(spec) for path in matching(folder, spec.source.files)]
+    def _verified_digest(self, spec: ModelSpec) -> str:
+        """Compute the digest, and compare it with the one in the catalogue. Raises ModelUnavailable."""
+        paths = [path for folder in self._folders(spec) for path in list_weight_files(folder, spec.source.files)]
         if not paths:
             raise ModelUnavailable(f"The weights of {spec.name} have no files.")
-        digest = self._noted_digest(paths)
+        digest = self._cached_digest(paths)
         if spec.digest and spec.digest != digest:
             raise ModelUnavailable(
                 f"The weights of {spec.name} are not those of the catalogue: "
@@ -145,27 +147,27 @@ class WeightsLocator:
             )
         return digest
 
-    def _noted_digest(self, paths: list[Path]) -> str:
-        """The digest of files, computed once for each state of them."""
+    def _cached_digest(self, paths: list[Path]) -> str:
+        """Return the digest of files, from the cache unless a path, size or modification time changed."""
         state = hashlib.sha256(
             json.dumps([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
         ).hexdigest()
-        note = self._cache / "digests" / state
-        if note.exists():
-            return note.read_text()
-        digest = digest_of(paths)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(digest)
+        cached = self._cache / "digests" / state
+        if cached.exists():
+            return cached.read_text()
+        digest = files_digest(paths)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_text(digest)
         return digest
 
 
 def _package_folder(name: str, package: str) -> Path:
-    """The top folder that an installed distribution put its data in."""
+    """The top-level folder of an installed distribution. Raises ModelUnavailable if it has none or several."""
     try:
         listed = files(package)
     except PackageNotFoundError as error:
         raise ModelUnavailable(f"The weights of {name} come in the package {package}: install it.") from error
-    tops = {  # a package's commands are listed as ../../../bin/…
+    tops = {  # console scripts are listed as ../../../bin/…
         file.parts[0]: file
         for file in listed or []
         if len(file.parts) > 1 and file.parts[0] != ".." and not file.parts[0].endswith(".dist-info")
@@ -176,6 +178,6 @@ def _package_folder(name: str, package: str) -> Path:
     return Path(str(file.locate())).parents[len(file.parts) - 2] if file.parts[0] == top else Path(top)
 
 
-def _pickled(wanted: Iterable[str]) -> list[str]:
-    """What a hub folder should not bring. CTranslate2's model.bin is no pickle: an entry that names it gets it."""
+def _pickle_patterns(wanted: Iterable[str]) -> list[str]:
+    """Patterns of pickles, which are not downloaded. CTranslate2's model.bin is no pickle: an entry may name it."""
     return ["*.pt", "*.ckpt"] if "model.bin" in wanted else ["*.pt", "*.ckpt", "*.bin"]

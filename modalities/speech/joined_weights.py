@@ -1,4 +1,4 @@
-"""Joined weights: a CTranslate2 model whose model.bin is too large for one package comes in parts."""
+"""Join the parts of a CTranslate2 model whose model.bin is too large for one package."""
 
 import hashlib
 import shutil
@@ -12,9 +12,9 @@ from storage.atomic_files import create_once
 
 
 def model_folder(name: str, weights: Weights, model_sha256: str | None) -> Path:
-    """A folder with model.bin and its companions; parts of it that came in packages are joined, once.
+    """Return the folder with model.bin and its JSON files; if it is split into parts, join them once.
 
-    Raises ModelUnavailable when nothing is there or the bytes are not those of the catalogue.
+    Raises ModelUnavailable if there is no model.bin, or its sha256 is not `model_sha256`.
     """
     whole = [path for folder in weights.folders for path in folder.rglob("model.bin")]
     folder = whole[0].parent if whole else _join(name, weights)
@@ -29,7 +29,7 @@ def model_folder(name: str, weights: Weights, model_sha256: str | None) -> Path:
 
 
 def _join(name: str, weights: Weights) -> Path:
-    """Join parts, with copies of their companions, in the cache."""
+    """Join the parts in the cache, beside copies of their JSON files."""
     parts = [path for folder in weights.folders for path in folder.rglob("model.bin.part*")]
     if not parts:
         raise ModelUnavailable(f"The weights of {name} have no model.bin: is it a model in CTranslate2 form?")
@@ -38,8 +38,8 @@ def _join(name: str, weights: Weights) -> Path:
 
 def _write_joined(parts: Sequence[Path], folder: Path) -> None:
     folder.mkdir()
-    for companion in sorted({path for part in parts for path in part.parent.glob("*.json")}):
-        shutil.copyfile(companion, folder / companion.name)
+    for config in sorted({path for part in parts for path in part.parent.glob("*.json")}):
+        shutil.copyfile(config, folder / config.name)
     with (folder / "model.bin").open("wb") as file:
         for part in sorted(parts, key=lambda path: int(path.suffix.removeprefix(".part"))):
             with part.open("rb") as source:

@@ -1,4 +1,4 @@
-"""A decoder whose random numbers are the same for every recording."""
+"""Make the sampling of a CTranslate2 Whisper model reproducible."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ _SEED = 20_260_101
 
 
 class SeededDecoder:
-    """A CTranslate2 model that draws the same random numbers for every recording.
+    """A CTranslate2 model that samples with the same random seed for every piece of sound.
 
-    CTranslate2 seeds its generator when a worker thread first samples, and never again: a model that has sampled is
-    therefore built anew before the next recording (half a second for whisper-base; most recordings never sample).
+    CTranslate2 seeds its generator once, when a worker thread samples for the first time. A model that has sampled is
+    therefore rebuilt before the next piece (half a second for whisper-base; most pieces never sample).
     """
 
     def __init__(self, model: Any, build: Callable[[], Any]) -> None:
@@ -19,6 +19,7 @@ class SeededDecoder:
         self._sampled = False
 
     def restart(self) -> None:
+        """Rebuild the model if it has sampled since the last restart."""
         if self._sampled:
             self._model, self._sampled = self._build(), False
 

@@ -1,4 +1,4 @@
-"""Segments: stretches of speech with their words and times, as Whisper finds them in a piece of sound."""
+"""Segments of speech with their words and times, converted from Whisper's output."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from media.sound import Piece
 
 
 class Word(BaseModel):
-    """A word with its punctuation, its times in seconds from the start, and how sure the model is (0 to 1)."""
+    """A word with its punctuation, its times in seconds from the start of the recording, and its probability."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class Word(BaseModel):
 
 
 class Segment(BaseModel):
-    """A stretch of speech, about a sentence; its words joined are its text, apart from outer spaces."""
+    """A segment of speech, about a sentence. Its text is the concatenation of its words without outer spaces."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,18 +34,18 @@ SEGMENTS = TypeAdapter(list[Segment])
 
 
 def segments_of(found: Iterable[Any], piece: Piece) -> Iterator[Segment]:
-    """Whisper's segments of one piece, as they come, with times within the recording."""
+    """Convert the segments of one piece, lazily, to segments with times within the recording; skip empty ones."""
     for segment in found:
         text = segment.text.strip()
         if text:
             yield Segment(
-                start_seconds=_at(segment.start, piece),
-                end_seconds=_at(segment.end, piece),
+                start_seconds=_recording_time(segment.start, piece),
+                end_seconds=_recording_time(segment.end, piece),
                 text=text,
                 words=tuple(
                     Word(
-                        start_seconds=_at(word.start, piece),
-                        end_seconds=_at(word.end, piece),
+                        start_seconds=_recording_time(word.start, piece),
+                        end_seconds=_recording_time(word.end, piece),
                         text=word.word,
                         probability=round(min(max(float(word.probability), 0.0), 1.0), 4),
                     )
@@ -54,6 +54,6 @@ def segments_of(found: Iterable[Any], piece: Piece) -> Iterator[Segment]:
             )
 
 
-def _at(seconds: float, piece: Piece) -> float:
-    """A time within a piece as a time within the recording, to the millisecond."""
+def _recording_time(seconds: float, piece: Piece) -> float:
+    """Convert a time within a piece to a time within the recording, in seconds to the millisecond."""
     return round(min(piece.start_seconds + max(float(seconds), 0.0), piece.end_seconds), 3)

@@ -1,8 +1,7 @@
-"""Subtitles: from the segments of a transcript to cues that can be read in time, and to SRT, WebVTT and plain text.
+"""Split the segments of a transcript into readable subtitle cues, and write SRT, WebVTT and plain text.
 
-Pure functions. A cue has at most two lines of 42 columns (a Chinese, Japanese or Korean character takes two) and stands
-for at most seven seconds; where a segment is longer, it is cut at the times of its words, after a sentence or a clause
-if one ends there.
+A cue has at most two lines of 42 columns (a Chinese, Japanese or Korean character takes two) and is shown for at most
+seven seconds. A longer segment is split at its word times, preferably after a sentence or a clause.
 """
 
 import re
@@ -18,7 +17,7 @@ from modalities.speech.segments import Segment
 COLUMNS = 42
 LONGEST_SECONDS = 7.0
 _SHORTEST_MS = 1000
-"""A cue stays this long if the next one lets it."""
+"""A shorter cue is extended to this duration, at most to the start of the next one."""
 _PAUSE_MS = 1500
 _SENTENCE_END = tuple(".!?…。！？")
 _CLAUSE_END = tuple(",;:，、；：")
@@ -26,7 +25,7 @@ _NO_LINE_START = frozenset("、。，．・：；？！）」』】〕］｝〉�
 
 
 class Cue(BaseModel):
-    """What stands on the screen from one time to another; lines are parted by line feeds."""
+    """A subtitle with its start and end; its lines are separated by line feeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +36,7 @@ class Cue(BaseModel):
 
 @dataclass(frozen=True)
 class _Atom:
-    """Text that no line break divides, with the space before it, and its times in milliseconds."""
+    """Text that a line break must not split, with the space before it, and its times in milliseconds."""
 
     text: str
     start: int
@@ -45,37 +44,37 @@ class _Atom:
 
 
 def cues(segments: Iterable[Segment]) -> tuple[Cue, ...]:
-    """Readable cues in order of time, none of which overlap."""
+    """Split segments into readable cues, in order of time and without overlaps."""
     groups = [group for segment in segments for group in _groups(list(_atoms(segment)))]
     timed: list[tuple[int, int, str]] = []
-    free_from = 0
+    earliest_start = 0
     for group in groups:
-        start = max(group[0].start, free_from)
+        start = max(group[0].start, earliest_start)
         end = max(min(group[-1].end, start + int(LONGEST_SECONDS * 1000)), start + 1)
         timed.append((start, end, "\n".join(_lines([atom.text for atom in group]))))
-        free_from = end
+        earliest_start = end
     return tuple(
-        Cue(start_seconds=start / 1000, end_seconds=_lengthened(start, end, after) / 1000, text=text)
-        for (start, end, text), after in zip_longest(timed, timed[1:])
+        Cue(start_seconds=start / 1000, end_seconds=_extended_end(start, end, following) / 1000, text=text)
+        for (start, end, text), following in zip_longest(timed, timed[1:])
     )
 
 
 def translated_segments(segments: Sequence[Segment], texts: Sequence[str]) -> tuple[Segment, ...]:
-    """The segments' times with other words, whose own times are unknown; their cues are cut in proportion."""
+    """Replace the texts of segments. The new words have no times, so cues are split in proportion to text width."""
     return tuple(
         segment.model_copy(update={"text": text, "words": ()}) for segment, text in zip(segments, texts, strict=True)
     )
 
 
 def translated_cues(originals: Sequence[Cue], texts: Sequence[str]) -> tuple[Cue, ...]:
-    """The cues at the same times with other texts, which may take more than two lines where they are longer."""
+    """Replace the texts of cues; a longer text may take more than two lines."""
     return tuple(
         cue.model_copy(update={"text": "\n".join(_wrapped(text))}) for cue, text in zip(originals, texts, strict=True)
     )
 
 
 def to_srt(shown: Sequence[Cue]) -> str:
-    """SubRip: numbered cues, a comma before the milliseconds."""
+    """Format cues as SubRip: numbered, with a comma before the milliseconds."""
     blocks = (
         f"{number}\n{_clock(cue.start_seconds, ',')} --> {_clock(cue.end_seconds, ',')}\n{_srt_text(cue.text)}\n"
         for number, cue in enumerate(shown, start=1)
@@ -84,7 +83,7 @@ def to_srt(shown: Sequence[Cue]) -> str:
 
 
 def to_vtt(shown: Sequence[Cue]) -> str:
-    """WebVTT: a full stop before the milliseconds; &, < and > are escaped."""
+    """Format cues as WebVTT: a full stop before the milliseconds; &, < and > are escaped."""
     blocks = (
         f"{_clock(cue.start_seconds, '.')} --> {_clock(cue.end_seconds, '.')}\n{_vtt_text(cue.text)}\n" for cue in shown
     )
@@ -92,37 +91,37 @@ def to_vtt(shown: Sequence[Cue]) -> str:
 
 
 def to_text(segments: Iterable[Segment]) -> str:
-    """The words alone, a line for each segment."""
+    """Return the text without times, one line per segment."""
     return "".join(f"{' '.join(segment.text.split())}\n" for segment in segments if segment.text.strip())
 
 
 def columns(text: str) -> int:
-    """The width of a line: two for each wide character, none for combining marks."""
+    """Return the display width of a text: two columns per wide character, none per combining mark."""
     return sum(_width(character) for character in text)
 
 
 def _groups(atoms: list[_Atom]) -> Iterator[list[_Atom]]:
-    """The atoms of each cue of a segment."""
+    """Group the atoms of a segment into cues."""
     start = 0
     while start < len(atoms):
         end = start + 1
-        while end < len(atoms) and _goes_on(atoms, start, end):
+        while end < len(atoms) and _fits_into_cue(atoms, start, end):
             end += 1
         if end < len(atoms):
-            end = _better_end(atoms, start, end)
+            end = _preferred_end(atoms, start, end)
         yield atoms[start:end]
         start = end
 
 
-def _goes_on(atoms: list[_Atom], start: int, end: int) -> bool:
-    """Whether the atom at `end` can stand in the cue that begins with the one at `start`."""
+def _fits_into_cue(atoms: list[_Atom], start: int, end: int) -> bool:
+    """Whether the cue that begins at atom `start` can include the atom at `end`."""
     is_in_time = atoms[end].end - atoms[start].start <= LONGEST_SECONDS * 1000
     is_at_once = atoms[end].start - atoms[end - 1].end < _PAUSE_MS
     return is_in_time and is_at_once and bool(_lines([atom.text for atom in atoms[start : end + 1]]))
 
 
-def _better_end(atoms: list[_Atom], start: int, end: int) -> int:
-    """After a sentence in the last two thirds of a cue, otherwise after a clause in its second half."""
+def _preferred_end(atoms: list[_Atom], start: int, end: int) -> int:
+    """Move the end of a cue back to a sentence end in its last two thirds, else to a clause end in its second half."""
     for marks, share in ((_SENTENCE_END, 1 / 3), (_CLAUSE_END, 1 / 2)):
         for cut in range(end, start + int((end - start) * share), -1):
             if atoms[cut - 1].text.endswith(marks):
@@ -131,7 +130,7 @@ def _better_end(atoms: list[_Atom], start: int, end: int) -> int:
 
 
 def _lines(texts: list[str]) -> list[str]:
-    """One line, or two of nearly equal width; none if two cannot hold the texts."""
+    """Set texts in one line, or in two of nearly equal width; return no line if they need more than two."""
     whole = "".join(texts).strip()
     if columns(whole) <= COLUMNS:
         return [whole]
@@ -149,11 +148,11 @@ def _lines(texts: list[str]) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """As few lines as hold the text."""
+    """Wrap a text into as few lines as possible."""
     lines: list[str] = [""]
     pieces = [atom.text for atom in _split(text, 0, 0)]
-    if nearly_equal := _lines(pieces):
-        return nearly_equal
+    if balanced := _lines(pieces):
+        return balanced
     for piece in pieces:
         if columns(lines[-1] + piece) > COLUMNS and lines[-1]:
             lines.append("")
@@ -162,7 +161,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _atoms(segment: Segment) -> Iterator[_Atom]:
-    """What must stay together, from the words' times; without words, in proportion to the width."""
+    """Split a segment into atoms, timed by its words; without words, in proportion to text width."""
     if not segment.words:
         yield from _split(segment.text, _ms(segment.start_seconds), _ms(segment.end_seconds))
         return
@@ -179,7 +178,10 @@ def _atoms(segment: Segment) -> Iterator[_Atom]:
 
 
 def _split(text: str, start: int, end: int) -> Iterator[_Atom]:
-    """Text cut wherever a line may break; a word wider than a line is cut at its edge. Times go by the width."""
+    """Split a text at every possible line break, and a word that is wider than a line at the line's width.
+
+    Times are interpolated by text width.
+    """
     pieces = list(_pieces(text))
     total = max(sum(columns(piece) for piece in pieces), 1)
     length, before = max(end - start, 0), 0
@@ -202,20 +204,20 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _may_break(before: str, after: str) -> bool:
-    """Whether a line may end between two characters."""
+    """Whether a line may break between two characters."""
     if after.isspace():
         return True
     is_wide = _width(after) == 2 or (before != "" and _width(before) == 2)
     return is_wide and _width(after) > 0 and after not in _NO_LINE_START and before not in "「『（【〔［｛〈《“‘("
 
 
-def _lengthened(start: int, end: int, after: tuple[int, int, str] | None) -> int:
+def _extended_end(start: int, end: int, following: tuple[int, int, str] | None) -> int:
     wanted = max(end, start + _SHORTEST_MS)
-    return min(wanted, after[0]) if after else wanted
+    return min(wanted, following[0]) if following else wanted
 
 
 def _visible(text: str) -> str:
-    """Without control characters, which break players; white space stays."""
+    """Remove control characters, which break players; keep white space."""
     return "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
 
 
@@ -238,7 +240,7 @@ def _ms(seconds: float) -> int:
 
 
 def _clock(seconds: float, point: str) -> str:
-    """HH:MM:SS and milliseconds; as many hours as it takes."""
+    """Format as HH:MM:SS and milliseconds, with more digits for 100 hours and above."""
     rest, milliseconds = divmod(_ms(seconds), 1000)
     minutes, second = divmod(rest, 60)
     hours, minute = divmod(minutes, 60)

@@ -1,1 +1,1 @@
-"""Translation: texts in one language become texts in another."""
+"""Translation: lines of text from one language into another."""

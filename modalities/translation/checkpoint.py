@@ -1,4 +1,4 @@
-"""Translation models: a Marian, M2M100 or NLLB checkpoint in CTranslate2 form, and the words for talking to it."""
+"""Load a converted Marian, M2M100 or NLLB checkpoint with its tokenizer, and run beam search with it."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from typing import Any
 
 from modalities.contract import Progress, Weights
 from modalities.errors import ModelUnavailable
-from modalities.translation.conversion import converted, read_config, token_numbers
+from modalities.translation.conversion import converted_folder, read_config, token_ids
 from modalities.translation.languages import has_language_tokens, language_token
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -17,61 +17,61 @@ _SPACE_MARK = "▁"
 
 
 @dataclass(frozen=True)
-class Question:
-    """A sentence as the model reads it, and the tokens with which its answer has to begin."""
+class ModelInput:
+    """The tokens of a sentence as the model reads them, and the tokens that its output must begin with."""
 
     tokens: tuple[str, ...]
     prefix: tuple[str, ...] = ()
 
 
 class Vocabulary:
-    """A checkpoint's tokenizer, and what it calls the languages of the catalogue."""
+    """A checkpoint's tokenizer, and its tokens for the languages of the catalogue entry."""
 
     def __init__(self, tokenizer: Any, family: str, codes: Mapping[str, str]) -> None:
         self._tokenizer = tokenizer
         self._family = family
-        self._known = frozenset(token_numbers(tokenizer))
+        self._known = frozenset(token_ids(tokenizer))
         self._special = frozenset(tokenizer.all_special_tokens) | frozenset(codes.values())
         self._codes = dict(codes)
 
     @property
-    def unwanted(self) -> tuple[str, ...]:
-        """Tokens that no answer should have."""
+    def suppressed(self) -> tuple[str, ...]:
+        """Tokens that must not occur in an output."""
         return (self._tokenizer.pad_token,) if self._family == "marian" else ()
 
-    def pieces(self, text: str) -> list[str]:
-        """The pieces of a text, which cannot name special tokens or languages."""
+    def tokenize(self, text: str) -> list[str]:
+        """Return the tokens of a text; text that looks like a special or language token becomes ordinary tokens."""
         guarded = f" {text}" if text.startswith(">>") else text
         return self._tokenizer.tokenize(guarded, split_special_tokens=True)
 
-    def question(self, pieces: Sequence[str], source: str, target: str) -> Question:
-        """The pieces with what the model's family puts before and after them."""
+    def model_input(self, pieces: Sequence[str], source: str, target: str) -> ModelInput:
+        """Add the language and end tokens that the model's family expects."""
         end = self._tokenizer.eos_token
         if self._family == "marian":
             start = (self._codes[target],) if target in self._codes else ()
-            return Question((*start, *pieces, end))
+            return ModelInput((*start, *pieces, end))
         if getattr(self._tokenizer, "legacy_behaviour", False):
-            return Question((*pieces, end, self._codes[source]), (self._codes[target],))
-        return Question((self._codes[source], *pieces, end), (self._codes[target],))
+            return ModelInput((*pieces, end, self._codes[source]), (self._codes[target],))
+        return ModelInput((self._codes[source], *pieces, end), (self._codes[target],))
 
     def text(self, tokens: Iterable[str]) -> str:
-        """The text of an answer, on one line."""
+        """Convert the tokens of an output to text on one line."""
         joined = self._tokenizer.convert_tokens_to_string([token for token in tokens if token not in self._special])
         visible = (" " if unicodedata.category(character) == "Cc" else character for character in joined)
         return " ".join("".join(visible).replace("\ufffd", "").split())
 
     def is_unknown(self, piece: str) -> bool:
-        """Whether the model has learnt nothing for a piece: it is not in the vocabulary, or only a byte of one."""
+        """Whether a token is out of vocabulary: missing, the unknown token, or a byte fallback."""
         return piece not in self._known or piece == self._tokenizer.unk_token or _BYTE.fullmatch(piece) is not None
 
-    def lacks(self, word: str) -> bool:
-        """Whether every piece of a word is unknown."""
-        return all(self.is_unknown(piece) for piece in self.pieces(word) if piece != _SPACE_MARK)
+    def is_unknown_word(self, word: str) -> bool:
+        """Whether every token of a word is unknown."""
+        return all(self.is_unknown(piece) for piece in self.tokenize(word) if piece != _SPACE_MARK)
 
 
 @dataclass(frozen=True)
 class TranslationModel:
-    """A loaded model: questions in, answers out. `positions` is the most tokens that it was built for."""
+    """A loaded model. `positions` is the longest sequence that it was built for, in tokens."""
 
     translator: Any
     vocabulary: Vocabulary
@@ -79,45 +79,46 @@ class TranslationModel:
     beam_size: int
     sentences_at_once: int
 
-    def say(self, questions: Sequence[Question], progress: Progress) -> dict[Question, str]:
-        """The answers in words; progress goes by tokens. What runs on is asked again, with repetition forbidden."""
-        said: dict[Question, str] = {}
-        total, done = sum(len(question.tokens) for question in questions), 0
-        for batch, longest in _batches(questions, self.sentences_at_once):
-            limit = min(2 * longest + 32, self.positions - 2)
-            answers = dict(zip(batch, self.decode(batch, limit, 0), strict=True))
-            again = [q for q, a in answers.items() if len(q.prefix) + len(a) >= limit or _runs_on(a, q.tokens)]
-            answers.update(zip(again, self.decode(again, limit, 3), strict=True))
-            said |= {question: self.vocabulary.text(answer) for question, answer in answers.items()}
-            done += sum(len(question.tokens) for question in batch)
-            progress(done / total)
-        return said
+    def translate(self, inputs: Sequence[ModelInput], progress: Progress) -> dict[ModelInput, str]:
+        """Return the output text of each input; progress is measured in tokens.
 
-    def decode(self, questions: list[Question], limit: int, no_repeat: int) -> list[list[str]]:
-        """The tokens of each answer, at most `limit`; no run of `no_repeat` tokens comes twice (0: any may)."""
-        if not questions:
+        An output that reaches the length limit or loops is decoded again with repeated n-grams forbidden.
+        """
+        texts: dict[ModelInput, str] = {}
+        total, done = sum(len(each.tokens) for each in inputs), 0
+        for batch, longest in _length_batches(inputs, self.sentences_at_once):
+            limit = min(2 * longest + 32, self.positions - 2)
+            outputs = dict(zip(batch, self.decode(batch, limit, 0), strict=True))
+            again = [i for i, o in outputs.items() if len(i.prefix) + len(o) >= limit or _loops(o, i.tokens)]
+            outputs.update(zip(again, self.decode(again, limit, 3), strict=True))
+            texts |= {each: self.vocabulary.text(output) for each, output in outputs.items()}
+            done += sum(len(each.tokens) for each in batch)
+            progress(done / total)
+        return texts
+
+    def decode(self, inputs: list[ModelInput], limit: int, no_repeat: int) -> list[list[str]]:
+        """Run beam search; return at most `limit` tokens per input, without repeated `no_repeat`-grams (0: allowed)."""
+        if not inputs:
             return []
         results = self.translator.translate_batch(
-            [list(question.tokens) for question in questions],
-            target_prefix=[list(question.prefix) for question in questions],
+            [list(each.tokens) for each in inputs],
+            target_prefix=[list(each.prefix) for each in inputs],
             beam_size=self.beam_size,
             max_input_length=0,
             max_decoding_length=limit,
             no_repeat_ngram_size=no_repeat,
-            suppress_sequences=[[token] for token in self.vocabulary.unwanted] or None,
+            suppress_sequences=[[token] for token in self.vocabulary.suppressed] or None,
             replace_unknowns=True,
         )
-        return [
-            result.hypotheses[0][len(question.prefix) :] for question, result in zip(questions, results, strict=True)
-        ]
+        return [result.hypotheses[0][len(each.prefix) :] for each, result in zip(inputs, results, strict=True)]
 
 
 def read_vocabulary(
     name: str, weights: Weights, sources: Sequence[str], targets: Sequence[str], named: Mapping[str, str]
 ) -> Vocabulary:
-    """The tokenizer of a checkpoint; `named` are languages' tokens that its vocabulary does not tell.
+    """Read the tokenizer of a checkpoint; `named` maps languages to tokens that the vocabulary does not show.
 
-    Raises ModelUnavailable when a language has no token and needs one.
+    Raises ModelUnavailable if a language needs a token and has none.
     """
     from transformers import AutoTokenizer
 
@@ -125,8 +126,10 @@ def read_vocabulary(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sacremoses is recommended for Marian, and not used by its tokenizer
         tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
-    known = token_numbers(tokenizer)
-    wanted = sorted({*sources, *targets}) if family != "marian" else sorted(targets) if _is_told(known, named) else []
+    known = token_ids(tokenizer)
+    wanted = (
+        sorted({*sources, *targets}) if family != "marian" else sorted(targets) if _selects_target(known, named) else []
+    )
     found = {tag: named.get(tag) or language_token(tag, known) for tag in wanted}
     codes = {tag: token for tag, token in found.items() if token is not None and token in known}
     if missing := [tag for tag in wanted if tag not in codes]:
@@ -140,7 +143,7 @@ def read_vocabulary(
 
 
 def load_translator(name: str, weights: Weights, device: str, compute: str, threads: int) -> Any:
-    """CTranslate2's Translator, in the number format `compute`. Raises ModelUnavailable."""
+    """Load CTranslate2's Translator with compute type `compute`. Raises ModelUnavailable."""
     import ctranslate2
 
     supported = ctranslate2.get_supported_compute_types(device)
@@ -149,33 +152,34 @@ def load_translator(name: str, weights: Weights, device: str, compute: str, thre
             f"The model {name} asks for {compute}, which CTranslate2 cannot compute in on this {device}: "
             f"choose one of {', '.join(sorted(supported))}."
         )
-    folder = converted(name, weights, compute)
+    folder = converted_folder(name, weights, compute)
     return ctranslate2.Translator(
         str(folder), device=device, compute_type=compute, inter_threads=1, intra_threads=threads
     )
 
 
-def _is_told(known: Iterable[str], named: Mapping[str, str]) -> bool:
+def _selects_target(known: Iterable[str], named: Mapping[str, str]) -> bool:
+    """Whether a Marian model is given its target language as a token."""
     return bool(named) or has_language_tokens(known)
 
 
-def _batches(questions: Sequence[Question], size: int) -> Iterator[tuple[list[Question], int]]:
-    """Batches of like length with a bound on it, a power of two: an answer's own limit never depends on its company."""
-    groups: dict[int, list[Question]] = {}
-    for question in sorted(questions, key=lambda question: (len(question.tokens), question.tokens, question.prefix)):
-        groups.setdefault(max(16, 1 << (len(question.tokens) - 1).bit_length()), []).append(question)
+def _length_batches(inputs: Sequence[ModelInput], size: int) -> Iterator[tuple[list[ModelInput], int]]:
+    """Batch inputs by length, with the power of two that bounds it; an output limit never depends on other inputs."""
+    groups: dict[int, list[ModelInput]] = {}
+    for each in sorted(inputs, key=lambda each: (len(each.tokens), each.tokens, each.prefix)):
+        groups.setdefault(max(16, 1 << (len(each.tokens) - 1).bit_length()), []).append(each)
     for longest, group in groups.items():
         for start in range(0, len(group), size):
             yield group[start : start + size], longest
 
 
-def _runs_on(answer: Sequence[str], question: Sequence[str]) -> bool:
-    """Whether up to eight tokens come again and again, at least four times and more often than in the question."""
-    return _most_repeated(answer) > max(3, _most_repeated(question) + 1)
+def _loops(output: Sequence[str], source: Sequence[str]) -> bool:
+    """Whether an n-gram of up to eight tokens is repeated at least four times, and more often than in the source."""
+    return _most_repeated(output) > max(3, _most_repeated(source) + 1)
 
 
 def _most_repeated(tokens: Sequence[str]) -> int:
-    """How often the same one to eight tokens follow each other without anything between."""
+    """The largest number of consecutive repetitions of an n-gram of one to eight tokens."""
     most = 1
     for size in range(1, 9):
         run = 0

@@ -1,4 +1,4 @@
-"""Converted weights: a Marian, M2M100 or NLLB checkpoint in the layout of transformers, in CTranslate2 form."""
+"""Convert a Marian, M2M100 or NLLB checkpoint from transformers' layout to CTranslate2 format."""
 
 import json
 from functools import partial
@@ -11,14 +11,14 @@ from storage.atomic_files import create_once
 
 _FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader"}
 READY = "ctranslate2"
-"""A folder beside a checkpoint's config and tokenizer, with weights that are in CTranslate2 form already."""
+"""The folder of weights in CTranslate2 format, beside the config and tokenizer of a checkpoint that has them."""
 
-_FORM = 1
-"""Changes when conversion does, so that older folders in the cache are left alone."""
+_FORMAT_VERSION = 1
+"""Part of the cache folder's name: increase it when the conversion changes."""
 
 
 def read_config(name: str, weights: Weights) -> dict[str, Any]:
-    """config.json of a checkpoint. Raises ModelUnavailable for what is not Marian, M2M100 or NLLB."""
+    """Read config.json of a checkpoint. Raises ModelUnavailable if it is not Marian, M2M100 or NLLB."""
     try:
         config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -30,15 +30,20 @@ def read_config(name: str, weights: Weights) -> dict[str, Any]:
     return config
 
 
-def converted(name: str, weights: Weights, compute: str) -> Path:
-    """A folder with the checkpoint in CTranslate2 form: its own, else made once. Raises ModelUnavailable."""
+def converted_folder(name: str, weights: Weights, compute: str) -> Path:
+    """Return the checkpoint's own folder in CTranslate2 format, else the converted one, converting it on first use.
+
+    Raises ModelUnavailable.
+    """
     if (weights.folder / READY).is_dir():
-        return weights.folder / READY  # CTranslate2 brings it into the number format that it is asked for
-    return create_once(weights.cache / f"ctranslate2-{_FORM}-{compute}", partial(_convert, name, weights, compute))
+        return weights.folder / READY  # CTranslate2 converts it to the compute type when it loads
+    return create_once(
+        weights.cache / f"ctranslate2-{_FORMAT_VERSION}-{compute}", partial(_convert, name, weights, compute)
+    )
 
 
 def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:
-    """Write a folder with model.bin and its companions. Raises ModelUnavailable."""
+    """Convert the checkpoint into a new folder. Raises ModelUnavailable."""
     import torch
     from ctranslate2.converters import transformers as loaders
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -51,14 +56,14 @@ def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:
         tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelUnavailable(f"The model {name} cannot be read: it has to be in safetensors form.") from error
-    # CTranslate2's own Marian loader starts from zeros and drops the last token: right where the embedding of <pad>
-    # is zero, wrong for models trained with transformers, whose output layer, being tied to it, has made it something.
+    # Marian checkpoints use CTranslate2's BART loader: its Marian loader replaces the embedding of <pad>, the start
+    # token, by zeros and drops it from the vocabulary. Models trained with transformers have learnt that embedding.
     model.config.normalize_before, model.config.normalize_embedding = False, False
     loader = getattr(loaders, _FAMILIES[family])()
-    # In the order of the numbers; a model may have more of them than its tokenizer.
-    names = {number: token for token, number in token_numbers(tokenizer).items()}
+    # In the order of the ids; a model may have more embeddings than its tokenizer has tokens.
+    names = {number: token for token, number in token_ids(tokenizer).items()}
     tokens = [names.get(number, f"madeupword{number}") for number in range(model.config.vocab_size)]
-    loader.get_vocabulary = partial(_same, tokens)
+    loader.get_vocabulary = partial(_fixed_vocabulary, tokens)
     try:
         with torch.no_grad():
             model_spec = loader(model, tokenizer)
@@ -71,11 +76,11 @@ def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:
     model_spec.save(str(into))
 
 
-def token_numbers(tokenizer: Any) -> dict[str, int]:
-    """Every token with its number; M2M100's tokenizer keeps its languages apart."""
+def token_ids(tokenizer: Any) -> dict[str, int]:
+    """Map every token to its id, including the language tokens, which M2M100's tokenizer keeps separately."""
     return {**tokenizer.get_vocab(), **getattr(tokenizer, "lang_token_to_id", {})}
 
 
-def _same(tokens: list[str], model: Any, tokenizer: Any) -> list[str]:
-    """`tokens`, whatever the loader asks about: its own list leaves out M2M100's languages."""
+def _fixed_vocabulary(tokens: list[str], model: Any, tokenizer: Any) -> list[str]:
+    """Replace the loader's `get_vocabulary`, which leaves out M2M100's language tokens."""
     return tokens

@@ -1,4 +1,4 @@
-"""Sentences: a line cut into what a translation model reads and what is copied as it stands. Nothing is lost."""
+"""Split a line into spans that are translated and spans that are copied; joined, they are the line."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ jan feb mar apr jun jul aug sep sept oct nov dec bzw ca evtl ggf inkl exkl vgl h
 mm mme mlle mgr env av bd sra srta dña ud uds pág avda sig dott ing exmo
 """
 _BEFORE_A_NUMBER = frozenset({"no", "nr", "nos", "vol", "fig", "p", "pp", "art", "abs", "núm", "n", "kap", "sec", "bl"})
-# Looked for once per run of stops and with bounds, so that no text takes more than linear time.
+# Possessive quantifiers and one match per run of stops keep the time linear in the length of the text.
 _END = re.compile(
     r"""(?<![.!?…])(?P<stops>[.!?…]++)["'”’»›)\]]*+(?=\s)"""
     r"""|(?P<wide>[。！？｡]++[」』”’）》】]*+)"""
@@ -28,27 +28,27 @@ _JOINERS = "\u200d\ufe0f\ufe0e\u20e3"
 _LONGEST_ABBREVIATION = 24
 _LONGEST_ADDRESS = 400
 _LONGEST_CLUSTER = 16
-_CHARACTERS_A_TOKEN = 24
-"""No vocabulary has pieces as long as this on average: a longer text need not be counted to be too long."""
+_MAX_CHARACTERS_PER_TOKEN = 24
+"""No vocabulary averages more characters per token, so a longer text exceeds a limit without being tokenized."""
 
 
 class Span(NamedTuple):
-    """A part of a line; `copied` for spaces, emoji, numbers, addresses and bullets, which mean the same everywhere."""
+    """A part of a line; `copied` if it is language-neutral: spaces, emoji, numbers, addresses and bullets."""
 
     text: str
     copied: bool = False
 
 
 def split_line(line: str) -> list[Span]:
-    """The parts of a line in order; joined they are the line."""
+    """Split a line into sentences and the language-neutral spans around them, in order."""
     return [span for sentence in _sentences(line) for span in _framed(sentence)]
 
 
 def split_to_fit(sentence: str, count: Callable[[str], int], limit: int) -> list[Span]:
-    """The sentence, or parts of at most `limit` tokens, cut near the middle: at clauses, else spaces, else anywhere."""
-    if len(sentence) < 2 or (len(sentence) <= limit * _CHARACTERS_A_TOKEN and count(sentence) <= limit):
+    """Split a sentence into parts of at most `limit` tokens, near its middle: at clauses, spaces or anywhere."""
+    if len(sentence) < 2 or (len(sentence) <= limit * _MAX_CHARACTERS_PER_TOKEN and count(sentence) <= limit):
         return [Span(sentence)]
-    cut = _cut(sentence)
+    cut = _split_position(sentence)
     left, right = sentence[:cut].rstrip(), sentence[cut:].lstrip()
     gap = sentence[len(left) : len(sentence) - len(right)]
     return [
@@ -59,20 +59,20 @@ def split_to_fit(sentence: str, count: Callable[[str], int], limit: int) -> list
 
 
 def symbols(text: str) -> list[str]:
-    """Runs of emoji and other pictures in a text."""
+    """List the runs of emoji and other pictographs in a text."""
     return ["".join(run) for is_run, run in groupby(text, _is_symbol) if is_run]
 
 
 def _is_symbol(character: str) -> bool:
-    """Whether a character is a picture rather than part of a word, a number or punctuation."""
+    """Whether a character is a pictograph rather than part of a word, a number or punctuation."""
     return unicodedata.category(character) in ("So", "Sk", "Co", "Cn") or character in _JOINERS
 
 
 def _sentences(line: str) -> Iterator[str]:
-    """Sentences with the space after them; a tab ends one too."""
+    """Yield the sentences with the space after them; a tab ends a sentence too."""
     start = 0
     for found in _END.finditer(line):
-        if found["stops"] is None or _is_end(line, start, found):
+        if found["stops"] is None or _ends_sentence(line, start, found):
             end = _after_space(line, found.end())
             yield line[start:end]
             start = end
@@ -80,8 +80,8 @@ def _sentences(line: str) -> Iterator[str]:
         yield line[start:]
 
 
-def _is_end(line: str, start: int, found: re.Match[str]) -> bool:
-    """Whether the stops end a sentence, and are not those of an abbreviation, an ordinal or a quotation in one."""
+def _ends_sentence(line: str, start: int, found: re.Match[str]) -> bool:
+    """Whether the stops end a sentence, rather than an abbreviation, an ordinal or a quotation within it."""
     after = _after_space(line, found.end())
     following = line[after : after + 1]
     if following.islower():
@@ -103,7 +103,7 @@ def _is_abbreviation(word: str) -> bool:
 
 
 def _framed(sentence: str) -> Iterator[Span]:
-    """What is copied before the words, the words, and what is copied after them."""
+    """Split a sentence into the copied prefix, the words, and the copied suffix."""
     start, end = _after_frame(sentence, 0), len(sentence)
     if bullet := _BULLET.match(sentence, start):
         start = _after_frame(sentence, bullet.end())
@@ -137,18 +137,18 @@ def _after_space(line: str, start: int) -> int:
     return found.end() if found else start
 
 
-def _cut(sentence: str) -> int:
-    """The best place near the middle: after a clause in the middle half, else at a space in it, else the middle."""
+def _split_position(sentence: str) -> int:
+    """Return the best split position: after a clause in the middle half, else after a space there, else the middle."""
     middle, quarter = len(sentence) // 2, len(sentence) // 4
     for pattern in (_CLAUSE, _GAP):
         ends = [found.end() for found in pattern.finditer(sentence, quarter, len(sentence) - quarter)]
         if ends:
             return min(ends, key=lambda end: abs(end - middle))
     cut = middle
-    while cut < min(len(sentence) - 1, middle + _LONGEST_CLUSTER) and _joins(sentence[cut]):
+    while cut < min(len(sentence) - 1, middle + _LONGEST_CLUSTER) and _extends_cluster(sentence[cut]):
         cut += 1
     return cut
 
 
-def _joins(character: str) -> bool:
+def _extends_cluster(character: str) -> bool:
     return unicodedata.combining(character) > 0 or character in _JOINERS

@@ -26,8 +26,8 @@ from flows.running.platform import Platform
 from flows.search import find
 from flows.transcribe_audio import transcribe
 from flows.translate_text import translate
-from modalities.embedding.open_clip import EmbedImage, EmbedText
 from modalities.embedding.passages import split_passages
+from modalities.embedding.requests import EmbedImage, EmbedText
 from modalities.errors import NotEnoughMemory
 from storage.care.backup import restore_backup
 from storage.care.object_store import FolderStore

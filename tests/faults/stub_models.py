@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from modalities.contract import ModelSpec, Progress, Request, Weights
-from modalities.embedding.open_clip import EmbedImage, keep_vectors
+from modalities.embedding.requests import EmbedImage, store_vectors
+from modalities.speech.requests import Transcribe, Transcript, TranscriptDocument
 from modalities.speech.segments import Segment
-from modalities.speech.transcription import Transcribe, Transcript, TranscriptDocument
 from storage.artifacts import ArtifactStore
 
 _DIMENSION = 8
@@ -41,7 +41,7 @@ class StubEmbedder(_StubModel):
     def __call__(self, requests: Sequence[Any], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
         self.log(requests)
         rows = [self._vector(request, store) for request in requests]
-        return keep_vectors(store, np.array(rows, dtype=np.float32))
+        return store_vectors(store, np.array(rows, dtype=np.float32))
 
     def _vector(self, request: Any, store: ArtifactStore) -> Any:
         data = store.get(request.image) if isinstance(request, EmbedImage) else request.text.encode()

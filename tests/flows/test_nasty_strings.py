@@ -17,8 +17,8 @@ from flows.running.markdown import escaped, ingest_page, transcript_page
 from flows.search import find
 from gateway.cli.demo import Demo, _page
 from gateway.cli.uploads import upload
+from modalities.speech.segments import Segment
 from modalities.speech.subtitles import cues, to_srt, to_vtt
-from modalities.speech.transcription import Segment
 from stack.lifecycle import StackStatus
 
 NASTY = [

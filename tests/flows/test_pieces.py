@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.running.context import RunContext
-from modalities.speech.transcription import Transcribe, read_segments
+from modalities.speech.requests import Transcribe, read_segments
 from storage.recipes import RecipeRecord
 
 

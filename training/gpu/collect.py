@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modalities.contract import Weights
-from modalities.translation.conversion import READY, converted
+from modalities.translation.conversion import READY, converted_folder
 from storage.atomic_files import atomic_write
 from training.gpu.parts import read_parts
 from training.gpu.plan import ATTENTION, HELD_OUT, VOCABULARY, Direction, Plan
@@ -31,7 +31,7 @@ def collect(name: str, parts: Path, carried: Path, into: Path) -> Plan:
     with atomic_write(into) as folder:
         save(averaged(model, average), carried / VOCABULARY, folder)
         weights = Weights(folders=(folder,), digest=name, cache=into.parent / f".{name}")
-        shutil.move(converted(name, weights, "int8"), folder / READY)
+        shutil.move(converted_folder(name, weights, "int8"), folder / READY)
         shutil.rmtree(weights.cache)
     return plan
 

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from modalities.contract import ModelSpec, Source, Weights, no_progress
-from modalities.translation.translator import CTranslate2Translator, Translate, Translation
+from modalities.translation.requests import Translate, Translation
+from modalities.translation.translator import CTranslate2Translator
 from training.translation.examples import simplified
 from training.translation.registers import Collections
 from training.translation.scores import Row, Score, score, test_sets

@@ -83,10 +83,10 @@ def publish(
     platform = open_platform()
     published = PublishedModels(platform.bucket)
     if version:
-        digest = published.find(model, alias, version)
+        digest = published.resolve(model, alias, version)
     else:
         digest = published.upload(model, folder or training_folder(platform.settings.home, model) / MODEL)
-    before = published.move(model, alias, digest)
+    before = published.move_alias(model, alias, digest)
     document = {"model": model, "alias": alias, "version": digest, "before": before}
     print_result(
         document, as_json, _publish_message(model, alias, digest, before, platform.catalogue.models.get(model))

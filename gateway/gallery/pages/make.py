@@ -22,8 +22,8 @@ from gateway.gallery.parts.picture_form import STYLES, PictureForm, form_like
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Maker, Viewer
 from gateway.http.jobs.job import Job
-from modalities.generation.diffusion import GeneratedImage
 from modalities.generation.pipelines import Scheduler
+from modalities.generation.requests import GeneratedImage
 from modalities.models.operators import recipe_name
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from flows.library.inputs import resolve_input
 from flows.running.content_forms import PictureOrder
 from flows.running.platform import Space
-from modalities.generation.diffusion import defaults_for
+from modalities.generation.requests import defaults_for
 
 STYLES = ("soft", "bold", "3d", "flat")
 """The styles of the starter model, offered as suggestions; other models have others."""

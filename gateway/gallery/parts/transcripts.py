@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from flows.library.indexing import TRANSCRIPT
 from flows.running.platform import Space
-from modalities.speech.transcription import Transcribe, TranscriptDocument
+from modalities.speech.requests import Transcribe, TranscriptDocument
 from storage.artifacts import Artifact
 
 

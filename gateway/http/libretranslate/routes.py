@@ -16,7 +16,7 @@ from gateway.http.fields import read_fields
 from gateway.http.libretranslate.html_text import split_html
 from modalities.errors import UnknownLanguage, UnsupportedLanguagePair
 from modalities.translation.languages import english_name, likely_languages
-from modalities.translation.translator import languages_of, route
+from modalities.translation.routes import list_languages, route
 
 router = APIRouter(tags=["LibreTranslate"])
 _DEPLOYMENT = "translate-text"
@@ -105,7 +105,7 @@ async def detect(_caller: Viewer, fields: Fields) -> list[Detected]:
 def languages(caller: Viewer) -> list[LanguageOut]:
     """List the source languages and their targets."""
     space = caller.space
-    known = languages_of(space.catalogue)
+    known = list_languages(space.catalogue)
     return [
         LanguageOut(
             code=source,

@@ -18,7 +18,7 @@ from gateway.http.access import Caller, Maker
 from gateway.http.incoming_files import store_query_file
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.stream import sse_events
-from modalities.speech.transcription import Segment
+from modalities.speech.segments import Segment
 from modalities.translation.languages import english_name
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI"])

@@ -13,7 +13,7 @@ from gateway.http.access import Caller, Viewer
 from gateway.http.incoming_files import store_query_picture
 from gateway.http.openai.names import resolve_model
 from media.errors import ItemError
-from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, Role, read_vector
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role, read_vector
 
 router = APIRouter(prefix="/v1/embeddings", tags=["OpenAI"])
 _DATA = "data:image/"

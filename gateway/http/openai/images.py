@@ -22,8 +22,8 @@ from gateway.http.openai.names import resolve_model
 from gateway.http.openai.picture_jobs import follow_pictures, start_picture_job
 from gateway.http.openai.stream import sse_events
 from media.pictures import converted
-from modalities.generation.diffusion import GeneratedImage
-from modalities.generation.png_metadata import read_recipe
+from modalities.generation.png_metadata import read_generation_metadata
+from modalities.generation.requests import GeneratedImage
 from storage.artifacts import Artifact
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI"])
@@ -184,7 +184,7 @@ def _base64(caller: Caller, picture: GeneratedImage, kind: OutputFormat) -> str:
 
 
 def _read_prompt(caller: Caller, picture: Artifact, name: str) -> str:
-    recipe = read_recipe(caller.space.store.get(picture))
+    recipe = read_generation_metadata(caller.space.store.get(picture))
     if recipe:
         return str(recipe["request"]["prompt"])
     return Path(name).stem.replace("-", " ").replace("_", " ").strip() or "picture"

@@ -9,7 +9,7 @@ from flows.running.context import local_context
 from flows.running.platform import Space
 from gateway.http.access import Caller
 from gateway.http.jobs.job import Job
-from modalities.generation.diffusion import GeneratedImage, GenerateImage
+from modalities.generation.requests import GeneratedImage, GenerateImage
 
 DEPLOYMENT = "generate-images"
 NumberedPicture = tuple[int, GeneratedImage]

@@ -15,7 +15,8 @@ from PIL import Image
 from media.errors import UnreadableMedia
 from modalities.contract import ModelSpec, Operator, Source, Weights, no_progress
 from modalities.embedding.class_name_clip import ClassNameClip
-from modalities.embedding.open_clip import Embedding, EmbedImage, EmbedText, OpenClip, read_vector
+from modalities.embedding.open_clip import OpenClip
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.embedding.text_encoder import TextEncoder
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.weights import WeightsLocator

@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from media.errors import ItemError, UnreadableMedia
 from modalities.contract import ModelSpec, Source, Weights, no_progress
 from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable
-from modalities.generation.diffusion import Diffusion, GeneratedImage, GenerateImage, defaults_for
-from modalities.generation.png_metadata import read_recipe
+from modalities.generation.diffusion import Diffusion
+from modalities.generation.png_metadata import read_generation_metadata
+from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import Artifact, ArtifactStore
 from tests.modalities.generation.tiny_diffusion import (
@@ -277,9 +278,9 @@ def test_the_recipe_is_in_the_picture_and_makes_it_again(
     made = draw(prompt="ein Häuschen, 家", negative_prompt='a "red" car', init_image=start, strength=0.5)
     data = modality_store.get(made.image)
     (tmp_path / "picture.png").write_bytes(data)
-    recipe = read_recipe(tmp_path / "picture.png")
+    recipe = read_generation_metadata(tmp_path / "picture.png")
     assert recipe is not None
-    assert recipe == read_recipe(data)
+    assert recipe == read_generation_metadata(data)
     assert (recipe["operator"], recipe["version"]) == ("modalities.generation:Diffusion", Diffusion.version)
     assert len(recipe["weights"]) == 64
     request = GenerateImage.model_validate(recipe["request"])
@@ -307,7 +308,7 @@ def test_picture_tools_read_the_parameters(draw: Draw, modality_store: ArtifactS
 
 @pytest.mark.parametrize("data", [b"", b"no picture", png(8, 8, ((1, 2, 3),)), png(8, 8, ((1, 2, 3),))[:40]])
 def test_other_files_carry_no_recipe(data: bytes) -> None:
-    assert read_recipe(data) is None
+    assert read_generation_metadata(data) is None
 
 
 @pytest.mark.parametrize(

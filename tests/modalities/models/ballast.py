@@ -1,4 +1,4 @@
-"""A model that is nothing but its weight: it holds memory, and takes more of it while it runs."""
+"""An operator for tests that only occupies memory: a fixed amount when loaded, and more while it runs."""
 
 import gc
 from collections.abc import Sequence
@@ -21,9 +21,10 @@ class Weigh(Request[Weighed]):
 
 
 class Ballast:
-    """Holds `megabytes`; `working` more while it runs; `asks` for more than any machine has, if it says so.
+    """Occupies `megabytes` when loaded and `working` more while it runs.
 
-    With `collects`, Python collects its garbage while the model loads, as it may at any time.
+    With `asks`, loading requests more memory than any machine has. With `collects`, the garbage collector runs during
+    the load, as it may at any time.
     """
 
     version: ClassVar[str] = "1"
@@ -50,7 +51,7 @@ class Ballast:
 
 
 def ballast(folder: Path, **models: dict[str, int]) -> Catalogue:
-    """A catalogue of such models: name → options, and `memory_mb` apart."""
+    """Build a catalogue of such models from their options; `memory_mb` goes into the entry."""
     specs: dict[str, ModelSpec] = {}
     for name, options in models.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -70,5 +71,5 @@ def ballast(folder: Path, **models: dict[str, int]) -> Catalogue:
 
 
 def _touched(megabytes: int) -> bytearray:
-    """Memory that is really there: every page was written to."""
+    """Allocate memory and write to every page, so that it is resident."""
     return bytearray(b"\x01") * (megabytes * MEGABYTE)

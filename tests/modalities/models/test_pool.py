@@ -1,4 +1,4 @@
-"""Models are loaded once, admitted by the memory that they were measured to take, and go when others need it."""
+"""Models are loaded once, admitted by their measured memory, and evicted when others need it."""
 
 import gc
 import threading
@@ -13,9 +13,9 @@ from flows.running.platform import Platform
 from modalities.answers import Answers
 from modalities.contract import no_progress
 from modalities.errors import NotEnoughMemory
-from modalities.models.admission import Bounds, Room
-from modalities.models.measured_memory import Footprints
 from modalities.models.memory import Memory, is_out_of_memory
+from modalities.models.memory_footprints import FootprintStore
+from modalities.models.model_cache import CacheLimits, ModelCache
 from modalities.models.pool import OperatorPool
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
@@ -27,15 +27,15 @@ THREE = {name: {"megabytes": 40} for name in ("red", "green", "blue")}
 
 
 def pool_of(
-    folder: Path, bounds: Bounds | None = None, bucket: Bucket | None = None, **models: dict[str, int]
+    folder: Path, limits: CacheLimits | None = None, bucket: Bucket | None = None, **models: dict[str, int]
 ) -> OperatorPool:
     Ballast.loads.clear()
     locator = WeightsLocator(folder, folder / "cache", None)
-    return OperatorPool(ballast(folder, **models), locator, bounds, Footprints(bucket) if bucket else None)
+    return OperatorPool(ballast(folder, **models), locator, limits, FootprintStore(bucket) if bucket else None)
 
 
-def limit(megabytes: int) -> Bounds:
-    return Bounds(memory_bytes=megabytes * MEGABYTE)
+def limit(megabytes: int) -> CacheLimits:
+    return CacheLimits(memory_bytes=megabytes * MEGABYTE)
 
 
 def use(pool: OperatorPool, *models: str) -> None:
@@ -48,7 +48,7 @@ def names(pool: OperatorPool) -> list[str]:
     return sorted(model.name for model in pool.loaded())
 
 
-def test_a_model_is_loaded_once_by_however_many_ask_at_once(tmp_path: Path) -> None:
+def test_a_model_is_loaded_once_however_many_threads_ask_for_it(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, red={"megabytes": 20})
     threads = [threading.Thread(target=use, args=(pool, "red")) for _ in range(8)]
     for thread in threads:
@@ -58,13 +58,13 @@ def test_a_model_is_loaded_once_by_however_many_ask_at_once(tmp_path: Path) -> N
     assert Ballast.loads == ["red"]
 
 
-def test_a_model_is_measured_and_not_believed(tmp_path: Path) -> None:
+def test_the_measured_memory_of_a_model_counts_and_not_its_catalogue_entry(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, red={"megabytes": 60, "memory_mb": 1})
     use(pool, "red")
     assert pool.loaded()[0].memory_bytes == pytest.approx(60 * MEGABYTE, rel=0.1)
 
 
-def test_garbage_that_goes_meanwhile_does_not_make_a_model_look_small(tmp_path: Path) -> None:
+def test_garbage_that_is_collected_during_a_load_does_not_falsify_the_measurement(tmp_path: Path) -> None:
     gc.disable()
     try:
         garbage: list[object] = [bytearray(b"x" * 80 * MEGABYTE)]
@@ -77,23 +77,23 @@ def test_garbage_that_goes_meanwhile_does_not_make_a_model_look_small(tmp_path: 
     assert pool.loaded()[0].memory_bytes == pytest.approx(60 * MEGABYTE, rel=0.1)
 
 
-def test_the_longest_unused_model_goes_first(tmp_path: Path) -> None:
+def test_the_least_recently_used_model_is_evicted_first(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, limit(100), **THREE)
     use(pool, "red", "green", "red", "blue")
     assert names(pool) == ["blue", "red"]
     assert Ballast.loads == ["red", "green", "blue"]
 
 
-def test_what_a_model_takes_while_it_runs_counts_when_it_is_admitted(tmp_path: Path) -> None:
+def test_a_model_is_admitted_by_its_peak_memory_and_charged_less_while_idle(tmp_path: Path) -> None:
     models = {"red": {"megabytes": 40}, "busy": {"megabytes": 20, "working": 60, "memory_mb": 20}}
     pool = pool_of(tmp_path, limit(100), **models)
     use(pool, "red", "busy")
-    assert names(pool) == ["busy", "red"], "nobody knew yet"
+    assert names(pool) == ["busy", "red"], "not measured yet"
     use(pool_again := pool_of(tmp_path, limit(100), **models), "busy", "red")
-    assert names(pool_again) == ["busy", "red"], "an idle model counts with what it holds"
+    assert names(pool_again) == ["busy", "red"], "an idle model is charged its resident memory"
 
 
-def test_a_footprint_is_remembered_in_the_bucket_for_other_machines(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_footprint_is_stored_in_the_bucket_for_other_machines(tmp_path: Path, bucket: Bucket) -> None:
     models = {"red": {"megabytes": 40, "working": 50, "memory_mb": 1}}
     use(pool_of(tmp_path, bucket=bucket, **models), "red")
     digest = WeightsLocator(tmp_path, tmp_path / "cache", None).digest(ballast(tmp_path, **models).spec("red"))
@@ -124,7 +124,7 @@ def test_a_batch_with_a_model_that_can_never_fit_fails_before_anything_runs(
     assert answers.run(Weigh(model="red")).megabytes == 40
 
 
-def test_a_model_that_is_larger_than_it_said_is_let_go_and_refused_from_then_on(tmp_path: Path) -> None:
+def test_a_model_larger_than_its_catalogue_entry_is_unloaded_and_refused_from_then_on(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, limit(30), red={"megabytes": 60, "memory_mb": 1})
     for _ in range(2):
         with pytest.raises(NotEnoughMemory, match=r"needs 0\.06 GB"):
@@ -133,7 +133,7 @@ def test_a_model_that_is_larger_than_it_said_is_let_go_and_refused_from_then_on(
     assert names(pool) == []
 
 
-def test_what_is_let_go_returns_to_the_system(tmp_path: Path) -> None:
+def test_the_memory_of_an_evicted_model_returns_to_the_system(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, limit(220), red={"megabytes": 200}, green={"megabytes": 50, "memory_mb": 50})
     use(pool, "red")
     before = psutil.Process().memory_info().rss
@@ -146,11 +146,11 @@ def test_memory_that_runs_out_is_one_sentence_and_the_next_run_works(tmp_path: P
     use(pool, "green")
     with pytest.raises(NotEnoughMemory, match="Memory ran out with the model red"):
         use(pool, "red")
-    assert Ballast.loads == ["green", "red", "red"], "once more, when everything idle was gone"
+    assert Ballast.loads == ["green", "red", "red"], "loaded again after all idle models were evicted"
     use(pool, "green")
 
 
-def test_a_model_waits_for_one_that_is_in_use(tmp_path: Path) -> None:
+def test_a_load_waits_for_a_model_in_use_whose_memory_it_needs(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, limit(60), red={"megabytes": 40}, green={"megabytes": 40, "memory_mb": 40})
     other = threading.Thread(target=use, args=(pool, "green"))
     with pool.operator("red"):
@@ -162,14 +162,14 @@ def test_a_model_waits_for_one_that_is_in_use(tmp_path: Path) -> None:
     assert names(pool) == ["green"]
 
 
-def test_the_memory_of_the_gpu_is_a_bound_of_its_own() -> None:
-    room = Room(Bounds(memory_bytes=10**10, cuda_bytes=8 * 10**9))
-    room.check("sdxl", Memory(resident=10**9, cuda=7 * 10**9))
+def test_gpu_memory_has_a_budget_of_its_own() -> None:
+    cache = ModelCache(CacheLimits(memory_bytes=10**10, cuda_bytes=8 * 10**9))
+    cache.check_fits("sdxl", Memory(resident=10**9, cuda=7 * 10**9))
     with pytest.raises(NotEnoughMemory, match=r"needs 1.00 GB and 9.00 GB of the GPU, and .* 10.00 GB and 8.00 GB"):
-        room.check("sdxl", Memory(resident=10**9, cuda=9 * 10**9))
+        cache.check_fits("sdxl", Memory(resident=10**9, cuda=9 * 10**9))
 
 
-def test_errors_of_the_libraries_that_mean_memory_are_told_from_others() -> None:
+def test_out_of_memory_errors_of_the_libraries_are_recognised() -> None:
     said = (
         "CUDA failed with error out of memory",
         "[enforce fail] DefaultCPUAllocator: can't allocate memory",
@@ -179,8 +179,8 @@ def test_errors_of_the_libraries_that_mean_memory_are_told_from_others() -> None
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
-def test_an_unused_model_is_let_go_after_a_while_and_loads_again(tmp_path: Path) -> None:
-    pool = pool_of(tmp_path, Bounds(idle_seconds=0.3), **THREE)
+def test_an_idle_model_is_unloaded_after_a_while_and_loads_again(tmp_path: Path) -> None:
+    pool = pool_of(tmp_path, CacheLimits(idle_seconds=0.3), **THREE)
     use(pool, "red")
     with pool.operator("green"):
         _wait_until(pool, ["green"])

@@ -1,4 +1,4 @@
-"""Published weights: versions in the bucket, aliases that move, and a pool that follows them."""
+"""Weights are published as versions in the bucket, and a pool loads the version that the alias names."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from modalities.contract import ModelSpec, Progress, Request, Result, Source, We
 from modalities.errors import ModelUnavailable, UnknownVersion
 from modalities.models.catalogue import Catalogue, Profile
 from modalities.models.pool import OperatorPool
-from modalities.models.published import PublishedModels, prefix_of
+from modalities.models.published import PublishedModels, version_prefix
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import ArtifactStore
 from storage.bucket import Bucket
@@ -32,7 +32,7 @@ class Say(Request[Said]):
 
 
 class Echo:
-    """Says a text in the voice that its weights name."""
+    """An operator that prefixes the text with the name in its weights."""
 
     version: ClassVar[str] = "1"
     batch_size = 4
@@ -82,20 +82,20 @@ def test_the_next_request_uses_the_version_that_the_alias_moved_to_and_old_recip
     assert answers.run(hello).text == "folder: hello"  # until something is published
     first = published.upload(model, voice(tmp_path, "alto"))
     assert answers.run(hello).text == "folder: hello"  # uploaded, and not in use yet
-    assert published.move(model, "live", first) is None
+    assert published.move_alias(model, "live", first) is None
     assert answers.run(hello).text == "alto: hello"
     old = answers.recipe(hello)
     assert old.weights == first
     second = published.upload(model, voice(tmp_path, "bass"))
-    assert published.move(model, "live", second) == first
+    assert published.move_alias(model, "live", second) == first
     assert answers.run(hello).text == "bass: hello"
     assert answers.recipe(hello).weights == second
-    published.move(model, "live", published.find(model, "live", "previous"))
-    assert answers.find_all([hello]) == [Said(text="alto: hello")]  # known from before: no model runs
+    published.move_alias(model, "live", published.resolve(model, "live", "previous"))
+    assert answers.find_all([hello]) == [Said(text="alto: hello")]  # stored before: no model runs
     assert answers.recipe(hello) == old
 
 
-def test_a_model_in_use_stays_what_it_is_until_its_user_is_done(
+def test_a_model_in_use_keeps_its_version_until_it_is_idle(
     answers: Answers, spec: ModelSpec, tmp_path: Path, bucket: Bucket, store: ArtifactStore
 ) -> None:
     pool = OperatorPool(
@@ -105,7 +105,7 @@ def test_a_model_in_use_stays_what_it_is_until_its_user_is_done(
     with pool.operator(spec.name):
         before = pool.digest(spec.name)
         digest = published.upload(spec.name, voice(tmp_path, "alto"))
-        published.move(spec.name, "live", digest)
+        published.move_alias(spec.name, "live", digest)
         pool.refresh()
         assert pool.digest(spec.name) == before
     pool.refresh()
@@ -118,38 +118,40 @@ def test_a_folder_keeps_its_digest_when_it_is_published(
     hello = Say(model=model, text="hello")
     before = answers.recipe(hello)
     published = PublishedModels(bucket)
-    published.move(model, "live", published.upload(model, tmp_path / "folder"))
+    published.move_alias(model, "live", published.upload(model, tmp_path / "folder"))
     assert answers.find_all([hello]) == [None]
     assert answers.recipe(hello) == before
 
 
-def test_of_many_who_move_an_alias_at_once_none_is_lost(model: str, tmp_path: Path, bucket: Bucket) -> None:
+def test_concurrent_moves_of_an_alias_lose_no_update(model: str, tmp_path: Path, bucket: Bucket) -> None:
     published = PublishedModels(bucket)
     versions = [published.upload(model, voice(tmp_path, f"voice-{number}")) for number in range(4)]
     with ThreadPoolExecutor(4) as threads:
-        before = list(threads.map(lambda digest: published.move(model, "live", digest), versions))
+        before = list(threads.map(lambda digest: published.move_alias(model, "live", digest), versions))
     last = published.version_of(model, "live")
-    assert {*before, last} == {None, *versions}  # each stood there once, each saw the one before it
+    assert {*before, last} == {None, *versions}  # each was current once, and each returned its predecessor
     assert {version.digest for version in published.versions(model)} == set(versions)
 
 
-def test_a_version_that_lacks_a_file_is_refused_and_an_unknown_one_names_those_there_are(
+def test_an_incomplete_version_is_refused_and_the_error_for_an_unknown_one_lists_the_versions(
     answers: Answers, model: str, tmp_path: Path, bucket: Bucket
 ) -> None:
     published = PublishedModels(bucket)
     digest = published.upload(model, voice(tmp_path, "alto"))
     with pytest.raises(UnknownVersion, match=digest[:12]):
-        published.find(model, "live", "0000")
+        published.resolve(model, "live", "0000")
     with pytest.raises(UnknownVersion, match="no one version previous"):
-        published.find(model, "live", "previous")
-    assert published.find(model, "live", digest[:8]) == digest
-    published.move(model, "live", digest)
-    bucket.remove(prefix_of(model, digest) + "inner/pitch.txt")
+        published.resolve(model, "live", "previous")
+    assert published.resolve(model, "live", digest[:8]) == digest
+    published.move_alias(model, "live", digest)
+    bucket.remove(version_prefix(model, digest) + "inner/pitch.txt")
     with pytest.raises(ModelUnavailable, match="is not whole"):
         answers.run(Say(model=model, text="hello"))
 
 
-def test_a_model_that_waits_for_its_first_version_says_so(tmp_path: Path, bucket: Bucket, model: str) -> None:
+def test_an_alias_without_a_published_version_is_an_error_that_says_to_publish(
+    tmp_path: Path, bucket: Bucket, model: str
+) -> None:
     spec = ModelSpec(name=model, operator=f"{__name__}:Echo", source=Source(alias="live"), licence="MIT")
     with pytest.raises(ModelUnavailable, match="run `triptych publish`"):
         WeightsLocator(tmp_path, tmp_path, bucket).locate(spec)

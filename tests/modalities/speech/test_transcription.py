@@ -16,7 +16,8 @@ from modalities.contract import ModelSpec, Weights, no_progress
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.weights import WeightsLocator
 from modalities.speech.joined_weights import model_folder
-from modalities.speech.transcription import Transcribe, Transcript, Whisper, read_segments
+from modalities.speech.requests import Transcribe, Transcript, read_segments
+from modalities.speech.whisper import Whisper
 from storage.artifacts import Artifact, ArtifactStore
 
 Hear = Callable[..., Any]

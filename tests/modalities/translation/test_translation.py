@@ -16,14 +16,9 @@ from modalities.contract import ModelSpec, Source, no_progress
 from modalities.errors import InvalidCatalogue, ModelUnavailable, UnsupportedLanguagePair
 from modalities.models.catalogue import Catalogue, Profile
 from modalities.models.weights import WeightsLocator
-from modalities.translation.translator import (
-    CTranslate2Translator,
-    Hop,
-    Translate,
-    Translation,
-    requests_for_lines,
-    route,
-)
+from modalities.translation.requests import Translate, Translation, requests_for_lines
+from modalities.translation.routes import Hop, route
+from modalities.translation.translator import CTranslate2Translator
 from storage.artifacts import ArtifactStore
 from tests.paths import ROOT
 
@@ -125,7 +120,7 @@ def test_the_tokens_are_those_of_transformers_own_beam_search(workshop: Workshop
     model: Any = AutoModelForSeq2SeqLM.from_pretrained(workshop.folder / name).eval()
     for text in [*ENGLISH, *NEW]:
         for target in ("de", "fr"):
-            question = vocabulary.question(vocabulary.pieces(text), "en", target)
+            question = vocabulary.model_input(vocabulary.tokenize(text), "en", target)
             forced = {}
             if name == "marian":
                 expected = tokenizer(f">>{target}<< {text}").input_ids
@@ -181,7 +176,7 @@ def test_a_sentence_longer_than_the_model_is_cut_and_not_truncated(
     sentence = ", ".join(text.rstrip(".?!") for text in ENGLISH * 30)
     (said,) = workshop.say(marian, [sentence], "en", "de")
     assert len(sentence) > 4000
-    assert len(marian.model.vocabulary.pieces(said)) > 5 * _SIZES["max_position_embeddings"]
+    assert len(marian.model.vocabulary.tokenize(said)) > 5 * _SIZES["max_position_embeddings"]
 
 
 def test_what_the_vocabulary_lacks_does_not_vanish(workshop: Workshop, marian: CTranslate2Translator) -> None:
@@ -199,9 +194,9 @@ def test_marks_in_a_text_are_not_taken_for_those_of_the_model(
     workshop: Workshop, marian: CTranslate2Translator
 ) -> None:
     vocabulary = marian.model.vocabulary
-    assert not {">>fr<<", "</s>", "<pad>"} & set(vocabulary.pieces(">>fr<< Where </s> is <pad> the station?"))
+    assert not {">>fr<<", "</s>", "<pad>"} & set(vocabulary.tokenize(">>fr<< Where </s> is <pad> the station?"))
     m2m100 = workshop.load("m2m100").model.vocabulary
-    assert not {"__fr__", "</s>"} & set(m2m100.pieces("__fr__ Where is </s> the station?"))
+    assert not {"__fr__", "</s>"} & set(m2m100.tokenize("__fr__ Where is </s> the station?"))
 
 
 def test_sentences_follow_each_other_as_the_target_language_has_it(workshop: Workshop) -> None:
@@ -223,10 +218,10 @@ def test_a_model_that_runs_on_is_stopped(workshop: Workshop, tmp_path: Path) -> 
     spec = workshop.spec("marian")
     operator = CTranslate2Translator.load(spec, WeightsLocator(tmp_path, tmp_path / "cache", None).locate(spec))
     vocabulary = operator.model.vocabulary
-    question = vocabulary.question(vocabulary.pieces(ENGLISH[0]), "en", "de")
+    question = vocabulary.model_input(vocabulary.tokenize(ENGLISH[0]), "en", "de")
     unguarded = operator.model.decode([question], 40, 0)[0]
     assert len(set(unguarded)) < len(unguarded) / 3
-    guarded = vocabulary.pieces(workshop.say(operator, [ENGLISH[0]], "en", "de")[0])
+    guarded = vocabulary.tokenize(workshop.say(operator, [ENGLISH[0]], "en", "de")[0])
     assert not any(len(set(guarded[start : start + 6])) == 1 for start in range(len(guarded) - 5))
 
 

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from modalities.models.admission import Bounds
+from modalities.models.model_cache import CacheLimits
 from modalities.models.pool import OperatorPool
 from modalities.models.weights import WeightsLocator
 from tests.modalities.models.ballast import MEGABYTE, Ballast, ballast
@@ -13,7 +13,8 @@ from tests.modalities.models.ballast import MEGABYTE, Ballast, ballast
 _FOLDER = Path(tempfile.mkdtemp(prefix="triptych-pooled-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 _CATALOGUE = ballast(_FOLDER, **{name: {"megabytes": 40, "memory_mb": 40} for name in ("red", "green", "blue")})
-POOL = OperatorPool(_CATALOGUE, WeightsLocator(_FOLDER, _FOLDER / "cache", None), Bounds(memory_bytes=100 * MEGABYTE))
+_WEIGHTS = WeightsLocator(_FOLDER, _FOLDER / "cache", None)
+POOL = OperatorPool(_CATALOGUE, _WEIGHTS, CacheLimits(memory_bytes=100 * MEGABYTE))
 
 __all__ = ["POOL", "Ballast", "loaded"]
 

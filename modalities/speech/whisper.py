@@ -1,77 +1,34 @@
-"""Transcription: what was said in a recording, in which language, and when, word by word."""
+"""The operator for Whisper models."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError
 from media.sound import SAMPLE_RATE, Piece, read_pieces
-from modalities.contract import ModelSpec, Once, Progress, Request, Result, ResultT, Weights
+from modalities.contract import Memoize, ModelSpec, Progress, Request, ResultT, Weights, progress_of_part
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.devices import choose_device
 from modalities.speech.joined_weights import model_folder
+from modalities.speech.requests import (
+    UNDETERMINED,
+    PieceTranscript,
+    Transcribe,
+    TranscribePiece,
+    Transcript,
+    TranscriptDocument,
+)
 from modalities.speech.seeded_decoder import SeededDecoder
 from modalities.speech.segments import SEGMENTS, Segment, segments_of
-from storage.artifacts import Artifact, ArtifactStore
+from storage.artifacts import ArtifactStore
 
-UNDETERMINED = "und"
-"""BCP 47 for a recording in which nobody speaks."""
 _SHORTEST_SECONDS = 0.02
-# Whisper's names for languages where they are not those of BCP 47.
+# Whisper's language codes where they differ from BCP 47.
 _TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh", "iw": "he"}
 _FROM_WHISPER = {"jw": "jv"}
 _WRITTEN_WITHOUT_SPACES = frozenset({"ja", "zh", "yue", "th", "lo", "km", "my", "bo"})
-
-
-class Transcript(Result):
-    """`language` is the one spoken, in BCP 47 (und: nobody speaks); `text` is in it, or in English when translated."""
-
-    language: str
-    language_probability: float
-    duration_seconds: float
-    text: str
-    document: Artifact = Field(description="application/json: the segments with their words; see read_segments.")
-
-
-class Transcribe(Request[Transcript]):
-    """Write down what is said in a recording: any audio or video file."""
-
-    audio: Artifact
-    language: str | None = Field(default=None, description="BCP 47; detected if not given.")
-    task: Literal["transcribe", "translate"] = Field(
-        default="transcribe", description="translate: into English, in one step."
-    )
-
-
-class PieceTranscript(Result):
-    """What is said in one piece; `language` is None where nobody was heard."""
-
-    language: str | None
-    language_probability: float
-    segments: Artifact = Field(description="application/json: the segments, with times within the recording.")
-
-
-class TranscribePiece(Request[PieceTranscript]):
-    """Write down one piece of a long recording. Its answer is kept, so that a crash costs one piece."""
-
-    audio: Artifact
-    start_seconds: float
-    end_seconds: float
-    language: str | None
-    task: Literal["transcribe", "translate"]
-
-
-class TranscriptDocument(BaseModel):
-    """What the artifact `Transcript.document` holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    language: str
-    task: Literal["transcribe", "translate"]
-    duration_seconds: float
-    segments: tuple[Segment, ...]
 
 
 class WhisperOptions(BaseModel):
@@ -79,21 +36,22 @@ class WhisperOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model_sha256: str | None = Field(default=None, description="sha256 of model.bin, checked at each load.")
+    model_sha256: str | None = Field(default=None, description="sha256 of model.bin, verified at each load.")
     beam_size: int = Field(default=5, ge=1)
     temperatures: tuple[float, ...] = Field(
-        default=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0), description="Tried in order until a window reads well."
+        default=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        description="Tried in order until the text of a window passes Whisper's quality checks.",
     )
-    threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves it to OMP_NUM_THREADS.")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0: as OMP_NUM_THREADS says.")
 
 
 class Whisper:
-    """Whisper models in CTranslate2 form, through faster-whisper."""
+    """Whisper models in CTranslate2 format, run by faster-whisper."""
 
     version: ClassVar[str] = "2"
 
     def __init__(self, model: Any, decoder: SeededDecoder, options: WhisperOptions) -> None:
-        self.batch_size = 1  # an answer is kept as soon as its recording is done
+        self.batch_size = 1  # so that each transcript is stored as soon as it is complete
         self._model = model
         self._decoder = decoder
         self._options = options
@@ -127,33 +85,38 @@ class Whisper:
     def __call__(
         self, requests: Sequence[Transcribe | TranscribePiece], store: ArtifactStore, progress: Progress
     ) -> Sequence[Transcript | PieceTranscript | ItemError]:
-        """One transcript per recording; silence, noise and recordings of a few milliseconds have an empty text."""
-        shares = [_share(progress, number, len(requests)) for number in range(len(requests))]
-        return [self.answer(request, store, share, _again) for request, share in zip(requests, shares, strict=True)]
+        """Return one transcript per recording; its text is empty for silence, noise and a few milliseconds of sound."""
+        return [
+            self.answer(request, store, progress_of_part(progress, number, 1, len(requests)), _compute)
+            for number, request in enumerate(requests)
+        ]
 
     def answer(
-        self, request: Transcribe | TranscribePiece, store: ArtifactStore, progress: Progress, once: Once
+        self, request: Transcribe | TranscribePiece, store: ArtifactStore, progress: Progress, memoize: Memoize
     ) -> Transcript | PieceTranscript | ItemError:
-        """The transcript of one recording; the pieces of a long one go through `once`."""
+        """Return the transcript of one recording; each piece of a long one is computed through `memoize`."""
         answer: Transcript | PieceTranscript | ItemError
         try:
             if isinstance(request, TranscribePiece):
-                answer = self._piece(request, store, progress)
+                answer = self._transcribe_piece(request, store, progress)
             else:
-                answer = self._transcribe(request, store, progress, once)
+                answer = self._transcribe(request, store, progress, memoize)
         except ItemError as error:
             answer = error
         progress(1.0)
         return answer
 
-    def _transcribe(self, request: Transcribe, store: ArtifactStore, progress: Progress, once: Once) -> Transcript:
+    def _transcribe(
+        self, request: Transcribe, store: ArtifactStore, progress: Progress, memoize: Memoize
+    ) -> Transcript:
+        """Transcribe a recording piece by piece; the first piece with speech decides the language. Raises ItemError."""
         language = self._whisper_language(request.language)
         probability = 1.0 if language else 0.0
         segments: list[Segment] = []
         duration, done = 0.0, 0.0
         with store.local(request.audio) as path:
             for piece in read_pieces(path):
-                asked = TranscribePiece(
+                part = TranscribePiece(
                     model=request.model,
                     audio=request.audio,
                     start_seconds=round(piece.start_seconds, 3),
@@ -161,14 +124,13 @@ class Whisper:
                     language=language,
                     task=request.task,
                 )
-                told = _part(progress, done, piece.done)
-                # A recording of one piece is kept as a whole, a moment later.
-                keep = _again if duration == 0.0 and piece.done >= 1.0 else once
-                heard = keep(asked, partial(self._hear, asked, piece, store, told))
-                said = SEGMENTS.validate_json(store.get(heard.segments))
-                segments += said
-                if language is None and heard.language and segments:
-                    language, probability = heard.language, heard.language_probability
+                piece_progress = progress_of_part(progress, done, piece.done - done, 1)
+                # A recording of a single piece is not stored twice: its whole transcript is stored next.
+                run = _compute if duration == 0.0 and piece.done >= 1.0 else memoize
+                transcript = run(part, partial(self._decode, part, piece, store, piece_progress))
+                segments += SEGMENTS.validate_json(store.get(transcript.segments))
+                if language is None and transcript.language and segments:
+                    language, probability = transcript.language, transcript.language_probability
                 duration, done = piece.end_seconds, piece.done
                 progress(done)
         spoken = _FROM_WHISPER.get(language, language) if language else UNDETERMINED
@@ -183,22 +145,24 @@ class Whisper:
             document=store.put(document.model_dump_json().encode(), "application/json"),
         )
 
-    def _piece(self, asked: TranscribePiece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
-        with store.local(asked.audio) as path:
+    def _transcribe_piece(self, part: TranscribePiece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
+        """Transcribe the piece that begins at the requested time. Raises InvalidRequest if there is none."""
+        with store.local(part.audio) as path:
             for piece in read_pieces(path):
-                if round(piece.start_seconds, 3) == asked.start_seconds:
-                    return self._hear(asked, piece, store, progress)
-        raise InvalidRequest(f"The recording has no piece that begins at {asked.start_seconds} s.")
+                if round(piece.start_seconds, 3) == part.start_seconds:
+                    return self._decode(part, piece, store, progress)
+        raise InvalidRequest(f"The recording has no piece that begins at {part.start_seconds} s.")
 
-    def _hear(self, asked: TranscribePiece, piece: Piece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
+    def _decode(self, part: TranscribePiece, piece: Piece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
+        """Run the model on the samples of a piece and store the segments."""
         language, probability = None, 0.0
         segments: list[Segment] = []
         if len(piece.samples) >= _SHORTEST_SECONDS * SAMPLE_RATE:
             self._decoder.restart()
             found, info = self._model.transcribe(
                 piece.samples,
-                language=asked.language,
-                task=asked.task,
+                language=part.language,
+                task=part.task,
                 beam_size=self._options.beam_size,
                 temperature=list(self._options.temperatures),
                 vad_filter=True,
@@ -207,7 +171,8 @@ class Whisper:
             language, probability = info.language, float(info.language_probability)
             for segment in segments_of(found, piece):
                 segments.append(segment)
-                progress((segment.end_seconds - piece.start_seconds) / (piece.end_seconds - piece.start_seconds))
+                seconds = segment.end_seconds - piece.start_seconds
+                progress(min(seconds / (piece.end_seconds - piece.start_seconds), 1.0))
         return PieceTranscript(
             language=language,
             language_probability=round(probability, 4),
@@ -215,7 +180,7 @@ class Whisper:
         )
 
     def _whisper_language(self, language: str | None) -> str | None:
-        """Whisper's code for a BCP 47 tag. Raises InvalidRequest."""
+        """Return Whisper's code for a BCP 47 tag. Raises InvalidRequest if the model does not support the language."""
         if language is None:
             return None
         primary = language.replace("_", "-").split("-")[0].lower()
@@ -228,24 +193,10 @@ class Whisper:
         return code
 
 
-def read_segments(store: ArtifactStore, transcript: Transcript) -> tuple[Segment, ...]:
-    """The segments of a transcript, in order of time."""
-    return TranscriptDocument.model_validate_json(store.get(transcript.document)).segments
-
-
 def _separator(language: str, task: str) -> str:
     return "" if task == "transcribe" and language in _WRITTEN_WITHOUT_SPACES else " "
 
 
-def _again(_part: Request[ResultT], work: Callable[[], ResultT], /) -> ResultT:
-    """For pieces that nobody keeps."""
-    return work()
-
-
-def _share(progress: Progress, number: int, total: int) -> Progress:
-    return lambda fraction: progress((number + fraction) / total)
-
-
-def _part(progress: Progress, done: float, end: float) -> Progress:
-    """Progress within a piece as progress of the whole recording."""
-    return lambda fraction: progress(done + (end - done) * min(fraction, 1.0))
+def _compute(_part: Request[ResultT], compute: Callable[[], ResultT], /) -> ResultT:
+    """Compute a piece without storing it."""
+    return compute()

@@ -1,0 +1,52 @@
+"""Requests and results of embedding: pictures and texts as unit vectors whose cosine measures similarity."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from modalities.contract import Request, Result
+from storage.artifacts import Artifact, ArtifactStore
+
+Vectors = NDArray[np.float32]
+"""Embeddings of shape (n, dimension); each row has length 1."""
+Role = Literal["query", "passage"]
+_PARALLEL_WRITES = 4
+
+
+class Embedding(Result):
+    """A unit vector."""
+
+    vector: Artifact = Field(description="application/octet-stream: little-endian float32; see read_vector.")
+    dimension: int = Field(ge=1)
+
+
+class EmbedImage(Request[Embedding]):
+    """Embed a picture. With a model that has both towers, the vector is comparable with those of EmbedText."""
+
+    image: Artifact
+
+
+class EmbedText(Request[Embedding]):
+    """Embed a text. Models with asymmetric search treat queries and passages differently."""
+
+    text: str
+    role: Role = Field(default="query", description="query: a search; passage: a text to be found.")
+
+
+def read_vector(store: ArtifactStore, embedding: Embedding) -> Vectors:
+    """Read the vector: float32 of shape (dimension,)."""
+    return np.frombuffer(store.get(embedding.vector), "<f4", count=embedding.dimension).astype(np.float32)
+
+
+def store_vectors(store: ArtifactStore, vectors: Vectors) -> list[Embedding]:
+    """Store each row as an artifact, in parallel, and return one embedding per row."""
+
+    def store_vector(vector: Vectors) -> Embedding:
+        data = vector.astype("<f4").tobytes()
+        return Embedding(vector=store.put(data, "application/octet-stream"), dimension=len(vector))
+
+    with ThreadPoolExecutor(_PARALLEL_WRITES) as threads:
+        return list(threads.map(store_vector, vectors))

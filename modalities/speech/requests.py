@@ -1,0 +1,66 @@
+"""Requests and results of transcription: what is said in a recording, in which language, with the time of each word."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modalities.contract import Request, Result
+from modalities.speech.segments import Segment
+from storage.artifacts import Artifact, ArtifactStore
+
+UNDETERMINED = "und"
+"""BCP 47 for a recording without speech."""
+
+
+class Transcript(Result):
+    """`language` is the spoken one, in BCP 47 (und: no speech); `text` is in it, or in English after task translate."""
+
+    language: str
+    language_probability: float
+    duration_seconds: float
+    text: str
+    document: Artifact = Field(description="application/json: the segments with their words; see read_segments.")
+
+
+class Transcribe(Request[Transcript]):
+    """Transcribe the speech in a recording: any audio or video file."""
+
+    audio: Artifact
+    language: str | None = Field(default=None, description="BCP 47; detected if not given.")
+    task: Literal["transcribe", "translate"] = Field(
+        default="transcribe", description="translate: into English, in one step."
+    )
+
+
+class PieceTranscript(Result):
+    """The transcript of one piece of a recording; `language` is None if the piece is too short to have one."""
+
+    language: str | None
+    language_probability: float
+    segments: Artifact = Field(description="application/json: the segments, with times within the recording.")
+
+
+class TranscribePiece(Request[PieceTranscript]):
+    """Transcribe one piece of a long recording. Its result is stored, so that a crash loses at most one piece."""
+
+    audio: Artifact
+    start_seconds: float
+    end_seconds: float
+    language: str | None
+    task: Literal["transcribe", "translate"]
+
+
+class TranscriptDocument(BaseModel):
+    """The content of the artifact `Transcript.document`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: str
+    task: Literal["transcribe", "translate"]
+    duration_seconds: float
+    segments: tuple[Segment, ...]
+
+
+def read_segments(store: ArtifactStore, transcript: Transcript) -> tuple[Segment, ...]:
+    """Read the segments of a transcript, in order of time."""
+    return TranscriptDocument.model_validate_json(store.get(transcript.document)).segments

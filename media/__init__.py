@@ -1,1 +1,1 @@
-"""Media: what a file from outside is, read safely. Identify, decode in a sandbox, make small versions."""
+"""Files from outside: identify and decode them in a sandbox, remove locations, and render thumbnails."""

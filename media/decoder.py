@@ -1,4 +1,7 @@
-"""The process that reads hostile bytes, `python -m media.decoder <bytes>`: a line in, a line out, file by file."""
+"""The sandboxed process that reads untrusted files: `python -m media.decoder <memory in bytes>`.
+
+It reads one JSON request per line from standard input and writes one JSON response per line to standard output.
+"""
 
 import json
 import sys
@@ -9,25 +12,26 @@ from typing import Any
 import media
 from media.errors import ItemError, UnsupportedMedia
 from media.identify import Caps, identify, load_libraries
-from media.privileges import allow_cpu, confine
+from media.privileges import drop_privileges, limit_cpu
 
 
 def main() -> None:
-    """Load what decodes, give up all else, then answer until nobody asks any more."""
+    """Load the libraries, drop privileges, then answer requests until the end of the input."""
     load_libraries()
-    confine(int(sys.argv[1]), [Path(folder) for folder in media.__path__])
-    orders, answers = sys.stdin.buffer, sys.stdout.buffer
-    answers.write(b"{}\n")
-    answers.flush()
-    for line in orders:
-        answers.write(json.dumps(_answer(json.loads(line))).encode() + b"\n")
-        answers.flush()
+    drop_privileges(int(sys.argv[1]), [Path(folder) for folder in media.__path__])
+    requests, responses = sys.stdin.buffer, sys.stdout.buffer
+    responses.write(b"{}\n")  # ready
+    responses.flush()
+    for line in requests:
+        responses.write(json.dumps(_respond(json.loads(line))).encode() + b"\n")
+        responses.flush()
 
 
-def _answer(order: dict[str, Any]) -> dict[str, Any]:
-    allow_cpu(order["cpu_seconds"])
+def _respond(request: dict[str, Any]) -> dict[str, Any]:
+    """Identify one file, within its CPU time; return its facts, or the name and message of an error."""
+    limit_cpu(request["cpu_seconds"])
     try:
-        facts = identify(Path(order["path"]), order["name"], Caps.model_validate(order["caps"]))
+        facts = identify(Path(request["path"]), request["name"], Caps.model_validate(request["caps"]))
     except ItemError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except MemoryError:
@@ -37,5 +41,5 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    threading.stack_size(1024 * 1024)  # of decoders that start threads
+    threading.stack_size(1024 * 1024)  # for decoders that start threads: memory is limited
     main()

@@ -1,21 +1,21 @@
-"""Errors of one file, and the base of all errors that concern one item. Each message is one sentence for a person."""
+"""Errors about one file, and the base class of errors about one item. Each message is one sentence for a person."""
 
 
 class ItemError(Exception):
-    """One file, record or request failed; everything else goes on. `retryable`: the same may succeed later."""
+    """The failure of one file, record or request; the others of a batch continue. `retryable`: a retry can succeed."""
 
     retryable = False
 
 
 class UnsupportedMedia(ItemError):
-    """The bytes are of a type that Triptych does not take."""
+    """The file is of a type that Triptych does not accept, or exceeds a limit."""
 
 
 class UnreadableMedia(ItemError):
-    """The bytes claim to be a picture, a sound or a text, and cannot be read as one."""
+    """The file is of an accepted type by its signature, but its content cannot be decoded."""
 
 
 class DecoderFailed(ItemError):
-    """The process that decodes files was killed from outside, so the type of the file is unknown."""
+    """The decoder process was killed from outside, so the type of the file is unknown."""
 
     retryable = True

@@ -1,6 +1,6 @@
-"""Media: what a file from outside really is. Magic bytes, magika and a real decode agree, or it is refused.
+"""Identify the type of an untrusted file: its signature, magika and a full decode must agree.
 
-Path in, plain facts out: nothing of the file is run, rendered or fetched, and nothing is decoded past the caps.
+Nothing in the file is executed, rendered or fetched, and nothing is decoded beyond the caps.
 """
 
 import re
@@ -27,15 +27,15 @@ Property = int | float | str | bool
 
 
 class Caps(BaseModel):
-    """How much of what is taken."""
+    """Upper limits of accepted files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bytes: int = Field(default=4_000_000_000, description="Of any file: two hours of good video.")
+    bytes: int = Field(default=4_000_000_000, description="Size of any file: two hours of high-quality video.")
     image_pixels: int = Field(default=50_000_000, description="A 50 Mpx camera; 150 MB in memory as RGB.")
     image_side: int = Field(default=20_000, description="Pixels of the longer side.")
-    image_frames: int = Field(default=2000, description="Pictures of an animation or pages of a TIFF.")
-    image_aspect: int = Field(default=50, description="Longer by shorter side: a long screenshot has 20.")
+    image_frames: int = Field(default=2000, description="Frames of an animation or pages of a TIFF.")
+    image_aspect: int = Field(default=50, description="Longer side divided by shorter side: a long screenshot has 20.")
     sound_seconds: float = Field(default=6 * 3600, description="A long day of meetings; an hour and a half of CPU.")
     text_bytes: int = Field(default=20_000_000, description="Twenty thick books.")
 
@@ -44,7 +44,7 @@ CAPS = Caps()
 
 
 class MediaFacts(BaseModel):
-    """What a file is. `name` is the claimed one, made safe to show; properties depend on the kind.
+    """The type and properties of a file. `name` is the claimed file name, sanitised; properties depend on the kind.
 
     image: width, height (as shown), animated; speech: duration_seconds, channels, sample_rate, codec, has_video;
     text: encoding, characters, lines.
@@ -58,21 +58,22 @@ class MediaFacts(BaseModel):
     properties: dict[str, Property]
 
 
-# What Pillow's plugins were seen to raise, or can by their source, on files that are broken.
-_DECODE_FAULTS = (
+# What Pillow's plugins raise for broken files, by observation or by their source.
+_DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, MemoryError),
     *(ArithmeticError, RuntimeError, TypeError, struct.error),
 )
-_HEAD = 4096
-_SURE = 0.5
+_HEADER_BYTES = 4096
+_MIN_SCORE, _MIN_TEXT_SCORE = 0.5, 0.8
+"""The score from which magika's label counts, for pictures and for texts."""
 _JOINERS = "\u200c\u200d"  # Persian names and emoji need them
 _UNSAFE_IN_NAMES = re.compile(r"[/\\:]+")
 
 
 def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
-    """What the file is, whatever its name says.
+    """Return the type and properties of a file, from its content only.
 
-    Raises UnsupportedMedia for what is not taken (its type, or past a cap) and UnreadableMedia for what is broken.
+    Raises UnsupportedMedia for a type that is not accepted or a file beyond a cap, UnreadableMedia for a broken file.
     """
     size = path.stat().st_size
     if size == 0:
@@ -80,22 +81,22 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
     if size > caps.bytes:
         raise UnsupportedMedia(f"The file has {size / 1e9:.1f} GB, and the limit is {caps.bytes / 1e9:.0f} GB.")
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-    guess, score = _magika_says(path)
+        head = file.read(_HEADER_BYTES)
+    guess, score = _magika_label(path)
     family = next((family for pattern, family in SIGNATURES if re.match(pattern, head, re.DOTALL)), None)
     if family is None and not _looks_like_text(head):
         family = "speech" if guess.group in ("audio", "video") else "refused"
     if family == "refused":
-        raise UnsupportedMedia(f"The file is {_described(guess)}: Triptych takes pictures, recordings and plain text.")
+        raise UnsupportedMedia(f"The file is {_describe(guess)}: Triptych takes pictures, recordings and plain text.")
     if family == "image":
-        return _image(path, safe_name(name), caps, guess.label if score >= _SURE else None)
+        return _image(path, safe_name(name), caps, guess.label if score >= _MIN_SCORE else None)
     if family == "speech":
         return _speech(path, safe_name(name), caps, head)
-    return _text(path, safe_name(name), caps, guess.label if score >= 0.8 else None)
+    return _text(path, safe_name(name), caps, guess.label if score >= _MIN_TEXT_SCORE else None)
 
 
 def load_libraries() -> None:
-    """Load everything that `identify` needs, so that the first file is read as fast as the second."""
+    """Load all libraries and models that `identify` uses, so that the first file is as fast as the second."""
     import av
     from PIL import Image
 
@@ -106,7 +107,7 @@ def load_libraries() -> None:
 
 
 def safe_name(name: str) -> str:
-    """A person's file name without path, control and direction characters; at most 200 characters."""
+    """Sanitise a file name: without path, control and direction characters, at most 200 characters."""
     kept = "".join(
         c for c in unicodedata.normalize("NFC", name[:4096]) if c in _JOINERS or unicodedata.category(c)[0] != "C"
     )
@@ -130,18 +131,18 @@ def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
             if frames > caps.image_frames:
                 raise UnsupportedMedia(f"The picture has {frames} frames, and the limit is {caps.image_frames}.")
             image.load()
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # shown on its side
+            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # Exif orientations that swap the sides
                 width, height = height, width
     except Image.DecompressionBombError as error:
         raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
-    except _DECODE_FAULTS as error:
+    except _DECODE_ERRORS as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or hostile.") from error
     properties: dict[str, Property] = {"width": width, "height": height, "animated": frames > 1}
     return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
 
 
 def _check_size(width: int, height: int, caps: Caps) -> None:
-    """Before anything is decoded."""
+    """Raise UnsupportedMedia if the size in the header exceeds a cap; called before anything is decoded."""
     longer, shorter = max(width, height), min(width, height)
     if width * height > caps.image_pixels:
         limit = f"{caps.image_pixels / 1e6:.0f} million pixels"
@@ -182,6 +183,7 @@ def _speech(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:
 
 
 def _is_cover(disposition: int) -> bool:
+    """Whether a video stream is cover art."""
     from av.stream import Disposition
 
     return bool(disposition & Disposition.attached_pic)
@@ -207,13 +209,13 @@ def _looks_like_text(head: bytes) -> bool:
     return head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\x00\x00\xfe\xff" or b"\x00" not in head
 
 
-def _described(guess: "ContentTypeInfo") -> str:
+def _describe(guess: "ContentTypeInfo") -> str:
     return (
         "of no known type" if guess.label in ("unknown", "txt") else f"of the type {guess.description or guess.label}"
     )
 
 
-def _magika_says(path: Path) -> "tuple[ContentTypeInfo, float]":
+def _magika_label(path: Path) -> "tuple[ContentTypeInfo, float]":
     result = _magika().identify_path(path)
     return result.output, result.score
 

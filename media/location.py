@@ -1,7 +1,7 @@
-"""Location: where a picture or a film was made, blanked out where it stands in the file; all else stays, byte for byte.
+"""Blank the location in pictures and videos, in place, leaving every other byte as it is.
 
-Known places: the GPS part of Exif (JPEG, PNG, WebP, AVIF, TIFF), `exif:GPS…` in XMP, and the positions in QuickTime and
-MP4 files. Nothing is decoded and nothing moves, so pixels and sound are the very same.
+Covers the GPS directory of Exif (JPEG, PNG, WebP, AVIF, TIFF), `exif:GPS…` in XMP, and the location boxes of QuickTime
+and MP4. Nothing is re-encoded, so pixels and sound are unchanged.
 """
 
 import re
@@ -12,9 +12,9 @@ from pathlib import Path
 
 _GPS, _EXIF = 0x8825, 0x8769
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-_MOST_ENTRIES = 1000
-_LARGEST_PICTURE = 300_000_000
-_LARGEST_INDEX = 64_000_000
+_MAX_ENTRIES = 1000
+_MAX_PICTURE_BYTES = 300_000_000
+_MAX_MOOV_BYTES = 64_000_000
 _TIFF = re.compile(rb"Exif\0\0(?=II\*\0|MM\0\*)")
 _XMP = re.compile(
     rb"(?P<name>(?:exif|drone-dji|GPano):[\w-]*(?:GPS|Gps|Latitude|Longitude)\w*)\s*"
@@ -25,43 +25,48 @@ _POSITION = re.compile(rb"[+-]\d{1,2}\.\d{2,}[+-]\d{1,3}\.\d{2,}(?:[+-]\d+(?:\.\
 _POSITION_BOXES = (b"\xa9xyz", b"loci")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXTS = (b"zTXt", b"iTXt", b"tEXt")
-_PNG_HIDING = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp")
+_PNG_METADATA_KEYWORDS = (
+    b"XML:com.adobe.xmp",
+    b"Raw profile type exif",
+    b"Raw profile type APP1",
+    b"Raw profile type xmp",
+)
 
 
 def drop_location(path: Path, media_type: str) -> bool:
-    """Blank the location in the file, in place; whether there was one."""
+    """Blank the location in the file, in place; return whether there was one."""
     kind, _, form = media_type.partition("/")
-    if kind == "image" and path.stat().st_size <= _LARGEST_PICTURE:
+    if kind == "image" and path.stat().st_size <= _MAX_PICTURE_BYTES:
         data = path.read_bytes()
         cleaned = without_location(data, form)
         if cleaned != data:
             path.write_bytes(cleaned)
         return cleaned != data
-    return form in ("mp4", "quicktime") and _drop_from_index(path)
+    return form in ("mp4", "quicktime") and _blank_in_moov(path)
 
 
 def without_location(data: bytes, form: str) -> bytes:
-    """The bytes of a picture of this form (jpeg, png, webp, avif, tiff, …) without the place where it was taken."""
+    """Return the bytes of a picture without its location. `form` is the media subtype, such as jpeg or png."""
     if form == "png":
         return b"".join(_png_chunks(data))
     cleaned = bytearray(data)
     if form == "tiff":
         _blank_gps(cleaned, 0)
-    for found in _headers(data, form):
+    for found in _tiff_headers(data, form):
         _blank_gps(cleaned, found)
     return bytes(_without_xmp(cleaned))
 
 
-def _headers(data: bytes, form: str) -> Iterator[int]:
-    """Where TIFF headers of Exif parts begin."""
+def _tiff_headers(data: bytes, form: str) -> Iterator[int]:
+    """Yield the offsets of the TIFF headers of Exif blocks."""
     yield from (found.end() for found in _TIFF.finditer(data))
-    if form == "webp":  # which may leave out the marker
+    if form == "webp":  # where the Exif marker is optional
         for found in re.finditer(rb"EXIF....(?=II\*\0|MM\0\*)", data, re.DOTALL):
             yield found.end()
 
 
 def _blank_gps(data: bytearray, start: int) -> None:
-    """Blank the GPS directory of the TIFF structure that begins at `start`, with all its values."""
+    """Blank the GPS directory, with its values, of the TIFF structure at offset `start`."""
     order = "<" if data.startswith(b"II", start) else ">"
     try:
         (first,) = struct.unpack_from(f"{order}I", data, start + 4)
@@ -69,7 +74,7 @@ def _blank_gps(data: bytearray, start: int) -> None:
             if tag == _GPS:
                 (gps,) = struct.unpack_from(f"{order}I", data, at + 8)
                 _blank_directory(data, start, gps, order)
-    except struct.error:  # it ends before its directory does
+    except struct.error:  # truncated
         return
 
 
@@ -85,9 +90,9 @@ def _blank_directory(data: bytearray, start: int, offset: int, order: str) -> No
 
 
 def _entries(data: bytearray, start: int, offset: int, order: str) -> Iterator[tuple[int, int]]:
-    """Position and tag of the entries of a directory."""
+    """Yield the offset and tag of each entry of a directory."""
     (count,) = struct.unpack_from(f"{order}H", data, start + offset)
-    for number in range(min(count, _MOST_ENTRIES)):
+    for number in range(min(count, _MAX_ENTRIES)):
         at = start + offset + 2 + 12 * number
         yield at, struct.unpack_from(f"{order}H", data, at)[0]
 
@@ -99,7 +104,7 @@ def _fill(data: bytearray, at: int, size: int) -> None:
 
 
 def _without_xmp(data: bytearray) -> bytearray:
-    """Blank `exif:GPS…` attributes and elements of XMP packets."""
+    """Blank the values of location attributes and elements in XMP packets."""
     if b"GPS" not in data and b"itude" not in data:
         return data
     for found in list(_XMP.finditer(data)):
@@ -109,7 +114,7 @@ def _without_xmp(data: bytearray) -> bytearray:
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """The chunks, with Exif and XMP blanked; texts that hold one compressed are left out."""
+    """Yield the chunks with the location in Exif and XMP blanked; drop text chunks with compressed Exif or XMP."""
     yield data[: len(_PNG)]
     at = len(_PNG)
     while at + 12 <= len(data):
@@ -122,7 +127,7 @@ def _png_chunks(data: bytes) -> Iterator[bytes]:
             exif = bytearray(body)
             _blank_gps(exif, 0)
             yield _chunk(kind, bytes(exif)) if bytes(exif) != body else data[at:end]
-        elif kind in _PNG_TEXTS and body.split(b"\0", 1)[0] in _PNG_HIDING:
+        elif kind in _PNG_TEXTS and body.split(b"\0", 1)[0] in _PNG_METADATA_KEYWORDS:
             yield from _text_chunk(kind, body, data[at:end])
         else:
             yield data[at:end]
@@ -143,35 +148,35 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _drop_from_index(path: Path) -> bool:
-    """Blank the position in the `moov` box of an MP4 or QuickTime file."""
+def _blank_in_moov(path: Path) -> bool:
+    """Blank the location in the `moov` box of an MP4 or QuickTime file; return whether there was one."""
     with path.open("r+b") as file:
         for at, size in _top_boxes(path, b"moov"):
             file.seek(at)
-            index = file.read(min(size, _LARGEST_INDEX))
-            cleaned = _without_positions(index)
-            if cleaned != index:
+            moov = file.read(min(size, _MAX_MOOV_BYTES))
+            cleaned = _without_location_boxes(moov)
+            if cleaned != moov:
                 file.seek(at)
                 file.write(cleaned)
                 return True
     return False
 
 
-def _without_positions(index: bytes) -> bytes:
-    """The index with its boxes of positions made free space, and those among other metadata blank."""
-    cleaned = bytearray(index)
-    for found in re.finditer(b"|".join(_POSITION_BOXES), index):
-        (size,) = struct.unpack_from(">I", index, max(found.start() - 4, 0))
+def _without_location_boxes(moov: bytes) -> bytes:
+    """Turn location boxes into `free` boxes, and blank ISO 6709 positions in other metadata."""
+    cleaned = bytearray(moov)
+    for found in re.finditer(b"|".join(_POSITION_BOXES), moov):
+        (size,) = struct.unpack_from(">I", moov, max(found.start() - 4, 0))
         if 8 < size <= 4096:
             cleaned[found.start() : found.end()] = b"free"
             _fill(cleaned, found.end(), size - 8)
-    if b"location.ISO6709" not in index:
+    if b"location.ISO6709" not in moov:
         return bytes(cleaned)
     return _POSITION.sub(lambda found: b" " * len(found[0]), bytes(cleaned))
 
 
 def _top_boxes(path: Path, wanted: bytes) -> Iterator[tuple[int, int]]:
-    """Position and size of the outermost boxes of this type."""
+    """Yield the offset and size of each top-level box of a type."""
     at, end = 0, path.stat().st_size
     with path.open("rb") as file:
         while at + 8 <= end:

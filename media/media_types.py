@@ -1,4 +1,4 @@
-"""What files of each type begin with, what their decoders call them, and their media types."""
+"""The accepted file types: signatures, names in the decoding libraries, and media types."""
 
 from typing import Literal
 

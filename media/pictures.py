@@ -1,4 +1,4 @@
-"""Pictures to look at: small versions and contact sheets, for pages and forms."""
+"""Render thumbnails and contact sheets, and convert pictures between formats."""
 
 import io
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ _NUMBER_SIDE = 20
 
 
 def thumbnail(picture: Picture, side: int = 256) -> bytes:
-    """A JPEG that fits into side × side pixels, upright, never enlarged; what is transparent becomes light grey.
+    """Return an upright JPEG that fits into side × side pixels, never enlarged; transparency becomes light grey.
 
     Raises UnreadableMedia.
     """
-    return _jpeg(_small(picture, side))
+    return _jpeg(_decode_small(picture, side))
 
 
 def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4) -> bytes:
-    """One JPEG with the pictures in rows, each in the middle of its square, numbered from 1. Raises UnreadableMedia."""
+    """Return one JPEG with the pictures in rows, centred in squares and numbered from 1. Raises UnreadableMedia."""
     from PIL import Image, ImageDraw, ImageFont
 
     if not pictures:
@@ -37,7 +37,7 @@ def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4
     sheet = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), _BACKGROUND)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_NUMBER_SIDE * 0.65)
     for number, picture in enumerate(pictures):
-        small = _small(picture, side)
+        small = _decode_small(picture, side)
         left, top = _GAP + number % columns * step, _GAP + number // columns * step
         sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
         label = (left, top, left + _NUMBER_SIDE, top + _NUMBER_SIDE)
@@ -47,8 +47,8 @@ def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4
     return _jpeg(sheet)
 
 
-def converted(picture: bytes, kind: Literal["jpeg", "webp"]) -> bytes:
-    """The same picture in another format. Raises UnreadableMedia."""
+def convert(picture: bytes, kind: Literal["jpeg", "webp"]) -> bytes:
+    """Re-encode a picture in another format. Raises UnreadableMedia."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -61,11 +61,11 @@ def converted(picture: bytes, kind: Literal["jpeg", "webp"]) -> bytes:
 
 
 def upright_rgb(image: "Image") -> "Image":
-    """The picture as a person sees it: turned as its EXIF says, in RGB, on light grey where it is transparent."""
+    """Apply the Exif orientation, and convert to RGB on a light grey background."""
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits of grey, which a plain conversion would clip to white
+    if image.mode.startswith("I"):  # 16-bit greyscale, which convert("RGB") would clip to white
         image = image.convert("I").point(lambda grey: grey / 256).convert("L")
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -74,12 +74,12 @@ def upright_rgb(image: "Image") -> "Image":
     return Image.alpha_composite(ground, layer).convert("RGB")
 
 
-def _small(picture: Picture, side: int) -> "Image":
+def _decode_small(picture: Picture, side: int) -> "Image":
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            image.draft("RGB", (side * 2, side * 2))  # JPEG: decode small at once
+            image.draft("RGB", (side * 2, side * 2))  # decode a JPEG at a lower scale
             small = upright_rgb(image)
     except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error

@@ -1,4 +1,4 @@
-"""Plain text: from bytes in a known encoding to characters; what only looks like text is refused."""
+"""Decode plain text, and refuse formats that only look like it: HTML, SVG, scripts, pickles."""
 
 import io
 import pickletools
@@ -12,7 +12,7 @@ from media.errors import UnreadableMedia, UnsupportedMedia
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),  # before UTF-16, whose mark it begins with
+    (b"\xff\xfe\x00\x00", "utf-32"),  # before UTF-16, whose mark is a prefix of it
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
@@ -24,22 +24,22 @@ _ACTIVE = re.compile(
     r"|(?P<script>\#!\s*/)|(?P<RTF>\{\\rtf)|(?P<PostScript>%!PS)|(?P<PDF>%PDF-))",
     re.IGNORECASE | re.DOTALL,
 )
-_HTML_IN_DISGUISE = re.compile(r"\A(?:GIF8[79]a|BM).{0,512}<(?:html|script|body)[\s>]", re.IGNORECASE | re.DOTALL)
-_MARKS_IN_A_ROW = 1000
-_ENOUGH_TO_GUESS = 64
-_PICKLE_SEARCH = 1024 * 1024
+_HTML_POLYGLOT = re.compile(r"\A(?:GIF8[79]a|BM).{0,512}<(?:html|script|body)[\s>]", re.IGNORECASE | re.DOTALL)
+_MAX_COMBINING_MARKS = 1000
+_MIN_BYTES_TO_GUESS = 64
+_MAX_PICKLE_CHARACTERS = 1024 * 1024
 
 
 def read_text(source: Path | bytes) -> str:
-    """The characters, NFC, lines ending in a line feed, without a byte order mark. Raises UnreadableMedia."""
+    """Read a text as NFC, with line feeds and without a byte order mark. Raises UnreadableMedia."""
     text, _ = decode_text(source if isinstance(source, bytes) else source.read_bytes())
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
-    """The characters and the name of their encoding: by its mark, else UTF-8, else a safe guess.
+    """Decode by byte order mark, else as UTF-8, else by a confident guess; return the text and its encoding.
 
-    Raises UnreadableMedia for bytes that are no text in any of them.
+    Raises UnreadableMedia if none applies, or the text has control characters.
     """
     marked = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     encoding = marked or "utf-8"
@@ -51,33 +51,33 @@ def decode_text(data: bytes) -> tuple[str, str]:
                 f"The text is marked as {encoding.removesuffix('-sig').upper()} and has bytes that are not: "
                 "save it as UTF-8."
             ) from error
-        text, encoding = _guess(data)
+        text, encoding = _guess_encoding(data)
     control = _CONTROL.search(text)
     if control:
         raise UnreadableMedia(
             f"The file is not plain text: it has the control character U+{ord(control.group()):04X} in it."
         )
-    if _piled_marks().search(text):
-        # Composing (NFC) takes time with the square of their number.
-        raise UnreadableMedia(f"The text has more than {_MARKS_IN_A_ROW} combining marks on one letter.")
+    if _excessive_marks().search(text):
+        # NFC takes quadratic time in their number.
+        raise UnreadableMedia(f"The text has more than {_MAX_COMBINING_MARKS} combining marks on one letter.")
     return text, encoding.removesuffix("-sig")
 
 
 def refuse_active(text: str) -> None:
-    """Raise UnsupportedMedia for text that some program would run or render: HTML, SVG, scripts, pickles."""
+    """Raise UnsupportedMedia for text that a program would execute or render: HTML, SVG, scripts, pickles."""
     found = _ACTIVE.match(text)
-    what = found.lastgroup if found else "HTML" if _HTML_IN_DISGUISE.match(text) else None
+    what = found.lastgroup if found else "HTML" if _HTML_POLYGLOT.match(text) else None
     if what is None and _is_pickle(text):
         what = "Python pickle"
     if what:
         raise UnsupportedMedia(f"The file is {what}, which Triptych does not take: save its words as plain text.")
 
 
-def _guess(data: bytes) -> tuple[str, str]:
-    """charset-normalizer's guess, if there is enough text and it reads like a language."""
+def _guess_encoding(data: bytes) -> tuple[str, str]:
+    """Decode by charset-normalizer's guess. Raises UnreadableMedia if the text is short or the guess is doubtful."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data).best() if len(data) >= _ENOUGH_TO_GUESS and b"\x00" not in data else None
+    best = from_bytes(data).best() if len(data) >= _MIN_BYTES_TO_GUESS and b"\x00" not in data else None
     if best is None or best.chaos > 0.05 or best.coherence <= 0:
         raise UnreadableMedia(
             "The text is not in UTF-8, and its encoding cannot be told for certain: save it as UTF-8."
@@ -86,8 +86,8 @@ def _guess(data: bytes) -> tuple[str, str]:
 
 
 def _is_pickle(text: str) -> bool:
-    """Whether the text is, to its last character, a protocol 0 pickle; reads its opcodes and runs none."""
-    if not text.endswith(".") or len(text) > _PICKLE_SEARCH or not text.isascii():
+    """Whether the whole text is a protocol 0 pickle; parses its opcodes and executes none."""
+    if not text.endswith(".") or len(text) > _MAX_PICKLE_CHARACTERS or not text.isascii():
         return False
     data = io.BytesIO(text.encode())
     try:
@@ -98,6 +98,6 @@ def _is_pickle(text: str) -> bool:
 
 
 @cache
-def _piled_marks() -> re.Pattern[str]:
+def _excessive_marks() -> re.Pattern[str]:
     marks = (chr(point) for point in range(0x300, sys.maxunicode) if unicodedata.combining(chr(point)))
-    return re.compile(f"[{''.join(marks)}]{{{_MARKS_IN_A_ROW + 1}}}")
+    return re.compile(f"[{''.join(marks)}]{{{_MAX_COMBINING_MARKS + 1}}}")

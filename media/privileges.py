@@ -1,7 +1,7 @@
-"""Confinement: what a process that reads hostile bytes takes from itself before it sees the first one.
+"""Drop the privileges of this process (rlimits, Landlock) before it reads untrusted files.
 
-Limits hold on every Linux. Landlock, where the kernel has it, also takes away the files (but for the libraries and the
-folder of temporary files, to read) and, from kernel 6.7 on, TCP.
+The rlimits work on every Linux. Landlock, if the kernel has it, also denies file access, except reading the libraries
+and the temporary folder, and from kernel 6.7 on TCP.
 """
 
 import ctypes
@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # system calls
 _ABI_WITH_TCP = 4
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
-_ALL_OF_FIRST_ABI = (1 << 13) - 1
-_ALL_TCP = 0b11
+_ALL_FILE_RIGHTS_ABI_1 = (1 << 13) - 1
+_ALL_TCP_RIGHTS = 0b11
 _PATH_BENEATH = 1
 
 
@@ -34,10 +34,13 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
-def confine(memory_bytes: int, readable: Iterable[Path]) -> None:
-    """No more memory than now plus `memory_bytes`, no writing of files, no core dumps, no life without the parent."""
+def drop_privileges(memory_bytes: int, readable: Iterable[Path]) -> None:
+    """Limit memory to the current use plus `memory_bytes`, forbid writing files, and die with the parent process.
+
+    With Landlock, only the libraries, the temporary folder and `readable` can be read, and TCP is denied.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
-    kept = [*_libraries(), Path(tempfile.gettempdir()), *readable]  # before: Python tries to write there
+    allowed = [*_library_folders(), Path(tempfile.gettempdir()), *readable]  # gettempdir writes a file: not later
     memory = _data_bytes() + memory_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -46,18 +49,18 @@ def confine(memory_bytes: int, readable: Iterable[Path]) -> None:
     if sys.platform == "linux":
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _forget_files(libc, kept)
+        _restrict_with_landlock(libc, allowed)
 
 
-def allow_cpu(seconds: int) -> None:
-    """From now on the process may compute for so long; then the kernel ends it."""
+def limit_cpu(seconds: int) -> None:
+    """Let the kernel kill this process (SIGXCPU) after it has used this much more CPU time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds + 1, hard))
 
 
 def _data_bytes() -> int:
-    """What counts towards RLIMIT_DATA now: private writable memory."""
+    """The current private writable memory, which RLIMIT_DATA limits."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmData:"):
@@ -65,9 +68,9 @@ def _data_bytes() -> int:
     return 0
 
 
-def _libraries() -> list[Path]:
-    """Where Python and what it loads come from."""
-    places = {
+def _library_folders() -> list[Path]:
+    """The paths from which Python loads modules and shared libraries."""
+    paths = {
         sys.prefix,
         sys.base_prefix,
         *sysconfig.get_paths().values(),
@@ -76,20 +79,20 @@ def _libraries() -> list[Path]:
         "/lib64",
         "/etc/ld.so.cache",
     }
-    return [Path(place) for place in sorted(places)]
+    return [Path(path) for path in sorted(paths)]
 
 
-def _forget_files(libc: ctypes.CDLL, kept: Iterable[Path]) -> None:
-    """Give up all files but those beneath `kept`, which can be read, and the network; nothing where it is unknown."""
+def _restrict_with_landlock(libc: ctypes.CDLL, readable: Iterable[Path]) -> None:
+    """Deny access to all files but those beneath `readable`, and TCP. Does nothing if the kernel lacks Landlock."""
     abi = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if abi < 1:
         return
     size = ctypes.sizeof(_Ruleset) if abi >= _ABI_WITH_TCP else ctypes.sizeof(ctypes.c_uint64)
-    wanted = _Ruleset(_ALL_OF_FIRST_ABI, _ALL_TCP)
+    wanted = _Ruleset(_ALL_FILE_RIGHTS_ABI_1, _ALL_TCP_RIGHTS)
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(wanted), ctypes.c_size_t(size), 0)
     if ruleset < 0:
         return
-    for path in kept:
+    for path in readable:
         with suppress(OSError):
             opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
             rights = _EXECUTE | _READ_FILE | (_READ_DIR if path.is_dir() else 0)

@@ -1,7 +1,7 @@
-"""The sandbox: files from outside are read in processes of their own, which get so much time and memory and no more.
+"""Identify untrusted files in sandboxed processes with limited time and memory.
 
-The processes stay warm: reading a small picture costs milliseconds. One that takes too long, or dies, is replaced.
-What it answers is checked like any input: whoever took it over can lie about one file, and no more.
+The processes stay warm, so a small picture takes milliseconds. A process that times out or dies is replaced. Its
+response is validated like any input: an attacker who takes a process over can only falsify the facts of files.
 """
 
 import json
@@ -25,31 +25,32 @@ import media.errors
 from media.errors import DecoderFailed, ItemError, UnreadableMedia, UnsupportedMedia
 from media.identify import CAPS, Caps, MediaFacts
 
-_ANSWER_BYTES = 64 * 1024
+_MAX_RESPONSE_BYTES = 64 * 1024
 _START_SECONDS = 120.0
-_ATTEMPTS = 3
-_REFUSALS = (UnsupportedMedia.__name__, UnreadableMedia.__name__)
+_MAX_ATTEMPTS = 3
+_FILE_ERRORS = (UnsupportedMedia.__name__, UnreadableMedia.__name__)
 
 
 class Limits(BaseModel):
-    """What reading one file may cost."""
+    """The limits for reading one file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    memory_bytes: int = Field(default=1_000_000_000, description="Beside what the libraries take.")
-    cpu_seconds: float = Field(default=30, description="For any file.")
+    memory_bytes: int = Field(default=1_000_000_000, description="In addition to what the libraries occupy.")
+    cpu_seconds: float = Field(default=30, description="Base for any file.")
     cpu_seconds_per_megabyte: float = Field(
         default=1.0, description="An hour of music as MP3 has 60 MB and takes 10 s."
     )
-    most_cpu_seconds: float = Field(default=900, description="However large it is.")
-    patience: float = Field(default=4.0, description="How much longer than it computes a process may take.")
+    most_cpu_seconds: float = Field(default=900, description="Upper limit for any size.")
+    patience: float = Field(default=4.0, description="Wall-clock timeout, as a multiple of the CPU limit.")
 
     def cpu_for(self, size: int) -> int:
+        """Return the CPU limit in seconds for a file of `size` bytes."""
         return int(min(self.cpu_seconds + size / 1e6 * self.cpu_seconds_per_megabyte, self.most_cpu_seconds)) + 1
 
 
 class Decoders:
-    """At most `count` processes that read files; each is started when it is first needed."""
+    """A pool of at most `count` decoder processes; each is started on first use."""
 
     def __init__(self, limits: Limits | None = None, count: int | None = None) -> None:
         self.limits = limits or Limits()
@@ -58,58 +59,61 @@ class Decoders:
             self._free.put(None)
 
     def identify(self, path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
-        """What the file is. Raises UnsupportedMedia, UnreadableMedia and, when nobody can tell, DecoderFailed."""
-        with _where_decoders_see_it(path) as seen:
-            return self._identify(seen, name, caps)
+        """Identify a file in a decoder process.
+
+        Raises UnsupportedMedia, UnreadableMedia, and DecoderFailed if the process is killed from outside.
+        """
+        with _readable_by_decoders(path) as readable:
+            return self._identify(readable, name, caps)
 
     def _identify(self, path: Path, name: str, caps: Caps) -> MediaFacts:
         seconds = self.limits.cpu_for(path.stat().st_size)
-        order = {"path": str(path), "name": name, "caps": caps.model_dump(), "cpu_seconds": seconds}
-        fate = ""
-        for _ in range(_ATTEMPTS):
+        request = {"path": str(path), "name": name, "caps": caps.model_dump(), "cpu_seconds": seconds}
+        cause = ""
+        for _ in range(_MAX_ATTEMPTS):
             decoder = self._free.get()
             try:
                 if decoder is None:
                     decoder = _Decoder(self.limits.memory_bytes)
-                answer = decoder.ask(order, seconds * self.limits.patience)
-                return _facts(answer)
-            except _TookTooLong as error:
-                decoder = _ended(decoder)
+                response = decoder.send(request, seconds * self.limits.patience)
+                return _parse_response(response)
+            except _TimedOut as error:
+                decoder = _end(decoder)
                 raise UnsupportedMedia(
                     f"The file takes longer than {seconds} s to be read: make it smaller."
                 ) from error
             except _Died as error:
-                decoder = _ended(decoder)
-                fate = str(error)
+                decoder = _end(decoder)
+                cause = str(error)
             finally:
                 self._free.put(decoder)
-        if fate == signal.SIGKILL.name:  # somebody else's doing, such as a machine short of memory
+        if cause == signal.SIGKILL.name:  # killed from outside, such as by the kernel's OOM killer
             raise DecoderFailed(
                 "The process that reads files was killed again and again: look at the machine's memory."
             )
-        raise UnreadableMedia(f"The file makes its decoder fail ({fate}): its data is broken or hostile.")
+        raise UnreadableMedia(f"The file makes its decoder fail ({cause}): its data is broken or hostile.")
 
     def pids(self) -> list[int]:
-        """The processes that wait for work."""
+        """List the process ids of the idle decoders."""
         return [decoder.pid for decoder in list(self._free.queue) if decoder is not None]
 
     def close(self) -> None:
-        """End the processes that are not at work."""
+        """Kill the idle decoders."""
         with suppress(queue.Empty):
             while True:
-                _ended(self._free.get_nowait())
+                _end(self._free.get_nowait())
 
 
-class _TookTooLong(Exception):
-    """The process used up its time."""
+class _TimedOut(Exception):
+    """The process exceeded its CPU limit or the timeout."""
 
 
 class _Died(Exception):
-    """The process ended; the message names the signal."""
+    """The process ended or broke the protocol; the message names the signal or the cause."""
 
 
 class _Decoder:
-    """One process, its orders and its answers."""
+    """One decoder process: sends requests, reads responses. Raises _TimedOut and _Died."""
 
     def __init__(self, memory_bytes: int) -> None:
         self._process = subprocess.Popen(
@@ -121,22 +125,22 @@ class _Decoder:
             start_new_session=True,
         )
         self._deadline = time.monotonic() + _START_SECONDS
-        self._line()
+        self._read_line()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, order: dict[str, Any], seconds: float) -> bytes:
-        """The answer's line. Raises _TookTooLong and _Died."""
-        self._deadline = time.monotonic() + seconds
+    def send(self, request: dict[str, Any], timeout_seconds: float) -> bytes:
+        """Send a request and return the line of the response. Raises _TimedOut and _Died."""
+        self._deadline = time.monotonic() + timeout_seconds
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:
-            raise self._fate() from error
-        return self._line()
+            raise self._exit_error() from error
+        return self._read_line()
 
     def end(self) -> None:
         self._process.kill()
@@ -146,33 +150,34 @@ class _Decoder:
                 with suppress(OSError):
                     pipe.close()
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         assert self._process.stdout is not None
-        said = b""
+        line = b""
         with selectors.DefaultSelector() as ready:
             ready.register(self._process.stdout, selectors.EVENT_READ)
-            while not said.endswith(b"\n"):
+            while not line.endswith(b"\n"):
                 if not ready.select(max(self._deadline - time.monotonic(), 0)):
-                    raise _TookTooLong
-                part = os.read(self._process.stdout.fileno(), _ANSWER_BYTES)
-                said += part
-                if not part or len(said) > _ANSWER_BYTES:
-                    raise self._fate()
-        return said
+                    raise _TimedOut
+                part = os.read(self._process.stdout.fileno(), _MAX_RESPONSE_BYTES)
+                line += part
+                if not part or len(line) > _MAX_RESPONSE_BYTES:
+                    raise self._exit_error()
+        return line
 
-    def _fate(self) -> Exception:
+    def _exit_error(self) -> Exception:
+        """Return the error for the way in which the process ended."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.poll()
         if code is not None and -code == signal.SIGXCPU:
-            return _TookTooLong()
+            return _TimedOut()
         named = code is not None and code < 0 and -code in set(signal.Signals)
         return _Died(signal.Signals(-code).name if named and code else f"exit code {code}")
 
 
 @contextmanager
-def _where_decoders_see_it(path: Path) -> Generator[Path]:
-    """The file itself when it lies in the folder of temporary files, otherwise a copy there."""
+def _readable_by_decoders(path: Path) -> Generator[Path]:
+    """Yield the file if it is in the temporary folder, which decoders can read; otherwise a copy there."""
     temporary = Path(tempfile.gettempdir()).resolve()
     if path.resolve().is_relative_to(temporary):
         yield path.resolve()
@@ -181,24 +186,24 @@ def _where_decoders_see_it(path: Path) -> Generator[Path]:
         yield Path(shutil.copyfile(path, Path(folder) / "file"))
 
 
-def _ended(decoder: _Decoder | None) -> None:
+def _end(decoder: _Decoder | None) -> None:
     if decoder is not None:
         decoder.end()
 
 
-def _facts(line: bytes) -> MediaFacts:
-    """The facts in an answer. Raises the error in it, and _Died for what is no answer."""
+def _parse_response(line: bytes) -> MediaFacts:
+    """Return the facts in a response. Raises the error in it, and _Died if the response is invalid."""
     try:
-        answer = json.loads(line)
-        if answer.get("error") in _REFUSALS:
-            kind: type[ItemError] = getattr(media.errors, answer["error"])
-            raise kind(str(answer["message"])[:500])
-        return MediaFacts.model_validate(answer["facts"])
+        response = json.loads(line)
+        if response.get("error") in _FILE_ERRORS:
+            kind: type[ItemError] = getattr(media.errors, response["error"])
+            raise kind(str(response["message"])[:500])
+        return MediaFacts.model_validate(response["facts"])
     except (ValueError, KeyError, AttributeError, ValidationError) as error:
-        raise _Died("an answer that is none") from error
+        raise _Died("invalid response") from error
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: no credential, no address."""
+    """The environment of a decoder, without credentials and addresses."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH") if name in os.environ}
     return kept | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}

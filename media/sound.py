@@ -1,6 +1,6 @@
-"""Sound: from any file that PyAV decodes to pieces of 16 kHz mono samples, cut where it is quiet.
+"""Decode audio to 16 kHz mono, in pieces that are cut where it is quiet.
 
-A piece is at most five minutes, so that six hours need no more memory than five minutes do.
+A piece has at most five minutes, which bounds the memory for a recording of any length.
 """
 
 from collections.abc import Generator, Iterator
@@ -24,18 +24,18 @@ Samples = npt.NDArray[np.float32]
 SAMPLE_RATE = 16_000
 _PIECE_SECONDS = 300
 _SEARCH_SECONDS = 30
-"""How far back from the end of a piece the quietest place is looked for."""
+"""The last part of a piece in which the cut is made."""
 _WINDOW_SECONDS = 0.4
-# Playlists, which fetch addresses and open other files, are formats too: only those named are opened.
+# A whitelist, because playlists are formats too, and they open other files and URLs.
 _FORMATS = "wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,ogg,mov,matroska,avi,mpeg,mpegts,asf,flv"
-_ONLY = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_LARGEST_RATIO = 1000
-"""torchaudio's kernel has as many rows as the reduced target rate: odd rates go through PyAV's resampler first."""
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_MAX_KERNEL_ROWS = 1000
+"""torchaudio's kernel has source rate / gcd rows; odd rates are first resampled by PyAV."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Samples at 16 kHz (float32, shape (n,)), where they begin, and the finished fraction once they are done."""
+    """Samples at 16 kHz (float32, shape (n,)), their start, and the fraction of the recording up to their end."""
 
     samples: Samples
     start_seconds: float
@@ -48,12 +48,12 @@ class Piece:
 
 @contextmanager
 def open_sound(path: Path) -> Generator[tuple["InputContainer", "AudioStream"]]:
-    """A container and its first audio stream with channels. Raises UnreadableMedia."""
+    """Open a container and its first audio stream with channels. Raises UnreadableMedia."""
     import av
     from av.error import FFmpegError
 
     try:
-        container = av.open(str(path), mode="r", metadata_errors="ignore", options=_ONLY)
+        container = av.open(str(path), mode="r", metadata_errors="ignore", options=_OPTIONS)
     except (FFmpegError, ValueError, OSError) as error:
         raise UnreadableMedia(
             "The recording cannot be opened: it is not in a format that FFmpeg knows, or broken."
@@ -68,14 +68,14 @@ def open_sound(path: Path) -> Generator[tuple["InputContainer", "AudioStream"]]:
 
 
 def read_pieces(path: Path) -> Iterator[Piece]:
-    """The sound of a file, piece by piece; what decodes before a damage is kept. Raises UnreadableMedia."""
+    """Yield the sound of a file piece by piece, up to where it is damaged. Raises UnreadableMedia."""
     with open_sound(path) as (container, stream):
         rate = stream.rate
-        if gcd(rate, SAMPLE_RATE) * _LARGEST_RATIO < rate:
+        if gcd(rate, SAMPLE_RATE) * _MAX_KERNEL_ROWS < rate:
             rate = 48_000
         seconds = duration_seconds(container, stream)
         start = 0.0
-        for samples, first in _cut(_mono(container, stream, rate), rate):
+        for samples, first in _split(_mono(container, stream, rate), rate):
             start = first if first is not None else start
             end = start + len(samples) / rate
             yield Piece(_resampled(samples, rate), start, min(end / seconds, 1.0) if seconds else 1.0)
@@ -83,14 +83,14 @@ def read_pieces(path: Path) -> Iterator[Piece]:
 
 
 def duration_seconds(container: "InputContainer", stream: "AudioStream") -> float | None:
-    """The length that the file claims; None when it claims none."""
+    """Return the duration that the header gives, or None."""
     if stream.duration is not None and stream.time_base is not None:
         return max(float(stream.duration * stream.time_base), 0.0)
     return max(container.duration / 1_000_000, 0.0) if container.duration is not None else None
 
 
 def measured_seconds(path: Path, limit: float) -> float:
-    """The length by the times of the packets, not by the header's word; stops reading past `limit`."""
+    """Return the duration by the timestamps of the packets, not by the header; stop reading past `limit`."""
     from av.error import FFmpegError
 
     first, last = None, 0.0
@@ -104,13 +104,13 @@ def measured_seconds(path: Path, limit: float) -> float:
                 last = max(last, start + float((packet.duration or 0) * packet.time_base) - first)
                 if last > limit:
                     break
-        except FFmpegError:  # cut off: what came before counts
+        except FFmpegError:  # truncated: use the packets before
             pass
         return last or duration_seconds(container, stream) or 0.0
 
 
 def decoded_frames(container: "InputContainer", stream: "AudioStream") -> Iterator["AudioFrame"]:
-    """The frames that decode; broken packets are passed over. Raises UnreadableMedia if all are broken."""
+    """Yield the frames that decode, skipping broken packets. Raises UnreadableMedia if none decodes."""
     from av.error import FFmpegError
 
     decoded = False
@@ -138,7 +138,7 @@ def _is_audible(stream: Any) -> bool:
 
 
 def _mono(container: "InputContainer", stream: "AudioStream", rate: int) -> Iterator[tuple[Samples, float | None]]:
-    """Mono samples at `rate`, frame by frame, each with the second at which the sound of the file sets in."""
+    """Yield mono samples at `rate` per frame, each with the time in seconds at which the stream starts."""
     import av
 
     mixer, layout, first = None, None, None
@@ -156,29 +156,29 @@ def _mono(container: "InputContainer", stream: "AudioStream", rate: int) -> Iter
             yield mixed.to_ndarray().mean(axis=0, dtype=np.float32), first
 
 
-def _cut(frames: Iterator[tuple[Samples, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:
-    """Pieces of at most five minutes; the first one with the second at which it begins."""
+def _split(frames: Iterator[tuple[Samples, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:
+    """Split frames into pieces of at most five minutes; the first one comes with its start in seconds."""
     kept: list[Samples] = []
-    held = 0
+    count = 0
     begin: float | None = None
     is_first = True
     for samples, first in frames:
         begin = first
         kept.append(samples)
-        held += len(samples)
-        if held >= _PIECE_SECONDS * rate:
+        count += len(samples)
+        if count >= _PIECE_SECONDS * rate:
             together = np.concatenate(kept)
-            end = quietest(together, rate)
-            kept, held = [together[end:].copy()], held - end
+            end = quietest_position(together, rate)
+            kept, count = [together[end:].copy()], count - end
             yield together[:end], begin if is_first else None
             del together
             is_first = False
-    if held:
+    if count:
         yield np.concatenate(kept), begin if is_first else None
 
 
-def quietest(samples: Samples, rate: int) -> int:
-    """The middle of the quietest 0.4 s in the last 30 s."""
+def quietest_position(samples: Samples, rate: int) -> int:
+    """Return the index of the middle of the quietest 0.4 s in the last 30 s."""
     window = int(_WINDOW_SECONDS * rate)
     tail = samples[-_SEARCH_SECONDS * rate :]
     windows = tail[: len(tail) // window * window].reshape(-1, window)

@@ -1,4 +1,4 @@
-"""Files from outside end as what they really are, or with a reason; nothing of them is run."""
+"""Files are identified by their content, or refused with a reason; nothing in them is executed."""
 
 import io
 import pickle
@@ -67,14 +67,14 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG whose header promises more than its data holds."""
+    """A PNG whose header gives a size that its data does not have."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     data = png_chunk(b"IDAT", zlib.compress(b"\0"))
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + data + png_chunk(b"IEND", b"")
 
 
 def text_bomb() -> bytes:
-    """A picture whose compressed comment has 60 MB."""
+    """A picture with a comment of 60 MB, compressed."""
     whole = picture()
     comment = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(60_000_000), 9))
     return whole[:33] + comment + whole[33:]
@@ -108,7 +108,7 @@ def outcome(path: Path, name: str) -> str:
 
 
 @pytest.mark.shared_data
-def test_every_hostile_file_ends_as_it_should(shared_data: Path) -> None:
+def test_every_hostile_file_is_identified_or_refused_as_expected(shared_data: Path) -> None:
     files = [path for path in (shared_data / "hostile").iterdir() if path.name != "manifest.json"]
     assert {path.name: outcome(path, path.name) for path in files} == HOSTILE
 
@@ -162,23 +162,23 @@ def test_every_hostile_file_ends_as_it_should(shared_data: Path) -> None:
         pytest.param(bytes(range(256)) * 20, REJECTED, id="any bytes"),
     ],
 )
-def test_the_content_decides(tmp_path: Path, data: bytes, expected: str) -> None:
+def test_the_content_decides_the_type(tmp_path: Path, data: bytes, expected: str) -> None:
     assert outcome(written(tmp_path, data), "upload.txt") == expected
 
 
-def test_zero_channels_are_no_sound(tmp_path: Path) -> None:
+def test_a_recording_without_channels_is_unreadable(tmp_path: Path) -> None:
     broken = bytearray(sound())
     broken[22:24] = b"\0\0"
     with pytest.raises(UnreadableMedia, match="channels"):
         identify(written(tmp_path, bytes(broken)), "silent.wav")
 
 
-def test_a_picture_named_like_music_is_a_picture(tmp_path: Path) -> None:
+def test_a_picture_with_the_name_of_a_sound_is_a_picture(tmp_path: Path) -> None:
     facts = identify(written(tmp_path, picture(), "song.mp3"), "song.mp3")
     assert (facts.kind, facts.media_type) == ("image", "image/png")
 
 
-def test_the_facts_of_each_kind(tmp_path: Path) -> None:
+def test_each_kind_has_its_properties(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = identify(written(tmp_path, picture("JPEG", (40, 30), exif=exif)), "photo.jpg")
@@ -196,7 +196,7 @@ def test_the_facts_of_each_kind(tmp_path: Path) -> None:
     assert text.properties == {"encoding": "utf-16", "characters": 9, "lines": 2}
 
 
-def test_the_caps_are_data(tmp_path: Path) -> None:
+def test_a_file_beyond_a_cap_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedMedia, match="longer than"):
         identify(written(tmp_path, sound(frames=32_000)), "a.wav", CAPS.model_copy(update={"sound_seconds": 1.0}))
     with pytest.raises(UnsupportedMedia, match="more than"):
@@ -207,11 +207,11 @@ def test_the_caps_are_data(tmp_path: Path) -> None:
         identify(written(tmp_path, picture()), "a.png", CAPS.model_copy(update={"image_pixels": 1000}))
 
 
-def test_text_is_composed_and_has_plain_line_ends() -> None:
+def test_text_is_read_as_nfc_with_line_feeds() -> None:
     assert read_text("\ufeffCafe\u0301\r\nzu\rEnde".encode()) == "Café\nzu\nEnde"
 
 
-def test_an_older_encoding_is_read_where_it_is_certain() -> None:
+def test_a_legacy_encoding_is_read_if_the_guess_is_confident() -> None:
     german = "Die Kantige Berberitze blüht im Mai, im Herbst erscheinen rote, eßbare Früchte, größer als üblich. "
     assert read_text((german * 3).encode("cp1252")) == german * 3
 
@@ -229,5 +229,5 @@ def test_an_older_encoding_is_read_where_it_is_certain() -> None:
         ("a" * 300 + ".wav", "a" * 196 + ".wav"),
     ],
 )
-def test_a_name_is_made_safe_to_show(claimed: str, shown: str) -> None:
+def test_a_file_name_is_sanitised(claimed: str, shown: str) -> None:
     assert safe_name(claimed) == shown

@@ -1,4 +1,4 @@
-"""Small pictures look like the large ones."""
+"""Thumbnails and contact sheets look like the pictures that they are made of."""
 
 import io
 
@@ -28,7 +28,7 @@ def test_a_small_picture_is_not_enlarged() -> None:
     assert opened(thumbnail(encoded(Image.new("RGB", (8, 4))))).size == (8, 4)
 
 
-def test_a_photo_taken_on_its_side_stands_upright() -> None:
+def test_the_exif_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: the top of the scene is on the left
     photo = Image.new("RGB", (200, 100), "white")
@@ -38,7 +38,7 @@ def test_a_photo_taken_on_its_side_stands_upright() -> None:
     assert small.convert("L").getpixel((50, 20)) < 50 < 200 < small.convert("L").getpixel((50, 180))
 
 
-def test_sixteen_bits_of_grey_stay_grey() -> None:
+def test_16_bit_greyscale_is_not_clipped() -> None:
     deep = Image.new("I;16", (4, 4), 32768)
     assert upright_rgb(deep).getpixel((0, 0)) == (128, 128, 128)
 
@@ -48,7 +48,7 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
     assert upright_rgb(Image.new(mode, (4, 4))).mode == "RGB"
 
 
-def test_what_is_transparent_is_light() -> None:
+def test_transparency_becomes_a_light_background() -> None:
     small = opened(thumbnail(encoded(Image.new("RGBA", (50, 50), (0, 0, 0, 0)))))
     assert min(small.getpixel((25, 25))) > 230
 
@@ -61,6 +61,6 @@ def test_a_contact_sheet_shows_the_pictures_in_order() -> None:
     assert strongest == [0, 1, 2, 0, 1]
 
 
-def test_a_broken_picture_is_an_error_of_ours() -> None:
+def test_a_broken_picture_raises_unreadable_media() -> None:
     with pytest.raises(UnreadableMedia):
         thumbnail(encoded(Image.new("RGB", (500, 500)), "JPEG")[:300])

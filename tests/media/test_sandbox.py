@@ -1,4 +1,4 @@
-"""Hostile files meet a process that can do nothing, and cannot hold anybody up."""
+"""Untrusted files are read in a process without privileges, within limits of time and memory."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.jpg"
 
 
-def the_process_of(decoders: Decoders) -> psutil.Process:
+def decoder_process(decoders: Decoders) -> psutil.Process:
     [found] = [
         child
         for child in psutil.Process().children()
@@ -42,47 +42,49 @@ def the_process_of(decoders: Decoders) -> psutil.Process:
     return found
 
 
-def told(work: "type[Decoders] | object", path: Path) -> str:
+def outcome(decoder: "type[Decoders] | object", path: Path) -> str:
     try:
-        return work.identify(path, path.name).model_dump_json()  # type: ignore[attr-defined]
+        return decoder.identify(path, path.name).model_dump_json()  # type: ignore[attr-defined]
     except REFUSALS as refusal:
         return f"{type(refusal).__name__}: {refusal}"
 
 
 @pytest.mark.shared_data
-def test_the_sandbox_says_what_this_process_says_of_every_hostile_file(decoders: Decoders, shared_data: Path) -> None:
-    class Here:
+def test_the_sandbox_gives_the_same_result_as_this_process_for_every_hostile_file(
+    decoders: Decoders, shared_data: Path
+) -> None:
+    class InProcess:
         identify = staticmethod(identify)
 
     files = sorted((shared_data / "hostile").iterdir())
     assert len(files) > 20
     for path in files:
-        said = told(decoders, path)
-        assert said == told(Here(), path), path.name
-        assert said.startswith("{") or said.endswith("."), said
+        found = outcome(decoders, path)
+        assert found == outcome(InProcess(), path), path.name
+        assert found.startswith("{") or found.endswith("."), found
 
 
-def test_one_warm_process_reads_file_after_file(decoders: Decoders, photo: Path) -> None:
+def test_one_warm_process_reads_many_files(decoders: Decoders, photo: Path) -> None:
     decoders.identify(photo, "photo.jpg")
-    first = the_process_of(decoders).pid
+    first = decoder_process(decoders).pid
     assert decoders.identify(photo, "a/b/../photo.jpg").name == "photo.jpg"
-    assert the_process_of(decoders).pid == first
+    assert decoder_process(decoders).pid == first
 
 
 def test_a_killed_process_is_replaced_and_the_file_is_read(decoders: Decoders, photo: Path) -> None:
     decoders.identify(photo, "photo.jpg")
-    the_process_of(decoders).kill()
+    decoder_process(decoders).kill()
     assert decoders.identify(photo, "photo.jpg").kind == "image"
 
 
-def test_what_takes_too_long_is_ended_with_a_reason(tmp_path: Path, photo: Path) -> None:
+def test_a_file_that_exceeds_the_cpu_limit_is_refused_with_a_reason(tmp_path: Path, photo: Path) -> None:
     Image.new("L", (7000, 7000)).save(tmp_path / "large.png")
     slow = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, patience=60), count=1)
     fast = Limits().cpu_for(1000)
     try:
         slow.identify(photo, "photo.jpg")
-        process = the_process_of(slow)
-        process.suspend()  # as if it computed for ever
+        process = decoder_process(slow)
+        process.suspend()  # as if it hung
         impatient = threading.Timer(0.5, lambda: os.kill(process.pid, signal.SIGXCPU))
         impatient.start()
         threading.Timer(1.0, process.resume).start()
@@ -94,11 +96,11 @@ def test_what_takes_too_long_is_ended_with_a_reason(tmp_path: Path, photo: Path)
     assert fast == 31
 
 
-def test_a_process_that_hangs_is_ended_after_its_patience(photo: Path) -> None:
+def test_a_process_that_hangs_is_killed_after_the_timeout(photo: Path) -> None:
     hurried = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, patience=2), count=1)
     try:
         hurried.identify(photo, "photo.jpg")
-        hanging = the_process_of(hurried)
+        hanging = decoder_process(hurried)
         hanging.suspend()
         began = time.monotonic()
         with pytest.raises(UnsupportedMedia, match="takes longer than"):
@@ -109,16 +111,16 @@ def test_a_process_that_hangs_is_ended_after_its_patience(photo: Path) -> None:
         hurried.close()
 
 
-def test_a_file_that_needs_too_much_memory_is_refused_and_the_process_lives(tmp_path: Path, photo: Path) -> None:
+def test_a_file_that_exceeds_the_memory_limit_is_refused_and_the_process_survives(tmp_path: Path, photo: Path) -> None:
     Image.new("RGB", (7000, 7000)).save(tmp_path / "large.png")
     small = Decoders(Limits(memory_bytes=60_000_000), count=1)
     try:
         small.identify(photo, "photo.jpg")
-        before = the_process_of(small).pid
+        before = decoder_process(small).pid
         with pytest.raises(REFUSALS, match=r"memory|decoded"):
             small.identify(tmp_path / "large.png", "large.png")
         assert small.identify(photo, "photo.jpg").kind == "image"
-        assert the_process_of(small).pid == before
+        assert decoder_process(small).pid == before
     finally:
         small.close()
 
@@ -139,12 +141,12 @@ def test_the_process_has_no_secret_and_dies_with_its_parent(tmp_path: Path, phot
     decoder.wait(10)
 
 
-def confined(attempt: str) -> str:
-    """What happens to an attempt in a confined process."""
+def attempt_without_privileges(attempt: str) -> str:
+    """Run a statement after dropping privileges; return the name of its exception, or `done`."""
     code = f"""
-from media.privileges import confine
+from media.privileges import drop_privileges
 import socket, ctypes, subprocess
-confine(200_000_000, [])
+drop_privileges(200_000_000, [])
 try:
     {attempt}
 except BaseException as error:
@@ -155,13 +157,13 @@ else:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def knows_landlock() -> bool:
+def has_landlock() -> bool:
     import ctypes
 
     return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 4
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or not knows_landlock(), reason="a kernel without Landlock")
+@pytest.mark.skipif(not sys.platform.startswith("linux") or not has_landlock(), reason="a kernel without Landlock")
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -171,10 +173,10 @@ def knows_landlock() -> bool:
         "open('/tmp/x', 'w')",
     ],
 )
-def test_a_confined_process_reaches_no_file_and_no_network(attempt: str) -> None:
-    assert confined(attempt) == "PermissionError"
+def test_a_process_without_privileges_has_no_access_to_files_and_network(attempt: str) -> None:
+    assert attempt_without_privileges(attempt) == "PermissionError"
 
 
-def test_a_confined_process_gets_no_more_memory() -> None:
-    assert confined("bytearray(300_000_000)") == "MemoryError"
-    assert confined("bytearray(100_000_000)") == "done"
+def test_a_process_without_privileges_gets_no_more_memory() -> None:
+    assert attempt_without_privileges("bytearray(300_000_000)") == "MemoryError"
+    assert attempt_without_privileges("bytearray(100_000_000)") == "done"

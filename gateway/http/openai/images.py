@@ -21,7 +21,7 @@ from gateway.http.incoming_files import store_query_file
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.picture_jobs import follow_pictures, start_picture_job
 from gateway.http.openai.stream import sse_events
-from media.pictures import converted
+from media.pictures import convert
 from modalities.generation.png_metadata import read_generation_metadata
 from modalities.generation.requests import GeneratedImage
 from storage.artifacts import Artifact
@@ -180,7 +180,7 @@ def _event(caller: Caller, event: str, picture: GeneratedImage, kind: OutputForm
 
 def _base64(caller: Caller, picture: GeneratedImage, kind: OutputFormat) -> str:
     data = caller.space.store.get(picture.image)
-    return base64.b64encode(data if kind == "png" else converted(data, kind)).decode()
+    return base64.b64encode(data if kind == "png" else convert(data, kind)).decode()
 
 
 def _read_prompt(caller: Caller, picture: Artifact, name: str) -> str:

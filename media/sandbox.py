@@ -41,12 +41,12 @@ class Limits(BaseModel):
     cpu_seconds_per_megabyte: float = Field(
         default=1.0, description="An hour of music as MP3 has 60 MB and takes 10 s."
     )
-    most_cpu_seconds: float = Field(default=900, description="Upper limit for any size.")
-    patience: float = Field(default=4.0, description="Wall-clock timeout, as a multiple of the CPU limit.")
+    max_cpu_seconds: float = Field(default=900, description="Upper limit for any size.")
+    timeout_factor: float = Field(default=4.0, description="Wall-clock timeout, as a multiple of the CPU limit.")
 
     def cpu_for(self, size: int) -> int:
         """Return the CPU limit in seconds for a file of `size` bytes."""
-        return int(min(self.cpu_seconds + size / 1e6 * self.cpu_seconds_per_megabyte, self.most_cpu_seconds)) + 1
+        return int(min(self.cpu_seconds + size / 1e6 * self.cpu_seconds_per_megabyte, self.max_cpu_seconds)) + 1
 
 
 class Decoders:
@@ -75,7 +75,7 @@ class Decoders:
             try:
                 if decoder is None:
                     decoder = _Decoder(self.limits.memory_bytes)
-                response = decoder.send(request, seconds * self.limits.patience)
+                response = decoder.send(request, seconds * self.limits.timeout_factor)
                 return _parse_response(response)
             except _TimedOut as error:
                 decoder = _end(decoder)

@@ -1,39 +1,30 @@
-"""Languages: which one a text is in, whether two BCP 47 tags mean the same, and what a vocabulary calls a language."""
+"""Detect the language of a text, match BCP 47 tags, and find the language tokens of a vocabulary."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from modalities.errors import UnknownLanguage
 
 _DETECTED = "ar bg cs da de el en es fa fi fr he hi hu id it ja ko nb nl pl pt ro ru sv th tr uk vi zh"
 _SAMPLE_CHARACTERS = 2000
-# Measured on 3,900 sentences of the staged translation data: of those that the small tables are this sure of, 3 in
-# 2,000 were wrong; without this bound, every tenth sentence of 20 to 60 characters was.
-_SURE = 0.99
-_LIKELY, _AHEAD = 0.2, 1.5
-_MOST_NAMED, _WORTH_NAMING = 5, 0.01
+# Measured on 3,900 sentences of the staged translation data: with this confidence, the low-accuracy models were wrong
+# for 3 in 2,000 sentences; without the threshold, for one in ten of the sentences of 20 to 60 characters.
+_MIN_FAST_CONFIDENCE = 0.99
+_MIN_CONFIDENCE, _MIN_LEAD = 0.2, 1.5
+_MAX_LANGUAGES, _MIN_LISTED_CONFIDENCE = 5, 0.01
 
-# ISO 639-1 to 639-3 as translation models spell it: the individual language that they mean by a macrolanguage first.
-_TABLE = """
-af:afr am:amh ar:arb/ara as:asm az:azj/aze be:bel bg:bul bn:ben bs:bos ca:cat cs:ces cy:cym da:dan de:deu el:ell
-en:eng eo:epo es:spa et:est/ekk eu:eus fa:pes/fas fi:fin fr:fra ga:gle gl:glg gu:guj ha:hau he:heb hi:hin hr:hrv
-ht:hat hu:hun hy:hye id:ind ig:ibo is:isl it:ita ja:jpn jv:jav ka:kat kk:kaz km:khm kn:kan ko:kor ku:kmr/kur ky:kir
-lb:ltz lo:lao lt:lit lv:lvs/lav mg:plt/mlg mi:mri mk:mkd ml:mal mn:khk/mon mr:mar ms:zsm/msa mt:mlt my:mya
-ne:npi/nep nl:nld no:nob/nor oc:oci or:ory pa:pan pl:pol ps:pbt/pus pt:por ro:ron ru:rus rw:kin sd:snd si:sin
-sk:slk sl:slv sn:sna so:som sq:als/sqi sr:srp su:sun sv:swe sw:swh/swa ta:tam te:tel tg:tgk th:tha tk:tuk tl:tgl
-tr:tur tt:tat ug:uig uk:ukr ur:urd uz:uzn/uzb vi:vie xh:xho yi:ydd/yid yo:yor zh:zho/cmn zu:zul
-"""
-_TWO_LETTERS = {long: entry[:2] for entry in _TABLE.split() for long in entry[3:].split("/")}
-_OTHER_NAMES = {"nb": "no", "iw": "he", "in": "id", "jw": "jv", "fil": "tl", "gsw": "de"}
-_CHINESE_SCRIPT = {"CN": "Hans", "SG": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
+# What translation models and language detection mean by a language, where CLDR's aliases keep them apart.
+_SYNONYMS = {"nb": "no", "fil": "tl", "gsw": "de", "pbt": "ps"}
+_SERBO_CROATIAN = ("sh", "hbs")  # an alias of sr-Latn in CLDR, and a language of its own in vocabularies
+_MAX_CACHED_TAGS = 4096
 _WITHOUT_SPACES = frozenset({"ja", "zh", "yue"})
 
 
 @dataclass(frozen=True)
 class _Tag:
-    """What of a BCP 47 tag matters to a translation model."""
+    """The parts of a BCP 47 tag that matter to a translation model."""
 
     language: str
     script: str | None
@@ -41,19 +32,19 @@ class _Tag:
 
 
 def detect_language(text: str) -> str:
-    """The language of a text, in BCP 47, judged by its first 2,000 characters.
+    """Detect the language of a text by its first 2,000 characters, in BCP 47.
 
-    About 55 MB for a text of some sentences; half a gigabyte, once, when a short text needs a closer look.
+    Loads models of about 55 MB; for a doubtful text, additional ones of half a gigabyte.
     Raises UnknownLanguage for a text without words, or one that could be in several languages.
     """
     sample = text.strip()[:_SAMPLE_CHARACTERS]
     if not any(character.isalpha() for character in sample):
         raise UnknownLanguage("The text has no words, so that its language cannot be told: name it.")
-    (first, share), _ = _likeliest(_detector(close_look=False), sample)
-    if share >= _SURE:
+    (first, share), _ = _two_most_probable(_detector(accurate=False), sample)
+    if share >= _MIN_FAST_CONFIDENCE:
         return first
-    (first, share), (second, less) = _likeliest(_detector(close_look=True), sample)
-    if share < _LIKELY or share < _AHEAD * less:
+    (first, share), (second, less) = _two_most_probable(_detector(accurate=True), sample)
+    if share < _MIN_CONFIDENCE or share < _MIN_LEAD * less:
         raise UnknownLanguage(
             f"The text is too short or too mixed to tell its language ({first} or {second}, perhaps): name it."
         )
@@ -61,18 +52,18 @@ def detect_language(text: str) -> str:
 
 
 def likely_languages(text: str) -> list[tuple[str, float]]:
-    """The likeliest languages of a text in BCP 47 with their shares of 1, the likeliest first; none without words."""
+    """List the most probable languages of a text in BCP 47 with their confidences (sum 1); empty without words."""
     sample = text.strip()[:_SAMPLE_CHARACTERS]
     if not any(character.isalpha() for character in sample):
         return []
-    values = _detector(close_look=False).compute_language_confidence_values(sample)
-    if values[0].value < _SURE:
-        values = _detector(close_look=True).compute_language_confidence_values(sample)
-    return [named for named in map(_named, values[:_MOST_NAMED]) if named[1] >= _WORTH_NAMING]
+    values = _detector(accurate=False).compute_language_confidence_values(sample)
+    if values[0].value < _MIN_FAST_CONFIDENCE:
+        values = _detector(accurate=True).compute_language_confidence_values(sample)
+    return [named for named in map(_tag_and_confidence, values[:_MAX_LANGUAGES]) if named[1] >= _MIN_LISTED_CONFIDENCE]
 
 
 def english_name(tag: str) -> str:
-    """What English calls a language of a BCP 47 tag, in small letters, such as german; the tag itself if unknown."""
+    """Return the English name of a tag's language in lower case, such as german; the tag itself if unknown."""
     from lingua import IsoCode639_1, Language
 
     language = _parse(tag).language
@@ -81,7 +72,7 @@ def english_name(tag: str) -> str:
 
 
 def best_match(tag: str, offered: Iterable[str]) -> str | None:
-    """The offered tag that means the same language as `tag`, in its script, and in its region if there is one.
+    """Return the offered tag of the same language and script as `tag`, preferably of the same region, or None.
 
     zh-TW matches zh-Hant or zh, but not zh-Hans; pt matches pt-BR.
     """
@@ -93,28 +84,28 @@ def best_match(tag: str, offered: Iterable[str]) -> str | None:
 
 
 def is_same_language(one: str, other: str) -> bool:
-    """Whether there is nothing to translate between the two tags."""
+    """Whether two tags have the same language and script, so that there is nothing to translate."""
     return _same_language(_parse(one), _parse(other))
 
 
 def is_written_without_spaces(tag: str) -> bool:
-    """Whether sentences of the language follow each other without a space."""
+    """Whether the language is written without spaces between sentences."""
     return _parse(tag).language in _WITHOUT_SPACES
 
 
 def language_token(tag: str, vocabulary: Iterable[str]) -> str | None:
-    """What a multilingual model's vocabulary calls a language: `>>deu<<`, `__de__` or `deu_Latn`."""
+    """Find the token of a language in a multilingual model's vocabulary: `>>deu<<`, `__de__` or `deu_Latn`."""
     marked = sorted(token for token in vocabulary if _is_language_token(token))
     return next(_matching_tokens(_parse(tag), marked), None)
 
 
 def has_language_tokens(vocabulary: Iterable[str]) -> bool:
-    """Whether a Marian model wants to be told the target language."""
+    """Whether the vocabulary of a Marian model has tokens that select the target language."""
     return any(token.startswith(">>") and token.endswith("<<") for token in vocabulary)
 
 
 def _matching_tokens(wanted: _Tag, marked: Iterable[str]) -> Iterator[str]:
-    """Same region, then same script, then the language alone; Chinese without a script is simplified."""
+    """Yield tokens of the same region, then of the same script, then of the language; Chinese defaults to Hans."""
     script = wanted.script or ("Hans" if wanted.language == "zh" else None)
     parsed = [(token, _parse(token.strip("><_"))) for token in marked]
     same = [(token, found) for token, found in parsed if found.language == wanted.language]
@@ -130,15 +121,22 @@ def _is_language_token(token: str) -> bool:
     return len(token) == 8 and token[3] == "_" and token[:3].islower() and token[4:].istitle()
 
 
+@lru_cache(_MAX_CACHED_TAGS)
 def _parse(tag: str) -> _Tag:
-    language, *rest = tag.replace("_", "-").split("-")
-    language = language.lower()
-    language = _OTHER_NAMES.get(language, _TWO_LETTERS.get(language, language))
-    script = next((part.title() for part in rest if len(part) == 4 and part.isalpha()), None)
-    region = next((part.upper() for part in rest if len(part) == 2 or (len(part) == 3 and part.isdigit())), None)
-    if language == "zh" and script is None:
-        script = _CHINESE_SCRIPT.get(region or "")
-    return _Tag(language, script, region)
+    """Parse a tag in any case, with ISO 639-3 codes and underscores too; an invalid one is a language of its own."""
+    import langcodes
+    from langcodes.tag_parser import LanguageTagError
+
+    if tag.replace("_", "-").split("-")[0].lower() in _SERBO_CROATIAN:
+        return _Tag("sh", None, None)
+    try:
+        parsed = langcodes.Language.get(langcodes.standardize_tag(tag, macro=True))
+    except LanguageTagError:
+        return _Tag(tag.lower(), None, None)
+    language = parsed.language or "und"
+    has_implied_script = language == "zh" and parsed.territory is not None  # zh-TW is zh-Hant; zh alone is either
+    script = parsed.maximize().script if has_implied_script else parsed.script
+    return _Tag(_SYNONYMS.get(language, language), script, parsed.territory)
 
 
 def _same_language(one: _Tag, other: _Tag) -> bool:
@@ -146,20 +144,20 @@ def _same_language(one: _Tag, other: _Tag) -> bool:
 
 
 @cache
-def _detector(*, close_look: bool) -> Any:
+def _detector(*, accurate: bool) -> Any:
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
     codes = [getattr(IsoCode639_1, code.upper()) for code in _DETECTED.split()]
     builder = LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
-    return (builder if close_look else builder.with_low_accuracy_mode()).build()
+    return (builder if accurate else builder.with_low_accuracy_mode()).build()
 
 
-def _likeliest(detector: Any, text: str) -> tuple[tuple[str, float], tuple[str, float]]:
-    """The two likeliest languages with their shares of 1."""
+def _two_most_probable(detector: Any, text: str) -> tuple[tuple[str, float], tuple[str, float]]:
+    """The two most probable languages with their confidences."""
     first, second = detector.compute_language_confidence_values(text)[:2]
-    return _named(first), _named(second)
+    return _tag_and_confidence(first), _tag_and_confidence(second)
 
 
-def _named(found: Any) -> tuple[str, float]:
+def _tag_and_confidence(found: Any) -> tuple[str, float]:
     code: str = found.language.iso_code_639_1.name.lower()
-    return _OTHER_NAMES.get(code, code), found.value
+    return _SYNONYMS.get(code, code), found.value

@@ -79,7 +79,7 @@ def test_a_killed_process_is_replaced_and_the_file_is_read(decoders: Decoders, p
 
 def test_a_file_that_exceeds_the_cpu_limit_is_refused_with_a_reason(tmp_path: Path, photo: Path) -> None:
     Image.new("L", (7000, 7000)).save(tmp_path / "large.png")
-    slow = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, patience=60), count=1)
+    slow = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, timeout_factor=60), count=1)
     fast = Limits().cpu_for(1000)
     try:
         slow.identify(photo, "photo.jpg")
@@ -97,7 +97,7 @@ def test_a_file_that_exceeds_the_cpu_limit_is_refused_with_a_reason(tmp_path: Pa
 
 
 def test_a_process_that_hangs_is_killed_after_the_timeout(photo: Path) -> None:
-    hurried = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, patience=2), count=1)
+    hurried = Decoders(Limits(cpu_seconds=0, cpu_seconds_per_megabyte=0, timeout_factor=2), count=1)
     try:
         hurried.identify(photo, "photo.jpg")
         hanging = decoder_process(hurried)

@@ -1,4 +1,4 @@
-"""Pictures and texts become vectors in which near means similar."""
+"""Pictures and texts are embedded as vectors whose cosine measures similarity."""
 
 import io
 import json
@@ -51,14 +51,19 @@ def minilm(starter_models: dict[str, ModelSpec], weights_locator: WeightsLocator
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small open_clip model with random weights, as open_clip keeps one in a folder."""
+    """A small open_clip model with random weights, in open_clip's folder layout."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("tiny")
-    looks = {"mean": [0.4, 0.5, 0.6], "std": [0.3, 0.2, 0.25], "interpolation": "bicubic", "resize_mode": "shortest"}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY, "preprocess_cfg": looks}))
+    preprocess = {
+        "mean": [0.4, 0.5, 0.6],
+        "std": [0.3, 0.2, 0.25],
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY, "preprocess_cfg": preprocess}))
     with torch.random.fork_rng():
         torch.manual_seed(7)
         save_file(open_clip.CLIP(**TINY).state_dict(), folder / "open_clip_model.safetensors")
@@ -116,7 +121,7 @@ def test_requests_and_operators_are_imported_without_a_model_library() -> None:
 
 
 @pytest.mark.shared_data
-def test_words_find_their_picture(
+def test_a_query_finds_its_picture(
     starter_clip: ClassNameClip, modality_store: ArtifactStore, shared_data: Path
 ) -> None:
     entries = json.loads((shared_data / "photos" / "captions.json").read_text(encoding="utf-8"))
@@ -178,7 +183,7 @@ def test_hostile_files_are_embedded_or_refused(tiny_clip: OpenClip, store: Artif
         assert answer[name] is UnreadableMedia, name
 
 
-def test_a_picture_is_seen_upright_and_in_colour_whatever_its_file_says(
+def test_a_picture_is_embedded_upright_and_in_rgb_whatever_its_file_format(
     starter_clip: ClassNameClip, modality_store: ArtifactStore
 ) -> None:
     upright = picture(3)
@@ -216,7 +221,7 @@ def test_texts_of_all_lengths_are_embedded_in_order(minilm: TextEncoder, modalit
     assert (together * alone).sum(1).min() > 0.999
 
 
-def test_what_is_past_the_longest_text_does_not_count(minilm: TextEncoder, modality_store: ArtifactStore) -> None:
+def test_text_beyond_the_token_limit_is_ignored(minilm: TextEncoder, modality_store: ArtifactStore) -> None:
     long = "bread and butter " * 100
     one, other, short = vectors(minilm, modality_store, [f"{long} ships", f"{long} and the court of appeal", "ships"])
     assert one @ other == pytest.approx(1, abs=1e-3)
@@ -242,7 +247,7 @@ def test_each_role_has_its_prefix(
     assert query @ passage < 0.99
 
 
-def test_a_picture_for_a_model_that_only_reads_is_an_error_that_says_so(
+def test_a_picture_for_a_text_encoder_is_an_error_that_says_so(
     minilm: TextEncoder, modality_store: ArtifactStore
 ) -> None:
     requests = [ask(modality_store, file(picture(1))), ask(modality_store, "ships")]
@@ -316,7 +321,7 @@ def test_a_model_of_other_shapes_is_refused_with_its_name(tiny_folder: Path, tmp
         load_open_clip(tmp_path, tmp_path / "cache")
 
 
-def test_the_image_tower_is_kept_as_safetensors_and_found_again(
+def test_the_image_tower_is_cached_as_safetensors_and_loaded_from_there(
     starter_models: dict[str, ModelSpec], weights_locator: WeightsLocator, starter_clip: ClassNameClip, tmp_path: Path
 ) -> None:
     spec = starter_models["starter-clip"]

@@ -1,4 +1,4 @@
-"""The same request has the same picture, to the byte, and the picture says how it was made."""
+"""Equal requests give equal bytes, and the picture contains its generation metadata."""
 
 import io
 import json
@@ -100,7 +100,7 @@ def scheduler_kinds() -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Models this small lose more to threads that wait for each other than they win, above all on a busy machine."""
+    """Use one thread: for models this small, synchronising threads costs more than it gains."""
     import torch
 
     before = torch.get_num_threads()
@@ -146,7 +146,9 @@ def test_another_seed_or_setting_gives_another_picture(
     assert (pixels(modality_store, draw()) != pixels(modality_store, draw(**change))).any()
 
 
-def test_a_picture_alone_and_among_others_is_the_same(tiny: Diffusion, modality_store: ArtifactStore) -> None:
+def test_a_picture_does_not_depend_on_the_other_requests_of_its_batch(
+    tiny: Diffusion, modality_store: ArtifactStore
+) -> None:
     requests = [ask(seed=seed, prompt=prompt) for seed in (1, 2, 3) for prompt in ("a red apple", "a green tree")]
     requests.insert(2, ask(steps=3))
     together = tiny(requests, modality_store, no_progress)
@@ -154,7 +156,7 @@ def test_a_picture_alone_and_among_others_is_the_same(tiny: Diffusion, modality_
     assert len({made.image.sha256 for made in together if isinstance(made, GeneratedImage)}) == len(requests)
 
 
-def test_threads_that_ask_at_once_get_what_each_asked_for(tiny: Diffusion, modality_store: ArtifactStore) -> None:
+def test_concurrent_calls_get_their_own_pictures(tiny: Diffusion, modality_store: ArtifactStore) -> None:
     requests = [ask(seed=seed, scheduler=SCHEDULERS[seed % 5], steps=1 + seed % 3) for seed in range(24)]
     one_by_one = [tiny([request], modality_store, no_progress)[0] for request in requests]
     with ThreadPoolExecutor(3) as threads:
@@ -162,7 +164,7 @@ def test_threads_that_ask_at_once_get_what_each_asked_for(tiny: Diffusion, modal
     assert at_once == one_by_one
 
 
-def test_sampled_together_as_on_a_gpu_pictures_differ_in_their_last_bits_at_most(
+def test_pictures_sampled_in_one_batch_as_on_a_gpu_differ_in_their_last_bits_at_most(
     tiny: Diffusion, tiny_folder: Path, modality_store: ArtifactStore, start: Artifact
 ) -> None:
     requests = [ask(seed=seed, scheduler="euler-ancestral") for seed in (1, 2, 3)]
@@ -178,7 +180,7 @@ def test_sampled_together_as_on_a_gpu_pictures_differ_in_their_last_bits_at_most
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_the_picture_is_what_bare_diffusers_makes_with_the_seed_and_settings(
+def test_the_picture_equals_that_of_plain_diffusers_with_the_same_seed_and_settings(
     draw: Draw, tiny_folder: Path, modality_store: ArtifactStore, scheduler: str
 ) -> None:
     import torch
@@ -200,7 +202,7 @@ def test_the_picture_is_what_bare_diffusers_makes_with_the_seed_and_settings(
     assert pixels(modality_store, made).std() > 10
 
 
-def test_without_guidance_each_step_asks_the_model_once(tiny_folder: Path, modality_store: ArtifactStore) -> None:
+def test_without_guidance_each_step_calls_the_model_once(tiny_folder: Path, modality_store: ArtifactStore) -> None:
     import torch
     from diffusers import StableDiffusionPipeline
 
@@ -220,7 +222,7 @@ def test_without_guidance_each_step_asks_the_model_once(tiny_folder: Path, modal
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_changed_picture_is_what_bare_diffusers_makes_of_the_start_picture(
+def test_a_changed_picture_equals_that_of_plain_diffusers_from_the_same_start_picture(
     draw: Draw, tiny_folder: Path, modality_store: ArtifactStore, start: Artifact, scheduler: str
 ) -> None:
     import torch
@@ -255,7 +257,7 @@ def test_progress_counts_the_steps(tiny: Diffusion, modality_store: ArtifactStor
     assert seen == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5 + 1 / 6, 0.5 + 2 / 6, 1.0])
 
 
-def test_what_progress_raises_ends_the_run_at_once_and_leaves_the_model_usable(
+def test_an_exception_from_progress_aborts_the_run_and_leaves_the_model_usable(
     tiny: Diffusion, modality_store: ArtifactStore
 ) -> None:
     before = tiny([ask()], modality_store, no_progress)
@@ -272,7 +274,7 @@ def test_what_progress_raises_ends_the_run_at_once_and_leaves_the_model_usable(
     assert tiny([ask()], modality_store, no_progress) == before
 
 
-def test_the_recipe_is_in_the_picture_and_makes_it_again(
+def test_the_generation_metadata_in_a_picture_reproduces_it(
     draw: Draw, tiny: Diffusion, tmp_path: Path, modality_store: ArtifactStore, start: Artifact
 ) -> None:
     made = draw(prompt="ein Häuschen, 家", negative_prompt='a "red" car', init_image=start, strength=0.5)
@@ -307,7 +309,7 @@ def test_picture_tools_read_the_parameters(draw: Draw, modality_store: ArtifactS
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", png(8, 8, ((1, 2, 3),)), png(8, 8, ((1, 2, 3),))[:40]])
-def test_other_files_carry_no_recipe(data: bytes) -> None:
+def test_other_files_have_no_generation_metadata(data: bytes) -> None:
     assert read_generation_metadata(data) is None
 
 
@@ -326,12 +328,12 @@ def test_other_files_carry_no_recipe(data: bytes) -> None:
         ({"strength": 0.5}, "give init_image"),
     ],
 )
-def test_a_request_that_cannot_be_meant_is_refused(settings: dict[str, Any], what: str) -> None:
+def test_an_invalid_request_is_refused(settings: dict[str, Any], what: str) -> None:
     with pytest.raises(ValidationError, match=what):
         ask(**settings)
 
 
-def test_a_prompt_that_the_model_would_not_read_to_its_end_is_refused(draw: Draw) -> None:
+def test_a_prompt_that_the_model_would_truncate_is_refused(draw: Draw) -> None:
     assert isinstance(draw(prompt=" ".join(["apple"] * 22)), GeneratedImage)
     answer = draw(prompt=" ".join(["apple"] * 22) + " a blue boat")
     assert isinstance(answer, InvalidRequest)
@@ -340,7 +342,7 @@ def test_a_prompt_that_the_model_would_not_read_to_its_end_is_refused(draw: Draw
     assert isinstance(draw(negative_prompt="apple " * 30), InvalidRequest)
 
 
-def test_what_the_model_cannot_do_is_said_in_its_place(
+def test_a_request_that_the_model_does_not_support_fails_alone(
     tiny: Diffusion, modality_store: ArtifactStore, start: Artifact
 ) -> None:
     broken = modality_store.put(modality_store.get(start)[:60], "image/png")
@@ -363,7 +365,7 @@ def test_what_the_model_cannot_do_is_said_in_its_place(
 
 
 @pytest.mark.parametrize("value", [float("nan"), -1000.0])
-def test_numbers_that_overflow_and_black_pictures_are_errors(
+def test_overflow_and_black_pictures_are_errors(
     tiny_folder: Path, tmp_path: Path, modality_store: ArtifactStore, value: float
 ) -> None:
     folder = shutil.copytree(tiny_folder, tmp_path / "broken")
@@ -373,7 +375,7 @@ def test_numbers_that_overflow_and_black_pictures_are_errors(
     assert "gave no picture for seed 7" in str(answer)
 
 
-def test_pickled_weights_are_not_read(tiny_folder: Path, tmp_path: Path) -> None:
+def test_pickled_weights_are_not_loaded(tiny_folder: Path, tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
@@ -403,7 +405,7 @@ def test_a_folder_that_is_no_diffusion_model_is_unavailable(tmp_path: Path) -> N
         Diffusion.load(spec_of("empty"), Weights((tmp_path / "empty",), "0" * 64, tmp_path))
 
 
-def test_sdxl_works_as_it_is(tmp_path: Path, modality_store: ArtifactStore, start: Artifact) -> None:
+def test_sdxl_works_without_special_cases(tmp_path: Path, modality_store: ArtifactStore, start: Artifact) -> None:
     model = load(build_sdxl(tmp_path / "sdxl"))
     requests = [ask(), ask(scheduler="dpm++"), ask(init_image=start, strength=0.5), ask(negative_prompt="blue"), ask()]
     answers = model(requests, modality_store, no_progress)
@@ -413,7 +415,7 @@ def test_sdxl_works_as_it_is(tmp_path: Path, modality_store: ArtifactStore, star
 
 
 @pytest.mark.parametrize("build", [build_sd3, build_flux])
-def test_sd3_and_flux_work_as_they_are_and_say_what_does_not_fit_them(
+def test_sd3_and_flux_work_without_special_cases_and_name_what_they_do_not_support(
     build: Callable[[Path], Path], tmp_path: Path, modality_store: ArtifactStore, start: Artifact
 ) -> None:
     model = load(build(tmp_path / "model"))
@@ -436,7 +438,7 @@ def test_sd3_and_flux_work_as_they_are_and_say_what_does_not_fit_them(
     assert "reads 64 tokens" in str(too_long)
 
 
-def test_the_catalogue_says_what_a_model_was_made_for() -> None:
+def test_the_catalogue_gives_the_defaults_of_a_model() -> None:
     defaults = defaults_for(spec_of("tiny"))
     assert (defaults.width, defaults.height, defaults.steps, defaults.guidance) == (32, 32, 4, 5.0)
     assert defaults_for(spec_of("tiny", options={})).width == 512
@@ -455,7 +457,7 @@ def test_importing_generation_loads_no_model_library() -> None:
     not (ROOT / "models" / "icons" / "model_index.json").exists(),
     reason="needs models/icons, the trained icon model (training/icons/recipe.py makes it)",
 )
-def test_the_icon_model_draws(weights_locator: WeightsLocator, modality_store: ArtifactStore) -> None:
+def test_the_icon_model_generates_icons(weights_locator: WeightsLocator, modality_store: ArtifactStore) -> None:
     spec = spec_of("models/icons", name="icons")
     icons = Diffusion.load(spec, weights_locator.locate(spec))
     requests = [

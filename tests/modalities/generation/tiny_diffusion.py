@@ -1,4 +1,4 @@
-"""Diffusion models of random numbers: every part of the real thing, in folders of a megabyte, 32 × 32 pixels."""
+"""Build diffusion models with random weights: all components of the real ones, a megabyte each, 32 × 32 pixels."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ DDIM = {
 
 
 def build_stable_diffusion(folder: Path) -> Path:
-    """A StableDiffusionPipeline folder in safetensors: v-prediction with a DDIM scheduler."""
+    """Build a StableDiffusionPipeline folder in safetensors: v-prediction with a DDIM scheduler."""
     import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
     from transformers import CLIPTextModel
@@ -39,7 +39,7 @@ def build_stable_diffusion(folder: Path) -> Path:
 
 
 def build_sdxl(folder: Path) -> Path:
-    """A StableDiffusionXLPipeline folder: two text encoders, size conditioning, an Euler scheduler."""
+    """Build a StableDiffusionXLPipeline folder: two text encoders, size conditioning, an Euler scheduler."""
     import torch
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
@@ -66,7 +66,7 @@ def build_sdxl(folder: Path) -> Path:
 
 
 def build_sd3(folder: Path) -> Path:
-    """A StableDiffusion3Pipeline folder: three text encoders, a transformer over 2 × 2 patches, flow matching."""
+    """Build a StableDiffusion3Pipeline folder: three text encoders, a transformer over 2 × 2 patches, flow matching."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
@@ -101,7 +101,7 @@ def build_sd3(folder: Path) -> Path:
 
 
 def build_flux(folder: Path) -> Path:
-    """A FluxPipeline folder: packed latents, guidance as an input of the transformer."""
+    """Build a FluxPipeline folder: packed latents, guidance as an input of the transformer."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextModel, T5EncoderModel
@@ -133,7 +133,7 @@ def build_flux(folder: Path) -> Path:
 
 
 def build_tokenizer(folder: Path) -> Any:
-    """A CLIPTokenizer that knows letters and a few words."""
+    """Build a CLIPTokenizer with letters and a few words as its vocabulary."""
     from transformers import CLIPTokenizer
 
     letters = [chr(code) for code in range(33, 127)]
@@ -157,7 +157,7 @@ def build_tokenizer(folder: Path) -> Any:
 
 
 def change_weights(folder: Path, part: str, key: str, value: float) -> None:
-    """Fill one tensor of one part with a number."""
+    """Fill one tensor of one component with a number."""
     from safetensors.torch import load_file, save_file
 
     (path,) = (folder / part).glob("*.safetensors")
@@ -222,7 +222,7 @@ def _long_text(width: int) -> Any:
 
 
 def _long_tokenizer() -> Any:
-    """A T5 tokenizer that knows letters, of which it reads 64."""
+    """Build a T5 tokenizer with letters as its vocabulary and a limit of 64 tokens."""
     from transformers import T5TokenizerFast
 
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]

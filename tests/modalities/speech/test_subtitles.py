@@ -1,4 +1,4 @@
-"""Subtitles that can be read in time, in formats that players take."""
+"""Transcripts are split into readable cues and written in standard subtitle formats."""
 
 import re
 from itertools import pairwise
@@ -30,7 +30,7 @@ cjk = st.text("東京都は日本の首都です。今日天気が良い、", mi
 
 
 def spoken(text: str, start: float = 0.0, seconds_per_word: float = 0.4) -> Segment:
-    """A segment as Whisper gives it: each word with its leading space."""
+    """Build a segment as Whisper returns it: each word with its leading space."""
     words: list[Word] = []
     for number, word in enumerate(text.split()):
         begin = round(start + number * seconds_per_word, 3)
@@ -54,12 +54,12 @@ def transcripts(draw: st.DrawFn) -> list[Segment]:
 
 
 def bare(text: str) -> str:
-    """Without white space and control characters."""
+    """Remove white space and control characters."""
     return "".join(c for c in text if c.isprintable() and not c.isspace())
 
 
 @given(transcripts())
-def test_every_cue_can_be_read_and_none_overlap(segments: list[Segment]) -> None:
+def test_every_cue_is_readable_and_none_overlap(segments: list[Segment]) -> None:
     shown = cues(segments)
     for cue in shown:
         lines = cue.text.split("\n")
@@ -70,7 +70,7 @@ def test_every_cue_can_be_read_and_none_overlap(segments: list[Segment]) -> None
 
 
 @given(transcripts())
-def test_no_word_is_lost_or_moved(segments: list[Segment]) -> None:
+def test_no_word_is_lost_or_reordered(segments: list[Segment]) -> None:
     said = bare("".join(segment.text for segment in segments))
     assert bare("".join(cue.text for cue in cues(segments))) == said
 
@@ -84,7 +84,7 @@ def test_srt_and_vtt_have_one_block_for_each_cue(segments: list[Segment]) -> Non
     assert srt.count("-->") == vtt.count("-->") == len(shown)
 
 
-def test_a_long_segment_is_cut_after_a_clause_at_its_words_times() -> None:
+def test_a_long_segment_is_split_after_a_clause_at_its_word_times() -> None:
     first, second, *_ = cues([spoken(SENTENCE)])
     assert first.text == "And so, my fellow Americans, ask not\nwhat your country can do for you,"
     assert second.text.startswith("ask what you can do")
@@ -111,7 +111,7 @@ def test_srt_is_numbered_and_has_commas() -> None:
     assert to_srt(shown) == ("1\n00:00:00,000 --> 00:00:01,500\nOne\n\n2\n01:01:01,007 --> 01:01:02,000\nB\n")
 
 
-def test_vtt_escapes_what_would_be_markup() -> None:
+def test_vtt_escapes_markup() -> None:
     shown = [Cue(start_seconds=0, end_seconds=1, text="<b>Q&A</b> --> now")]
     assert to_vtt(shown) == "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n&lt;b&gt;Q&amp;A&lt;/b&gt; --&gt; now\n"
 
@@ -133,7 +133,7 @@ def test_translated_cues_keep_their_times() -> None:
     assert [(c.start_seconds, c.end_seconds) for c in german] == [(c.start_seconds, c.end_seconds) for c in originals]
 
 
-def test_a_translated_segment_is_cut_within_its_own_time() -> None:
+def test_a_translated_segment_is_split_within_its_own_time() -> None:
     segment = spoken(SENTENCE, start=10.0)
     shown = cues(translated_segments([segment], ["Wort " * 50]))
     assert shown[0].start_seconds == 10.0

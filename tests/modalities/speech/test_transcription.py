@@ -1,4 +1,4 @@
-"""Speech becomes text with times; what is not speech becomes nothing."""
+"""Speech is transcribed with times; sound without speech gives an empty transcript."""
 
 import io
 import wave
@@ -35,7 +35,7 @@ def whisper(whisper_spec: ModelSpec, weights_locator: WeightsLocator) -> Whisper
 
 @pytest.fixture
 def hear(whisper: Whisper, modality_store: ArtifactStore) -> Hear:
-    """The answer to one recording: a path, or samples at 16 kHz."""
+    """A function that transcribes one recording: a path, or samples at 16 kHz."""
 
     def answer(sound: Path | np.ndarray, **settings: Any) -> Any:
         audio = put(modality_store, sound)
@@ -80,7 +80,7 @@ def words(text: str) -> str:
         ("en_librivox_0930.wav", "en", "he might even have been made amiable himself"),
     ],
 )
-def test_speech_is_written_down_in_its_language(
+def test_speech_is_transcribed_in_its_language(
     hear: Hear, shared_data: Path, modality_store: ArtifactStore, clip: str, language: str, said: str
 ) -> None:
     transcript: Transcript = hear(shared_data / "speech" / clip)
@@ -94,7 +94,7 @@ def test_speech_is_written_down_in_its_language(
 
 
 @pytest.mark.shared_data
-def test_german_speech_becomes_english_text_in_one_step(hear: Hear, shared_data: Path) -> None:
+def test_german_speech_is_translated_into_english_in_one_step(hear: Hear, shared_data: Path) -> None:
     transcript: Transcript = hear(
         shared_data / "speech" / "de_az_training_audio2.wav", language="de-AT", task="translate"
     )
@@ -103,14 +103,14 @@ def test_german_speech_becomes_english_text_in_one_step(hear: Hear, shared_data:
 
 
 @pytest.mark.shared_data
-def test_what_can_be_read_of_a_cut_off_recording_is_written_down(hear: Hear, shared_data: Path) -> None:
+def test_a_truncated_recording_is_transcribed_as_far_as_it_decodes(hear: Hear, shared_data: Path) -> None:
     transcript: Transcript = hear(shared_data / "hostile" / "flac_truncated.flac")
     assert "fellow Americans" in transcript.text
     assert transcript.duration_seconds == pytest.approx(5.43, abs=0.2)
 
 
 @pytest.mark.shared_data
-def test_the_sound_of_a_video_is_heard_at_the_videos_times(hear: Hear, shared_data: Path, tmp_path: Path) -> None:
+def test_a_video_is_transcribed_with_the_times_of_the_video(hear: Hear, shared_data: Path, tmp_path: Path) -> None:
     (piece,) = read_pieces(shared_data / "speech" / "en_librivox_0930.wav")
     transcript: Transcript = hear(film(tmp_path / "film.mkv", piece.samples))
     assert "himself" in transcript.text
@@ -127,7 +127,7 @@ def test_the_sound_of_a_video_is_heard_at_the_videos_times(hear: Hear, shared_da
         pytest.param(np.zeros(0), id="no samples"),
     ],
 )
-def test_nothing_is_heard_where_nobody_speaks(hear: Hear, sound: np.ndarray) -> None:
+def test_sound_without_speech_has_an_empty_transcript(hear: Hear, sound: np.ndarray) -> None:
     transcript: Transcript = hear(sound)
     assert transcript.text == ""
     assert transcript.language == "und"
@@ -187,7 +187,7 @@ def test_parts_of_a_model_are_joined_in_order_and_verified(tmp_path: Path) -> No
         model_folder("small", weights, "0" * 64)
 
 
-def test_a_long_recording_is_read_in_pieces_cut_where_it_is_quiet(tmp_path: Path) -> None:
+def test_a_long_recording_is_split_into_pieces_where_it_is_quiet(tmp_path: Path) -> None:
     rate = 8000
     sound = tone(700, rate)
     for quiet in (290, 580):
@@ -214,7 +214,7 @@ def test_any_sample_rate_becomes_sixteen_kilohertz(tmp_path: Path, rate: int) ->
 
 
 def film(path: Path, samples: np.ndarray) -> Path:
-    """A Matroska file with black pictures and the samples as FLAC."""
+    """Write a Matroska file with black frames and the samples as FLAC."""
     import av
 
     with av.open(str(path), "w") as container:

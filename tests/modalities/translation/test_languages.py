@@ -1,4 +1,4 @@
-"""Languages are told from a sentence, matched as people mean them, and sentences are cut without losing anything."""
+"""Languages are detected, tags are matched, and lines are split into sentences without losing anything."""
 
 import pytest
 from hypothesis import given
@@ -23,23 +23,23 @@ from modalities.translation.sentences import split_line, split_to_fit, symbols
         ("ko", "위원회는 다음 주 목요일에 다시 모입니다."),
     ],
 )
-def test_a_sentence_tells_its_language(language: str, sentence: str) -> None:
+def test_the_language_of_a_sentence_is_detected(language: str, sentence: str) -> None:
     assert detect_language(sentence) == language
     assert detect_language(f"{sentence}\n\n{sentence} " * 200) == language
 
 
-def test_short_everyday_sentences_tell_their_language_too() -> None:
+def test_the_language_of_a_short_everyday_sentence_is_detected() -> None:
     assert detect_language("I went to the lake with them.") == "en"
     assert detect_language("Ich gehe heute nicht zur Schule.") == "de"
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "1984", "🎉🎉", "ok", "Danke hola"])
-def test_a_text_that_does_not_tell_its_language_is_an_error_that_asks_for_it(text: str) -> None:
+def test_a_text_of_unclear_language_is_an_error_that_asks_for_it(text: str) -> None:
     with pytest.raises(UnknownLanguage, match="name it"):
         detect_language(text)
 
 
-def test_tags_match_as_people_mean_them() -> None:
+def test_tags_match_by_language_script_and_region() -> None:
     assert best_match("en-US", ["de", "en"]) == "en"
     assert best_match("pt", ["pt-BR"]) == "pt-BR"
     assert best_match("zh-TW", ["zh-Hans", "zh-Hant"]) == "zh-Hant"
@@ -48,7 +48,12 @@ def test_tags_match_as_people_mean_them() -> None:
     assert best_match("pt-PT", ["pt", "pt-PT"]) == "pt-PT"
     assert best_match("nb", ["no"]) == "no"
     assert best_match("sv", ["de", "en"]) is None
+    assert best_match("nn", ["nno"]) == "nno"
     assert is_same_language("de-AT", "de")
+    assert is_same_language("zsm", "ms")
+    assert not is_same_language("yue", "zh")
+    assert not is_same_language("sh", "sr")
+    assert not is_same_language("a tag", "another tag")
     assert not is_same_language("zh-Hans", "zh-TW")
 
 
@@ -64,10 +69,11 @@ def test_tags_match_as_people_mean_them() -> None:
         ("fr-CA", ">>fr_CA<<", [">>fr<<", ">>fr_CA<<"]),
         ("de", ">>deu<<", [">>deu<<", ">>nld<<"]),
         ("zh", ">>cmn_Hans<<", [">>cmn_Hans<<", ">>cmn_Hant<<", ">>yue_Hant<<"]),
+        ("sr", ">>srp_Cyrl<<", [">>hbs<<", ">>srp_Cyrl<<", ">>srp_Latn<<"]),
         ("es", None, ["es", "▁es", ">>de<<"]),
     ],
 )
-def test_a_vocabulary_tells_what_it_calls_a_language(tag: str, token: str | None, vocabulary: list[str]) -> None:
+def test_the_token_of_a_language_is_found_in_a_vocabulary(tag: str, token: str | None, vocabulary: list[str]) -> None:
     assert language_token(tag, vocabulary) == token
 
 
@@ -87,14 +93,14 @@ def test_a_vocabulary_tells_what_it_calls_a_language(tag: str, token: str | None
         ("1987 – 42 %", []),
     ],
 )
-def test_sentences_end_where_people_end_them(line: str, words: list[str]) -> None:
+def test_sentences_are_split_at_their_ends(line: str, words: list[str]) -> None:
     spans = split_line(line)
     assert [span.text for span in spans if not span.copied][: len(words)] == words
     assert "".join(span.text for span in spans) == line
 
 
 @given(st.text(alphabet=st.sampled_from('ab ÄZ.!?…。！\t,;1-❤️\u200d🎉"”(—'), max_size=80))
-def test_nothing_of_a_line_is_lost(line: str) -> None:
+def test_the_spans_of_a_line_joined_are_the_line(line: str) -> None:
     spans = split_line(line)
     assert "".join(span.text for span in spans) == line
     assert all(any(c.isalpha() for c in span.text) for span in spans if not span.copied)
@@ -107,7 +113,7 @@ def test_nothing_of_a_line_is_lost(line: str) -> None:
     "line", ["a" * 100_000, "." * 100_000, "a. B" * 25_000, "x@." * 30_000, "e\u0301\u0301" * 30_000]
 )
 @pytest.mark.timeout(30)
-def test_a_hostile_line_is_cut_in_little_time(line: str) -> None:
+def test_a_hostile_line_is_split_in_linear_time(line: str) -> None:
     spans = split_line(line)
     assert "".join(span.text for span in spans) == line
     for span in spans:
@@ -116,12 +122,12 @@ def test_a_hostile_line_is_cut_in_little_time(line: str) -> None:
         assert all(len(part.text) <= 200 for part in parts)
 
 
-def test_a_long_sentence_is_cut_at_clauses_then_at_spaces() -> None:
+def test_a_long_sentence_is_split_at_clauses_then_at_spaces() -> None:
     sentence = "When the rain came down, we ran to the old house, and there we stayed"
     parts = [part.text for part in split_to_fit(sentence, len, 40)]
     assert parts == ["When the rain came down,", " ", "we ran to the old house,", " ", "and there we stayed"]
     assert all(len(part.text) <= 10 for part in split_to_fit("one two three four five six", len, 10))
 
 
-def test_runs_of_emoji_stay_together() -> None:
+def test_a_run_of_emoji_is_one_span() -> None:
     assert symbols("a 👩‍👩‍👧 b ❤️❤️") == ["👩‍👩‍👧", "❤️❤️"]

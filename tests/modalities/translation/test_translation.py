@@ -1,4 +1,4 @@
-"""Lines become as many lines in another language, through models that CTranslate2 and transformers agree on.
+"""Lines are translated line by line, by models for which CTranslate2 and transformers agree.
 
 No hub is reachable: the checkpoints are tiny ones that have learnt seven phrases by heart, so that right is right.
 """
@@ -53,8 +53,8 @@ _SIZES: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """Where the checkpoints are, and what loads them."""
+class Checkpoints:
+    """The folders of the checkpoints, and functions that load and run them."""
 
     folder: Path
     locator: WeightsLocator
@@ -72,7 +72,7 @@ class Workshop:
         spec = self.spec(name, dtype, **options)
         return CTranslate2Translator.load(spec, self.locator.locate(spec))
 
-    def say(self, operator: CTranslate2Translator, lines: Any, source: str, target: str) -> tuple[str, ...]:
+    def translate(self, operator: CTranslate2Translator, lines: Any, source: str, target: str) -> tuple[str, ...]:
         request = Translate(model="tiny", lines=tuple(lines), source=source, target=target)
         (answer,) = operator([request], self.store, no_progress)
         assert isinstance(answer, Translation), answer
@@ -80,44 +80,44 @@ class Workshop:
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory, modality_store: ArtifactStore) -> Workshop:
+def checkpoints(tmp_path_factory: pytest.TempPathFactory, modality_store: ArtifactStore) -> Checkpoints:
     folder = tmp_path_factory.mktemp("translators")
     for name, make in (("marian", make_marian), ("m2m100", make_m2m100), ("nllb", make_nllb)):
         (folder / name).mkdir()
         make(folder / name)
-    return Workshop(folder, WeightsLocator(folder, tmp_path_factory.mktemp("cache"), None), modality_store)
+    return Checkpoints(folder, WeightsLocator(folder, tmp_path_factory.mktemp("cache"), None), modality_store)
 
 
 @pytest.fixture(scope="session")
-def marian(workshop: Workshop) -> CTranslate2Translator:
-    return workshop.load("marian")
+def marian(checkpoints: Checkpoints) -> CTranslate2Translator:
+    return checkpoints.load("marian")
 
 
 @pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])
-def test_a_checkpoint_says_what_it_has_learnt_in_the_language_asked_for(workshop: Workshop, name: str) -> None:
-    operator = workshop.load(name)
-    assert workshop.say(operator, ENGLISH, "en", "de") == GERMAN
-    assert workshop.say(operator, ENGLISH, "en-GB", "fr") == FRENCH
+def test_a_checkpoint_translates_into_the_requested_language(checkpoints: Checkpoints, name: str) -> None:
+    operator = checkpoints.load(name)
+    assert checkpoints.translate(operator, ENGLISH, "en", "de") == GERMAN
+    assert checkpoints.translate(operator, ENGLISH, "en-GB", "fr") == FRENCH
 
 
 @pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])
-def test_in_int8_it_says_nearly_the_same(workshop: Workshop, name: str) -> None:
-    operator = workshop.load(name, "int8")
+def test_int8_gives_nearly_the_same_translation(checkpoints: Checkpoints, name: str) -> None:
+    operator = checkpoints.load(name, "int8")
     for language, own, other in (("de", GERMAN, FRENCH), ("fr", FRENCH, GERMAN)):
-        said = workshop.say(operator, ENGLISH, "en", language)
+        translated = checkpoints.translate(operator, ENGLISH, "en", language)
         # Products that a CPU without VNNI cuts off cost models as small as these a word here and there.
-        assert corpus_chrf(said, [own]).score > 80 > corpus_chrf(said, [other]).score
+        assert corpus_chrf(translated, [own]).score > 80 > corpus_chrf(translated, [other]).score
 
 
 @pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])
-def test_the_tokens_are_those_of_transformers_own_beam_search(workshop: Workshop, name: str) -> None:
+def test_the_tokens_are_those_of_transformers_own_beam_search(checkpoints: Checkpoints, name: str) -> None:
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    operator = workshop.load(name)
+    operator = checkpoints.load(name)
     vocabulary = operator.model.vocabulary
-    tokenizer: Any = AutoTokenizer.from_pretrained(workshop.folder / name)
-    model: Any = AutoModelForSeq2SeqLM.from_pretrained(workshop.folder / name).eval()
+    tokenizer: Any = AutoTokenizer.from_pretrained(checkpoints.folder / name)
+    model: Any = AutoModelForSeq2SeqLM.from_pretrained(checkpoints.folder / name).eval()
     for text in [*ENGLISH, *NEW]:
         for target in ("de", "fr"):
             question = vocabulary.model_input(vocabulary.tokenize(text), "en", target)
@@ -138,98 +138,100 @@ def test_the_tokens_are_those_of_transformers_own_beam_search(workshop: Workshop
             assert ours[:38] == [number for number in theirs if number not in special][:38], text
 
 
-def test_a_checkpoint_is_converted_once(workshop: Workshop) -> None:
-    workshop.load("marian")
-    spec = workshop.spec("marian")
-    weights = workshop.locator.locate(spec)
+def test_a_checkpoint_is_converted_once(checkpoints: Checkpoints) -> None:
+    checkpoints.load("marian")
+    spec = checkpoints.spec("marian")
+    weights = checkpoints.locator.locate(spec)
     before = {path: path.stat().st_mtime_ns for path in weights.cache.rglob("*")}
     again = CTranslate2Translator.load(spec, weights)
     assert {path: path.stat().st_mtime_ns for path in weights.cache.rglob("*")} == before
     assert not [path for path in weights.cache.iterdir() if not (path / "model.bin").exists()]
-    assert workshop.say(again, ENGLISH[:1], "en", "de") == GERMAN[:1]
+    assert checkpoints.translate(again, ENGLISH[:1], "en", "de") == GERMAN[:1]
 
 
 def test_there_are_as_many_lines_as_before_and_empty_ones_stay_empty(
-    workshop: Workshop, marian: CTranslate2Translator
+    checkpoints: Checkpoints, marian: CTranslate2Translator
 ) -> None:
     lines = ["", ENGLISH[0], "  ", f"{ENGLISH[1]} {ENGLISH[2]}", "", f"\t- {ENGLISH[3]} ", ""]
-    said = workshop.say(marian, lines, "en", "de")
-    assert said == ("", GERMAN[0], "  ", f"{GERMAN[1]} {GERMAN[2]}", "", f"\t- {GERMAN[3]} ", "")
+    translated = checkpoints.translate(marian, lines, "en", "de")
+    assert translated == ("", GERMAN[0], "  ", f"{GERMAN[1]} {GERMAN[2]}", "", f"\t- {GERMAN[3]} ", "")
     many = [line for number in range(200) for line in (ENGLISH[number % 7], "")]
-    assert workshop.say(marian, many, "en", "fr") == tuple(
+    assert checkpoints.translate(marian, many, "en", "fr") == tuple(
         line for number in range(200) for line in (FRENCH[number % 7], "")
     )
 
 
 def test_a_paragraph_of_five_thousand_characters_is_translated_to_its_end(
-    workshop: Workshop, marian: CTranslate2Translator
+    checkpoints: Checkpoints, marian: CTranslate2Translator
 ) -> None:
     times = 5000 // len(" ".join(ENGLISH)) + 1
     paragraph = " ".join(ENGLISH * times)
     assert len(paragraph) >= 5000
-    assert workshop.say(marian, [paragraph], "en", "de") == (" ".join(GERMAN * times),)
+    assert checkpoints.translate(marian, [paragraph], "en", "de") == (" ".join(GERMAN * times),)
 
 
-def test_a_sentence_longer_than_the_model_is_cut_and_not_truncated(
-    workshop: Workshop, marian: CTranslate2Translator
+def test_a_sentence_longer_than_the_model_allows_is_split_and_not_truncated(
+    checkpoints: Checkpoints, marian: CTranslate2Translator
 ) -> None:
     sentence = ", ".join(text.rstrip(".?!") for text in ENGLISH * 30)
-    (said,) = workshop.say(marian, [sentence], "en", "de")
+    (translated,) = checkpoints.translate(marian, [sentence], "en", "de")
     assert len(sentence) > 4000
-    assert len(marian.model.vocabulary.tokenize(said)) > 5 * _SIZES["max_position_embeddings"]
+    assert len(marian.model.vocabulary.tokenize(translated)) > 5 * _SIZES["max_position_embeddings"]
 
 
-def test_what_the_vocabulary_lacks_does_not_vanish(workshop: Workshop, marian: CTranslate2Translator) -> None:
+def test_words_that_the_vocabulary_lacks_are_kept(checkpoints: Checkpoints, marian: CTranslate2Translator) -> None:
     lines = ["🎉 Where is the station? 🚂🚂", "1987", "https://example.org/a?b=1.", "Владимир Ильич", "— 3.5 %", "☃"]
-    said = workshop.say(marian, lines, "en", "de")
-    assert said == ("🎉 Wo ist der Bahnhof? 🚂🚂", *lines[1:])
-    (named, shown) = workshop.say(
+    translated = checkpoints.translate(marian, lines, "en", "de")
+    assert translated == ("🎉 Wo ist der Bahnhof? 🚂🚂", *lines[1:])
+    (named, shown) = checkpoints.translate(
         marian, ["Please close Владимир the door.", "The train ❤ leaves at nine."], "en", "de"
     )
     assert "Владимир" in named
     assert "❤" in shown
 
 
-def test_marks_in_a_text_are_not_taken_for_those_of_the_model(
-    workshop: Workshop, marian: CTranslate2Translator
-) -> None:
+def test_special_tokens_in_a_text_are_treated_as_text(checkpoints: Checkpoints, marian: CTranslate2Translator) -> None:
     vocabulary = marian.model.vocabulary
     assert not {">>fr<<", "</s>", "<pad>"} & set(vocabulary.tokenize(">>fr<< Where </s> is <pad> the station?"))
-    m2m100 = workshop.load("m2m100").model.vocabulary
+    m2m100 = checkpoints.load("m2m100").model.vocabulary
     assert not {"__fr__", "</s>"} & set(m2m100.tokenize("__fr__ Where is </s> the station?"))
 
 
-def test_sentences_follow_each_other_as_the_target_language_has_it(workshop: Workshop) -> None:
-    operator = workshop.load("marian", targets=["de", "zh"], codes={"de": ">>de<<", "zh": ">>fr<<"})
+def test_sentences_are_joined_as_the_target_language_requires(checkpoints: Checkpoints) -> None:
+    operator = checkpoints.load("marian", targets=["de", "zh"], codes={"de": ">>de<<", "zh": ">>fr<<"})
     text = f"{ENGLISH[0]} {ENGLISH[1]}"
-    assert workshop.say(operator, [text], "en", "zh") == (f"{FRENCH[0]}{FRENCH[1]}",)
+    assert checkpoints.translate(operator, [text], "en", "zh") == (f"{FRENCH[0]}{FRENCH[1]}",)
 
 
-def test_the_answer_to_a_line_does_not_depend_on_its_company(workshop: Workshop, marian: CTranslate2Translator) -> None:
+def test_the_translation_of_a_line_does_not_depend_on_its_batch(
+    checkpoints: Checkpoints, marian: CTranslate2Translator
+) -> None:
     lines = [*ENGLISH, *NEW]
-    alone = tuple(workshop.say(marian, [line], "en", "de")[0] for line in lines)
-    assert workshop.say(marian, lines, "en", "de") == alone
+    alone = tuple(checkpoints.translate(marian, [line], "en", "de")[0] for line in lines)
+    assert checkpoints.translate(marian, lines, "en", "de") == alone
 
 
-def test_a_model_that_runs_on_is_stopped(workshop: Workshop, tmp_path: Path) -> None:
+def test_an_output_that_loops_is_decoded_again(checkpoints: Checkpoints, tmp_path: Path) -> None:
     folder = tmp_path / "marian"
     folder.mkdir()
     make_marian(folder, steps=0)
-    spec = workshop.spec("marian")
+    spec = checkpoints.spec("marian")
     operator = CTranslate2Translator.load(spec, WeightsLocator(tmp_path, tmp_path / "cache", None).locate(spec))
     vocabulary = operator.model.vocabulary
     question = vocabulary.model_input(vocabulary.tokenize(ENGLISH[0]), "en", "de")
     unguarded = operator.model.decode([question], 40, 0)[0]
     assert len(set(unguarded)) < len(unguarded) / 3
-    guarded = vocabulary.tokenize(workshop.say(operator, [ENGLISH[0]], "en", "de")[0])
+    guarded = vocabulary.tokenize(checkpoints.translate(operator, [ENGLISH[0]], "en", "de")[0])
     assert not any(len(set(guarded[start : start + 6])) == 1 for start in range(len(guarded) - 5))
 
 
-def test_a_pair_that_the_model_does_not_know_fails_alone(workshop: Workshop, marian: CTranslate2Translator) -> None:
+def test_a_language_pair_that_the_model_does_not_support_fails_alone(
+    checkpoints: Checkpoints, marian: CTranslate2Translator
+) -> None:
     requests = [Translate(model="tiny", lines=("Hallo",), source="de", target="en")]
     requests += [Translate(model="tiny", lines=(ENGLISH[0], ENGLISH[1]), source="en", target="de")]
     seen: list[float] = []
-    refused, answer = marian(requests, workshop.store, seen.append)
+    refused, answer = marian(requests, checkpoints.store, seen.append)
     assert isinstance(refused, UnsupportedLanguagePair)
     assert "from de to en" in str(refused)
     assert answer == Translation(lines=GERMAN[:2], source="en", target="de")
@@ -237,21 +239,21 @@ def test_a_pair_that_the_model_does_not_know_fails_alone(workshop: Workshop, mar
     assert seen[-1] == 1.0
 
 
-def test_a_checkpoint_that_does_not_fit_its_entry_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_checkpoint_that_does_not_fit_its_entry_is_refused(checkpoints: Checkpoints, tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="no token for sv"):
-        workshop.load("marian", targets=["de", "sv"])
+        checkpoints.load("marian", targets=["de", "sv"])
     with pytest.raises(ModelUnavailable, match="asks for bfloat16"):
-        workshop.load("marian", dtype="bfloat16")
+        checkpoints.load("marian", dtype="bfloat16")
     with pytest.raises(InvalidCatalogue, match="beams"):
-        workshop.load("marian", beams=3)
+        checkpoints.load("marian", beams=3)
     (tmp_path / "nllb").mkdir()
     (tmp_path / "nllb" / "config.json").write_text('{"model_type": "llama"}')
-    spec = workshop.spec("nllb")
+    spec = checkpoints.spec("nllb")
     with pytest.raises(ModelUnavailable, match="of the type llama"):
         CTranslate2Translator.load(spec, WeightsLocator(tmp_path, tmp_path / "cache", None).locate(spec))
 
 
-def test_a_document_is_cut_into_requests_that_together_have_all_its_lines() -> None:
+def test_a_document_is_split_into_requests_that_together_have_all_its_lines() -> None:
     lines = ["x" * 100] * 70 + ["", "y" * 9000, "z"]
     requests = requests_for_lines("m", lines, "en", "de")
     assert [line for request in requests for line in request.lines] == lines
@@ -275,7 +277,7 @@ def catalogue(*pairs: tuple[str, list[str], list[str]]) -> Catalogue:
     return Catalogue(models=models, profile=Profile(translation=tuple(models), **other))
 
 
-def test_the_first_model_that_knows_the_pair_is_taken_and_otherwise_two_by_way_of_english() -> None:
+def test_the_first_model_for_the_pair_is_chosen_and_otherwise_two_through_english() -> None:
     two = catalogue(("en-x", ["en"], ["de", "fr", "zh"]), ("x-en", ["de", "fr", "zh"], ["en"]))
     assert route(two, "en-US", "de-AT") == (Hop("en-x", "en", "de"),)
     assert route(two, "zh-TW", "en") == (Hop("x-en", "zh", "en"),)
@@ -286,21 +288,21 @@ def test_the_first_model_that_knows_the_pair_is_taken_and_otherwise_two_by_way_o
     assert route(both, "en", "sv") == (Hop("large", "en", "sv"),)
 
 
-def test_a_pair_that_nothing_covers_is_named_with_the_pairs_that_are_there() -> None:
+def test_the_error_for_an_unsupported_pair_lists_the_supported_pairs() -> None:
     with pytest.raises(UnsupportedLanguagePair, match=r"from ja to de: the profile has en to de, fr\."):
         route(catalogue(("en-x", ["en"], ["de", "fr"])), "ja", "de")
 
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("target", ["de", "fr", "es", "zh"])
-def test_the_starter_model_loses_nothing_on_the_way_from_transformers(
+def test_the_converted_starter_model_is_as_good_as_its_checkpoint(
     starter_models: dict[str, ModelSpec],
     weights_locator: WeightsLocator,
-    workshop: Workshop,
+    checkpoints: Checkpoints,
     shared_data: Path,
     target: str,
 ) -> None:
-    """How good the model is, its card says; here its int8 form has to be as good as the checkpoint it is made of."""
+    """The model card gives the quality; here the int8 conversion must match the quality of its checkpoint."""
     spec = starter_models.get("translation-en-x")
     folder = ROOT / "models" / "translation-en-x"
     if spec is None or not (folder / "model.safetensors").is_file():
@@ -310,17 +312,19 @@ def test_the_starter_model_loses_nothing_on_the_way_from_transformers(
     rows = [line.split("\t") for line in table.splitlines()[:50]]
     english = [row[0] for row in rows]
 
-    def score(said: Any) -> float:
-        return sacrebleu.corpus_chrf(list(said), [[row[1] for row in rows]]).score
+    def score(translated: Any) -> float:
+        return sacrebleu.corpus_chrf(list(translated), [[row[1] for row in rows]]).score
 
-    ours = score(workshop.say(CTranslate2Translator.load(spec, weights_locator.locate(spec)), english, "en", target))
+    ours = score(
+        checkpoints.translate(CTranslate2Translator.load(spec, weights_locator.locate(spec)), english, "en", target)
+    )
     theirs = score(beam_search(folder, [f">>{target}<< {text}" for text in english]))
     assert ours >= theirs - 1.5
     assert ours >= score(english) + 3
 
 
 def beam_search(folder: Path, texts: list[str]) -> list[str]:
-    """What transformers makes of the texts."""
+    """Translate texts with transformers' own beam search."""
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -334,7 +338,7 @@ def beam_search(folder: Path, texts: list[str]) -> list[str]:
 
 
 def make_marian(folder: Path, steps: int = 200) -> None:
-    """English to German and French, told by `>>de<<` and `>>fr<<`."""
+    """Train a model from English to German and French, selected by `>>de<<` and `>>fr<<`."""
     from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
     names = learn_pieces(folder / "source")
@@ -357,7 +361,7 @@ def make_marian(folder: Path, steps: int = 200) -> None:
 
 
 def make_m2m100(folder: Path) -> None:
-    """English and German to German and French, in the layout of M2M100."""
+    """Train a model from English and German to German and French, in M2M100's layout."""
     from transformers import M2M100Tokenizer
 
     names = ["<s>", "<pad>", "</s>", "<unk>", *learn_pieces(folder / "sentencepiece.bpe")]
@@ -368,7 +372,7 @@ def make_m2m100(folder: Path) -> None:
 
 
 def make_nllb(folder: Path) -> None:
-    """The same in the layout of NLLB, with a fast tokenizer."""
+    """The same in NLLB's layout, with a fast tokenizer."""
     from tokenizers import SentencePieceBPETokenizer
     from transformers import NllbTokenizer
 
@@ -396,7 +400,7 @@ def make_m2m_family(folder: Path, tokenizer: Any, size: int, codes: dict[str, st
 
 
 def learn(kind: Callable[[Any], Any], config: Any, inputs: Any, labels: Any, steps: int) -> Any:
-    """A model that knows the pairs by heart, the same each time."""
+    """Train a model until it reproduces the pairs; deterministic."""
     import torch
 
     torch.manual_seed(1)
@@ -422,7 +426,7 @@ def keep(folder: Path, tokenizer: Any, model: Any) -> None:
 
 
 def learn_pieces(prefix: Path) -> list[str]:
-    """Train a sentencepiece model; its pieces but for the special ones."""
+    """Train a sentencepiece model and return its pieces without the special ones."""
     import sentencepiece
 
     sentencepiece.SentencePieceTrainer.train(

@@ -60,8 +60,11 @@ demo: $(READY)
 up down: $(READY)
 	$(BIN)/triptych $@
 
-test test-all: $(READY_FOR_TESTS)
-	$(BIN)/python -m pytest
+test: $(READY_FOR_TESTS)
+	$(BIN)/python -m tests
+
+test-all: $(READY_FOR_TESTS)
+	$(BIN)/python -m tests --all
 
 check: $(READY_FOR_TESTS)
 	$(BIN)/ruff format --check .

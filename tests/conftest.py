@@ -16,7 +16,6 @@ from flows.running.platform import Platform
 from flows.running.settings import Settings, load_settings
 from modalities.contract import ModelSpec
 from modalities.models.weights import WeightsLocator
-from stack import lifecycle
 from stack.home_file import StackFile, read_stack_file
 from stack.servers import postgres
 from storage.artifacts import ArtifactStore
@@ -24,43 +23,45 @@ from storage.bucket import Bucket
 from storage.care.bucket_format import migrate
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
+from tests import shared_servers
+from tests.groups import group_of, is_xdist_worker, order_of
 from tests.paths import ROOT, SHARED
 
 
-def pytest_configure() -> None:
-    # A script's background job ignores SIGINT and hands that on, but Prefect ends its workers with one.
+def pytest_configure(config: pytest.Config) -> None:
+    # A script's background job ignores SIGINT and its children inherit that, but Prefect stops its workers with one.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not is_xdist_worker(config):
+        shared_servers.open_folder()
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not is_xdist_worker(config):
+        shared_servers.close_folder()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared_data") and not SHARED.is_dir():
-            item.add_marker(pytest.mark.skip(reason="the staged data set is not beside the checkout"))
+            item.add_marker(pytest.mark.skip(reason="needs the staged data set beside the checkout (../shared/data)"))
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(ROOT))))
+    items.sort(key=lambda item: order_of(item.path.relative_to(ROOT)))
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The embedded S3 server and Postgres, for as long as the session."""
-    home = tmp_path_factory.mktemp("home")
-    lifecycle.up(home, storage_only=True)
-    try:
-        yield load_settings(home)
-    finally:
-        lifecycle.down(home)
+def settings() -> Settings:
+    """The embedded S3 server and Postgres, which all processes of the session share."""
+    return load_settings(shared_servers.storage_home())
 
 
 @pytest.fixture(scope="session")
-def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The home of the whole stack, which all tests of the session share."""
-    folder = tmp_path_factory.mktemp("stack")
+def stack_home() -> Iterator[Path]:
+    """The home of the whole stack, which all processes of the session share."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TRIPTYCH_GATEWAY_LOCAL_WEBHOOKS", "true")
-        lifecycle.up(folder)
-        try:
-            yield folder
-        finally:
-            lifecycle.down(folder)
+        yield shared_servers.stack_home()
 
 
 @pytest.fixture(scope="session")

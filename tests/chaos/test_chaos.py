@@ -9,6 +9,7 @@ import pytest
 from tests.paths import ROOT
 
 
+@pytest.mark.soak
 @pytest.mark.stack
 @pytest.mark.timeout(900)
 def test_files_arrive_once_while_processes_of_the_stack_are_killed(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from flows.running.platform import Platform
 from flows.running.settings import Settings
+from media.identify import CAPS, Caps, MediaFacts, identify
+from media.sandbox import Decoders
 from storage.bucket import Bucket
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
@@ -87,12 +89,23 @@ class FaultClient:
         return call
 
 
+class DecodersInProcess:
+    """Identify files in this process: starting the sandbox's processes for every crash point would take minutes."""
+
+    def identify(self, path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
+        return identify(path, name, caps)
+
+
 class FaultPlatform(Platform):
     """A platform with the trap around its bucket, index and library."""
 
     def __init__(self, settings: Settings, trap: CrashTrap) -> None:
         super().__init__(settings)
         self._trap = trap
+
+    @cached_property
+    def decoders(self) -> Decoders:
+        return cast(Decoders, DecodersInProcess())
 
     @cached_property
     def bucket(self) -> Bucket:

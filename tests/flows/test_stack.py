@@ -150,6 +150,7 @@ async def test_a_request_that_the_gpu_pool_cannot_answer_ends_the_flow_with_its_
     assert str(state.message).endswith(".")
 
 
+@pytest.mark.serial
 def test_the_care_flows_run_in_the_work_pools_and_change_nothing(home: Path) -> None:
     assert document(home, "run", "verify")["findings"] == []
     report = document(home, "run", "gc")
@@ -219,6 +220,7 @@ def test_the_gateway_answers_nobody_without_its_token(home: Path) -> None:
     assert httpx.post(f"{address}/api/search", json={"words": "cat"}, headers=wrong).status_code == 401
 
 
+@pytest.mark.serial
 def test_a_second_up_changes_nothing_and_down_leaves_no_process(home: Path) -> None:
     before = {part.name: part.pid for part in lifecycle.status(home).parts}
     assert {part.name: part.pid for part in lifecycle.up(home).parts} == before

@@ -22,7 +22,7 @@ from stack.servers.zombie_trainings import HEARTBEAT_TIMEOUT_SECONDS, NAME, auto
 from tests.paths import ROOT
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.serial, pytest.mark.timeout(600)]
 
 
 def triptych(home: Path, *arguments: str) -> dict[str, Any]:

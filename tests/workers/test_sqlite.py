@@ -7,6 +7,7 @@ import pytest
 from tests.workers.harness import STANDSTILL, Pool, lines, own_server, running_worker
 
 
+@pytest.mark.soak
 @pytest.mark.stack
 @pytest.mark.timeout(600)
 def test_runs_of_a_server_on_sqlite_complete_and_can_be_cancelled(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from benchmarks.gateway_load import run
 from flows.running.platform import open_platform
 
 
+@pytest.mark.serial
 @pytest.mark.stack
 @pytest.mark.timeout(600)
 def test_concurrent_requests_are_answered_or_get_429(

@@ -56,6 +56,7 @@ def receiver() -> Iterator[Receiver]:
     made.server.shutdown()
 
 
+@pytest.mark.serial
 @pytest.mark.stack
 @pytest.mark.timeout(600)
 def test_the_end_of_a_job_is_delivered_signed_and_again_after_a_failure_and_a_restart(

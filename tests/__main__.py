@@ -1,0 +1,41 @@
+"""Run the suite on one set of servers: `python -m tests [--all] [arguments of pytest]`.
+
+First what may run side by side, in one process for each core; then, alone, what stops, restarts or counts what the
+others use; with --all the soaks too.
+"""
+
+import os
+import subprocess
+import sys
+
+from tests import shared_servers
+
+_PROCESSES = min(os.cpu_count() or 1, 4)
+"""Each process loads its own models, about 2 GB."""
+_NO_TESTS = 5
+"""Pytest's exit code when the arguments select no test of a part."""
+
+
+def main(arguments: list[str]) -> int:
+    """0 when every part passed; otherwise the exit code of the first that did not."""
+    parts = [
+        ["-m", "not serial and not soak", "-n", str(_PROCESSES), "--dist", "loadgroup"],
+        ["-m", "serial and not soak"],
+        *([["-m", "soak"]] if "--all" in arguments else []),
+    ]
+    given = [argument for argument in arguments if argument != "--all"]
+    shared_servers.open_folder()
+    try:
+        codes = [_pytest(["--durations=20", *part, *given]) for part in parts]
+    finally:
+        shared_servers.close_folder()
+    return next((code for code in codes if code not in (0, _NO_TESTS)), 0)
+
+
+def _pytest(arguments: list[str]) -> int:
+    temporary = ["--basetemp", str(shared_servers.folder() / "tmp")]
+    return subprocess.run([sys.executable, "-m", "pytest", *temporary, *arguments], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

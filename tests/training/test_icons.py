@@ -2,12 +2,14 @@
 
 import io
 import json
-import os
+import multiprocessing
 import signal
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -44,11 +46,6 @@ TINY = IconConfig(
     steps=40,
     checkpoint_every=5,
 )
-RUN = """
-import sys; from pathlib import Path; import torch; torch.set_num_threads(1)
-from training.icons.recipe import train; from training.icons.model import IconConfig
-train(Path(sys.argv[1]), IconConfig.model_validate_json(sys.argv[2]))
-"""
 
 
 def recipe_of(model: IconConfig, **concepts: str) -> IconRecipe:
@@ -105,8 +102,30 @@ def pack_emoji(downloads: Path) -> None:
     pack(downloads / "emojibase-data-1.0.0.tgz", {"en/data.json": json.dumps(words).encode()})
 
 
-def start(work: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", RUN, str(work), TINY.model_dump_json()], cwd=Path.cwd())
+@pytest.fixture
+def start() -> Callable[[Path], BaseProcess]:
+    """Starts a training in a process of its own, forked from one that has the libraries imported."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.training.test_icons", "diffusers", "torch", "transformers"])
+
+    def start_training(work: Path) -> BaseProcess:
+        process = processes.Process(target=train_on_one_thread, args=(work,))
+        process.start()
+        return process
+
+    return start_training
+
+
+def train_on_one_thread(work: Path) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    train(work, TINY)
+
+
+def exit_code(process: BaseProcess) -> int | None:
+    process.join(200)
+    return process.exitcode
 
 
 def losses(work: Path) -> dict[tuple[str, int], float]:
@@ -115,18 +134,18 @@ def losses(work: Path) -> dict[tuple[str, int], float]:
     return {(part, step): loss for part, steps in read.items() for step, loss in steps.items()}
 
 
-def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path, start: Callable[[Path], BaseProcess]) -> None:
     whole, killed = draw_icons(tmp_path / "whole"), draw_icons(tmp_path / "killed")
-    assert start(whole).wait(200) == 0
+    assert exit_code(start(whole)) == 0
     process = start(killed)
-    while not (killed / "unet.pt").exists() and process.poll() is None:
+    while not (killed / "unet.pt").exists() and process.is_alive():
         time.sleep(0.005)
-    assert process.poll() is None, "the run ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.is_alive(), "the run ended before it could be killed"
+    process.kill()
+    assert exit_code(process) == -signal.SIGKILL
     with (killed / "losses.jsonl").open("a") as log:
         log.write('{"part": "unet", "st')  # it may be killed while it writes
-    assert start(killed).wait(200) == 0
+    assert exit_code(start(killed)) == 0
     assert losses(killed) == losses(whole)
     assert len(losses(whole)) == TINY.autoencoder_steps + TINY.decoder_steps + TINY.steps
 

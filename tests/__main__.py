@@ -16,6 +16,14 @@ _NO_TESTS = 5
 """Pytest's exit code when the arguments select no test of a part."""
 
 
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""With one process for each core, the threads of a second pool in each would only wait for each other."""
+
+
 def main(arguments: list[str]) -> int:
     """0 when every part passed; otherwise the exit code of the first that did not."""
     parts = [
@@ -24,6 +32,7 @@ def main(arguments: list[str]) -> int:
         *([["-m", "soak"]] if "--all" in arguments else []),
     ]
     given = [argument for argument in arguments if argument != "--all"]
+    os.environ.update(_ENVIRONMENT)
     shared_servers.open_folder()
     try:
         codes = [_pytest(["--durations=20", *part, *given]) for part in parts]

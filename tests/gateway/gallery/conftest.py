@@ -1,5 +1,6 @@
 """Fixtures of the browser tests: Debian's Chromium, restricted to this machine."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -49,6 +50,11 @@ class Visitor:
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
+    def check(self, name: str) -> None:
+        """axe-core must find nothing serious, and nothing may be wider than a phone."""
+        assert serious(self.page) == [], name
+        self._fits_a_phone(name)
+
     def look(self, name: str) -> None:
         """Save screenshots in light, dark and phone size; assert that axe-core finds nothing serious in any."""
         for theme in ("dark", "light"):
@@ -61,12 +67,16 @@ class Visitor:
 
     def glance(self, name: str) -> None:
         """Save screenshots in phone and desktop size; assert that nothing is wider than the phone."""
+        self._fits_a_phone(name, keep=True)
+        self.shoot(name)
+
+    def _fits_a_phone(self, name: str, *, keep: bool = False) -> None:
         self.page.set_viewport_size(PHONE)
-        self.shoot(f"{name}-phone")
+        if keep:
+            self.shoot(f"{name}-phone")
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{name} is {wide} pixels wider than a phone"
         self.page.set_viewport_size(DESK)
-        self.shoot(name)
 
     def leave(self) -> None:
         """Assert that no script failed, and that no request left the machine."""
@@ -93,7 +103,9 @@ def chromium() -> Iterator[Browser]:
     """Chromium with a new profile. Of module scope, because no other event loop may run in this thread meanwhile."""
     path = shutil.which("chromium")
     if path is None:
-        pytest.skip("Chromium is missing: apt-get install chromium")
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is missing: .ci/run should have installed it")
+        pytest.skip("needs Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_FLAGS, ignore_default_args=["--headless=old"])
         yield browser

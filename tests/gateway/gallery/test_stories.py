@@ -25,6 +25,7 @@ class Guest:
     def __init__(self, visitor: Any, address: str, space: Space, language: Language, token: str) -> None:
         self.visitor, self.address, self.space, self.language, self.token = visitor, address, space, language, token
         self.translate = translator(language)
+        self.thorough = False
 
     @property
     def page(self) -> Page:
@@ -47,10 +48,14 @@ class Guest:
         self.page.locator("html[data-ready]").wait_for()
 
     def look(self, name: str) -> None:
-        """Check the page in all themes in English, and only for overflow in Chinese, where just the texts differ."""
+        """Check the page; when thorough, in all themes in English, and for overflow in Chinese."""
         self.wait_for_scripts()
-        keep = self.visitor.look if self.language == "en" else self.visitor.glance
-        keep(f"{self.language}-{name}")
+        if not self.thorough:
+            self.visitor.check(name)
+        elif self.language == "en":
+            self.visitor.look(f"{self.language}-{name}")
+        else:
+            self.visitor.glance(f"{self.language}-{name}")
 
     def sign_in(self) -> None:
         self.go("/")
@@ -226,11 +231,19 @@ def sign_out(guest: Guest) -> None:
     expect(page).to_have_url(re.compile("/sign-in"))
 
 
-@pytest.mark.parametrize("language", ["en", "zh-Hans"])
+@pytest.mark.parametrize(
+    ("language", "thorough"),
+    [
+        pytest.param("en", False, id="en"),
+        pytest.param("en", True, id="en-in every form", marks=pytest.mark.soak),
+        pytest.param("zh-Hans", True, id="zh-Hans", marks=pytest.mark.soak),
+    ],
+)
 def test_a_maker_uploads_searches_listens_makes_reviews_and_collects(
-    guest: Callable[..., Guest], language: Language, tmp_path: Path
+    guest: Callable[..., Guest], language: Language, thorough: bool, tmp_path: Path
 ) -> None:
     person = guest(language)
+    person.thorough = thorough
     person.sign_in()
     person.look("empty")
     upload(person, tmp_path)

@@ -18,7 +18,7 @@ SUPERUSER, OWNERS = "superuser's secret", {"triptych": "t' secret", "prefect": "
 def port(tmp_path: Path) -> Iterator[int]:
     [found] = free_ports(1)
     yield found
-    stop_process(tmp_path, postgres.NAME)
+    stop_process(tmp_path, postgres.NAME, postgres.STOP_SIGNAL)
 
 
 def test_the_index_role_is_no_superuser_and_cannot_read_prefects_database(settings: Settings) -> None:
@@ -47,7 +47,7 @@ def test_a_start_transfers_the_objects_of_an_earlier_version_to_their_role(tmp_p
         connection.execute("create function one() returns int language sql as 'select 1'")
         connection.execute("""insert into "Odd name" (mood) values ('good')""")
     for _ in range(2):
-        stop_process(tmp_path, postgres.NAME)
+        stop_process(tmp_path, postgres.NAME, postgres.STOP_SIGNAL)
         postgres.start_postgres(tmp_path, port=port, password=SUPERUSER, owners=OWNERS)
     own = postgres.dsn(port, OWNERS["prefect"], "prefect", user="prefect")
     with psycopg.connect(own) as connection:
@@ -61,7 +61,7 @@ def test_a_start_transfers_the_objects_of_an_earlier_version_to_their_role(tmp_p
 
 def test_a_changed_password_is_applied_at_the_next_start(tmp_path: Path, port: int) -> None:
     postgres.start_postgres(tmp_path, port=port, password=SUPERUSER, owners=OWNERS)
-    stop_process(tmp_path, postgres.NAME)
+    stop_process(tmp_path, postgres.NAME, postgres.STOP_SIGNAL)
     postgres.start_postgres(tmp_path, port=port, password=SUPERUSER, owners=OWNERS | {"triptych": "new"})
     assert postgres.answers(postgres.dsn(port, "new", "triptych", user="triptych"))
     assert not postgres.answers(postgres.dsn(port, OWNERS["triptych"], "triptych", user="triptych"))

@@ -88,7 +88,7 @@ def own_server(home: Path, *, sqlite: bool = False) -> Generator[Server]:
         yield server
     finally:
         server.stop()
-        stop_process(home, postgres.NAME)
+        stop_process(home, postgres.NAME, postgres.STOP_SIGNAL)
 
 
 class Pool:

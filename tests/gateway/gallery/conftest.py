@@ -81,7 +81,7 @@ class Visitor:
     def leave(self) -> None:
         """Assert that no script failed, and that no request left the machine."""
         assert self.faults == []
-        self.requested_only_here()
+        self.assert_local_requests()
 
     def assert_local_requests(self) -> None:
         """Assert that no request left the machine; alone for pages of other projects, whose scripts have errors."""

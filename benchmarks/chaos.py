@@ -1,8 +1,8 @@
-"""Chaos: files arrive while one process of the stack after another is killed; then everything must be there, once.
+"""Chaos test: ingest files while random processes of the stack are killed, then check that nothing is lost or doubled.
 
     python -m benchmarks.chaos --minutes 20 --files 500 --seed 1
 
-The same seed makes the same files, arrivals and choices of victims. Exits with 1 on a breach of docs/promises.md.
+The same seed gives the same files, arrival times and kills. Exits with 1 when a promise of docs/promises.md is broken.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import httpx
 import psutil
 import yaml
 
-from benchmarks.chaos_check import breaches, work
+from benchmarks.chaos_check import breaches, count_model_calls
 from benchmarks.chaos_files import File, arrivals, make_files
 from benchmarks.counted import CALLS
 from flows.running.platform import Platform
@@ -40,13 +40,13 @@ _COUNTED = {
     "starter-minilm": "benchmarks.counted:CountedEncoder",
     "whisper-base": "benchmarks.counted:CountedWhisper",
 }
-_BUTTON_SECONDS = 15.0
+_INBOX_RUN_SECONDS = 15.0
 _SETTLE_SECONDS = 420.0
 
 
 @dataclass
 class Killer:
-    """Kills one process after another until it is told to stop."""
+    """Kills a random process every few seconds until `stop` is set."""
 
     home: Path
     chance: random.Random
@@ -64,7 +64,7 @@ class Killer:
                     self.kills[kind] += 1
 
     def _victims(self) -> Iterator[tuple[str, psutil.Process]]:
-        """The servers, the workers, and the processes in which flows run; each as likely as any other."""
+        """The servers, the workers and the child processes that run flows, with equal probability."""
         for name in (prefect_server.SERVER, seaweed.NAME, postgres.NAME, *workers.WORKERS):
             process = running_process(self.home, name)
             if process is None:
@@ -76,36 +76,36 @@ class Killer:
                     yield from ((f"process of {name}", child) for child in children)
 
 
-class People:
-    """Those who drop files into the inbox, press the button, and look whether all is done."""
+class Clients:
+    """Puts files into the inbox, starts inbox runs, and waits for the end of all runs."""
 
     def __init__(self, platform: Platform) -> None:
         self._bucket = platform.bucket
         self._api = api_of(platform.settings).client()
-        self._pressed = 0.0
+        self._last_start = 0.0
 
     def drop(self, file: File) -> None:
-        """Put a file into the inbox; again, when the S3 server was killed meanwhile."""
+        """Put a file into the inbox; the bucket retries while the S3 server restarts."""
         self._bucket.put(f"inbox/{file.name}", file.data)
 
-    def press(self) -> None:
-        """Start a run of the inbox now and then, unless one is under way."""
-        if time.monotonic() - self._pressed < _BUTTON_SECONDS:
+    def start_inbox_run(self) -> None:
+        """Start an inbox run every 15 seconds, unless one is unfinished."""
+        if time.monotonic() - self._last_start < _INBOX_RUN_SECONDS:
             return
-        self._pressed = time.monotonic()
+        self._last_start = time.monotonic()
         with suppress(httpx.HTTPError, KeyError):
-            if not self.under_way():
+            if not self.unfinished_runs():
                 found = self._api.get("/deployments/name/process-inbox/process-inbox").json()
                 self._api.post(f"/deployments/{found['id']}/create_flow_run", json={})
 
-    def under_way(self) -> list[dict[str, Any]]:
-        """The runs that are not over, and should have begun."""
+    def unfinished_runs(self) -> list[dict[str, Any]]:
+        """The unfinished runs that are due."""
         wanted = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING", "SCHEDULED"]}}}
         found = self._api.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status().json()
         return [run for run in found if run["state"]["type"] != "SCHEDULED" or run["estimated_start_time_delta"] > 0]
 
     def ended(self) -> Counter[str]:
-        """How many runs ended in each state."""
+        """The number of runs in each final state."""
         states: Counter[str] = Counter()
         while page := self._api.post("/flow_runs/filter", json={"offset": states.total(), "limit": 200}).json():
             states.update(str(run["state_name"]) for run in page)
@@ -113,13 +113,13 @@ class People:
 
     def is_settled(self) -> bool:
         with suppress(httpx.HTTPError):
-            return not any(True for _ in self._bucket.objects("inbox/")) and not self.under_way()
+            return not any(True for _ in self._bucket.objects("inbox/")) and not self.unfinished_runs()
         return False
 
 
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Platform]:
-    """A stack of its own, whose models count their calls."""
+    """A stack of its own, whose models log their calls."""
     catalogue = yaml.safe_load((ROOT / "configs" / "models.yaml").read_text(encoding="utf-8"))
     for name, operator in _COUNTED.items():
         catalogue["models"][name]["operator"] = operator
@@ -137,33 +137,33 @@ def running_stack(folder: Path) -> Iterator[Platform]:
         lifecycle.down(folder / "home")
 
 
-def chaos(platform: Platform, folder: Path, files: list[File], seconds: float, seed: int, killer: Killer) -> People:
-    """Files arrive and processes die for so many seconds; then all that is begun may come to its end."""
-    people = People(platform)
+def chaos(platform: Platform, folder: Path, files: list[File], seconds: float, seed: int, killer: Killer) -> Clients:
+    """Ingest files and kill processes for so many seconds, then wait until all runs have ended."""
+    clients = Clients(platform)
     thread = Thread(target=killer.run)
     started = time.monotonic()
     thread.start()
     try:
         for due, file in arrivals(files, seconds * 0.7, seed):
             while (wait := started + due - time.monotonic()) > 0:
-                people.press()
+                clients.start_inbox_run()
                 time.sleep(min(wait, 0.5))
-            people.drop(file)
+            clients.drop(file)
         while time.monotonic() < started + seconds:
-            people.press()
+            clients.start_inbox_run()
             time.sleep(0.5)
     finally:
         killer.stop.set()
         thread.join()
     deadline = time.monotonic() + _SETTLE_SECONDS
-    while not people.is_settled() and time.monotonic() < deadline:
-        people.press()
+    while not clients.is_settled() and time.monotonic() < deadline:
+        clients.start_inbox_run()
         time.sleep(1)
-    return people
+    return clients
 
 
 def main() -> int:
-    """Run, report, judge."""
+    """Run the test, print a report, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--files", type=int, default=500)
@@ -171,7 +171,7 @@ def main() -> int:
     parser.add_argument("--every", type=float, nargs=2, default=(2.0, 6.0), metavar=("LEAST", "MOST"), help="seconds")
     parser.add_argument("--folder", type=Path, help="Where to work and leave everything; a temporary folder otherwise.")
     given = parser.parse_args()
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # that a killed server does not answer is what this is about
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a killed server does not answer: expected here
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = given.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -179,16 +179,16 @@ def main() -> int:
         with running_stack(folder) as platform:
             killer = Killer(folder / "home", random.Random(given.seed), tuple(given.every))
             began = time.monotonic()
-            people = chaos(platform, folder, files, given.minutes * 60, given.seed, killer)
+            clients = chaos(platform, folder, files, given.minutes * 60, given.seed, killer)
             took = time.monotonic() - began
-            stuck = [f"the run {run['name']} is {run['state_name']}" for run in people.under_way()]
+            stuck = [f"the run {run['name']} is {run['state_name']}" for run in clients.unfinished_runs()]
             wrong = [*stuck, *breaches(platform, files, killer.kills.total(), folder / "calls")]
-            begun, redone = work(folder / "calls")
+            begun, redone = count_model_calls(folder / "calls")
             sys.stdout.write(
                 f"{len(files)} files, {killer.kills.total()} kills {dict(killer.kills)} in {given.minutes:g} min, "
                 f"settled {took - given.minutes * 60:.0f} s later\n"
                 f"model calls: {begun}, of which {redone} again\n"
-                f"runs: {dict(people.ended())}\n" + "".join(f"BREACH: {one}\n" for one in wrong[:50])
+                f"runs: {dict(clients.ended())}\n" + "".join(f"BREACH: {one}\n" for one in wrong[:50])
             )
     return 1 if wrong else 0
 

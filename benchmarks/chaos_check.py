@@ -1,4 +1,4 @@
-"""What must be true after a chaos run; each breach is one sentence."""
+"""The checks after a chaos run; each breach is one sentence."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from storage.records import ArtifactRecord
 
 
 def breaches(platform: Platform, files: Sequence[File], kills: int, calls: Path) -> Iterator[str]:
-    """Everything that is not as promised."""
+    """Every broken promise, as a sentence."""
     space = platform.space("default")
     left = [found.key for found in platform.bucket.objects("inbox/")]
     if left:
@@ -28,13 +28,13 @@ def breaches(platform: Platform, files: Sequence[File], kills: int, calls: Path)
     yield from _stored(space, [file for file in files if file.is_good])
     yield from _refused(space, [file for file in files if not file.is_good])
     yield from _indexed(space)
-    begun, redone = work(calls)
+    begun, redone = count_model_calls(calls)
     if redone > kills:
         yield f"{redone} of {begun} model calls did again what another had done: more than one a kill"
 
 
-def work(calls: Path) -> tuple[int, int]:
-    """How many calls of models were begun, and how many of them asked something that an earlier one had asked."""
+def count_model_calls(calls: Path) -> tuple[int, int]:
+    """The number of model calls, and of those that repeated a request of an earlier call."""
     seen: set[str] = set()
     begun = redone = 0
     for line in calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []:
@@ -75,7 +75,7 @@ def _refused(space: Space, files: Sequence[File]) -> Iterator[str]:
 
 
 def _indexed(space: Space) -> Iterator[str]:
-    """The index has a row for each part of each record, with its vector, and no other."""
+    """Check that the index has exactly one row with a vector for each part of each record."""
     expected = Counter({record.artifact.sha256: _parts(space, record) for record in space.records.all()})
     with psycopg.connect(space.platform.settings.postgres_dsn.get_secret_value()) as connection:
         rows = connection.execute("select artifact, count(*) from parts where project = 'default' group by artifact")

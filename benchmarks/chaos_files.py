@@ -1,4 +1,4 @@
-"""The files of a chaos run: variations of the samples, all different, all made from one seed."""
+"""The files of a chaos run: random variations of the samples, from one seed."""
 
 import io
 import random
@@ -17,7 +17,7 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class File:
-    """A file as it arrives, and whether it is to be stored or refused."""
+    """A file to ingest; `is_good` when it should be stored, not quarantined."""
 
     name: str
     data: bytes
@@ -25,7 +25,7 @@ class File:
 
 
 def make_files(count: int, seed: int) -> list[File]:
-    """So many files: about two thirds pictures, a tenth sound, texts, things to refuse, and some bytes twice."""
+    """Make `count` files: two thirds pictures, some sound, texts, unreadable files, and duplicates."""
     chance = random.Random(seed)
     makers = [_picture] * 13 + [_clip] * 2 + [_text] * 4 + [_bad] * 1
     files: list[File] = []
@@ -87,7 +87,7 @@ def _bad(number: int, chance: random.Random) -> File:
 
 
 def arrivals(files: list[File], seconds: float, seed: int) -> Iterator[tuple[float, File]]:
-    """When each file arrives, in seconds from the start, in order."""
+    """The arrival time of each file in seconds from the start, in order."""
     chance = random.Random(seed + 1)
     times = sorted(chance.uniform(0, seconds) for _ in files)
     yield from zip(times, files, strict=True)

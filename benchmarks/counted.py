@@ -1,6 +1,6 @@
-"""The starter models, each call of which leaves a line: what a chaos run counts redone work by.
+"""Operators of the starter models that log each call, so that a chaos run can count repeated work.
 
-A catalogue names these operators in the place of the real ones; nothing else knows of them.
+The catalogue of a chaos run names them instead of the real operators.
 """
 
 import json
@@ -15,11 +15,11 @@ from modalities.embedding.text_encoder import TextEncoder
 from modalities.speech.whisper import Whisper
 
 CALLS = "CHAOS_CALLS"
-"""The environment variable that names the file."""
+"""The environment variable with the path of the log."""
 
 
-def note(requests: Sequence[Request[Any]]) -> None:
-    """One line for one call, written at once as it begins."""
+def log_call(requests: Sequence[Request[Any]]) -> None:
+    """Append one line for a call, before it starts."""
     line = json.dumps([request.model_dump_json() for request in requests]) + "\n"
     with Path(os.environ[CALLS]).open("a", encoding="utf-8") as file:
         file.write(line)
@@ -27,17 +27,17 @@ def note(requests: Sequence[Request[Any]]) -> None:
 
 class CountedClip(ClassNameClip):
     def __call__(self, requests: Any, *rest: Any) -> Any:
-        note(requests)
+        log_call(requests)
         return super().__call__(requests, *rest)
 
 
 class CountedEncoder(TextEncoder):
     def __call__(self, requests: Any, *rest: Any) -> Any:
-        note(requests)
+        log_call(requests)
         return super().__call__(requests, *rest)
 
 
 class CountedWhisper(Whisper):
     def answer(self, request: Any, *rest: Any) -> Any:
-        note([request])
+        log_call([request])
         return super().answer(request, *rest)

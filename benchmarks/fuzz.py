@@ -1,8 +1,8 @@
-"""Ten thousand mutants of valid files meet the decoders: `python -m benchmarks.fuzz [--count 10000] [--seed 1]`.
+"""Fuzz the decoders with mutants of valid files: `python -m benchmarks.fuzz [--count 10000] [--seed 1]`.
 
-Each is a picture, a recording or a text that was valid, with bits flipped, parts cut out, repeated, swapped or
-overwritten with numbers that hurt, or its end cut off. None may crash a process, take longer than its limit, or grow
-past its memory; each refusal is a sentence. The short version of it is a test: tests/media/test_fuzz.py.
+A mutant is a valid picture, recording or text with flipped bits, deleted, repeated, swapped or overwritten bytes, or a
+truncated end. None may crash a decoder or exceed its time or memory limit; each refusal is a sentence. A short version
+is a test: tests/media/test_fuzz.py.
 """
 
 import argparse
@@ -21,12 +21,19 @@ from media.errors import ItemError, UnreadableMedia, UnsupportedMedia
 from media.location import drop_location
 from media.sandbox import Decoders, Limits
 
-HURTING = (b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\x00\x01", b"\xff\xfe")
+EXTREMES = (
+    b"\xff\xff\xff\xff",
+    b"\x00\x00\x00\x00",
+    b"\x7f\xff\xff\xff",
+    b"\x80\x00\x00\x00",
+    b"\x00\x01",
+    b"\xff\xfe",
+)
 
 
 @dataclass
 class Report:
-    """What became of the mutants; the peak is that of a whole decoder process."""
+    """The outcomes; `peak_bytes` is the peak memory of a whole decoder process."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -45,12 +52,12 @@ class Report:
 
 
 def seeds() -> dict[str, bytes]:
-    """A valid small file of every kind and form."""
+    """A small valid file of every supported format, by name."""
     return {**_pictures(), **_recordings(), **_texts()}
 
 
 def mutants(valid: dict[str, bytes], count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """`count` mutants, the same ones for the same seed, named after what they were made from."""
+    """`count` mutants with the names of their originals, reproducible by the seed."""
     chance = random.Random(seed)
     names = sorted(valid)
     for number in range(count):
@@ -62,21 +69,21 @@ def mutants(valid: dict[str, bytes], count: int, seed: int) -> Iterator[tuple[st
 
 
 def run(count: int, seed: int, decoders: Decoders, at_once: int = 2) -> Report:
-    """Let the decoders judge mutants."""
+    """Decode mutants and report the outcomes."""
     report = Report()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="triptych-fuzz-") as folder, ThreadPoolExecutor(at_once) as threads:
 
-        def judge(pair: tuple[str, bytes]) -> None:
-            _judge(*pair, Path(folder), decoders, report)
+        def decode(pair: tuple[str, bytes]) -> None:
+            _decode(*pair, Path(folder), decoders, report)
 
-        for _ in threads.map(judge, mutants(seeds(), count, seed)):
+        for _ in threads.map(decode, mutants(seeds(), count, seed)):
             pass
     report.seconds = time.perf_counter() - began
     return report
 
 
-def _judge(name: str, data: bytes, folder: Path, decoders: Decoders, report: Report) -> None:
+def _decode(name: str, data: bytes, folder: Path, decoders: Decoders, report: Report) -> None:
     path = folder / name
     path.write_bytes(data)
     began = time.perf_counter()
@@ -86,7 +93,7 @@ def _judge(name: str, data: bytes, folder: Path, decoders: Decoders, report: Rep
         report.outcomes[facts.kind] += 1
     except ItemError as refusal:
         report.outcomes[type(refusal).__name__] += 1
-        report.reasons[_shape(str(refusal))] += 1
+        report.reasons[_without_digits(str(refusal))] += 1
         if not isinstance(refusal, UnreadableMedia | UnsupportedMedia) or "decoder fail" in str(refusal):
             report.crashes.append(f"{name}: {refusal}")
     report.slowest_seconds = max(report.slowest_seconds, time.perf_counter() - began)
@@ -96,7 +103,7 @@ def _judge(name: str, data: bytes, folder: Path, decoders: Decoders, report: Rep
 
 
 def _peak(pid: int) -> int:
-    """The most memory that a process ever had in hand, libraries included."""
+    """The peak resident memory of a process in bytes, 0 when it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
@@ -104,8 +111,8 @@ def _peak(pid: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 if "VmHWM:" in status else 0
 
 
-def _shape(reason: str) -> str:
-    """A reason without its numbers."""
+def _without_digits(reason: str) -> str:
+    """A reason with its digits replaced by 0, to group equal reasons."""
     return "".join("0" if c.isdigit() else c for c in reason)[:110]
 
 
@@ -117,11 +124,11 @@ def _mutate(data: bytearray, chance: random.Random, other: bytes) -> None:
         case 0 | 1:
             data[at] ^= 1 << chance.randrange(8)
         case 2:
-            number = chance.choice(HURTING)
+            number = chance.choice(EXTREMES)
             data[at : at + len(number)] = number
         case 3:
-            head = chance.randrange(min(len(data), 64))  # where formats keep their sizes
-            data[head : head + 4] = chance.choice(HURTING)
+            head = chance.randrange(min(len(data), 64))  # headers, which contain sizes
+            data[head : head + 4] = chance.choice(EXTREMES)
         case 4:
             del data[at : at + size]
         case 5:
@@ -186,6 +193,6 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    judges = Decoders(Limits(), count=2)
-    print(run(given.count, given.seed, judges))
-    judges.close()
+    decoders = Decoders(Limits(), count=2)
+    print(run(given.count, given.seed, decoders))
+    decoders.close()

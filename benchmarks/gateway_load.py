@@ -1,8 +1,9 @@
-"""Fifty people at the gateway at once: what fails, how long a search takes beside the others, how memory goes.
+"""Load test of the gateway: errors, search latency and gateway_mb with many concurrent clients.
 
     .venv/bin/python -m benchmarks.gateway_load --seconds 180 --clients 50
 
-Works on the running stack (`triptych up`), in the project `load`. Each client does one thing, thinks, and goes on.
+Needs a running stack (`triptych up`) and uses the project `load`. Each client sends one request after another, with
+pauses.
 """
 
 import argparse
@@ -34,7 +35,7 @@ BUSY = 429
 
 
 class Tally:
-    """What became of every request."""
+    """Status and latency of every request, thread-safe."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
@@ -51,7 +52,7 @@ class Tally:
                 self.errors[f"{kind} {status} {text[:120]}"] += 1
 
 
-def ask(client: httpx.Client, kind: str, dice: random.Random, number: int) -> httpx.Response:
+def send_request(client: httpx.Client, kind: str, dice: random.Random, number: int) -> httpx.Response:
     if kind == "search":
         words = " ".join(dice.sample(WORDS, 2))
         return client.post("/api/search", json={"words": words, "limit": 10})
@@ -70,7 +71,9 @@ def picture(dice: random.Random) -> bytes:
     return file.getvalue()
 
 
-def person(url: str, token: str, number: int, until: float, pause: float, shares: list[float], tally: Tally) -> None:
+def run_client(
+    url: str, token: str, number: int, until: float, pause: float, shares: list[float], tally: Tally
+) -> None:
     dice = random.Random(number)
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
         while time.monotonic() < until:
@@ -78,14 +81,14 @@ def person(url: str, token: str, number: int, until: float, pause: float, shares
             kind = dice.choices(KINDS, shares)[0]
             started = time.perf_counter()
             try:
-                answer = ask(client, kind, dice, number)
+                answer = send_request(client, kind, dice, number)
                 tally.add(kind, time.perf_counter() - started, answer.status_code, answer.text)
             except httpx.HTTPError as error:
                 tally.add(kind, time.perf_counter() - started, 599, type(error).__name__)
 
 
-def memory(home: Path) -> float:
-    """Of the gateway, in MB."""
+def gateway_mb(home: Path) -> float:
+    """The resident gateway_mb of the gateway in MB."""
     process = running_process(home, gateway.NAME)
     return process.memory_info().rss / 1e6 if process else 0.0
 
@@ -96,17 +99,17 @@ def run(
     settings = load_settings()
     token = Tokens(open_platform().bucket).create(f"load-{time.time_ns()}", "maker", "load")
     warm_up = Tally()
-    person(url, token, 10_000, time.monotonic() + warm_up_seconds, 0.5, [1, 0, 0], warm_up)
+    run_client(url, token, 10_000, time.monotonic() + warm_up_seconds, 0.5, [1, 0, 0], warm_up)
     tally = Tally()
-    started, before = time.monotonic(), memory(settings.home)
+    started, before = time.monotonic(), gateway_mb(settings.home)
     people = [
-        threading.Thread(target=person, args=(url, token, n, started + seconds, pause, shares, tally))
+        threading.Thread(target=run_client, args=(url, token, n, started + seconds, pause, shares, tally))
         for n in range(clients)
     ]
     for thread in people:
         thread.start()
     time.sleep(seconds / 2)
-    middle = memory(settings.home)
+    middle = gateway_mb(settings.home)
     for thread in people:
         thread.join()
     searches = sorted(tally.seconds["search"])
@@ -122,7 +125,7 @@ def run(
             "p95": round(searches[int(len(searches) * 0.95)] * 1000, 1),
             "p99": round(searches[int(len(searches) * 0.99)] * 1000, 1),
         },
-        "gateway_mb": {"before": round(before), "middle": round(middle), "after": round(memory(settings.home))},
+        "gateway_mb": {"before": round(before), "middle": round(middle), "after": round(gateway_mb(settings.home))},
     }
 
 

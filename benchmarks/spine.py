@@ -1,9 +1,9 @@
-"""What the platform costs beside the bare libraries, measured side by side in one run.
+"""The overhead of the platform: storage, embedding and transcription beside the bare libraries.
 
     .venv/bin/python -m benchmarks.spine
 
-Starts an S3 server of its own. Each pair is measured in turns (ours, bare, ours, bare, …) and the medians are compared,
-so that whatever else the machine does falls on both.
+Starts an S3 server of its own. Compares the medians of interleaved measurements (ours, bare, ours, bare, …), so that
+other load on the machine affects both.
 """
 
 import io
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _storage(table: Table, platform: Platform, size: int) -> None:
-    """PUT and GET of fresh random bytes: the artifact store against the SDK alone."""
+    """Measure PUT and GET of random bytes: the artifact store and the SDK alone."""
     settings = platform.settings
     bare = Minio(
         endpoint=settings.s3_endpoint,
@@ -109,7 +109,7 @@ def _read_bare(client: Minio, bucket: str, key: str) -> None:
 
 
 def _embedding(table: Table, platform: Platform) -> None:
-    """Pictures to stored vectors with recipes, against the model alone on pictures that lie in memory."""
+    """Measure stored embeddings of pictures, and the model alone on pictures in memory."""
     from PIL import Image
 
     paths = sorted(SAMPLES.glob("*.jpg"))
@@ -130,7 +130,7 @@ def _embedding(table: Table, platform: Platform) -> None:
 
 
 def _speech(table: Table, platform: Platform) -> None:
-    """A recording to a stored transcript, against faster-whisper alone with the same model and settings."""
+    """Measure a stored transcript, and faster-whisper alone with the same model and settings."""
     path = SAMPLES / "speech-1961.flac"
     model = platform.catalogue.profile.speech
     spec = platform.catalogue.spec(model)
@@ -155,7 +155,7 @@ def _sha256_of(spec: ModelSpec) -> str:
 
 
 def _fresh(platform: Platform) -> Space:
-    """A project in which nothing was asked yet."""
+    """A new project, without cached results."""
     return platform.space(f"bench-{uuid4().hex[:12]}")
 
 

@@ -1,9 +1,9 @@
-"""Two hundred mixed runs over two slots while runs, the server and the worker are killed; says what came of them.
+"""Chaos test of the warm worker: mixed runs on two slots while runs, the server and the worker are killed.
 
     .venv/bin/python -m benchmarks.warm_chaos --runs 200 --seed 1
 
-Starts a Postgres, a Prefect server and a worker of its own, and stops them. Ends with an error that names every run
-that did not end as it should.
+Starts a Postgres, a Prefect server and a worker of its own, and stops them. Fails with the runs that ended in a wrong
+state.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What a warm process keeps up over many runs: its memory, its models, and a fair turn for everybody.
+"""Endurance of a warm process: memory, model loads and fairness over many runs.
 
     .venv/bin/python -m benchmarks.warm_endurance --runs 500 --mix 200 --batch 1000
 
-Starts a Postgres, a Prefect server and workers of its own, and stops them. The models are real memory in a real pool
-(40 MB each, of which two of three fit); what is counted is loads.
+Starts a Postgres, a Prefect server and workers of its own, and stops them. The models are 40 MB of memory each in
+a real pool, into which two of three fit; loads are counted.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _SECONDS = 1200.0
 
 
 def main() -> None:
-    """Measure one after the other, tell each as it comes, and print one table."""
+    """Measure one after the other, print each result, and one table at the end."""
     parser = argparse.ArgumentParser(description="Memory, loads and fairness of a warm process over many runs.")
     parser.add_argument("--runs", type=int, default=500, help="runs of one process, more than 100")
     parser.add_argument("--mix", type=int, default=200, help="runs of three models of which two fit")
@@ -40,46 +40,46 @@ def main() -> None:
         _endurance(table, server, home / "endurance", options.runs)
         ours = _mix(server, home / "ours", options.mix, {"patience_seconds": "10"})
         theirs = _mix(server, home / "theirs", options.mix, {"patience_seconds": "0", "model_parameters": ""})
-        _tell(table, f"loads for {options.mix} runs of 3 models, 2 fit", f"{ours} ({theirs} in order)", "≤ a third")
+        _report(table, f"loads for {options.mix} runs of 3 models, 2 fit", f"{ours} ({theirs} in order)", "≤ a third")
         _fairness(table, server, home / "fairness", options.batch)
     Console().print(table)
 
 
 def _endurance(table: Table, server: Server, home: Path, runs: int) -> None:
-    """Resident memory of one process, and loads of one model, over many runs one after the other."""
-    told = home / "told"
+    """Measure the resident memory of one process and the loads of one model over consecutive runs."""
+    log = home / "log"
     with _worker(server, home, {}) as (pool, worker):
-        held = dict[int, int]()
+        memory = dict[int, int]()
         done = 0
         for part in (FIRST, OF_ONE_MODEL, runs):
             for _ in range(part - done):
-                pool.start("with_pooled_model", path=told, model="red")
-            wait_for(lambda part=part: len(lines(told)) >= part, _SECONDS, f"{part} runs", every=0.5)
+                pool.start("with_pooled_model", path=log, model="red")
+            wait_for(lambda part=part: len(lines(log)) >= part, _SECONDS, f"{part} runs", every=0.5)
             done = part
-            # The run's end is reported after its line was told.
+            # A run writes its line before its end is reported.
             wait_for(lambda: worker.status().slots[0].flow_run_id is None, 60, "the last run to be over", every=0.5)
-            held[part] = statistics.median_high([_resident(worker) for _ in range(5)])
+            memory[part] = statistics.median_high([_resident(worker) for _ in range(5)])
             if part == OF_ONE_MODEL:
-                _tell(table, f"loads of a model for {part} runs", lines(told)[-1].split()[3], "1")
-    growth = held[runs] / held[FIRST] - 1
-    numbers = f"{held[FIRST] / 1e6:.1f} → {held[runs] / 1e6:.1f} MB ({growth:+.1%})"
-    _tell(table, f"memory of a process after {FIRST} → {runs} runs", numbers, "within 10 %")
+                _report(table, f"loads of a model for {part} runs", lines(log)[-1].split()[3], "1")
+    growth = memory[runs] / memory[FIRST] - 1
+    numbers = f"{memory[FIRST] / 1e6:.1f} → {memory[runs] / 1e6:.1f} MB ({growth:+.1%})"
+    _report(table, f"memory of a process after {FIRST} → {runs} runs", numbers, "within 10 %")
 
 
 def _mix(server: Server, home: Path, runs: int, options: dict[str, str]) -> int:
-    """How often models are loaded for a random mix that waits all at once."""
+    """The number of model loads for a random mix of runs that are all queued at the start."""
     chances = random.Random(4)
-    told = home / "told"
+    log = home / "log"
     pool = Pool(server)
     for _ in range(runs):
-        pool.start("with_pooled_model", path=told, model=chances.choice(MODELS))
+        pool.start("with_pooled_model", path=log, model=chances.choice(MODELS))
     with _worker(server, home, options, pool):
-        wait_for(lambda: len(lines(told)) >= runs, _SECONDS, f"{runs} runs", every=0.5)
-    return int(lines(told)[-1].split()[3])
+        wait_for(lambda: len(lines(log)) >= runs, _SECONDS, f"{runs} runs", every=0.5)
+    return int(lines(log)[-1].split()[3])
 
 
 def _fairness(table: Table, server: Server, home: Path, runs: int) -> None:
-    """How long one run of Bob waits behind a thousand of Ada's, and how many of hers go before it."""
+    """Measure how long a run of one person waits behind a batch of another, and how many runs overtake it."""
     pool = Pool(server)
     for _ in range(runs):
         pool.start("with_pooled_model", tags=("user:ada",), path=home / "ada", model="red")
@@ -90,10 +90,10 @@ def _fairness(table: Table, server: Server, home: Path, runs: int) -> None:
         wait_for(lambda: bool(lines(home / "bob")), _SECONDS, "the image")
         waited = float(lines(home / "bob")[0].split()[0]) - began
         passed = len(lines(home / "ada")) - before
-    _tell(table, f"wait behind a batch of {runs} of another person", f"{waited:.1f} s, {passed} runs first", "few")
+    _report(table, f"wait behind a batch of {runs} of another person", f"{waited:.1f} s, {passed} runs first", "few")
 
 
-def _tell(table: Table, *row: str) -> None:
+def _report(table: Table, *row: str) -> None:
     table.add_row(*row)
     print(*row, sep=": ", flush=True)
 

@@ -1,10 +1,10 @@
-"""A picture through the whole path, warm, beside the bare pipeline called in a loop: what the platform costs a person.
+"""The latency of `triptych generate` on a warm stack, beside the bare diffusers pipeline.
 
     .venv/bin/python -m benchmarks.warm_generate --pictures 10
 
-Starts a stack of its own and stops it. In turns: `triptych generate … --steps 4` as a person types it (a new process,
+Starts a stack of its own and stops it. In turns: `triptych generate … --steps 4` on the command line (a new process,
 Prefect's API, the flow in the pool `cpu`, the model in the pool `gpu`, the picture in the bucket), and the same picture
-from diffusers in this process. Each picture has a seed of its own, so that none is answered from its recipe.
+from diffusers in this process. Each picture has its own seed, so that none is cached.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
 def _measure(home: Path, pictures: int) -> dict[str, list[float]]:
     pipeline, size = _bare(home)
     times: dict[str, list[float]] = {"triptych generate": [], "bare pipeline": []}
-    for number in range(-2, pictures):  # two that are not counted: the first one loads the model
+    for number in range(-2, pictures):  # two warm-up rounds: the first one loads the model
         for name, work in (("triptych generate", _ours), ("bare pipeline", pipeline)):
             seed = number + 100
             started = time.perf_counter()
@@ -77,7 +77,7 @@ def _ours(home: Path, seed: int, _size: Any) -> None:
 
 
 def _bare(home: Path) -> tuple[Any, tuple[int, int]]:
-    """A call that makes one picture with diffusers alone, and the model's own size."""
+    """A function that makes one picture with diffusers alone, and the default size of the model."""
     import torch
 
     platform = Platform(load_settings(home))

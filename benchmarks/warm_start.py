@@ -1,10 +1,10 @@
-"""How long a run waits for the first line of its flow: stock `process` pools beside our `warm-process` pool, in one go.
+"""Start latency of flow runs: Prefect's `process` pools beside our `warm-process` pool.
 
     .venv/bin/python -m benchmarks.warm_start --runs 50 --default-runs 50
 
-Starts a Postgres, a Prefect server and three workers of its own, and stops them. The pools are measured in turns
-(default, tuned, warm, default, …), one run at a time, so that whatever else the machine does falls on all alike; that
-includes the polling of the two workers that wait. The first run of each pool is not counted: it waits for the worker.
+Starts a Postgres, a Prefect server and three workers of its own, and stops them. The measurements are
+interleaved (default, tuned, warm, default, …), one run at a time, so that other load affects all pools alike. The first
+run of each pool is not counted: it waits for the worker to start.
 """
 
 import argparse
@@ -42,7 +42,7 @@ async def first_line(path: str) -> None:
     now = time.time()
     Path(path).write_text(str(now))
 """
-"""A module of its own, so that no pool pays for what this file imports."""
+"""The timed flow, in a module of its own without the imports of this file."""
 
 QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "0.2", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -51,7 +51,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Pool:
-    """A work pool with one deployment and one worker, and the seconds that its runs waited."""
+    """A work pool with one deployment and one worker, and the start latencies of its runs in seconds."""
 
     def __init__(self, home: Path, api: httpx.Client, name: str, kind: type, settings: dict[str, str]) -> None:
         self.home, self.api, self.name, self.kind = home, api, name, kind
@@ -59,10 +59,10 @@ class Pool:
         self.query_seconds = float(settings.get("PREFECT_WORKER_QUERY_SECONDS", "10"))
         self.seconds: list[float] = []
         self._deployment = self._deploy()
-        self._turns = 0
+        self._runs = 0
 
     def start(self) -> None:
-        """Start the worker, with Prefect's defaults but for what `settings` says."""
+        """Start the worker with Prefect's defaults and `settings`."""
         known = {
             "PREFECT_HOME": str(self.home / "client"),
             "PREFECT_API_URL": str(self.api.base_url).rstrip("/"),
@@ -73,32 +73,32 @@ class Pool:
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", self.name, "--type", self.kind.type]
         start_process(self.home, self.name, command, clean_environment(known | self.settings), self.home)
 
-    def turn(self) -> float:
-        """Create a run; the seconds until the first line of its flow. Returns when nothing of the run is left."""
-        # What follows the end of another run would meet this worker's polling at always the same moment.
-        time.sleep(self._turns * _GOLDEN % 1 * self.query_seconds)
-        path = self.home / f"{self.name}-{self._turns}"
-        self._turns += 1
+    def measure_run(self) -> float:
+        """Create a run and wait for its end; returns the seconds until the first line of its flow."""
+        # Runs created right after another one's end would always hit the same phase of the worker's polling.
+        time.sleep(self._runs * _GOLDEN % 1 * self.query_seconds)
+        path = self.home / f"{self.name}-{self._runs}"
+        self._runs += 1
         created = time.time()
         run = self._post(f"/deployments/{self._deployment}/create_flow_run", parameters={"path": str(path)})
-        # Only the file is looked at meanwhile: questions to the server would slow down what is measured.
+        # Only polls the file: requests to the server would slow down what is measured.
         _wait_for(
-            lambda: path.exists() and path.read_text() != "", lambda: self._said(f"did not begin run {run['id']}")
+            lambda: path.exists() and path.read_text() != "", lambda: self._failure(f"did not begin run {run['id']}")
         )
-        _wait_for(lambda: self._is_over(run["id"]), lambda: self._said(f"did not end run {run['id']}"))
+        _wait_for(lambda: self._is_over(run["id"]), lambda: self._failure(f"did not end run {run['id']}"))
         return float(path.read_text()) - created
 
     def _is_over(self, run: str) -> bool:
         state = self.api.get(f"/flow_runs/{run}").json()["state"]["type"]
         if state in FINAL - {"COMPLETED"}:
-            raise SystemExit(self._said(f"ended run {run} as {state}"))
+            raise SystemExit(self._failure(f"ended run {run} as {state}"))
         worker = running_process(self.home, self.name)
         # A stock worker's process lives on for a while after its run has completed.
         busy = worker is not None and self.kind is ProcessWorker and worker.children()
         return state == "COMPLETED" and not busy
 
-    def _said(self, what: str) -> str:
-        """What went wrong, with the last line of the worker's log: the log itself is gone when we are."""
+    def _failure(self, what: str) -> str:
+        """An error message with the last line of the worker's log, whose folder is temporary."""
         return f"The worker of the pool {self.name} {what}: {last_log_line(self.home, self.name)}"
 
     def _deploy(self) -> str:
@@ -141,17 +141,17 @@ def main() -> None:
             kept.callback(stop_process, home, pool.name)
             pool.start()
         for pool in (default, tuned, warm):
-            pool.turn()
+            pool.measure_run()
         for number in range(options.runs):
-            # The few runs of the default pool are spread evenly over the rounds.
-            share = (options.default_runs * turn // options.runs for turn in (number, number + 1))
+            # The runs of the default pool are spread evenly over the rounds.
+            share = (options.default_runs * done // options.runs for done in (number, number + 1))
             for pool in (default, tuned, warm) if len(set(share)) > 1 else (tuned, warm):
-                pool.seconds.append(pool.turn())
+                pool.seconds.append(pool.measure_run())
     Console().print(_table(default, tuned, warm, f"load average {load:.1f} before, {os.getloadavg()[0]:.1f} after"))
 
 
 def _start_server(kept: ExitStack, home: Path) -> str:
-    """Start Postgres and a Prefect server on it, to be stopped with `kept`; the address of the API."""
+    """Start Postgres and a Prefect server on it, which `kept` stops; returns the URL of the API."""
     ports = free_ports(2)
     password = secrets.token_hex(16)
     kept.callback(stop_process, home, postgres.NAME)

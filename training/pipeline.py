@@ -1,4 +1,4 @@
-"""What every training recipe has: five steps on a work folder, and the same words for progress and measurements."""
+"""The interface of a training recipe, its progress reports, and its loss log."""
 
 import json
 import os
@@ -8,62 +8,62 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Progress = Callable[[str, int, int, float], None]
-"""Told after each step: the part that is trained, its steps done, all its steps, the step's loss."""
+"""Called after each step with the stage, its steps done, all its steps, and the loss of the step."""
 
 LOSSES = "losses.jsonl"
 MODEL = "model"
-"""The folder in a work folder that holds the model as it would be published."""
+"""The folder in a work folder with the model as it would be published."""
 
 
 class TrainingError(Exception):
-    """A training cannot begin or go on; the message says in one sentence what a person can do."""
+    """A training cannot start or continue; the message says in one sentence what to do."""
 
 
 class DataMissing(TrainingError):
-    """What the recipe learns from is not there."""
+    """The training data is missing."""
 
 
-class Recipe(Protocol):
-    """One model, from data to a folder of weights with a card. Everything between the steps lies in `work`."""
+class TrainingRecipe(Protocol):
+    """How to train one model, from data to a folder of weights with a card; the steps share the folder `work`."""
 
     def prepare(self, work: Path, data: Path | None) -> str:
-        """Fetch or take the data, once; says what there is. Raises DataMissing."""
+        """Fetch the data or link the given folder, once; returns its size in words. Raises DataMissing."""
         ...
 
     def build(self, work: Path) -> Any:
-        """The model where training starts: new, or from weights that were taken into `work`."""
+        """The model before training: new, or with the initial weights in `work`."""
         ...
 
     def train(self, work: Path, model: Any, minutes: float, progress: Progress) -> None:
-        """Train until done or the minutes are over; goes on from the last checkpoint in `work`."""
+        """Train until done or the minutes are over; resumes from the last checkpoint in `work`."""
         ...
 
     def evaluate(self, folder: Path, work: Path, data: Path | None) -> Mapping[str, float]:
-        """Measure the weights in a folder on `data`, else on what training put aside. Raises DataMissing."""
+        """Evaluate the weights in a folder on `data`, by default on held-out data. Raises DataMissing."""
         ...
 
     def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
-        """Write the averaged weights of the last checkpoint, their measurements, a loss plot and a model card."""
+        """Write the averaged weights of the last checkpoint, a loss plot and a model card; returns the metrics."""
         ...
 
 
 def no_progress(_part: str, _done: int, _steps: int, _loss: float) -> None:
-    """For callers that do not watch."""
+    """A Progress that ignores the reports."""
 
 
 def has_begun(work: Path) -> bool:
-    """Whether a training in this folder has left anything to go on from."""
+    """Whether a training has started in this folder."""
     return (work / LOSSES).exists()
 
 
 def truncate_partial_line(log: Path) -> None:
-    """Take away what a killed run had written of its last line, so that the next one does not follow upon it."""
+    """Truncate a log after its last whole line: a killed run can leave a partial one."""
     if log.exists():
         os.truncate(log, log.read_bytes().rfind(b"\n") + 1)
 
 
 def plot_losses(log: Path, picture: Path, points: int = 200) -> None:
-    """The loss of each part over its steps, averaged over neighbouring steps, as a PNG."""
+    """Plot the loss of each stage over its steps as a PNG, averaged over windows of steps."""
     from matplotlib.figure import Figure
 
     losses = read_losses(log) or {"no step is done": {}}
@@ -79,13 +79,13 @@ def plot_losses(log: Path, picture: Path, points: int = 200) -> None:
 
 
 def read_losses(log: Path) -> dict[str, dict[int, float]]:
-    """Of each part, the last loss written for each step."""
+    """The loss of each step of each stage; of a repeated step the last one written."""
     losses: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for line in log.read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
-            continue  # a killed run may leave half a line
+            continue  # a killed run can leave a partial line
         if "loss" in row:
             losses[row.get("part", "model")][row["step"]] = float(row["loss"])
     return dict(losses)

@@ -1,4 +1,4 @@
-"""Half precision while training, where the machine has it."""
+"""Mixed precision in training, where the hardware supports bfloat16."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from modalities.models.devices import computes_bfloat16
 
 
 def autocast(device: Any) -> torch.autocast:
-    """bfloat16 on a device that multiplies it, else float32: elsewhere a step took four times as long in bfloat16."""
+    """Autocast to bfloat16 on devices that compute in it; elsewhere a step took four times as long as in float32."""
     return torch.autocast(device, dtype=torch.bfloat16, enabled=computes_bfloat16(device))

@@ -5,18 +5,18 @@ from typing import Any
 
 import yaml
 
-from training.pipeline import Recipe, TrainingError
+from training.pipeline import TrainingError, TrainingRecipe
 
 ICONS = "icons"
 
 
 def recipe_names(configs: Path) -> list[str]:
-    """What can be trained."""
+    """The names of all training recipes."""
     return [ICONS, *_translations(configs)]
 
 
-def load_recipe(name: str, configs: Path) -> Recipe:
-    """The recipe of this name. Raises TrainingError, which names those that there are."""
+def load_recipe(name: str, configs: Path) -> TrainingRecipe:
+    """The training recipe of this name. Raises TrainingError, which lists the known names."""
     if name == ICONS:
         from training.icons.recipe import IconTraining, read_recipe
 

@@ -1,4 +1,4 @@
-"""A whole training: the five steps of a recipe in order, with the checks that a person's command needs."""
+"""Run all steps of a training recipe, in a locked work folder."""
 
 import math
 import time
@@ -8,11 +8,11 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from storage.atomic_files import atomic_write
-from training.pipeline import MODEL, Progress, Recipe, TrainingError, has_begun, no_progress
+from training.pipeline import MODEL, Progress, TrainingError, TrainingRecipe, has_begun, no_progress
 
 
 def train_recipe(
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     work: Path,
     *,
     data: Path | None = None,
@@ -21,12 +21,12 @@ def train_recipe(
     progress: Progress = no_progress,
     say: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, float]:
-    """Prepare, build, train, and publish to `work/model` with its card; gives what was measured.
+    """Prepare, build, train, and publish to `work/model` with a model card; returns the metrics.
 
-    Raises TrainingError: also when a training has begun in `work` and nobody said that it should go on.
+    Raises TrainingError, also when a training has started in `work` and `resume` is not set.
     """
     work.mkdir(parents=True, exist_ok=True)
-    with _only_one(work):
+    with _locked(work):
         if has_begun(work) and not resume:
             raise TrainingError(f"A training has begun in {work}: go on with --resume, or move that folder away.")
         say(recipe.prepare(work, data))
@@ -37,8 +37,8 @@ def train_recipe(
 
 
 @contextmanager
-def _only_one(work: Path) -> Generator[None]:
-    """Two trainings in one folder would write each other's checkpoints. Raises TrainingError for the second."""
+def _locked(work: Path) -> Generator[None]:
+    """Lock the work folder: two trainings would overwrite each other's checkpoints. Raises TrainingError."""
     with (work / "lock").open("w") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
@@ -48,7 +48,7 @@ def _only_one(work: Path) -> Generator[None]:
 
 
 class Estimate:
-    """How long the part that is trained will take, from the pace of its steps so far."""
+    """Estimate the time left in the current stage from the duration of its steps so far."""
 
     def __init__(self) -> None:
         self._part = ""
@@ -56,7 +56,7 @@ class Estimate:
         self._started = 0.0
 
     def seconds_left(self, part: str, done: int, steps: int) -> float | None:
-        """None at the first step, which tells no pace."""
+        """The seconds left in the stage; None at its first step."""
         now = time.monotonic()
         if part != self._part:
             self._part, self._first, self._started = part, done, now
@@ -66,7 +66,7 @@ class Estimate:
 
 
 def describe(part: str, done: int, steps: int, loss: float, seconds_left: float | None) -> str:
-    """A line for people: where the training is, and when it will be done."""
+    """One line of progress for people: stage, step, loss and time left."""
     left = "" if seconds_left is None else f", {_duration(seconds_left)} left"
     said = "" if math.isnan(loss) else f", loss {loss:.4f}"  # the trainer does not report one after each step
     return f"{part}: step {done} of {steps}{said}{left}"

@@ -1,4 +1,4 @@
-"""What is written to disk is whole, whenever its writer is killed, and of many makers one makes."""
+"""Atomic writes: complete or absent when the writer is killed, and made by one of several processes."""
 
 import signal
 import subprocess
@@ -36,7 +36,7 @@ def killed_while_writing(folder: Path) -> bool:
     return subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False).returncode == -signal.SIGKILL
 
 
-def test_a_folder_that_a_killed_process_was_writing_is_not_there_and_can_be_written_again(tmp_path: Path) -> None:
+def test_a_folder_of_a_killed_writer_does_not_exist_and_can_be_written_again(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     assert killed_while_writing(folder)
     assert not folder.exists()
@@ -48,7 +48,7 @@ def test_a_folder_that_a_killed_process_was_writing_is_not_there_and_can_be_writ
     assert {path.read_text() for path in folder.iterdir()} == {"newer"}
 
 
-def test_what_fails_half_way_leaves_nothing_and_what_was_there_stays(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("before")
 
@@ -62,7 +62,7 @@ def test_what_fails_half_way_leaves_nothing_and_what_was_there_stays(tmp_path: P
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
-def test_of_processes_that_ask_at_the_same_time_one_makes_it(tmp_path: Path) -> None:
+def test_only_one_of_several_processes_creates_the_file(tmp_path: Path) -> None:
     log, target = tmp_path / "log", tmp_path / "cache" / "made"
     command = [sys.executable, "-c", MAKER, str(target), str(log)]
     makers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
@@ -75,7 +75,7 @@ def test_of_processes_that_ask_at_the_same_time_one_makes_it(tmp_path: Path) -> 
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_what_was_made_is_not_made_again_and_a_failure_leaves_room_for_another_try(tmp_path: Path) -> None:
+def test_a_created_file_is_not_created_again_and_a_failure_can_be_retried(tmp_path: Path) -> None:
     target = tmp_path / "made"
 
     def fail(unfinished: Path) -> None:

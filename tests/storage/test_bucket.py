@@ -1,4 +1,4 @@
-"""The promises of the bucket, on the real S3 server."""
+"""The bucket and what is stored in it, on the real S3 server."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ def test_what_is_put_is_what_is_read(bucket: Bucket) -> None:
     assert (found.size, found.metadata) == (5, {"name": "x"})
 
 
-def test_a_missing_object_is_a_named_error(bucket: Bucket) -> None:
+def test_a_missing_object_raises_object_not_found(bucket: Bucket) -> None:
     assert bucket.stat("tmp/nothing") is None
     with pytest.raises(ObjectNotFound, match="tmp/nothing"):
         bucket.get("tmp/nothing")
@@ -44,7 +44,7 @@ def test_only_the_first_create_wins(bucket: Bucket) -> None:
     assert bucket.get(key) == b"first"
 
 
-def test_a_create_that_was_repeated_by_the_network_has_won(bucket: Bucket) -> None:
+def test_a_create_with_the_same_bytes_succeeds_again(bucket: Bucket) -> None:
     key = f"tmp/{uuid4()}"
     assert bucket.create(key, b"same")
     assert bucket.create(key, b"same")
@@ -60,7 +60,7 @@ def test_a_swap_with_an_old_etag_is_refused(bucket: Bucket) -> None:
     assert bucket.get(key) == b"two"
 
 
-def test_the_server_keeps_the_promise_that_everything_stands_on(bucket: Bucket) -> None:
+def test_the_server_honours_conditional_writes(bucket: Bucket) -> None:
     bucket.check_conditional_writes()
 
 
@@ -73,7 +73,7 @@ def test_listing_copying_and_removing(bucket: Bucket) -> None:
     assert list(bucket.objects("tmp/list/")) == []
 
 
-def test_wrong_keys_and_silent_servers_are_told_apart(bucket: Bucket, s3_endpoint: str) -> None:
+def test_wrong_credentials_and_an_unreachable_server_raise_different_errors(bucket: Bucket, s3_endpoint: str) -> None:
     def other(endpoint: str) -> Bucket:
         return Bucket.connect(
             endpoint=endpoint,
@@ -115,7 +115,7 @@ def test_too_many_bytes_are_refused_and_not_kept(store: ArtifactStore, bucket: B
     assert list(bucket.objects(f"{store.project}/")) == []
 
 
-def test_changed_bytes_are_noticed(store: ArtifactStore, bucket: Bucket) -> None:
+def test_changed_bytes_raise_artifact_corrupt(store: ArtifactStore, bucket: Bucket) -> None:
     artifact = store.put(b"original", "text/plain")
     key = next(iter(bucket.objects(f"{store.project}/blobs/"))).key
     bucket.put(key, b"0riginal")
@@ -123,13 +123,13 @@ def test_changed_bytes_are_noticed(store: ArtifactStore, bucket: Bucket) -> None
         store.get(artifact)
 
 
-def test_an_artifact_that_is_not_there_is_a_named_error(store: ArtifactStore) -> None:
+def test_a_missing_artifact_raises_artifact_not_found(store: ArtifactStore) -> None:
     nowhere = Artifact(sha256="0" * 64, media_type="text/plain", size=1)
     with pytest.raises(ArtifactNotFound):
         store.get(nowhere)
 
 
-def test_a_link_gives_the_bytes_to_whoever_holds_it(store: ArtifactStore) -> None:
+def test_a_presigned_link_needs_no_credentials(store: ArtifactStore) -> None:
     import httpx
 
     artifact = store.put(b"for all", "text/plain")
@@ -139,12 +139,12 @@ def test_a_link_gives_the_bytes_to_whoever_holds_it(store: ArtifactStore) -> Non
 
 
 @pytest.mark.parametrize("name", ["", "inbox", "tmp", "../up", "Big", "a/b", "x" * 64])
-def test_a_project_name_that_cannot_be_a_key_is_refused(bucket: Bucket, name: str) -> None:
+def test_an_invalid_project_name_is_refused(bucket: Bucket, name: str) -> None:
     with pytest.raises(InvalidName):
         ArtifactStore(bucket, name)
 
 
-def test_the_first_record_of_an_artifact_stands(store: ArtifactStore, bucket: Bucket) -> None:
+def test_the_first_record_of_an_artifact_is_kept(store: ArtifactStore, bucket: Bucket) -> None:
     records = Records(bucket, store.project)
     artifact = store.put(b"a picture", "image/png")
     first, was_new = records.add(ArtifactRecord(artifact=artifact, project=store.project, name="first.png"))
@@ -165,7 +165,7 @@ def test_media_types_have_kinds() -> None:
     assert kinds == ["image", "speech", "speech", "text", "data"]
 
 
-def test_a_recipe_is_answered_once(store: ArtifactStore, bucket: Bucket) -> None:
+def test_the_first_result_of_a_recipe_is_kept(store: ArtifactStore, bucket: Bucket) -> None:
     book = RecipeStore(bucket, store.project)
     recipe = Recipe(operator="shout", version="1", weights="none", request={"text": "hé"})
     assert book.find(recipe.key) is None
@@ -180,7 +180,7 @@ def test_the_order_of_keys_does_not_change_a_recipe() -> None:
     assert canonical_json({"b": 1, "a": [1.5, "ü"]}) == '{"a":[1.5,"ü"],"b":1}'.encode()
 
 
-def test_a_reference_counts_right_when_two_change_it(store: ArtifactStore, bucket: Bucket) -> None:
+def test_concurrent_updates_of_a_reference_are_not_lost(store: ArtifactStore, bucket: Bucket) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     refs = Refs(bucket, store.project)
@@ -192,7 +192,7 @@ def test_a_reference_counts_right_when_two_change_it(store: ArtifactStore, bucke
         refs.get("../x")
 
 
-def test_a_reference_that_is_removed_while_it_changes_is_made_anew(store: ArtifactStore, bucket: Bucket) -> None:
+def test_a_reference_that_is_removed_during_an_update_is_created_again(store: ArtifactStore, bucket: Bucket) -> None:
     refs = Refs(bucket, store.project)
     refs.update("fleeting", lambda _: 1)
     seen: list[object] = []

@@ -1,4 +1,4 @@
-"""The promises of claims: one has it at a time, and whoever dies lets go at once."""
+"""Claims: one session holds a claim at a time, and the claims of a killed process end at once."""
 
 import signal
 import subprocess
@@ -17,8 +17,8 @@ from tests.paths import ROOT
 _TAKE_AND_STAY = """
 import sys, time
 from storage.claims import Claims
-with Claims(sys.argv[1]).session() as claimant:
-    print(claimant.take([sys.argv[2]]), flush=True)
+with Claims(sys.argv[1]).session() as session:
+    print(session.take([sys.argv[2]]), flush=True)
     time.sleep(600)
 """
 
@@ -30,7 +30,7 @@ def claims(settings: Settings) -> Iterator[Claims]:
     found.close()
 
 
-def test_what_is_claimed_is_nobody_elses_until_it_is_released(claims: Claims) -> None:
+def test_a_claim_is_exclusive_until_it_is_released(claims: Claims) -> None:
     one, other = f"one-{uuid4()}", f"other-{uuid4()}"
     with claims.session() as first, claims.session() as second:
         assert first.take([one]) == [True]
@@ -47,20 +47,20 @@ def test_the_claims_of_a_process_that_is_killed_end_at_once(claims: Claims, sett
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "[True]\n"
-        with claims.session() as claimant:
-            assert claimant.take([name]) == [False]
+        with claims.session() as session:
+            assert session.take([name]) == [False]
             holder.send_signal(signal.SIGKILL)
             deadline = time.monotonic() + 10
-            while claimant.take([name]) == [False]:
+            while session.take([name]) == [False]:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
 
 
-def test_a_claimant_outlives_the_loss_of_its_connection(claims: Claims, settings: Settings) -> None:
+def test_a_session_survives_the_loss_of_its_connection(claims: Claims, settings: Settings) -> None:
     before, after = f"before-{uuid4()}", f"after-{uuid4()}"
-    with claims.session() as claimant:
-        claimant.take([before])
+    with claims.session() as session:
+        session.take([before])
         with psycopg.connect(settings.postgres_dsn.get_secret_value()) as connection:
             connection.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-        assert claimant.take([after]) == [True]
-        claimant.release()
+        assert session.take([after]) == [True]
+        session.release()

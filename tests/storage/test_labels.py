@@ -1,4 +1,4 @@
-"""The promises of labels and of the library's lists, on the real bucket and the real Postgres."""
+"""Labels and the lists of the library, on the real bucket and the real Postgres."""
 
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def made(project: str, number: int, **values: Any) -> ArtifactRecord:
     return ArtifactRecord(artifact=artifact, project=project, **given)
 
 
-def test_labels_begin_as_the_ingest_gave_them_and_change_from_there(
+def test_labels_start_with_those_of_the_record_and_can_be_changed(
     bucket: Bucket, project: str, record: Callable[..., ArtifactRecord]
 ) -> None:
     labels, picture = Labels(bucket, project), record(labels=("red", "big"))
@@ -46,7 +46,7 @@ def test_labels_begin_as_the_ingest_gave_them_and_change_from_there(
     assert Records(bucket, project).get(picture.artifact.sha256) == picture
 
 
-def test_no_change_is_lost_when_two_people_label_at_once(
+def test_concurrent_label_changes_are_not_lost(
     bucket: Bucket, project: str, record: Callable[..., ArtifactRecord]
 ) -> None:
     from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +57,7 @@ def test_no_change_is_lost_when_two_people_label_at_once(
     assert sorted(labels.of(picture)) == list("abcdef")
 
 
-def test_many_labels_are_read_as_one_reads_them(
+def test_the_labels_of_many_artifacts_equal_those_of_each(
     bucket: Bucket, project: str, record: Callable[..., ArtifactRecord]
 ) -> None:
     labels = Labels(bucket, project)
@@ -68,19 +68,19 @@ def test_many_labels_are_read_as_one_reads_them(
     assert found == {one.artifact.sha256: labels.of(one) for one in records}
 
 
-def test_what_is_not_there_cannot_be_labelled(bucket: Bucket, project: str) -> None:
+def test_a_missing_artifact_cannot_be_labelled(bucket: Bucket, project: str) -> None:
     with pytest.raises(ArtifactNotFound):
         Labels(bucket, project).change("0" * 64, add=["red"])
 
 
 @pytest.mark.parametrize("word", ["", " red", "red ", "a,b", "a\nb", "x" * 65, "a\u202eb"])
-def test_a_word_that_would_confuse_people_is_no_label(word: str) -> None:
+def test_an_invalid_label_is_refused(word: str) -> None:
     with pytest.raises(InvalidName):
         checked_label(word)
 
 
 @pytest.mark.parametrize("word", ["red", "Q3 2026", "client:acme/eu", "größe", "图片", "v1.0-rc+1", "<b>"])
-def test_labels_are_words_of_any_language(word: str) -> None:
+def test_labels_can_be_in_any_language(word: str) -> None:
     assert checked_label(word) == word
 
 
@@ -88,7 +88,7 @@ def test_two_spellings_of_an_umlaut_are_one_label() -> None:
     assert checked_label("gro\u0308ße") == checked_label("größe")
 
 
-def test_a_list_shows_the_newest_first_and_each_artifact_once_over_all_pages(library: Library, project: str) -> None:
+def test_pages_list_each_artifact_once_and_the_newest_first(library: Library, project: str) -> None:
     records = [made(project, number // 2 if number < 4 else number) for number in range(11)]
     for one in [*records, made(f"{project}-other", 99)]:
         library.add(one)
@@ -102,7 +102,7 @@ def test_a_list_shows_the_newest_first_and_each_artifact_once_over_all_pages(lib
     assert library.counts(project) == {"image": 9}
 
 
-def test_a_page_stays_in_place_when_something_new_arrives(library: Library, project: str) -> None:
+def test_a_new_artifact_does_not_shift_the_next_page(library: Library, project: str) -> None:
     for number in range(4):
         library.add(made(project, number))
     first = library.page(project, limit=2)
@@ -111,7 +111,7 @@ def test_a_page_stays_in_place_when_something_new_arrives(library: Library, proj
     assert [row.name for row in second.rows] == ["1.png", "0.png"]
 
 
-def test_lists_can_be_narrowed(library: Library, project: str) -> None:
+def test_lists_can_be_filtered(library: Library, project: str) -> None:
     library.add(made(project, 1, labels=("red", "big"), name="Heron_50%.png"))
     library.add(made(project, 2, labels=("red",)))
     assert [row.name for row in library.page(project, labels=["red", "big"]).rows] == ["Heron_50%.png"]
@@ -133,7 +133,7 @@ def test_children_are_found_from_their_parents(library: Library, project: str) -
     assert library.children(f"{project}-other", parent.artifact.sha256) == []
 
 
-def test_a_record_that_is_noted_again_keeps_the_labels_it_has_by_now(library: Library, project: str) -> None:
+def test_adding_a_record_again_keeps_its_current_labels(library: Library, project: str) -> None:
     one = made(project, 1, labels=("old",))
     library.add(one)
     library.set_labels(project, one.artifact.sha256, ["new"])
@@ -141,7 +141,7 @@ def test_a_record_that_is_noted_again_keeps_the_labels_it_has_by_now(library: Li
     assert library.page(project).rows[0].labels == ("new",)
 
 
-def test_the_last_page_of_ten_thousand_is_as_near_as_the_first(library: Library, project: str) -> None:
+def test_a_deep_page_of_ten_thousand_is_fast(library: Library, project: str) -> None:
     records = [made(project, number) for number in range(10_000)]
     library.put(records, {one.artifact.sha256: () for one in records})
     middle = f"{records[100].created.isoformat()}_{records[100].artifact.sha256}"

@@ -1,4 +1,4 @@
-"""The icon recipe on a tiny config and drawn pictures."""
+"""The training recipe of the icon model, with a tiny config and drawn pictures."""
 
 import io
 import json
@@ -134,7 +134,7 @@ def losses(work: Path) -> dict[tuple[str, int], float]:
     return {(part, step): loss for part, steps in read.items() for step, loss in steps.items()}
 
 
-def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path, start: Callable[[Path], BaseProcess]) -> None:
+def test_a_killed_training_resumes_with_the_same_losses(tmp_path: Path, start: Callable[[Path], BaseProcess]) -> None:
     whole, killed = draw_icons(tmp_path / "whole"), draw_icons(tmp_path / "killed")
     assert exit_code(start(whole)) == 0
     process = start(killed)
@@ -150,7 +150,7 @@ def test_a_killed_training_goes_on_with_the_same_losses(tmp_path: Path, start: C
     assert len(losses(whole)) == TINY.autoencoder_steps + TINY.decoder_steps + TINY.steps
 
 
-def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path) -> None:
+def test_a_published_folder_loads_in_diffusers_and_can_be_trained_further(tmp_path: Path) -> None:
     import torch
 
     work = draw_icons(tmp_path / "work")
@@ -169,7 +169,7 @@ def test_a_published_folder_draws_through_diffusers_and_trains_on(tmp_path: Path
     assert load(tmp_path / "model").scheduler.config["prediction_type"] == "v_prediction"
 
 
-def test_new_captions_leave_what_a_model_knows_as_it_is(tmp_path: Path) -> None:
+def test_a_warm_start_with_new_captions_keeps_what_the_model_draws(tmp_path: Path) -> None:
     import torch
 
     work = draw_icons(tmp_path / "work")
@@ -187,7 +187,7 @@ def test_new_captions_leave_what_a_model_knows_as_it_is(tmp_path: Path) -> None:
     assert len(new.tokenizer.tokenize("violet wombat")) == 2
 
 
-def test_own_pictures_train_measure_and_get_a_card_and_a_begun_training_is_not_overwritten(tmp_path: Path) -> None:
+def test_own_pictures_can_be_trained_on_and_a_started_training_is_not_overwritten(tmp_path: Path) -> None:
     pictures = draw_icons(tmp_path / "mine") / "icons"
     recipe = IconTraining(recipe_of(TINY.model_copy(update={"steps": 4, "decoder_steps": 2})), prompts=2)
     measured = train_recipe(recipe, tmp_path / "work", data=pictures)
@@ -203,7 +203,7 @@ def test_own_pictures_train_measure_and_get_a_card_and_a_begun_training_is_not_o
         assert plot.width > 100
 
 
-def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
+def test_a_second_training_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     pictures, refusals = draw_icons(tmp_path / "mine") / "icons", list[str]()
     steps = {"autoencoder_steps": 1, "steps": 1, "decoder_steps": 1}
     recipe = IconTraining(recipe_of(TINY.model_copy(update=steps)), prompts=2)
@@ -217,7 +217,7 @@ def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(tmp_pa
     assert refusals == [f"A training goes on in {tmp_path / 'work'}: let it end, or stop it first."] * 3
 
 
-def test_tags_are_learned_as_prompts_and_measured(tmp_path: Path) -> None:
+def test_tags_are_trained_as_prompts_and_evaluated(tmp_path: Path) -> None:
     work = draw_icons(tmp_path / "work", tags=", figure, shape")
     icons = read_icons(work / "icons")
     assert {"blue figure", "blue shape", "blue ellipse, figure, shape", "ellipse, blue"} <= set(prompts_of(icons))
@@ -227,7 +227,7 @@ def test_tags_are_learned_as_prompts_and_measured(tmp_path: Path) -> None:
     assert "- Tags, the most frequent of them: figure, shape." in (tmp_path / "model" / "README.md").read_text()
 
 
-def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path: Path) -> None:
+def test_the_card_names_data_licences_and_prompts(tmp_path: Path) -> None:
     work = draw_icons(tmp_path / "work")
     train(work, TINY.model_copy(update={"autoencoder_steps": 1, "decoder_steps": 1, "steps": 1}))
     publish(work, recipe_of(TINY), tmp_path / "model", prompts=2, notes="Made in two sittings.")
@@ -241,7 +241,7 @@ def test_the_card_names_the_data_its_licences_and_what_can_be_asked_for(tmp_path
         assert samples.size == (6 * 32, 32)  # two names in three styles
 
 
-def test_a_stopped_training_can_be_published_and_goes_on(tmp_path: Path) -> None:
+def test_a_stopped_training_can_be_published_and_resumed(tmp_path: Path) -> None:
     work, told = draw_icons(tmp_path), list[tuple[str, int, int, float]]()
     train(work, TINY, minutes=0, progress=lambda *step: told.append(step))
     assert losses(work) == {("autoencoder", 0): told[0][3]}
@@ -271,7 +271,7 @@ def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same
     assert (latents.std(dim=(0, 2, 3)) - 1).abs().max() < 1e-3
 
 
-def test_packages_become_captioned_pictures_of_one_size(tmp_path: Path) -> None:
+def test_npm_packages_become_captioned_pictures_of_one_size(tmp_path: Path) -> None:
     pack_emoji(tmp_path / "downloads")
     assert prepare(tmp_path, recipe_of(TINY, car="car", **{"bright sun": "sunny"})) == 5
     icons = {icon.caption: icon for icon in read_icons(tmp_path / "icons")}
@@ -285,14 +285,14 @@ def test_packages_become_captioned_pictures_of_one_size(tmp_path: Path) -> None:
     assert pixels(read_icons(tmp_path / "icons"), 32)[:, :, 0, 0].min() == 1  # around it, white
 
 
-def test_the_recipe_file_names_known_drawings_and_enough_concepts() -> None:
+def test_the_recipe_file_names_known_icon_sets_and_enough_concepts() -> None:
     recipe = read_recipe(Path("configs/icons.yaml"))
     assert set(recipe.styles.values()) == {"google", "twitter", "fluent-3d", "fluent-flat"}
     assert len(recipe.concepts) >= 300
     assert all("@" in package[1:] for package in recipe.packages), "every package has its version"
 
 
-def test_the_tokenizer_of_the_same_captions_is_the_same_in_every_process(tmp_path: Path) -> None:
+def test_the_tokenizer_is_deterministic_across_processes(tmp_path: Path) -> None:
     captions = [icon.caption for icon in read_icons(draw_icons(tmp_path) / "icons")] + ["3d t-shirt", "3d Grüße"]
     code = "import sys, json; from training.icons.model import *; "
     code += "print(sorted(train_tokenizer(IconConfig(), json.loads(sys.argv[1])).get_vocab().items()))"
@@ -303,6 +303,6 @@ def test_the_tokenizer_of_the_same_captions_is_the_same_in_every_process(tmp_pat
     assert "<|endoftext|>" not in tokenizer.tokenize("what was never seen: 7 zebras, ñandú!")
 
 
-def test_a_folder_without_captions_says_what_to_put_there(tmp_path: Path) -> None:
+def test_a_folder_without_captions_raises_data_missing(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"NAME\.txt"):
         read_icons(tmp_path)

@@ -1,4 +1,4 @@
-"""What every recipe leaves on disk is whole, whenever it is killed."""
+"""What every training recipe writes: the loss log."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from training.pipeline import read_losses, truncate_partial_line
 
 
-def test_half_a_line_of_a_killed_run_costs_no_other_loss(tmp_path: Path) -> None:
+def test_a_partial_line_of_a_killed_run_does_not_affect_other_losses(tmp_path: Path) -> None:
     log = tmp_path / "losses.jsonl"
     log.write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "lo')
     assert read_losses(log) == {"model": {1: 0.5}}

@@ -1,1 +1,1 @@
-"""The recipe of the icon model."""
+"""The training recipe of the icon model."""

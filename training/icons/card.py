@@ -1,4 +1,4 @@
-"""The icon model's card: what it learned from, what it can do, how that was measured, and its limits."""
+"""The model card of the icon model: training data, usage, metrics and limits."""
 
 import textwrap
 from collections import Counter
@@ -118,7 +118,7 @@ def model_card(
     steps: Mapping[str, int],
     notes: str = "",
 ) -> str:
-    """The card of the model in `folder`, in Markdown; `steps` were taken by each stage."""
+    """The card of the model in `folder` in Markdown; `steps` is the number of steps of each stage."""
     pairs, tags = [split_caption(icon.caption) for icon in icons], [tag for icon in icons for tag in icon.tags]
     styles, concepts = (list(dict.fromkeys(column)) for column in zip(*pairs, strict=True))
     parts = {part: _parameters(folder / part) for part in ("vae", "unet", "text_encoder")}

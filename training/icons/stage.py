@@ -1,4 +1,4 @@
-"""One stage of the icon model's training: some modules, fitted step by step, that can be killed and resumed."""
+"""One training stage of the icon model: an AdamW loop with checkpoints and a running average of the weights."""
 
 import copy
 import json
@@ -20,23 +20,23 @@ _WARM_UP = 100
 
 @dataclass(frozen=True)
 class Stage:
-    """What is trained, on which loss, for how long. Its checkpoint is `NAME.pt`."""
+    """The modules, loss and schedule of a stage. Its checkpoint is `NAME.pt`."""
 
     name: str
     modules: dict[str, Any]
-    loss: Callable[[int], Any]  # of a step's number, from which all its randomness comes
+    loss: Callable[[int], Any]  # of the number of a step, which seeds all its randomness
     steps: int
     learning_rate: float
-    average: float  # how much of the running average of the weights a step keeps
+    average: float  # decay of the exponential moving average of the weights
     decay: float  # share of the steps, at the end, over which the learning rate falls to zero
     checkpoint_every: int = 100
 
 
 def run(work: Path, stage: Stage, deadline: float, progress: Progress) -> bool:
-    """AdamW until all steps are done (true) or `time.monotonic()` passes the deadline; leaves the averaged weights.
+    """Train until all steps are done (returns True) or `time.monotonic()` passes the deadline.
 
-    Goes on from the stage's checkpoint in `work`; one JSON line a step in `losses.jsonl` there. Until the learning rate
-    falls, a longer stage takes the same steps as a shorter one.
+    Resumes from the stage's checkpoint in `work`, and logs one JSON line per step to `losses.jsonl` there. The modules
+    end with the averaged weights. Before the learning rate decays, the number of steps does not influence a step.
     """
     weights = [weight for module in stage.modules.values() for weight in module.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=stage.learning_rate, betas=(0.9, 0.99), fused=True)
@@ -56,11 +56,11 @@ def run(work: Path, stage: Stage, deadline: float, progress: Progress) -> bool:
                 _checkpoint(checkpoint, step + 1, optimizer, stage.modules, averages)
             if late:
                 break
-    return use_average(work, stage.name, stage.modules) >= stage.steps
+    return load_average(work, stage.name, stage.modules) >= stage.steps
 
 
-def use_average(work: Path, name: str, modules: dict[str, Any]) -> int:
-    """Put the averaged weights of a stage's checkpoint into the modules; gives its steps, 0 if there is none."""
+def load_average(work: Path, name: str, modules: dict[str, Any]) -> int:
+    """Load the averaged weights of a stage's checkpoint; returns its steps, 0 without a checkpoint."""
     if not (work / f"{name}.pt").exists():
         return 0
     state = torch.load(work / f"{name}.pt", weights_only=True, map_location="cpu")
@@ -73,7 +73,7 @@ def _step(stage: Stage, step: int, optimizer: Any, weights: list[Any]) -> float:
     left = (stage.steps - step) / (stage.steps * stage.decay)
     for group in optimizer.param_groups:
         group["lr"] = stage.learning_rate * min(1.0, (step + 1) / _WARM_UP, left)
-    # On a CPU torch's fused attention takes longer than the plain one for so few positions.
+    # On a CPU torch's fused attention is slower than the plain one for so few positions.
     with autocast(weights[0].device.type), sdpa_kernel(SDPBackend.MATH):
         loss = stage.loss(step)
     optimizer.zero_grad()

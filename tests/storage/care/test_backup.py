@@ -1,4 +1,4 @@
-"""The promises of backups: only what is missing travels, all of it verified, and a cut-off one is consistent."""
+"""Backup and restore: incremental, verified, and consistent after an interruption."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ FILES = 12
 
 @pytest.fixture
 def source(new_bucket: Callable[[], Bucket]) -> Bucket:
-    """A bucket with two projects, an answered recipe, a label, and files in flight."""
+    """A bucket with two projects, a cached result, a label, and an inbox file and an upload in progress."""
     bucket = new_bucket()
     migrate(bucket)
     for project in ("alpha", "beta"):
@@ -44,7 +44,7 @@ def source(new_bucket: Callable[[], Bucket]) -> Bucket:
 
 @pytest.fixture(params=["folder", "bucket"])
 def target(request: pytest.FixtureRequest, new_bucket: Callable[[], Bucket], tmp_path: Path) -> ObjectStore:
-    """An empty place of either kind."""
+    """An empty object store of either kind."""
     return FolderStore(tmp_path / "backup") if request.param == "folder" else new_bucket()
 
 
@@ -58,7 +58,7 @@ def contents(place: ObjectStore) -> dict[str, bytes]:
 
 
 class CutOff:
-    """A place whose power goes out after some objects."""
+    """An object store that fails after some writes."""
 
     def __init__(self, place: ObjectStore, after: int) -> None:
         self._place, self._left = place, after
@@ -76,7 +76,7 @@ class CutOff:
         return getattr(self._place, name)
 
 
-def test_a_backup_holds_everything_but_what_is_in_flight(source: Bucket, target: ObjectStore) -> None:
+def test_a_backup_holds_everything_but_inbox_files_and_uploads(source: Bucket, target: ObjectStore) -> None:
     report = back_up(source, target)
     kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/"))}
     assert contents(target) == kept
@@ -84,7 +84,7 @@ def test_a_backup_holds_everything_but_what_is_in_flight(source: Bucket, target:
     assert check_integrity(target, "alpha")[1] == []
 
 
-def test_only_what_is_new_travels_again(source: Bucket, target: ObjectStore) -> None:
+def test_a_second_backup_copies_only_what_is_new_or_changed(source: Bucket, target: ObjectStore) -> None:
     back_up(source, target)
     assert back_up(source, target).copied == 0
     record = keep(source, "alpha", b"one more")
@@ -95,7 +95,7 @@ def test_only_what_is_new_travels_again(source: Bucket, target: ObjectStore) -> 
 
 
 @pytest.mark.parametrize("after", [1, 25, 40, 53])
-def test_a_backup_that_is_cut_off_holds_no_record_without_its_bytes_and_goes_on(
+def test_an_interrupted_backup_holds_no_record_without_its_bytes_and_can_be_continued(
     source: Bucket, target: ObjectStore, after: int
 ) -> None:
     with pytest.raises(StorageUnavailable):
@@ -108,7 +108,7 @@ def test_a_backup_that_is_cut_off_holds_no_record_without_its_bytes_and_goes_on(
     assert contents(target) == kept
 
 
-def test_bytes_that_changed_do_not_get_into_a_backup(source: Bucket, target: ObjectStore) -> None:
+def test_corrupt_blobs_are_reported_and_not_backed_up(source: Bucket, target: ObjectStore) -> None:
     record = keep(source, "alpha", b"original")
     source.put(blob_key("alpha", record.artifact.sha256), b"0riginal")
     report = back_up(source, target)
@@ -116,7 +116,7 @@ def test_bytes_that_changed_do_not_get_into_a_backup(source: Bucket, target: Obj
     assert list(target.objects(blob_key("alpha", record.artifact.sha256))) == []
 
 
-def test_what_is_restored_is_what_was_backed_up(
+def test_a_restore_gives_what_was_backed_up(
     source: Bucket, target: ObjectStore, new_bucket: Callable[[], Bucket]
 ) -> None:
     back_up(source, target)
@@ -139,7 +139,7 @@ def test_a_restore_overwrites_nothing(source: Bucket, target: ObjectStore) -> No
     assert ArtifactStore(source, "alpha").get(record.artifact)
 
 
-def test_what_was_removed_on_purpose_does_not_come_back(source: Bucket, target: ObjectStore) -> None:
+def test_artifacts_removed_on_purpose_are_not_restored(source: Bucket, target: ObjectStore) -> None:
     back_up(source, target)
     gone, again = list(Records(source, "alpha").all())[1:3]
     for record, when in ((gone, datetime.now(UTC)), (again, record_time(again) - timedelta(days=1))):
@@ -156,7 +156,7 @@ def record_time(record: ArtifactRecord) -> datetime:
     return record.created
 
 
-def test_a_backup_of_a_newer_format_is_not_touched(source: Bucket, target: ObjectStore) -> None:
+def test_a_backup_of_a_newer_format_is_refused(source: Bucket, target: ObjectStore) -> None:
     target.put("format.json", b'{"version": 99}', media_type="application/json")
     with pytest.raises(WrongFormat):
         back_up(source, target)
@@ -165,7 +165,7 @@ def test_a_backup_of_a_newer_format_is_not_touched(source: Bucket, target: Objec
 
 
 @pytest.mark.parametrize("key", ["quarantine/../../../up", "quarantine//a", "quarantine/./%2E", "quarantine/%/%25"])
-def test_no_name_of_a_stranger_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
+def test_no_key_is_written_outside_the_folder(tmp_path: Path, key: str) -> None:
     folder = FolderStore(tmp_path / "backup")
     folder.put(key, b"x", media_type="text/plain")
     assert [found.key for found in folder.objects("")] == [key]

@@ -1,4 +1,4 @@
-"""The promises of the bucket's format: a newer one is refused, an older one is brought to ours."""
+"""The format version of a bucket: a newer one is refused, an older one is migrated."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def keep(bucket: Bucket, *labels: str) -> ArtifactRecord:
     return Records(bucket, "old").add(record)[0]
 
 
-def test_a_new_bucket_gets_our_format(new_bucket: Callable[[], Bucket]) -> None:
+def test_a_new_bucket_gets_the_current_format(new_bucket: Callable[[], Bucket]) -> None:
     bucket = new_bucket()
     assert read_format(bucket) is None
     check_format(bucket)
@@ -28,7 +28,7 @@ def test_a_new_bucket_gets_our_format(new_bucket: Callable[[], Bucket]) -> None:
     assert migrate(bucket) == FORMAT
 
 
-def test_a_newer_format_is_refused_in_a_sentence_and_left_alone(new_bucket: Callable[[], Bucket]) -> None:
+def test_a_newer_format_is_refused_and_not_changed(new_bucket: Callable[[], Bucket]) -> None:
     bucket = new_bucket()
     bucket.put("format.json", b'{"version": 99}')
     with pytest.raises(WrongFormat, match=r"The bucket has format 99, .*: use a newer Triptych\."):
@@ -38,14 +38,14 @@ def test_a_newer_format_is_refused_in_a_sentence_and_left_alone(new_bucket: Call
     assert json.loads(bucket.get("format.json")) == {"version": 99}
 
 
-def test_a_format_that_cannot_be_read_is_no_old_format(new_bucket: Callable[[], Bucket]) -> None:
+def test_an_unreadable_format_is_refused(new_bucket: Callable[[], Bucket]) -> None:
     bucket = new_bucket()
     bucket.put("format.json", b"{")
     with pytest.raises(WrongFormat, match="restore it from a backup"):
         migrate(bucket)
 
 
-def test_labels_of_an_old_bucket_become_words(new_bucket: Callable[[], Bucket]) -> None:
+def test_a_migration_makes_invalid_labels_valid(new_bucket: Callable[[], Bucket]) -> None:
     bucket, told = new_bucket(), []
     old = keep(bucket, " summer, 2026\n", "fine", "x" * 80, ",")
     fine = keep(bucket, "fine")
@@ -58,7 +58,7 @@ def test_labels_of_an_old_bucket_become_words(new_bucket: Callable[[], Bucket]) 
     check_format(bucket)
 
 
-def test_a_migration_that_was_cut_off_is_done_at_the_next_try(new_bucket: Callable[[], Bucket]) -> None:
+def test_an_interrupted_migration_is_repeated(new_bucket: Callable[[], Bucket]) -> None:
     bucket = new_bucket()
     old = keep(bucket, "a,b")
 

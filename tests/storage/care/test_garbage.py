@@ -1,4 +1,4 @@
-"""The promises of garbage collection: what is named stays, and no writer loses bytes that he relies on."""
+"""Garbage collection: named blobs stay, and a concurrent writer never loses bytes that it relies on."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +29,7 @@ def record(store: ArtifactStore, artifact: Artifact, **given: Any) -> ArtifactRe
     return Records(store.bucket, store.project).add(told)[0]
 
 
-def test_what_is_named_stays_and_the_rest_goes_at_the_second_pass(store: ArtifactStore, bucket: Bucket) -> None:
+def test_named_blobs_stay_and_the_others_are_deleted_in_the_second_pass(store: ArtifactStore, bucket: Bucket) -> None:
     recorded, parent, answered, referred, running, lost = (
         store.put(name.encode(), "text/plain") for name in ("recorded", "parent", "answer", "ref", "running", "lost")
     )
@@ -47,7 +47,7 @@ def test_what_is_named_stays_and_the_rest_goes_at_the_second_pass(store: Artifac
     assert DeletionMarks(bucket, store.project).marked() == {}
 
 
-def test_a_dry_run_tells_the_same_and_changes_nothing(store: ArtifactStore, bucket: Bucket) -> None:
+def test_a_dry_run_reports_the_same_and_changes_nothing(store: ArtifactStore, bucket: Bucket) -> None:
     store.put(b"lost", "text/plain")
     before = [found.key for found in bucket.objects(f"{store.project}/")]
     assert (sweep(store, delete=False).condemned, sweep(store, delete=False).condemned) == (1, 1)
@@ -57,14 +57,14 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(store: ArtifactStore, buck
     assert sweep(store).removed == 1
 
 
-def test_nothing_goes_before_its_time(store: ArtifactStore) -> None:
+def test_nothing_is_deleted_before_the_grace_time_has_passed(store: ArtifactStore) -> None:
     lost = store.put(b"young", "text/plain")
     assert sweep(store, grace=SOON).condemned == 0
     sweep(store)
     assert (sweep(store, grace=SOON).removed, store.exists(lost.sha256)) == (0, True)
 
 
-def test_what_is_named_again_is_pardoned(store: ArtifactStore, bucket: Bucket) -> None:
+def test_a_blob_that_is_named_again_loses_its_mark(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"lost and found", "text/plain")
     sweep(store)
     record(store, lost)
@@ -72,7 +72,7 @@ def test_what_is_named_again_is_pardoned(store: ArtifactStore, bucket: Bucket) -
     assert DeletionMarks(bucket, store.project).marked() == {}
 
 
-def test_what_is_on_hold_is_named_by_its_record_and_stays(store: ArtifactStore, bucket: Bucket) -> None:
+def test_an_artifact_on_hold_stays(store: ArtifactStore, bucket: Bucket) -> None:
     held = store.put(b"evidence", "text/plain")
     record(store, held)
     Labels(bucket, store.project).change(held.sha256, add=[HOLD])
@@ -81,21 +81,21 @@ def test_what_is_on_hold_is_named_by_its_record_and_stays(store: ArtifactStore, 
     assert store.get(held) == b"evidence"
 
 
-def test_nothing_is_removed_while_something_cannot_be_read(store: ArtifactStore, bucket: Bucket) -> None:
+def test_nothing_is_deleted_while_a_document_cannot_be_read(store: ArtifactStore, bucket: Bucket) -> None:
     store.put(b"named by nobody can tell what", "text/plain")
     bucket.put(f"{store.project}/recipes/{'0' * 64}.json", b'{"recipe":')
     with pytest.raises(UnreadableReferences, match="verify --repair"):
         sweep(store)
 
 
-def test_uploads_that_nobody_finished_go(store: ArtifactStore, bucket: Bucket) -> None:
+def test_old_unfinished_uploads_are_deleted(store: ArtifactStore, bucket: Bucket) -> None:
     bucket.put(f"tmp/{store.project}", b"half a file")
     assert sweep(store, grace=SOON).uploads == 0
     assert bucket.stat(f"tmp/{store.project}") is not None
     assert sweep(store, delete=False).uploads >= 1
 
 
-def test_a_writer_who_finds_condemned_bytes_keeps_them(store: ArtifactStore) -> None:
+def test_a_writer_withdraws_the_mark_of_the_bytes_that_it_stores_again(store: ArtifactStore) -> None:
     store.put(b"again", "text/plain")
     sweep(store)
     again = store.put(b"again", "text/plain")
@@ -105,10 +105,10 @@ def test_a_writer_who_finds_condemned_bytes_keeps_them(store: ArtifactStore) -> 
     assert store.get(again) == b"again"
 
 
-def test_a_writer_who_comes_while_the_sweep_is_at_it_waits_and_stores_anew(
+def test_a_writer_waits_for_a_sweep_in_progress_and_stores_the_bytes_again(
     store: ArtifactStore, bucket: Bucket
 ) -> None:
-    """The sweep has given its word; a writer comes before the deed, and one after it."""
+    """The writer starts after the sweep has taken its lease and before the delete."""
     data = b"at the last moment"
     lost = store.put(data, "text/plain")
     sweep(store)
@@ -117,7 +117,7 @@ def test_a_writer_who_comes_while_the_sweep_is_at_it_waits_and_stores_anew(
 
         def writer_comes() -> None:
             started.append(threads.submit(store.put, data, "text/plain"))
-            # It is in no hurry to finish: it may not rely on bytes that go.
+            # The writer must not return before the delete.
             with pytest.raises(TimeoutError):
                 started[0].result(timeout=0.5)
 
@@ -126,7 +126,7 @@ def test_a_writer_who_comes_while_the_sweep_is_at_it_waits_and_stores_anew(
     assert store.get(lost) == data
 
 
-def test_a_sweep_that_comes_while_a_writer_is_at_it_lets_go(store: ArtifactStore, bucket: Bucket) -> None:
+def test_a_sweep_stops_at_a_mark_that_a_writer_has_withdrawn(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"first come", "text/plain")
     sweep(store)
     marks = DeletionMarks(bucket, store.project)
@@ -136,7 +136,7 @@ def test_a_sweep_that_comes_while_a_writer_is_at_it_lets_go(store: ArtifactStore
     assert sweep(store).removed == 0
 
 
-def test_a_sweep_that_died_is_begun_anew(store: ArtifactStore, bucket: Bucket) -> None:
+def test_the_sweep_of_a_dead_process_is_repeated(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"half swept", "text/plain")
     sweep(store)
     DeletionMarks(bucket, store.project).begin_sweep(lost.sha256)
@@ -147,7 +147,7 @@ def test_a_sweep_that_died_is_begun_anew(store: ArtifactStore, bucket: Bucket) -
     assert not store.exists(lost.sha256)
 
 
-def test_a_writer_does_not_wait_for_a_sweep_that_died(store: ArtifactStore, bucket: Bucket) -> None:
+def test_a_writer_does_not_wait_for_the_sweep_of_a_dead_process(store: ArtifactStore, bucket: Bucket) -> None:
     lost = store.put(b"half swept too", "text/plain")
     sweep(store)
     DeletionMarks(bucket, store.project).begin_sweep(lost.sha256)
@@ -156,8 +156,8 @@ def test_a_writer_does_not_wait_for_a_sweep_that_died(store: ArtifactStore, buck
     assert sweep(store).removed == 0
 
 
-def test_writers_and_sweeps_at_the_same_time_lose_nothing(store: ArtifactStore, bucket: Bucket) -> None:
-    """Writers store the same bytes again and again and record them at the end; sweeps run all the while."""
+def test_concurrent_writers_and_sweeps_lose_nothing(store: ArtifactStore, bucket: Bucket) -> None:
+    """Writers store and record the same bytes while sweeps run."""
     payloads = [f"contended {number}".encode() for number in range(6)]
     grace = timedelta(seconds=5)  # a writer takes far less from finding to recording
 
@@ -178,7 +178,7 @@ def test_writers_and_sweeps_at_the_same_time_lose_nothing(store: ArtifactStore, 
 
 
 class Between:
-    """A bucket in which something happens just before a delete."""
+    """A bucket that calls a function just before a delete."""
 
     def __init__(self, bucket: Bucket, where: str, happens: Callable[[], None]) -> None:
         self._bucket, self._where, self._happens = bucket, where, happens
@@ -193,7 +193,7 @@ class Between:
 
 
 def _age(store: ArtifactStore, sha256: str) -> None:
-    """As if the sweep had given its word long ago."""
+    """Backdate the lease of a sweep."""
     Refs(store.bucket, store.project).update(
         f"condemned/{sha256}", lambda now: now | {"since": "2026-01-01T00:00:00+00:00"}
     )

@@ -1,4 +1,4 @@
-"""The promises of the search index, on the real Postgres."""
+"""The search index, on the real Postgres."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -48,7 +48,7 @@ def test_the_nearest_picture_comes_first(index: SearchIndex, project: str) -> No
     assert index.counts(project) == {"image": 2}
 
 
-def test_adding_again_changes_nothing_and_doubles_nothing(index: SearchIndex, project: str) -> None:
+def test_adding_the_same_parts_again_changes_nothing(index: SearchIndex, project: str) -> None:
     entries = [entry(project, "image", number, [1.0, number / 10]) for number in range(5)]
     index.add(entries)
     before = found(index, project)
@@ -56,7 +56,7 @@ def test_adding_again_changes_nothing_and_doubles_nothing(index: SearchIndex, pr
     assert found(index, project) == before == [0, 1, 2, 3, 4]
 
 
-def test_parts_that_an_artifact_has_no_longer_are_trimmed(index: SearchIndex, project: str) -> None:
+def test_surplus_parts_of_an_artifact_are_deleted(index: SearchIndex, project: str) -> None:
     index.add([entry(project, "text", 1, [1.0, ordinal / 10], ordinal=ordinal) for ordinal in range(3)])
     index.add([entry(project, "text", 2, [0.5, 0.5])])
     index.trim(project, {f"{1:064x}": 1})
@@ -65,7 +65,7 @@ def test_parts_that_an_artifact_has_no_longer_are_trimmed(index: SearchIndex, pr
     assert found(index, project) == [2]
 
 
-def test_words_lift_a_text_that_has_all_of_them(index: SearchIndex, project: str) -> None:
+def test_a_text_with_all_words_ranks_higher(index: SearchIndex, project: str) -> None:
     index.add(
         [
             entry(project, "text", 1, [1.0, 0.1], text="nothing of it"),
@@ -84,7 +84,7 @@ def test_words_of_languages_without_spaces_are_found(index: SearchIndex, project
     assert found(index, project, words="世界") == [2, 1]
 
 
-def test_kinds_labels_and_projects_are_walls(index: SearchIndex, project: str) -> None:
+def test_a_search_is_limited_to_its_kinds_labels_and_project(index: SearchIndex, project: str) -> None:
     index.add(
         [
             entry(project, "image", 1, [1.0, 0.0], labels=("red", "big")),
@@ -101,7 +101,7 @@ def test_kinds_labels_and_projects_are_walls(index: SearchIndex, project: str) -
     assert (hit.text, hit.start_seconds, hit.end_seconds) == ("hello", 1.5, 2.0)
 
 
-def test_equally_good_parts_have_one_order(index: SearchIndex, project: str) -> None:
+def test_equal_scores_are_ordered_by_artifact(index: SearchIndex, project: str) -> None:
     index.add([entry(project, "image", number, [1.0, 0.0]) for number in (3, 1, 2)])
     assert found(index, project) == [1, 2, 3]
 
@@ -121,12 +121,12 @@ def test_a_vector_of_another_size_is_refused(index: SearchIndex, project: str) -
         index.add([entry(project, "image", 2, [1.0, 0.0, 0.0])])
 
 
-def test_text_from_outside_is_text_and_no_sql(index: SearchIndex, project: str) -> None:
+def test_user_input_is_not_interpreted_as_sql(index: SearchIndex, project: str) -> None:
     index.add([entry(project, "text", 1, [1.0, 0.0], text="'; drop table parts; --\0", name="a' or '1'='1")])
     assert found(index, project, words="'; drop table parts; --") == [1]
 
 
-def test_a_database_that_is_not_there_is_a_named_error() -> None:
+def test_an_unreachable_database_raises_storage_unavailable() -> None:
     index = SearchIndex.connect("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
     with pytest.raises(StorageUnavailable):
         index.counts("default")

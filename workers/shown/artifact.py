@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
@@ -11,7 +12,6 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import ObjectNotFound
-from prefect.types import DateTime
 
 from workers.shown.status import SlotStatus, WorkerStatus
 
@@ -92,4 +92,4 @@ def _row(slot: SlotStatus) -> str:
 
 
 def _now() -> str:
-    return DateTime.now("UTC").strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

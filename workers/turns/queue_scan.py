@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -16,7 +17,6 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.types import DateTime
 
 PAGE_SIZE = 200
 """The server's own limit."""
@@ -73,9 +73,10 @@ class QueueScan:
                 return
 
     async def _read(self, client: PrefectClient, pool: str, sort: FlowRunSort, offset: int) -> list[FlowRun]:
+        due = FlowRunFilterNextScheduledStartTime.model_validate({"before_": datetime.now(UTC)})
         wanted = FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-            next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=DateTime.now("UTC")),
+            next_scheduled_start_time=due,
         )
         return await client.read_flow_runs(
             flow_run_filter=wanted,

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.care.migration import migrate_bucket
-from flows.running.errors import NotReachable
+from flows.running.errors import FlowError, NotReachable
 from flows.running.platform import Platform
 from flows.running.prefect_api import api_of, is_healthy
 from flows.running.settings import SettingsMissing, load_settings
 from gateway.cli.terminal import say
-from gateway.errors import GatewayError
+from stack.errors import StackError
 from stack.servers import postgres
 from stack.servers import prefect as prefect_server
 from stack.servers.zombie_trainings import ensure_automation
@@ -73,5 +73,5 @@ def _wait_until(what: str, answers: Callable[[], bool]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (GatewayError, SettingsMissing, StorageError) as error:
+    except (FlowError, StackError, SettingsMissing, StorageError) as error:
         sys.exit(str(error))

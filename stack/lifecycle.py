@@ -59,9 +59,9 @@ def up(home: Path | None = None, *, report: Report = lambda _: None, storage_onl
         _start(opened, (seaweed.NAME, postgres.NAME), report)
         migrate_bucket(Platform(opened.settings), report)
         if not storage_only:
-            _start(opened, (prefect.SERVER,), report)
+            # The gateway waits for Prefect by itself.
+            _start(opened, (prefect.SERVER, gateway.NAME), report)
             _start_workers(opened, report)
-            _start(opened, (gateway.NAME,), report)
             _start_supervisor(path)
     return status(path)
 
@@ -122,9 +122,14 @@ def _start_workers(home: Home, report: Report) -> None:
     report("preparing pools and deployments")
     prefect.prepare_pools(api)
     ensure_automation(api)
-    prefect.deploy(home.path, ROOT, api)
-    _start(home, _WORKERS, report)
-    workers.wait_for_workers(home.path, api)
+    with ThreadPoolExecutor() as threads:
+        deployed = threads.submit(prefect.deploy, home.path, ROOT, api)
+        # Runs may wait for an older deployment, which workers must not begin; on a new server none do.
+        if PARTS[prefect.SERVER].replaced or prefect.was_deployed(home.path):
+            deployed.result()
+        _start(home, _WORKERS, report)
+        workers.wait_for_workers(home.path, api)
+        deployed.result()
 
 
 def _start_supervisor(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ class Demo:
         self._console.print(table)
         return items
 
+    def load_search_models(self) -> None:
+        """Send the gateway a search, so that its models are loaded while the files are ingested."""
+        search_at_gateway(Query(words=QUERIES[0], limit=1, project=self._space.project))
+
     def search(self, words: str) -> list[dict[str, Any]]:
         """Return the first hits of a search over pictures, speech and texts."""
         started = time.perf_counter()
@@ -120,7 +125,9 @@ def demo() -> None:
     addresses = lifecycle.up(report=say)
     work = Demo(open_platform().space("default"), console)
     files = sorted(path for path in SAMPLES.iterdir() if path.name != "LICENCES.md")
-    items = work.ingest(files)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(work.load_search_models)
+        items = work.ingest(files)
     found = {words: work.search(words) for words in QUERIES}
     subtitles = work.subtitle()
     images = work.generate()

@@ -8,7 +8,7 @@ import httpx
 from stack.processes import clean_environment, start_process, wait_until
 
 NAME = "gateway"
-_BOOT_SECONDS = 60.0
+_BOOT_SECONDS = 120.0
 
 
 def start_gateway(home: Path, root: Path, *, port: int, environment: dict[str, str]) -> None:

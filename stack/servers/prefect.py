@@ -60,8 +60,8 @@ def deploy(home: Path, root: Path, api: PrefectApi) -> None:
     path = root / "configs" / "prefect.yaml"
     code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
     state = hashlib.sha256(path.read_bytes() + code + str(root).encode()).hexdigest()
-    note = home / "run" / "deployed"
-    if note.exists() and note.read_text(encoding="utf-8") == state:
+    note = _note(home)
+    if was_deployed(home) and note.read_text(encoding="utf-8") == state:
         return
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
     environment = clean_environment(client_environment(home, root, api))
@@ -71,6 +71,15 @@ def deploy(home: Path, root: Path, api: PrefectApi) -> None:
         raise PartDidNotStart(f"the deployments of {path.name} were refused: {' '.join(lines[-3:])}")
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(state, encoding="utf-8")
+
+
+def was_deployed(home: Path) -> bool:
+    """Whether configs/prefect.yaml, of this or an earlier version, was applied from this home."""
+    return _note(home).exists()
+
+
+def _note(home: Path) -> Path:
+    return home / "run" / "deployed"
 
 
 def client_environment(home: Path, root: Path, api: PrefectApi) -> dict[str, str]:

@@ -12,7 +12,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 RUNTIME, DEV, UV = "requirements.lock", "requirements-dev.lock", "requirements-uv.lock"
 PYTHONS = ("3.11", "3.12", "3.13")
 
@@ -46,6 +47,13 @@ def test_every_line_has_a_version_and_hashes_and_names_no_host(lock: str) -> Non
         assert hashes
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", found.strip()) for found in hashes), requirement
     assert not re.search(r"://|^-", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_build_backend_is_the_one_that_uv_has_built_in() -> None:
+    """Another one would be fetched at each install, without hashes."""
+    [backend] = [Requirement(text) for text in PYPROJECT["build-system"]["requires"]]
+    assert backend.name == "uv_build"
+    assert backend.specifier.contains(locked(UV)["uv"])
 
 
 def test_the_second_lock_has_the_versions_of_the_first_and_the_tools() -> None:

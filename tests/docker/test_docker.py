@@ -108,7 +108,7 @@ def test_the_images_contain_the_code_and_the_models_only() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     catalogue = yaml.safe_load((ROOT / "configs" / "models.yaml").read_text(encoding="utf-8"))
     models = {Path(m["source"]["folder"]).parts[0] for m in catalogue["models"].values() if "folder" in m["source"]}
-    needed = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    needed = set(project["tool"]["uv"]["build-backend"]["module-name"])
     needed |= models | {
         "configs",
         "pyproject.toml",

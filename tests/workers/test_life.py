@@ -197,7 +197,7 @@ def test_a_run_that_a_killed_worker_had_claimed_but_not_begun_runs_with_the_next
         assert own.end(run) == "COMPLETED"
 
 
-@pytest.mark.parametrize("pid", [2**22, os.getpid()])
+@pytest.mark.parametrize("pid", [2**22, os.getpid()], ids=["unused", "in use"])
 def test_an_infrastructure_id_without_a_start_time_is_not_alive(pid: int) -> None:
     assert not InfrastructureId(machine=socket.gethostname(), slot="cpu-0", pid=pid, started=0).is_alive
 

@@ -20,14 +20,14 @@ from modalities.errors import InvalidRequest
 
 
 def main(project: str) -> dict[str, Any]:
-    contracts = import_module("modalities.shouting.shouter")
+    shouting = import_module("modalities.shouting.requests")
     settings = load_settings()
     first, second = Platform(settings), Platform(settings)
-    request = contracts.Shout(model="megaphone", text="hello")
+    request = shouting.Shout(model="megaphone", text="hello")
     answer = first.space(project).answers.run(request)
     again = second.space(project).answers.run(request)
     try:
-        first.space(project).answers.run(contracts.Shout(model="megaphone", text=""))
+        first.space(project).answers.run(shouting.Shout(model="megaphone", text=""))
         refused = False
     except InvalidRequest:
         refused = True

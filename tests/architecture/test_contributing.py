@@ -1,4 +1,4 @@
-"""docs/contributing.md keeps its word: its blocks, applied to a copy of the checkout, add what they say they add."""
+"""Apply the blocks of docs/contributing.md to a copy of the checkout, and use the model, flow, command, route, page."""
 
 import json
 import os
@@ -94,9 +94,9 @@ def test_a_new_page_is_shown_in_both_languages(walked: dict[str, Any]) -> None:
     assert "<p>HELLO!</p>" in walked["page"]
 
 
-def test_the_new_files_are_in_the_house_style(checkout: Path) -> None:
-    new = [name for name, kind, _ in BLOCK.findall(DOCUMENT.read_text(encoding="utf-8")) if name.endswith(".py")]
-    ruff = Path(sys.executable).with_name("ruff")
-    for check in ("check", "format --check"):
-        done = subprocess.run([ruff, *check.split(), *new], cwd=checkout, capture_output=True, text=True, check=False)
+def test_the_new_files_pass_the_linter_and_the_layer_check(checkout: Path) -> None:
+    new = [name for name, _, _ in BLOCK.findall(DOCUMENT.read_text(encoding="utf-8")) if name.endswith(".py")]
+    for command in (["ruff", "check", *new], ["ruff", "format", "--check", *new], ["lint-imports"]):
+        program = Path(sys.executable).with_name(command[0])
+        done = subprocess.run([program, *command[1:]], cwd=checkout, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

@@ -5,7 +5,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3 python
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for probe in 'import ensurepip; $(FITS)' '$(FITS)'; do for python in $(PYTHONS); do \
 	$$python -c "$$probe" 2> /dev/null && { echo $$python; exit; }; done; done)
-try = $(shell $(PYTHON) -c '$(1)' 2> /dev/null && echo yes)
+try = $(shell $(or $(PYTHON),false) -c '$(1)' 2> /dev/null && echo yes)
 python_fits = $(if $(call try,$(FITS)),$(if $(call try,import ensurepip),,$(error \
 	$(PYTHON) cannot make virtual environments, so install its package venv, on Debian and Ubuntu python3-venv)),$(error \
 	Python 3.11, 3.12 or 3.13 is needed, and of [$(or $(PYTHON),$(PYTHONS))] none is one: name it with PYTHON=…))

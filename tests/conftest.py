@@ -41,12 +41,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shared_servers.close_folder()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Not in pytest_collection_modifyitems: there xdist has read the groups already.
+    item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(ROOT))))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared_data") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason="needs the staged data set beside the checkout (../shared/data)"))
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(ROOT))))
     items.sort(key=lambda item: order_of(item.path.relative_to(ROOT)))
 
 
@@ -82,7 +85,7 @@ def index(platform: Platform) -> SearchIndex:
     return platform.index
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_bucket(platform: Platform) -> Callable[[], Bucket]:
     """Makes empty buckets on the session's S3 server."""
 

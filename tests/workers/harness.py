@@ -29,6 +29,9 @@ STANDSTILL = 120
 """Seconds that a server on SQLite may say nothing: at times it stands still for a minute, see docs/warm-pools.md."""
 
 
+_RETRIED = (httpx.codes.INTERNAL_SERVER_ERROR, httpx.codes.SERVICE_UNAVAILABLE)
+
+
 class Server:
     """A Prefect server, its API spoken to as any client would."""
 
@@ -50,9 +53,9 @@ class Server:
         return self._answer("POST", path, json=body)
 
     def _answer(self, method: str, path: str, **more: Any) -> Any:
-        """The answer; asks again while the server is too busy, as Prefect's client does: SQLite is locked at times."""
+        """Send a request; repeat it while the server is too busy or its database restarts, as Prefect's client does."""
         deadline = time.monotonic() + STANDSTILL
-        while (answer := self.api.request(method, path, **more)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        while (answer := self.api.request(method, path, **more)).status_code in _RETRIED:
             assert time.monotonic() < deadline, "the server stayed too busy"
             time.sleep(0.5)
         answer.raise_for_status()

@@ -20,6 +20,12 @@ AT_ONCE = timedelta(0)
 SOON = timedelta(hours=1)
 
 
+@pytest.fixture(scope="module")
+def bucket(new_bucket: Callable[[], Bucket]) -> Bucket:
+    """A bucket of these tests' own: without a grace period a sweep deletes the uploads of every project."""
+    return new_bucket()
+
+
 def sweep(store: ArtifactStore, *, grace: timedelta = AT_ONCE, delete: bool = True, **given: Any) -> GarbageReport:
     return mark_and_sweep(given.pop("bucket", store.bucket), store.project, grace=grace, delete=delete, **given)
 

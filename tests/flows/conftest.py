@@ -9,6 +9,7 @@ from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from gateway.cli.uploads import upload
+from storage.bucket import Bucket
 from tests.paths import SAMPLES
 
 
@@ -35,10 +36,10 @@ def cold_context(settings: Settings, project: str) -> Iterator[RunContext]:
 @pytest.fixture
 def send(platform: Platform) -> Callable[..., list[str]]:
     """A function that uploads files to tmp/, as the command line does, and returns their keys in order."""
+    return lambda files: upload_files(platform.bucket, files)
 
-    def send_files(files: Sequence[Path]) -> list[str]:
-        keys = upload(platform.bucket, files, lambda done, total: None)
-        by_path = {path: key for key, path in keys.items()}
-        return [by_path[path] for path in files]
 
-    return send_files
+def upload_files(bucket: Bucket, files: Sequence[Path]) -> list[str]:
+    keys = upload(bucket, files, lambda done, total: None)
+    by_path = {path: key for key, path in keys.items()}
+    return [by_path[path] for path in files]

@@ -18,17 +18,23 @@ from flows.search import find
 from storage.care.garbage import mark_and_sweep
 from storage.care.tombstones import Tombstones
 from storage.labels import HOLD
+from tests.flows.conftest import upload_files
 
 LATER = datetime.now(UTC) + timedelta(days=40)
 RULES = "days:\n  temporary: 30\n  archived: 365\n"
 
 
 @pytest.fixture
-def context(settings: Settings, project: str, tmp_path: Path) -> RunContext:
-    """A run context with rules of the test's own."""
+def context(new_platform: Callable[..., Platform], project: str, tmp_path: Path) -> RunContext:
+    """A run context with rules and a bucket of the test's own: its sweep deletes the uploads of every project."""
     (tmp_path / "retention.yaml").write_text(RULES, encoding="utf-8")
-    given = settings.model_copy(update={"retention_config": tmp_path / "retention.yaml"})
-    return local_context(Platform(given).space(project))
+    return local_context(new_platform(retention_config=tmp_path / "retention.yaml").space(project))
+
+
+@pytest.fixture
+def send(context: RunContext) -> Callable[..., list[str]]:
+    """A function that uploads files to tmp/ of that bucket."""
+    return lambda files: upload_files(context.space.platform.bucket, files)
 
 
 async def names(context: RunContext) -> set[str]:

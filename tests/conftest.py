@@ -68,6 +68,11 @@ def stack_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def stack_settings(stack_home: Path) -> Settings:
+    return load_settings(stack_home)
+
+
+@pytest.fixture(scope="session")
 def platform(settings: Settings) -> Platform:
     """Clients on the session's servers, and the models of the catalogue."""
     return Platform(settings)

@@ -36,11 +36,6 @@ def home(stack_home: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack_settings(home: Path) -> Settings:
-    return load_settings(home)
-
-
-@pytest.fixture(scope="module")
 def api(stack_settings: Settings) -> Iterator[httpx.Client]:
     """The API of the Prefect server."""
     with api_of(stack_settings).client() as client:

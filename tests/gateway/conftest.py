@@ -1,23 +1,17 @@
 """Fixtures of the HTTP API's tests: the session's stack, and tokens and clients for each role."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from flows.running.platform import Platform
-from flows.running.settings import Settings, load_settings
+from flows.running.settings import Settings
 from gateway.tokens import Role, Tokens
 from tests.paths import SAMPLES
 
 NewToken = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def stack_settings(stack_home: Path) -> Settings:
-    return load_settings(stack_home)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ _ENVIRONMENT = {
 def main(arguments: list[str]) -> int:
     """0 when every part passed; otherwise the exit code of the first that did not."""
     parts = [
-        ["-m", "not serial and not soak", "-n", str(_PROCESSES), "--dist", "loadgroup"],
+        ["-m", "not serial and not soak", "-n", str(_PROCESSES), "--dist", "loadscope", "--no-loadscope-reorder"],
         ["-m", "serial and not soak"],
         *([["-m", "soak"]] if "--all" in arguments else []),
     ]

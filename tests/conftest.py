@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -24,7 +25,7 @@ from storage.care.bucket_format import migrate
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
 from tests import shared_servers
-from tests.groups import group_of, is_xdist_worker, order_of
+from tests.groups import FolderScheduling, is_xdist_worker, order_of
 from tests.paths import ROOT, SHARED
 
 
@@ -41,9 +42,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shared_servers.close_folder()
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # Not in pytest_collection_modifyitems: there xdist has read the groups already.
-    item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(ROOT))))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:
+    return FolderScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

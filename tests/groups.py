@@ -3,6 +3,7 @@
 from pathlib import PurePath
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 _LONGEST_FIRST = ("workers", "gateway", "flows", "modalities", "training")
 """Started first, so that no long group is left over at the end."""
@@ -13,9 +14,11 @@ def is_xdist_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def group_of(path: PurePath) -> str:
-    """The group of a test file, by its folder below tests/."""
-    return "/".join(path.parts[1:-1][:2])
+class FolderScheduling(LoadScopeScheduling):
+    """Give the tests of a folder to one process, all of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "/".join(PurePath(nodeid.partition("::")[0]).parts[1:-1][:2])
 
 
 def order_of(path: PurePath) -> int:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from training.gpu.collect import collect, describe, publish
-from training.gpu.parts import read_parts, write_parts
-from training.gpu.plan import HELD_OUT, TESTS, Direction, Plan, Training
+from training.gpu.collect import collect, model_card, publish
+from training.gpu.plan import HELD_OUT, TESTS, Direction, Training, TrainingPlan
 from training.gpu.prepare import GpuConfig, prepare, read_config
+from training.gpu.shards import read_shards, write_shards
 from training.gpu.train import train_all
 from training.pipeline import TrainingError
+from training.translation.augmentation import PLACEHOLDERS
 from training.translation.card import evaluate
-from training.translation.pack import Pack
+from training.translation.pack import PackedPairs
 from training.translation.registers import read_registers
-from training.translation.variants import MASKS
 from training.translation.vocabulary import Encoder, tokenizer_of
 from training.translation.weights import WEIGHTS, Shape
 
@@ -62,8 +62,8 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What travels, made of sentences that are translated word by word."""
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of sentences that are translated word by word."""
     folder = tmp_path_factory.mktemp("gpu")
     draw = random.Random(1)
     for kind, count in (("data", 300), ("tests", 10)):
@@ -73,72 +73,72 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = [f"{text}\t{' '.join(words[word] for word in text.split())}" for text in texts]
             (folder / kind / f"tatoeba.en-{language}.tsv").write_text("\n".join(rows), encoding="utf-8")
     registers = read_registers(CONFIGS / "translation-registers.yaml")
-    assert prepare(folder / "data", folder / "tests", folder / "carried", CONFIG, registers) > 500
-    return folder / "carried"
+    assert prepare(folder / "data", folder / "tests", folder / "bundle", CONFIG, registers) > 500
+    return folder / "bundle"
 
 
 @pytest.fixture(scope="module")
-def parts(carried: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What comes back, from the command as it runs on the GPU: there are no packages but those that it names."""
+def shards(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of the training command, in a process without the packages that the GPU machine lacks."""
     out = tmp_path_factory.mktemp("out")
-    given = ["--carried", str(carried), "--out", str(out), "--steps", "20", "--minutes", "20"]
+    given = ["--bundle", str(bundle), "--out", str(out), "--steps", "20", "--minutes", "20"]
     done = subprocess.run([sys.executable, "-c", RUN, *given], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    assert "tiny-x-en: measured in" in done.stdout
+    assert "tiny-x-en: evaluated in" in done.stdout
     return out
 
 
-def test_the_folder_that_travels_holds_no_test_sentence(carried: Path) -> None:
-    pairs = Pack.read(carried / "pairs.npz.xz")
+def test_the_bundle_trains_on_no_test_sentence(bundle: Path) -> None:
+    pairs = PackedPairs.read(bundle / "pairs.npz.xz")
     assert pairs.languages == ("en", "de", "zh")
-    assert Plan.read(carried) == Plan(CONFIG.directions, CONFIG.shape, CONFIG.training)
-    encode = Encoder(carried / "vocabulary")
+    assert TrainingPlan.read(bundle) == TrainingPlan(CONFIG.directions, CONFIG.shape, CONFIG.training)
+    encode = Encoder(bundle / "vocabulary")
     starts = pairs.lengths[:, 0].astype(int).cumsum() - pairs.lengths[:, 0]
     trained = {
         tuple(pairs.sources[start : start + length]) for start, length in zip(starts, pairs.lengths[:, 0], strict=True)
     }
-    files = [path for kind in (TESTS, HELD_OUT) for path in (carried / kind).glob("*.tsv")]
+    files = [path for kind in (TESTS, HELD_OUT) for path in (bundle / kind).glob("*.tsv")]
     tests = [row.split("\t")[0] for path in files for row in path.read_text(encoding="utf-8").splitlines()]
     assert len(tests) > 20
     assert not trained & {tuple(row) for row in encode(tests)}
 
 
-def test_both_models_come_back_in_parts_that_translate(carried: Path, parts: Path, tmp_path: Path) -> None:
+def test_both_models_translate_after_collection(bundle: Path, shards: Path, tmp_path: Path) -> None:
     for name, direction in CONFIG.directions.items():
-        plan = collect(name, parts, carried, tmp_path / name)
-        scores = evaluate(tmp_path / name, direction.sources, direction.targets, [carried / TESTS])
+        plan = collect(name, shards, bundle, tmp_path / name)
+        scores = evaluate(tmp_path / name, direction.sources, direction.targets, [bundle / TESTS])
         assert {score.pair for score in scores if score.tests == "tatoeba"} == PAIRS[name]
-        card = describe(name, tmp_path / name, parts, "Word by word.", scores, plan)
+        card = model_card(name, tmp_path / name, shards, "Word by word.", scores, plan)
         assert "20 steps of up to 512 tokens on cpu" in card
-        report = json.loads((parts / f"{name}.json").read_text(encoding="utf-8"))
+        report = json.loads((shards / f"{name}.json").read_text(encoding="utf-8"))
         assert {score["pair"] for score in report["scores"]} == {score.pair for score in scores}
         publish(name, tmp_path / name, tmp_path / "models")
         assert not (tmp_path / "models" / name / WEIGHTS).exists()
-        again = evaluate(tmp_path / "models" / name, direction.sources, direction.targets, [carried / TESTS])
+        again = evaluate(tmp_path / "models" / name, direction.sources, direction.targets, [bundle / TESTS])
         assert again == scores
 
 
-def test_parts_of_different_checkpoints_are_refused(tmp_path: Path) -> None:
+def test_shards_of_different_checkpoints_are_refused(tmp_path: Path) -> None:
     import torch
 
-    write_parts("m", {"weight": torch.ones(3)}, {"steps": 1}, tmp_path)
-    assert read_parts("m", tmp_path)[0]["weight"].tolist() == [1, 1, 1]
+    write_shards("m", {"weight": torch.ones(3)}, {"steps": 1}, tmp_path)
+    assert read_shards("m", tmp_path)[0]["weight"].tolist() == [1, 1, 1]
     (tmp_path / "m.0").write_bytes(b"other")
     with pytest.raises(TrainingError, match="not of one checkpoint"):
-        read_parts("m", tmp_path)
+        read_shards("m", tmp_path)
     (tmp_path / "m.0").unlink()
     with pytest.raises(TrainingError, match=r"lacks .*m\.0"):
-        read_parts("m", tmp_path)
+        read_shards("m", tmp_path)
 
 
-def test_training_ends_when_its_time_is_over(carried: Path, tmp_path: Path) -> None:
-    train_all(carried, tmp_path, time.time() - 1, steps=10**9, compiled=False)
-    assert [read_parts(name, tmp_path)[1]["steps"] for name in CONFIG.directions] == [0, 0]
+def test_training_ends_when_its_time_is_over(bundle: Path, tmp_path: Path) -> None:
+    train_all(bundle, tmp_path, time.time() - 1, steps=10**9, compiled=False)
+    assert [read_shards(name, tmp_path)[1]["steps"] for name in CONFIG.directions] == [0, 0]
 
 
-def test_placeholders_are_one_piece_and_digits_stand_alone(carried: Path) -> None:
-    pieces = tokenizer_of(carried / "vocabulary").tokenize(f"the {MASKS[3]} house 2024")
-    assert MASKS[3] in pieces
+def test_placeholders_are_one_piece_and_digits_stand_alone(bundle: Path) -> None:
+    pieces = tokenizer_of(bundle / "vocabulary").tokenize(f"the {PLACEHOLDERS[3]} house 2024")
+    assert PLACEHOLDERS[3] in pieces
     assert all(digit in pieces for digit in "024")
 
 

@@ -1,4 +1,4 @@
-"""What travels to the machine with the GPU: settings, vocabulary, packed pairs and tests, in one folder."""
+"""The training bundle: settings, vocabulary, packed pairs and test sets in one folder."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from training.translation.weights import Shape
 
 SETTINGS, PAIRS, VOCABULARY = "settings.json", "pairs.npz.xz", "vocabulary"
 TESTS, HELD_OUT = "tests", "held-out"
-"""Folders with test sets: the former are measured on both machines, the latter after the way back alone."""
+"""Folders with test sets: the former are evaluated on both machines, the latter only by `collect`."""
 ATTENTION = "sdpa"
 
 
@@ -23,7 +23,7 @@ class Direction:
 
 @dataclass(frozen=True)
 class Training:
-    """How each of the models is trained; configs/translation-gpu.yaml gives the numbers."""
+    """Hyperparameters of configs/translation-gpu.yaml."""
 
     batch_tokens: int
     longest: int
@@ -36,8 +36,8 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The models by name, their common size, and how they are trained."""
+class TrainingPlan:
+    """Models by name, their common size, and hyperparameters."""
 
     directions: Mapping[str, Direction]
     shape: Shape
@@ -48,7 +48,7 @@ class Plan:
         (folder / SETTINGS).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> "Plan":
+    def read(cls, folder: Path) -> "TrainingPlan":
         """Read `settings.json`."""
         given = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         directions = {

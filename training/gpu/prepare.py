@@ -1,4 +1,4 @@
-"""Prepare on a machine with CPUs: sentence pairs become one folder that the GPU trains on.
+"""Build the training bundle from sentence pairs, on a CPU machine.
 
 python -m training.gpu.prepare --data ../shared/data/mt-train --tests ../shared/data/mt
 """
@@ -13,15 +13,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from storage.atomic_files import atomic_write
-from training.gpu.plan import HELD_OUT, PAIRS, TESTS, VOCABULARY, Direction, Plan, Training
+from training.gpu.plan import HELD_OUT, PAIRS, TESTS, VOCABULARY, Direction, Training, TrainingPlan
+from training.translation.augmentation import PLACEHOLDERS
 from training.translation.data import read_pairs
-from training.translation.examples import Example, examples, hold_out, pack, simplified, without_held_out
+from training.translation.examples import Example, examples, hold_out, pack_examples, simplified, without_held_out
 from training.translation.registers import Registers, read_registers
-from training.translation.variants import MASKS
 from training.translation.vocabulary import Encoder, train_vocabulary
 from training.translation.weights import Shape
 
-CARRIED = Path("training/gpu/carried")
+BUNDLE = Path("training/gpu/bundle")
 
 
 class GpuConfig(BaseModel):
@@ -39,7 +39,7 @@ class GpuConfig(BaseModel):
 
 
 def prepare(data: Path, tests: Path | None, into: Path, config: GpuConfig, registers: Registers) -> int:
-    """Write the folder that travels; gives the number of packed pairs. In all of them English is the source."""
+    """Write the bundle and return the number of packed pairs, whose source is the first language."""
     with atomic_write(into) as folder:
         folder.mkdir()
         pairs = read_pairs(data, config.languages[:1], config.languages[1:])
@@ -48,20 +48,20 @@ def prepare(data: Path, tests: Path | None, into: Path, config: GpuConfig, regis
         rows = list(_thinned(examples(without_held_out(pairs, apart), registers), config.passes))
         del pairs
         texts = {text for row in rows for text in (row.pair.source, row.pair.target)}
-        train_vocabulary(texts, folder / VOCABULARY, config.vocabulary, config.languages, MASKS)
-        packed = pack(rows, Encoder(folder / VOCABULARY), config.languages, config.training.longest)
+        train_vocabulary(texts, folder / VOCABULARY, config.vocabulary, config.languages, PLACEHOLDERS)
+        packed = pack_examples(rows, Encoder(folder / VOCABULARY), config.languages, config.training.longest)
         packed.write(folder / PAIRS)
         (folder / TESTS).mkdir()
         for path in tests.glob("*.tsv") if tests else []:
             text = path.read_text(encoding="utf-8")
             # The machine with the GPU has no OpenCC.
             (folder / TESTS / path.name).write_text(simplified(text) if "-zh." in path.name else text, encoding="utf-8")
-        Plan(config.directions, config.shape, config.training).write(folder)
+        TrainingPlan(config.directions, config.shape, config.training).write(folder)
     return len(packed)
 
 
 def _thinned(rows: Iterable[Example], passes: float) -> Iterator[Example]:
-    """Rows as often as `passes` would see them: of those to be seen less than once, as many as will be seen at all."""
+    """Drop examples that `passes` epochs would not sample, to save space; expected counts stay the same."""
     draw = Random("thinned")
     for row in rows:
         seen = max(row.weights) * passes
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="sentence pairs, NAME.en-xx.tsv.gz")
     parser.add_argument("--tests", type=Path, help="test sets, NAME.en-xx.tsv: never trained on")
     parser.add_argument("--configs", type=Path, default=Path("configs"))
-    parser.add_argument("--into", type=Path, default=CARRIED)
+    parser.add_argument("--into", type=Path, default=BUNDLE)
     given = parser.parse_args()
     registers = read_registers(given.configs / "translation-registers.yaml")
     count = prepare(given.data, given.tests, given.into, read_config(given.configs), registers)

@@ -1,4 +1,4 @@
-"""Batches of token ids on the device that trains, cut from arrays that lie there."""
+"""Padded batches of token ids, gathered on the training device from flat arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.translation.pack import Array, Pack
+from training.translation.pack import Array, PackedPairs
 from training.translation.vocabulary import EOS, PAD, language_token
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded rows: the source, its mask, and the target moved by one, which the decoder reads.
+    """Encoder and decoder inputs (rows, width), and the flat target tokens without padding.
 
-    `labels` are the target's tokens on end, and `places` where the decoder says them among all rows on end.
+    `label_positions` are the indexes of `labels` in the flattened decoder output.
     """
 
-    source: Tensor
-    mask: Tensor
-    read: Tensor
-    places: Tensor
+    input_ids: Tensor
+    attention_mask: Tensor
+    decoder_input_ids: Tensor
+    label_positions: Tensor
     labels: Tensor
 
 
 @dataclass(frozen=True)
 class Special:
-    """Ids of a vocabulary's special tokens; `languages` are those that begin a source, by target language."""
+    """Ids of special tokens; `languages` are the first tokens of a source, by target language."""
 
     pad: int
     end: int
@@ -36,46 +36,48 @@ class Special:
 
 
 def special_tokens(vocabulary: Mapping[str, int], targets: Sequence[str]) -> Special:
-    """The special tokens of a vocabulary. A model of one target is told it, too, as the operator tells every model that
-    has such tokens."""
-    languages = {language: vocabulary[language_token(language)] for language in targets}
+    """The special tokens of a vocabulary. Language tokens are used where there are any, as in the operator."""
+    tokens = {language: vocabulary.get(language_token(language)) for language in targets}
+    languages = {language: number for language, number in tokens.items() if number is not None}
     return Special(pad=vocabulary[PAD], end=vocabulary[EOS], languages=languages)
 
 
 class Batches:
-    """The pairs of a pack on a device; gives the tensors of a batch of pair numbers."""
+    """A packed data set on a device; maps an array of pair indexes to a batch."""
 
-    def __init__(self, pack: Pack, special: Special, device: str, multiple: int = 4) -> None:
+    def __init__(self, pack: PackedPairs, special: Special, device: str, multiple: int = 4) -> None:
         self._special = special
         self._device = device
         self._multiple = multiple
         self._sides = (self._side(pack, 0), self._side(pack, 1))
         starts = [special.languages.get(language, -1) for language in pack.languages]
         self._starts = torch.tensor(np.array(starts)[pack.directions[:, 1]], device=device)
+        self._has_language_tokens = bool(special.languages)
         self._lengths = pack.lengths.astype(np.int64)
 
     def __call__(self, rows: Array) -> Batch:
-        """The tensors of these pairs."""
+        """The batch of these pairs."""
         index = torch.as_tensor(rows).to(self._device, non_blocking=True)
         longest = self._lengths[rows].max(axis=0)
         pad = self._special.pad
-        text = self._rows(0, index, int(longest[0]), before=1)
-        source = torch.cat([self._starts[index][:, None], text], dim=1)
+        source = self._rows(0, index, int(longest[0]), before=int(self._has_language_tokens))
+        if self._has_language_tokens:
+            source = torch.cat([self._starts[index][:, None], source], dim=1)
         target = self._rows(1, index, int(longest[1]))
         # A decoder of Marian begins with the padding token.
-        read = torch.cat([target.new_full((len(rows), 1), pad), target[:, :-1]], dim=1)
-        places = self._places(rows, target.shape[1])
-        return Batch(source, (source != pad).long(), read, places, target.flatten()[places])
+        shifted = torch.cat([target.new_full((len(rows), 1), pad), target[:, :-1]], dim=1)
+        positions = self._label_positions(rows, target.shape[1])
+        return Batch(source, (source != pad).long(), shifted, positions, target.flatten()[positions])
 
-    def _places(self, rows: Array, width: int) -> Tensor:
-        """Where tokens are among the padded rows; told by the host, as asking a GPU would wait for it."""
+    def _label_positions(self, rows: Array, width: int) -> Tensor:
+        """Indexes of tokens in the flattened rows, computed on the host: a boolean mask would synchronize the GPU."""
         counts = self._lengths[rows, 1] + 1
         starts = np.arange(len(rows)) * width - (np.cumsum(counts) - counts)
-        places = np.repeat(starts, counts) + np.arange(counts.sum())
-        return torch.as_tensor(places).to(self._device, non_blocking=True)
+        positions = np.repeat(starts, counts) + np.arange(counts.sum())
+        return torch.as_tensor(positions).to(self._device, non_blocking=True)
 
-    def _side(self, pack: Pack, side: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Token ids, and where each pair's begin and how many they are."""
+    def _side(self, pack: PackedPairs, side: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Flat token ids, and the offset and the length of each pair."""
         tokens = (pack.sources, pack.targets)[side]
         lengths = pack.lengths[:, side].astype(np.int64)
         starts = np.cumsum(lengths) - lengths
@@ -87,7 +89,7 @@ class Batches:
         )
 
     def _rows(self, side: int, index: Tensor, longest: int, before: int = 0) -> Tensor:
-        """Rows of ids, each with an end token, padded to a common width, a multiple with what comes before."""
+        """Rows of ids with an end token, padded so that width plus `before` is a multiple of `self._multiple`."""
         tokens, starts, lengths = self._sides[side]
         width = -(-(before + longest + 1) // self._multiple) * self._multiple - before
         places = torch.arange(width, device=self._device)

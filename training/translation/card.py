@@ -42,7 +42,7 @@ def _score(model: CTranslate2Translator, tests: str, source: str, target: str, r
 
 
 def describe_data(folder: Path, collections: Collections) -> str:
-    """Where the sentence pairs in a folder come from, for a card: whom to name, by licence."""
+    """The collections in a folder with their attributions, grouped by licence, for a model card."""
     names = sorted({path.name.split(".")[0] for path in folder.glob("*.tsv*")})
     by_licence: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:

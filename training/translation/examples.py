@@ -1,4 +1,4 @@
-"""From sentence pairs to training examples: what is held out, what weighs how much, and what is varied."""
+"""Training examples from sentence pairs: held-out sets, weights, augmentation, and packing."""
 
 import re
 from collections import Counter, defaultdict
@@ -10,31 +10,31 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from training.translation.augmentation import augmentations, copied_texts, names_of, with_placeholders
 from training.translation.data import Pair
-from training.translation.pack import Pack, PackedPair
+from training.translation.pack import EncodedPair, PackedPairs
 from training.translation.registers import OTHER, Registers, is_clean, register_of
-from training.translation.variants import copies, masked, names_of, variants
 from training.translation.vocabulary import Encoder
 
-_MASKED = 0.5
+_PLACEHOLDER_SHARE = 0.5
 _COPIES = 3000
 _SPOKEN = frozenset({"everyday", "dialogue", OTHER})
 _SHORT_WORDS, _SHORT_FACTOR = 2, 3.0
-"""Greetings and single words of everyday speech weigh more: there are few, and they are asked for often."""
+"""Greetings and single words are oversampled: they are rare in the data and frequent in use."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A pair, and how often it is seen in one pass by a training in its direction and in the other."""
+    """A pair with its sampling weights per epoch, for a training in its direction and in the reverse one."""
 
     pair: Pair
     weights: tuple[float, float]
 
 
 def hold_out(pairs: Iterable[Pair], folder: Path, registers: Registers, most: int) -> None:
-    """Put up to `most` pairs of each register and direction aside, at most a tenth, chosen by their source sentences.
+    """Write up to `most` pairs of each register and direction, a tenth at most, to held-out.REGISTER.xx-yy.tsv.
 
-    They lie in `folder` as held-out.REGISTER.xx-yy.tsv.
+    Pairs are chosen by the hash of their source sentence.
     """
     groups: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for pair in pairs:
@@ -49,7 +49,7 @@ def hold_out(pairs: Iterable[Pair], folder: Path, registers: Registers, most: in
 
 
 def without_held_out(pairs: Iterable[Pair], folders: Sequence[Path]) -> Iterator[Pair]:
-    """The pairs none of whose sentences stands on either side of a pair in these folders, but for case and signs."""
+    """The pairs without those whose source or target occurs in these folders; case and punctuation are ignored."""
     files = [path for folder in folders for path in folder.glob("*.tsv")]
     lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
     aside = {_key(text) for line in lines for text in line.split("\t")}
@@ -59,14 +59,15 @@ def without_held_out(pairs: Iterable[Pair], folders: Sequence[Path]) -> Iterator
 
 
 def examples(pairs: Iterable[Pair], registers: Registers) -> Iterator[Example]:
-    """The clean pairs, each once, with the weight of their register, their variants, and texts to copy."""
+    """Deduplicated clean pairs weighted by register, their augmentations, and texts to copy."""
     seen: set[int] = set()
     names: set[str] = set()
     directions: Counter[tuple[str, str]] = Counter()
     for pair in pairs:
         directions[pair.source_language, pair.target_language] += 1
-        changed = masked(pair, _MASKED)
-        if (key := hash(pair)) in seen or not is_clean(changed):
+        changed = with_placeholders(pair, _PLACEHOLDER_SHARE)
+        key = hash((pair.source, pair.target, pair.source_language, pair.target_language))
+        if key in seen or not is_clean(changed):
             continue
         seen.add(key)
         register, weight = register_of(pair, registers)
@@ -76,14 +77,14 @@ def examples(pairs: Iterable[Pair], registers: Registers) -> Iterator[Example]:
         for each in in_scripts(changed, weight):
             yield each
             if each.weights[0]:
-                yield from (Example(variant, each.weights) for variant in variants(each.pair))
+                yield from (Example(variant, each.weights) for variant in augmentations(each.pair))
     for (source, target), count in directions.items():
-        some = copies(source, target, min(_COPIES, count // 20), names)
+        some = copied_texts(source, target, min(_COPIES, count // 20), names)
         yield from (Example(pair, (1.0, 1.0)) for pair in some)
 
 
 def in_scripts(pair: Pair, weight: float) -> list[Example]:
-    """Chinese in simplified characters; in traditional ones, too, as a source, so that both are read."""
+    """Chinese targets in simplified characters, Chinese sources in both scripts with half of the weight each."""
     side = "source" if pair.source_language == "zh" else "target" if pair.target_language == "zh" else None
     if side is None:
         return [Example(pair, (weight, weight))]
@@ -91,15 +92,15 @@ def in_scripts(pair: Pair, weight: float) -> list[Example]:
     simple = simplified(text)
     if simple == text:
         return [Example(pair, (weight, weight))]
-    read, said = (weight / 2, weight) if side == "source" else (weight, weight / 2)
-    of_traditional = (weight / 2, 0.0) if side == "source" else (0.0, weight / 2)
-    return [Example(replace(pair, **{side: simple}), (read, said)), Example(pair, of_traditional)]
+    half = (weight / 2, weight) if side == "source" else (weight, weight / 2)
+    only_source = (weight / 2, 0.0) if side == "source" else (0.0, weight / 2)
+    return [Example(replace(pair, **{side: simple}), half), Example(pair, only_source)]
 
 
-def pack(rows: Iterable[Example], encoder: Encoder, languages: Sequence[str], longest: int) -> Pack:
-    """The examples as token ids; those of more than `longest` tokens on a side are left out."""
+def pack_examples(rows: Iterable[Example], encoder: Encoder, languages: Sequence[str], longest: int) -> PackedPairs:
+    """Encode the examples; those with more than `longest` tokens on a side are left out."""
 
-    def packed() -> Iterator[PackedPair]:
+    def packed() -> Iterator[EncodedPair]:
         remaining = iter(rows)
         while some := list(islice(remaining, 20_000)):
             sources = encoder([row.pair.source for row in some])
@@ -107,9 +108,9 @@ def pack(rows: Iterable[Example], encoder: Encoder, languages: Sequence[str], lo
             for row, source, target in zip(some, sources, targets, strict=True):
                 if source and target and max(len(source), len(target)) <= longest:
                     between = languages.index(row.pair.source_language), languages.index(row.pair.target_language)
-                    yield PackedPair(source, target, between, row.weights)
+                    yield EncodedPair(source, target, between, row.weights)
 
-    return Pack.of(packed(), languages)
+    return PackedPairs.of(packed(), languages)
 
 
 def _key(text: str) -> str:

@@ -15,15 +15,15 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from storage.atomic_files import atomic_write
 from training.pipeline import LOSSES, Progress, TrainingError, no_progress, truncate_partial_line
 from training.translation.batches import Batch, Batches
-from training.translation.pack import Array, Pack, passes
+from training.translation.pack import Array, PackedPairs, epoch_batches
 
 CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a model is trained. A training ends after `steps`, or at `until` (seconds since the epoch) if that is sooner;
-    the learning rate rises over the warm-up and falls to zero at the end, whichever of the two that is."""
+    """Hyperparameters. Training ends after `steps` or at `until` (Unix time), whichever is first; the learning rate
+    rises linearly during warm-up and decays linearly to zero at that end."""
 
     batch_tokens: int
     longest: int
@@ -42,25 +42,25 @@ class LoopSettings:
 
 def fit(
     model: Any,
-    pack: Pack,
+    pack: PackedPairs,
     batches: Batches,
     settings: LoopSettings,
     work: Path,
     progress: Progress = no_progress,
     checkpoint: Callable[[int, Mapping[str, Tensor]], None] = lambda _step, _average: None,
 ) -> dict[str, Tensor]:
-    """Train a model in place; gives the running average of its weights. Goes on from the checkpoint in `work`.
+    """Train a model in place and return the exponential moving average of its weights.
 
-    `checkpoint` is told the step and the average each time that a checkpoint was written, also at the end.
+    Resumes from a checkpoint in `work`. `checkpoint` is called with step and average whenever one has been written.
     """
-    run = _Run(model, settings, work / CHECKPOINT)
-    rows = _from_step(passes(pack, settings.batch_tokens, settings.longest, settings.seed), run.step)
+    run = _Trainer(model, settings, work / CHECKPOINT)
+    rows = _from_step(epoch_batches(pack, settings.batch_tokens, settings.longest, settings.seed), run.step)
     log = _Log(work / LOSSES, settings.log_steps)
     model.train()
     while run.fraction() < 1:
         batch = batches(next(rows))
         loss = log.add(run.step + 1, run.learn(batch), len(batch.labels), run.rate)
-        progress("model", run.step, run.steps_at_the_end(), loss)
+        progress("model", run.step, run.expected_steps(), loss)
         if run.step % settings.checkpoint_steps == 0:
             run.save()
             checkpoint(run.step, run.average)
@@ -70,20 +70,20 @@ def fit(
 
 
 def averaged_weights(work: Path) -> tuple[int, dict[str, Tensor]]:
-    """Steps and running average of the checkpoint in `work`, while its training may go on. Raises TrainingError."""
+    """Step and averaged weights of the last checkpoint in `work`. Raises TrainingError."""
     if not (work / CHECKPOINT).exists():
         raise TrainingError(f"{work} has no checkpoint yet: train first.")
     kept = torch.load(work / CHECKPOINT, weights_only=True, map_location="cpu", mmap=True)
     return kept["step"], kept["average"]
 
 
-def steps_of(pack: Pack, batch_tokens: int, longest: int, seed: int, epochs: float) -> int:
-    """How many batches some passes over the data are."""
-    return max(1, round(epochs * len(next(passes(pack, batch_tokens, longest, seed)))))
+def steps_of(pack: PackedPairs, batch_tokens: int, longest: int, seed: int, epochs: float) -> int:
+    """The number of batches in `epochs` passes over the data."""
+    return max(1, round(epochs * len(next(epoch_batches(pack, batch_tokens, longest, seed)))))
 
 
-class _Run:
-    """What changes while a model is trained: weights, optimizer, average, and how far the schedule is."""
+class _Trainer:
+    """Training state: weights, optimizer, moving average, step, and progress of the schedule."""
 
     def __init__(self, model: Any, settings: LoopSettings, file: Path) -> None:
         self.step, self.rate = 0, 0.0
@@ -101,24 +101,25 @@ class _Run:
             self._resume()
 
     def fraction(self) -> float:
-        """How much of the training is over, from 0 to 1."""
+        """Progress of the schedule, from 0 to 1."""
         settings = self._settings
         left = settings.until - self._began
         timed = self._done + (1 - self._done) * (time.time() - self._began) / left if left > 0 else 1.0
         return min(1.0, max(self.step / settings.steps, timed))
 
-    def steps_at_the_end(self) -> int:
-        """An estimate, where time decides."""
+    def expected_steps(self) -> int:
+        """Steps at the end of training; an estimate when time is the limit."""
         return max(self.step, round(self.step / self.fraction())) if self.step < self._settings.steps else self.step
 
     def learn(self, batch: Batch) -> Tensor:
-        """One step of the optimizer; gives the loss per token."""
+        """One optimizer step; returns the loss per token."""
         settings = self._settings
         warm = min(1.0, (self.step + 1) / max(1, settings.warmup_steps))
         self.rate = settings.learning_rate * warm * (1 - self.fraction())
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate
-        torch.manual_seed(settings.seed + self.step)  # of dropout, so that a run which was cut off goes on alike
+        # Dropout of a resumed training is that of an uninterrupted one.
+        torch.manual_seed(settings.seed + self.step)
         loss = self._loss(self._model, batch, settings.label_smoothing, settings.bfloat16)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._weights, 1.0)
@@ -131,7 +132,7 @@ class _Run:
         return loss.detach()
 
     def save(self) -> None:
-        """Keep all that going on needs; the checkpoint before stays until this one is whole."""
+        """Write a checkpoint atomically: the previous one is replaced once this one is complete."""
         kept = {
             "step": self.step,
             "fraction": self.fraction(),
@@ -147,22 +148,25 @@ class _Run:
         self._model.load_state_dict(kept["model"])
         self._optimizer.load_state_dict(kept["optimizer"])
         self.average, self.step = kept["average"], kept["step"]
-        # One that only its time had ended goes on at the learning rate that its steps say.
+        # A training that ended by time continues at the learning rate of its step.
         self._done = kept["fraction"] if kept["fraction"] < 1 else 0.0
 
 
 def loss_of(model: Any, batch: Batch, label_smoothing: float, bfloat16: bool) -> Tensor:
-    """Cross entropy per target token; the output layer computes only where there is a token to say."""
-    with torch.autocast(batch.source.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+    """Cross entropy per target token; the output layer skips padding."""
+    with torch.autocast(batch.input_ids.device.type, dtype=torch.bfloat16, enabled=bfloat16):
         hidden = model.model(
-            input_ids=batch.source, attention_mask=batch.mask, decoder_input_ids=batch.read, use_cache=False
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            decoder_input_ids=batch.decoder_input_ids,
+            use_cache=False,
         ).last_hidden_state
-        logits = model.lm_head(hidden.flatten(0, 1)[batch.places])
+        logits = model.lm_head(hidden.flatten(0, 1)[batch.label_positions])
     return functional.cross_entropy(logits.float(), batch.labels, label_smoothing=label_smoothing)
 
 
 def _from_step(rows: Iterator[list[Array]], step: int) -> Iterator[Array]:
-    """Batches without end, from that of `step` on."""
+    """An endless stream of batches, starting at that of `step`."""
     for batches in rows:
         if step >= len(batches):
             step -= len(batches)
@@ -172,21 +176,22 @@ def _from_step(rows: Iterator[list[Array]], step: int) -> Iterator[Array]:
 
 
 class _Log:
-    """Losses as JSON lines, averaged over some steps, with the pace in target tokens a second."""
+    """Write losses, averaged over `every` steps, as JSON lines with the throughput in target tokens per second."""
 
     def __init__(self, path: Path, every: int) -> None:
         truncate_partial_line(path)
+        path.touch()
         self._path, self._every = path, every
         self._losses: list[Tensor] = []
         self._tokens, self._since = 0, time.perf_counter()
 
     def add(self, step: int, loss: Tensor, tokens: int, rate: float) -> float:
-        """Keep the loss of a step; gives the mean where one was written, else NaN."""
+        """Add the loss of a step; returns the mean at steps that are logged, else NaN."""
         self._losses.append(loss)
         self._tokens += tokens
         if step % self._every:
             return float("nan")
-        mean = float(torch.stack(self._losses).mean())  # waits for the device
+        mean = float(torch.stack(self._losses).mean())  # synchronizes the device
         now = time.perf_counter()
         row = {"step": step, "loss": round(mean, 5), "learning_rate": rate}
         pace = round(self._tokens / (now - self._since))

@@ -1,4 +1,4 @@
-"""Sentence pairs as token ids in a few arrays: small on disk, quick to read, ready for a GPU.
+"""A data set of sentence pairs as flat arrays of token ids.
 
 Needs numpy alone, so that a machine with little installed can train on it.
 """
@@ -21,8 +21,8 @@ _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 28, "lc": 0
 
 
 @dataclass(frozen=True)
-class PackedPair:
-    """Token ids of a pair, without end and language tokens; `languages` are indexes into those of the pack."""
+class EncodedPair:
+    """Token ids of a pair, without end and language tokens; `languages` are indexes into those of the data set."""
 
     source: Sequence[int]
     target: Sequence[int]
@@ -31,7 +31,7 @@ class PackedPair:
 
 
 @dataclass(frozen=True)
-class Pack:
+class PackedPairs:
     """Pairs of one vocabulary: token ids of all sources and of all targets on end (uint16), and per pair two lengths
     (uint16), two languages (uint8) and two weights (float16): how often it is seen in one pass over the data, by a
     training in this direction and by one in the other."""
@@ -44,8 +44,8 @@ class Pack:
     weights: Array
 
     @classmethod
-    def of(cls, pairs: Iterable[PackedPair], languages: Sequence[str]) -> Self:
-        """Pack pairs in their order."""
+    def of(cls, pairs: Iterable[EncodedPair], languages: Sequence[str]) -> Self:
+        """PackedPairs pairs in their order."""
         rows = list(pairs)
         return cls(
             languages=tuple(languages),
@@ -59,9 +59,9 @@ class Pack:
     def __len__(self) -> int:
         return len(self.weights)
 
-    def reversed(self) -> "Pack":
+    def reversed(self) -> "PackedPairs":
         """The pairs in the other direction."""
-        return Pack(
+        return PackedPairs(
             self.languages,
             self.targets,
             self.sources,
@@ -95,11 +95,12 @@ class Pack:
             return cls(languages, *(arrays[name] for name in names))
 
 
-def passes(pack: Pack, batch_tokens: int, longest: int, seed: int) -> Iterator[list[Array]]:
-    """Batches of pair numbers, pass after pass over the data, the same for the same seed.
+def epoch_batches(pack: PackedPairs, batch_tokens: int, longest: int, seed: int) -> Iterator[list[Array]]:
+    """Batches of pair indexes for each epoch, endlessly; deterministic for a seed.
 
-    A pair comes as often as its weight says, at random for the fraction. Pairs of like length share a batch of at most
-    `batch_tokens` tokens on its longer side, padding included; those longer than `longest` are left out.
+    A pair is repeated by the integer part of its weight, and once more with the probability of the fraction. Pairs of
+    similar length share a batch of at most `batch_tokens` tokens on the longer side, padding included; pairs longer
+    than `longest` are left out.
     """
     sizes = pack.lengths.max(axis=1).astype(np.int64) + 2
     fitting = sizes <= min(longest, batch_tokens)
@@ -110,14 +111,14 @@ def passes(pack: Pack, batch_tokens: int, longest: int, seed: int) -> Iterator[l
         chosen = np.repeat(np.arange(len(pack)), times * fitting)
         jitter = draw.random(len(chosen), np.float32)
         chosen = chosen[np.argsort(sizes[chosen] + jitter, kind="stable")]
-        batches = list(_cut(chosen, sizes, batch_tokens))
+        batches = list(_token_batches(chosen, sizes, batch_tokens))
         draw.shuffle(batches)
         yield batches
         number += 1
 
 
-def _cut(chosen: Array, sizes: Array, batch_tokens: int) -> Iterator[Array]:
-    """Runs of pairs, sorted by size, whose padded tokens stay within the bound."""
+def _token_batches(chosen: Array, sizes: Array, batch_tokens: int) -> Iterator[Array]:
+    """Split pairs, sorted by size, into batches whose padded size stays within `batch_tokens`."""
     start, count = 0, len(chosen)
     while start < count:
         end = start

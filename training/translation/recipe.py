@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from modalities.models.devices import computes_bfloat16
 from storage.atomic_files import atomic_write
 from training.pipeline import LOSSES, DataMissing, Progress, plot_losses
+from training.translation.augmentation import PLACEHOLDERS
 from training.translation.batches import Batches, special_tokens
 from training.translation.card import Score, card, describe_data, evaluate
 from training.translation.data import read_pairs
-from training.translation.examples import examples, hold_out, pack, without_held_out
+from training.translation.examples import examples, hold_out, pack_examples, without_held_out
 from training.translation.loop import LoopSettings, averaged_weights, fit, steps_of
-from training.translation.pack import Pack
+from training.translation.pack import PackedPairs
 from training.translation.registers import Collections, Registers
-from training.translation.variants import MASKS
 from training.translation.vocabulary import (
     Encoder,
     copy_vocabulary,
@@ -29,7 +29,7 @@ from training.translation.vocabulary import (
     read_vocabulary,
     train_vocabulary,
 )
-from training.translation.weights import WEIGHTS, Shape, averaged, build, save, take_weights
+from training.translation.weights import WEIGHTS, Shape, build, initialize_from, save, with_average
 
 HELD_OUT = "held-out"
 """The folder in a work folder with the sentences that are put aside to test with."""
@@ -38,7 +38,7 @@ _DATA = "data.json"
 _VOCABULARY = "vocabulary"
 _PACK = "pairs.npz"
 _LEAST = 40
-"""A character that stands so often in the data is added to a vocabulary that lacks it."""
+"""Occurrences in the data from which a missing character is added to the vocabulary."""
 
 
 class TranslationConfig(BaseModel):
@@ -53,15 +53,15 @@ class TranslationConfig(BaseModel):
     encoder_layers: int = 3
     decoder_layers: int = 2
     initial: Path | None = Field(
-        default=None, description="Published weights of this size to go on from; their vocabulary is extended."
+        default=None, description="Published weights of this size for a warm start; their vocabulary is extended."
     )
     tests: Path | None = Field(
-        default=None, description="Test sets to measure and never to train on, if the folder is there."
+        default=None, description="Test sets: evaluated, and excluded from training; the folder may be absent."
     )
-    held_out: int = Field(default=100, ge=1, description="Pairs put aside of each register and direction, at most.")
-    batch_tokens: int = Field(default=2048, description="Tokens a step on the longer side, padding included.")
-    longest: int = Field(default=92, description="Tokens; pairs with a longer side are left out.")
-    learning_rate: float = Field(default=1e-3, description="After warm-up; it falls to zero over the training.")
+    held_out: int = Field(default=100, ge=1, description="Held-out pairs per register and direction, at most.")
+    batch_tokens: int = Field(default=2048, description="Tokens per step on the longer side, padding included.")
+    longest: int = Field(default=92, description="Tokens; longer pairs are left out.")
+    learning_rate: float = Field(default=1e-3, description="Peak, after warm-up; it decays linearly to zero.")
     warmup_steps: int = 400
     epochs: float = 12
     checkpoint_steps: int = 200
@@ -80,8 +80,8 @@ class TranslationTraining:
     collections: Collections = field(default_factory=dict)
 
     def prepare(self, work: Path, data: Path | None) -> str:
-        """Put some of each register aside to test with; make the vocabulary and the packed pairs once."""
-        self._note(work, data)
+        """Write held-out sets, the vocabulary and the packed pairs, once."""
+        self._record_data_folder(work, data)
         if not (work / _PACK).exists():
             pairs = read_pairs(self._data(work), self.config.sources, self.config.targets)
             if not (work / HELD_OUT).exists():
@@ -95,22 +95,22 @@ class TranslationTraining:
                     )
             languages = [*self.config.sources, *self.config.targets]
             with atomic_write(work / _PACK) as unfinished:
-                pack(rows, Encoder(work / _VOCABULARY), languages, self.config.longest).write(unfinished)
-        return f"{len(Pack.read(work / _PACK))} sentence pairs, variants included"
+                pack_examples(rows, Encoder(work / _VOCABULARY), languages, self.config.longest).write(unfinished)
+        return f"{len(PackedPairs.read(work / _PACK))} sentence pairs, variants included"
 
     def build(self, work: Path) -> Any:
-        """A new model, or the published one that the recipe goes on from."""
+        """A new model, or the published one for a warm start."""
         config, vocabulary = self.config, read_vocabulary(work / _VOCABULARY)
         shape = Shape(config.width, config.encoder_layers, config.decoder_layers)
         # On a CPU the backward pass of torch's fused attention took 40 % of a step on sentences this short.
         model = build(shape, vocabulary, config.seed, "sdpa" if torch.cuda.is_available() else "eager")
         if config.initial:
-            take_weights(model, vocabulary, config.initial)
+            initialize_from(model, vocabulary, config.initial)
         return model
 
     def train(self, work: Path, model: Any, minutes: float, progress: Progress) -> None:
-        """Train until the epochs or the minutes are over; the learning rate reaches zero at whichever comes first."""
-        config, pairs = self.config, Pack.read(work / _PACK)
+        """Train until the epochs or the minutes are over; the learning rate reaches zero at the earlier end."""
+        config, pairs = self.config, PackedPairs.read(work / _PACK)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         special = special_tokens(read_vocabulary(work / _VOCABULARY), config.targets)
         settings = LoopSettings(
@@ -135,14 +135,14 @@ class TranslationTraining:
     def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
         """The running average of the last checkpoint, also while training goes on."""
         steps, average = averaged_weights(work)
-        save(averaged(self.build(work), average), work / _VOCABULARY, folder)
+        save(with_average(self.build(work), average), work / _VOCABULARY, folder)
         plot_losses(work / LOSSES, folder / "losses.png")
         scores = self._scores(folder, self._tests(work))
         text = card(self.name, scores, self._facts(folder, steps), describe_data(self._data(work), self.collections))
         (folder / "README.md").write_text(text, encoding="utf-8")
         return measured(scores)
 
-    def _note(self, work: Path, data: Path | None) -> None:
+    def _record_data_folder(self, work: Path, data: Path | None) -> None:
         """Remember the folder of sentence pairs. Raises DataMissing."""
         note = work / _DATA
         if data is None and not note.exists():
@@ -161,12 +161,13 @@ class TranslationTraining:
         config = self.config
         if config.initial:
             copy_vocabulary(config.initial, folder)
-            extend_vocabulary(folder, texts, _LEAST, MASKS)
+            extend_vocabulary(folder, texts, _LEAST, PLACEHOLDERS)
         else:
-            train_vocabulary(texts, folder, config.vocabulary, config.targets, MASKS)
+            languages = config.targets if len(config.targets) > 1 else ()
+            train_vocabulary(texts, folder, config.vocabulary, languages, PLACEHOLDERS)
 
     def _tests(self, work: Path) -> list[Path]:
-        """The folders of sentences that are never trained on."""
+        """Folders with held-out sentences and test sets."""
         return [folder for folder in (work / HELD_OUT, self.config.tests) if folder and folder.is_dir()]
 
     def _scores(self, folder: Path, tests: Sequence[Path]) -> list[Score]:

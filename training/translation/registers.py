@@ -1,4 +1,4 @@
-"""Registers of sentence pairs: which collections are of which, how much each weighs, and which pairs are noise."""
+"""Registers (kinds of text) with their sampling weights, the sources of collections, and a noise filter for pairs."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ _HAN_LANGUAGES = frozenset({"zh", "ja"})
 
 
 class Register(BaseModel):
-    """A kind of text: its collections, and how often each of their pairs is seen in one pass over the data."""
+    """A kind of text, its collections, and the sampling weight of their pairs per epoch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ def read_registers(path: Path) -> Registers:
 
 
 class Collection(BaseModel):
-    """Where the pairs of a collection come from."""
+    """Licence and attribution of a collection."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +55,7 @@ def read_collections(path: Path) -> Collections:
 
 
 def register_of(pair: Pair, registers: Registers) -> tuple[str, float]:
-    """The register of a pair and its weight: OTHER and 1 for a collection that no register names."""
+    """The register and the weight of a pair; OTHER and 1 for a collection in no register."""
     for name, register in registers.items():
         if pair.collection in register.collections:
             languages = {pair.source_language, pair.target_language}
@@ -65,7 +65,7 @@ def register_of(pair: Pair, registers: Registers) -> tuple[str, float]:
 
 
 def is_clean(pair: Pair) -> bool:
-    """Whether lengths, scripts and numbers agree on both sides, with little markup, and something was translated."""
+    """Whether lengths, scripts and numbers agree on both sides, there is little markup, and the text was translated."""
     source, target = pair.source, pair.target
     return (
         not _MARKUP.search(source)

@@ -1,4 +1,4 @@
-"""How close translations come to their references. Needs sacrebleu alone: a machine that only trains can measure."""
+"""BLEU and chrF of translations, and the comparison of two models; needs sacrebleu only."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Row = tuple[str, list[str]]
 
 @dataclass(frozen=True)
 class Score:
-    """The translations of one direction against one set of tests; BLEU and chrF from 0 to 100."""
+    """Scores of one direction on one test set; BLEU and chrF from 0 to 100."""
 
     pair: str
     tests: str
@@ -40,8 +40,8 @@ def test_sets(tests: Path, sources: Sequence[str], targets: Sequence[str]) -> It
             yield name, right, left, [(row[1], [row[0]]) for row in rows]
 
 
-def score(tests: str, source: str, target: str, rows: Sequence[Row], said: Sequence[str]) -> Score:
-    """Measure what was said for each row. Chinese is compared as it is written: bring it into one script before."""
+def score(tests: str, source: str, target: str, rows: Sequence[Row], hypotheses: Sequence[str]) -> Score:
+    """Score one hypothesis per row. Chinese has to be in one script on both sides."""
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
@@ -53,11 +53,11 @@ def score(tests: str, source: str, target: str, rows: Sequence[Row], said: Seque
         pair=f"{source} → {target}",
         tests=tests,
         sentences=len(rows),
-        bleu=round(bleu.corpus_score(said, references).score, 1),  # type: ignore[arg-type]
-        chrf=round(CHRF().corpus_score(said, references).score, 1),  # type: ignore[arg-type]
+        bleu=round(bleu.corpus_score(hypotheses, references).score, 1),  # type: ignore[arg-type]
+        chrf=round(CHRF().corpus_score(hypotheses, references).score, 1),  # type: ignore[arg-type]
         signature=str(bleu.get_signature()),
-        run_ons=sum(_runs_on(text) for text in said),
-        examples=tuple((rows[n][0], said[n], rows[n][1][0]) for n in shown)[:4],
+        run_ons=sum(_runs_on(text) for text in hypotheses),
+        examples=tuple((rows[n][0], hypotheses[n], rows[n][1][0]) for n in shown)[:4],
     )
 
 
@@ -66,10 +66,10 @@ def _runs_on(text: str) -> bool:
     return any(len(set(words[n : n + _REPEATED])) == 1 for n in range(len(words) - _REPEATED + 1))
 
 
-def shortcomings(before: Sequence[Score], after: Sequence[Score]) -> list[str]:
-    """Why weights are not to be published in place of others, in sentences; none if they are.
+def regressions(before: Sequence[Score], after: Sequence[Score]) -> list[str]:
+    """Reasons against publishing new weights, one sentence each.
 
-    On Tatoeba, which the first edition was made for, BLEU may fall by 1; on every other set chrF has to rise.
+    On Tatoeba BLEU may fall by 1 (the first edition was trained on it alone); on every other test set chrF has to rise.
     """
     found: list[str] = []
     old = {(each.tests, each.pair): each for each in before}

@@ -1,4 +1,4 @@
-"""One vocabulary for all languages of a model: trained, extended by characters that it lacks, and used."""
+"""Vocabularies shared by all languages of a model: training, extension by missing characters, encoding."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ _NOTHING = (0xAD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF)
 
 
 def language_token(language: str) -> str:
-    """The first token of a source sentence, as in the opus-mt models of several targets."""
+    """The first token of a source sentence when a model has several targets, as in the opus-mt models."""
     return f">>{language}<<"
 
 
@@ -26,14 +26,14 @@ def train_vocabulary(
 ) -> None:
     """Write one vocabulary as MarianTokenizer reads it: source.spm, target.spm, vocab.json.
 
-    A digit is a piece of its own, a character outside the vocabulary is spelt in bytes; `symbols` are never split.
+    Digits are split, characters outside the vocabulary fall back to bytes, and `symbols` are single pieces.
     """
     import sentencepiece
 
     folder.mkdir(parents=True, exist_ok=True)
     rules = folder / "normalization.tsv"
     rules.write_text("".join(f"{source}\t{target}\n" for source, target in normalization_rules()), encoding="utf-8")
-    written = BytesIO()  # a file's path would stand in the model
+    written = BytesIO()  # a path would be stored in the model
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sorted(set(texts))),
         model_writer=written,
@@ -59,7 +59,7 @@ def train_vocabulary(
 
 
 def normalization_rules() -> list[tuple[str, str]]:
-    """Code points in hex, before and after: spaces of all kinds, invisible signs, accents that stand apart."""
+    """Normalization rules (hex code points): Unicode spaces, invisible characters, combining accents."""
     rules = [(f"{code:X}", "20") for code in _SPACES] + [(f"{code:X}", "") for code in _NOTHING]
     for code in range(0xC0, 0x250):
         apart = unicodedata.normalize("NFD", chr(code))
@@ -69,10 +69,10 @@ def normalization_rules() -> list[tuple[str, str]]:
 
 
 def extend_vocabulary(folder: Path, texts: Iterable[str], least: int, symbols: Sequence[str]) -> list[str]:
-    """Add `symbols` and the characters that stand `least` times in `texts` and are no pieces yet; gives what was added.
+    """Add `symbols` and missing characters that occur `least` times in `texts`; return what was added.
 
-    Ids stay what they are, new ones follow, and the padding token is last, as in every Marian vocabulary. The
-    normalization becomes `normalization_rules`, so that Chinese punctuation is not written as ASCII.
+    Existing ids do not change, and the padding token is last, as in every Marian vocabulary. The normalization becomes
+    `normalization_rules`, so that Chinese punctuation is not folded into ASCII.
     """
     import sentencepiece
 
@@ -118,7 +118,7 @@ def tokenizer_of(folder: Path) -> Any:
 
 
 class Encoder:
-    """Texts as token ids of a vocabulary."""
+    """Encode texts as token ids."""
 
     def __init__(self, folder: Path) -> None:
         import sentencepiece
@@ -130,13 +130,13 @@ class Encoder:
         self._ids = [vocabulary.get(name, unknown) for name in names]
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without end and language tokens."""
+        """Token ids of each text, without end and language tokens."""
         rows: list[list[int]] = self._pieces.encode(list(texts))
         return [[self._ids[number] for number in row] for row in rows]
 
 
 def _without_training_options(model: bytes) -> bytes:
-    """A sentencepiece model without the paths that stand among its options."""
+    """A sentencepiece model without the file paths in its training options."""
     read = _parsed(model)
     read.normalizer_spec.normalization_rule_tsv = ""
     read.trainer_spec.ClearField("input")
@@ -144,10 +144,10 @@ def _without_training_options(model: bytes) -> bytes:
 
 
 def _parsed(model: bytes) -> Any:
-    """A sentencepiece model as a message that can be changed."""
+    """A sentencepiece model as a protobuf message."""
     from sentencepiece import sentencepiece_model_pb2
 
-    messages: Any = sentencepiece_model_pb2  # its classes are made when it is imported
+    messages: Any = sentencepiece_model_pb2  # the message classes are created at import time
     read = messages.ModelProto()
     read.ParseFromString(model)
     return read

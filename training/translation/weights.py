@@ -1,4 +1,4 @@
-"""The weights of a translator: new, taken from a published model, and saved."""
+"""Weights of a translation model: initialization, warm start from a published model, saving."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _EMBEDDING = "model.shared.weight"
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a model; a feed-forward layer is four times as wide, an attention head 32 wide."""
+    """The size of a model; feed-forward layers have four times the width, attention heads 32 dimensions."""
 
     width: int
     encoder_layers: int
@@ -29,7 +29,7 @@ class Shape:
 
 
 def build(shape: Shape, vocabulary: Mapping[str, int], seed: int, attention: str) -> Any:
-    """A new Marian model, the same for the same seed."""
+    """A randomly initialized Marian model, deterministic for a seed."""
     torch.manual_seed(seed)
     pad, end = vocabulary[PAD], vocabulary[EOS]
     config = MarianConfig(
@@ -56,23 +56,23 @@ def build(shape: Shape, vocabulary: Mapping[str, int], seed: int, attention: str
     return model
 
 
-def take_weights(model: Any, vocabulary: Mapping[str, int], published: Path) -> None:
-    """Start a model from a published one of the same size, whose vocabulary is a part of `vocabulary`.
+def initialize_from(model: Any, vocabulary: Mapping[str, int], published: Path) -> None:
+    """Copy the weights of a published model of the same size whose vocabulary is a subset of `vocabulary`.
 
-    A token that is new starts as the nearest one that is known: a simplified character as its traditional form, a wide
-    sign as its ASCII form, any other as the mean of the bytes that it was spelt in. Raises TrainingError.
+    The embedding of a new token is initialized from a related one: a simplified character from its traditional form, a
+    full-width sign from its ASCII form, any other from the mean of its byte tokens. Raises TrainingError.
     """
     from safetensors.torch import load_file
 
     if not (published / WEIGHTS).exists():
-        raise TrainingError(f"{published} has no {WEIGHTS} to go on from.")
+        raise TrainingError(f"{published} has no {WEIGHTS} to start from.")
     known = read_vocabulary(published)
     state = {name: value.float() for name, value in load_file(published / WEIGHTS).items()}
     old = state[_EMBEDDING]
     state = {name: value for name, value in state.items() if len(known) not in value.shape}
     new = torch.empty(len(vocabulary), old.shape[1])
     for token, number in vocabulary.items():
-        new[number] = old[known[token]] if token in known else _nearest(token, known, old)
+        new[number] = old[known[token]] if token in known else _initial_embedding(token, known, old)
     try:
         model.load_state_dict(state | {_EMBEDDING: new}, strict=False)
     except RuntimeError as error:
@@ -80,8 +80,8 @@ def take_weights(model: Any, vocabulary: Mapping[str, int], published: Path) -> 
     model.tie_weights()
 
 
-def averaged(model: Any, average: Mapping[str, Tensor]) -> Any:
-    """The model with the running average in place of its last weights."""
+def with_average(model: Any, average: Mapping[str, Tensor]) -> Any:
+    """The model with averaged weights, in evaluation mode."""
     model.load_state_dict(dict(average), strict=False)
     return model.eval()
 
@@ -94,7 +94,7 @@ def save(model: Any, vocabulary: Path, folder: Path) -> None:
     (folder / WEIGHTS).chmod(0o644)  # readable for the user that a container runs as
 
 
-def _nearest(token: str, known: Mapping[str, int], embedding: Tensor) -> Tensor:
+def _initial_embedding(token: str, known: Mapping[str, int], embedding: Tensor) -> Tensor:
     for other in (_traditional(token), unicodedata.normalize("NFKC", token)):
         if other in known:
             return embedding[known[other]]

@@ -1,6 +1,6 @@
-"""Data augmentation for sentence pairs: masked and replaced spans, capitals, fragments, and texts that are copied.
+"""Data augmentation for sentence pairs: placeholders, replaced spans, capitals, fragments, and copied texts.
 
-Everything is drawn from a generator that is seeded by the pair, so that the same data give the same variants.
+Random choices are seeded by the pair, so that the same data give the same augmentations.
 """
 
 import re
@@ -10,8 +10,8 @@ from random import Random
 
 from training.translation.data import Pair
 
-MASKS = tuple(f"\u27e6{number}\u27e7" for number in range(10))
-"""Placeholder tokens, each one piece of the vocabulary, which a model is trained to copy."""
+PLACEHOLDERS = tuple(f"\u27e6{number}\u27e7" for number in range(10))
+"""Placeholder tokens, each a single piece of the vocabulary, which a model is trained to copy."""
 
 _SPAN = re.compile(
     r"`[^`]+`|https?://[^\s<>()\"']*[\w/]|[\w.+-]+@[\w-]+\.[\w.-]*\w|\{\{[^{}]+\}\}|\{[^{}\s]*\}|%\(\w+\)[sd]"
@@ -41,22 +41,22 @@ _SYLLABLES = (
 _DOMAINS = ("example.com", "mail.org", "shop.de", "museum.fr", "news.net", "uni.edu", "correo.es", "data.io")
 
 
-def masked(pair: Pair, share: float) -> Pair:
-    """For a share of the pairs: spans that stand on both sides (addresses, code, placeholders, numbers) as masks."""
-    draw = _generator(pair, "mask")
+def with_placeholders(pair: Pair, share: float) -> Pair:
+    """For a share of the pairs: replace spans that occur once on both sides by placeholder tokens."""
+    draw = _generator(pair, "placeholder")
     if draw.random() > share:
         return pair
     source, target = pair.source, pair.target
-    numbers = draw.sample(range(len(MASKS)), len(MASKS))
+    numbers = draw.sample(range(len(PLACEHOLDERS)), len(PLACEHOLDERS))
     for span in dict.fromkeys(_SPAN.findall(source)):
         if numbers and source.count(span) == target.count(span) == 1:
-            mask = MASKS[numbers.pop()]
-            source, target = source.replace(span, mask), target.replace(span, mask)
+            placeholder = PLACEHOLDERS[numbers.pop()]
+            source, target = source.replace(span, placeholder), target.replace(span, placeholder)
     return replace(pair, source=source, target=target)
 
 
-def variants(pair: Pair) -> Iterator[Pair]:
-    """What is learned beside a pair: usually nothing, now and then one changed copy."""
+def augmentations(pair: Pair) -> Iterator[Pair]:
+    """At most one changed copy of a pair, for about a quarter of the pairs."""
     draw = _generator(pair, "variant")
     choice = draw.random()
     start = 0.0
@@ -70,12 +70,12 @@ def variants(pair: Pair) -> Iterator[Pair]:
 
 
 def names_of(pair: Pair) -> set[str]:
-    """Names inside a sentence that its translation has, too."""
+    """Capitalized words inside a sentence that also occur in its translation."""
     return {name for name in _NAME.findall(pair.source) if name in pair.target}
 
 
-def copies(source: str, target: str, count: int, names: Iterable[str] = ()) -> Iterator[Pair]:
-    """Texts that are the same in every language, alone: addresses, numbers, codes, placeholders, names."""
+def copied_texts(source: str, target: str, count: int, names: Iterable[str] = ()) -> Iterator[Pair]:
+    """Pairs of identical texts: addresses, numbers, codes, placeholders, names."""
     draw = Random(f"{source} {target}")
     given = sorted(names)
     for _ in range(count):
@@ -84,7 +84,7 @@ def copies(source: str, target: str, count: int, names: Iterable[str] = ()) -> I
 
 
 def _with_other_name(pair: Pair, draw: Random) -> Pair | None:
-    """A name that both sides have becomes another name, an address, a placeholder or a mask."""
+    """Replace a name that occurs on both sides by another name, an address or a placeholder."""
     for name in draw.sample(found := sorted(set(_NAME.findall(pair.source)) | _known(pair.source)), len(found)):
         other = _HAN_NAMES.get(name, name) if pair.target_language == "zh" else name
         if pair.source.count(name) == 1 and pair.target.count(other) == 1:
@@ -96,7 +96,7 @@ def _with_other_name(pair: Pair, draw: Random) -> Pair | None:
 
 
 def _with_other_number(pair: Pair, draw: Random) -> Pair | None:
-    """A number that both sides have becomes another one."""
+    """Replace a number that occurs on both sides by another one."""
     for number in re.findall(r"(?<!\u27e6)\b\d+\b(?!\u27e7)", pair.source):
         if pair.source.count(number) == pair.target.count(number) == 1:
             other = str(draw.randint(10 ** (size := draw.randint(0, 4)), 10 ** (size + 1) - 1))
@@ -105,7 +105,7 @@ def _with_other_number(pair: Pair, draw: Random) -> Pair | None:
 
 
 def _with_span(pair: Pair, draw: Random) -> Pair | None:
-    """A span before a sentence or in brackets behind it, on both sides."""
+    """Insert a span before the sentence, or after it in brackets, on both sides."""
     if len(pair.source) > 80:
         return None
     span = _span(draw)
@@ -116,13 +116,17 @@ def _with_span(pair: Pair, draw: Random) -> Pair | None:
 
 
 def _in_capitals(pair: Pair, draw: Random) -> Pair | None:
-    if len(pair.source) > 70 or any(mask in pair.source for mask in MASKS) or _SPAN.search(pair.source):
+    if (
+        len(pair.source) > 70
+        or any(placeholder in pair.source for placeholder in PLACEHOLDERS)
+        or _SPAN.search(pair.source)
+    ):
         return None
     return replace(pair, source=pair.source.upper(), target=pair.target.upper())
 
 
 def _as_fragment(pair: Pair, draw: Random) -> Pair | None:
-    """Without the full stop; sometimes without capitals in the source."""
+    """Remove the full stop; sometimes lowercase the source."""
     if not (pair.source.endswith((".", "。")) and pair.target.endswith((".", "。"))):
         return None
     source = pair.source[:-1].lower() if draw.random() < 0.3 else pair.source[:-1]
@@ -152,9 +156,9 @@ def _code(draw: Random) -> str:
 
 
 _SPANS: tuple[Callable[[Random], str], ...] = (
-    lambda draw: draw.choice(MASKS),
-    lambda draw: draw.choice(MASKS),
-    lambda draw: draw.choice(MASKS),
+    lambda draw: draw.choice(PLACEHOLDERS),
+    lambda draw: draw.choice(PLACEHOLDERS),
+    lambda draw: draw.choice(PLACEHOLDERS),
     lambda draw: _word(draw).capitalize(),
     lambda draw: f"{_word(draw).capitalize()} {_word(draw).capitalize()}",
     lambda draw: f"{_word(draw)}@{draw.choice(_DOMAINS)}",

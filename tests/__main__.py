@@ -35,14 +35,15 @@ def main(arguments: list[str]) -> int:
     os.environ.update(_ENVIRONMENT)
     shared_servers.open_folder()
     try:
-        codes = [_pytest(["--durations=20", *part, *given]) for part in parts]
+        codes = [_pytest(number, ["--durations=20", *part, *given]) for number, part in enumerate(parts)]
     finally:
         shared_servers.close_folder()
     return next((code for code in codes if code not in (0, _NO_TESTS)), 0)
 
 
-def _pytest(arguments: list[str]) -> int:
-    temporary = ["--basetemp", str(shared_servers.folder() / "tmp")]
+def _pytest(part: int, arguments: list[str]) -> int:
+    # Pytest empties this folder, and the shared servers may still know files of an earlier part.
+    temporary = ["--basetemp", str(shared_servers.folder() / f"tmp-{part}")]
     return subprocess.run([sys.executable, "-m", "pytest", *temporary, *arguments], check=False).returncode
 
 

@@ -306,3 +306,13 @@ def test_the_tokenizer_is_deterministic_across_processes(tmp_path: Path) -> None
 def test_a_folder_without_captions_raises_data_missing(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"NAME\.txt"):
         read_icons(tmp_path)
+
+
+def test_pictures_that_were_moved_away_are_named_and_can_be_given_again(tmp_path: Path) -> None:
+    work, first, second = tmp_path / "work", draw_icons(tmp_path / "first"), draw_icons(tmp_path / "second")
+    work.mkdir()
+    assert prepare(work, recipe_of(TINY), first / "icons") == 6
+    (first / "icons").rename(tmp_path / "moved")
+    with pytest.raises(DataMissing, match=r"first/icons, which is gone: name their folder with --data"):
+        prepare(work, recipe_of(TINY))
+    assert prepare(work, recipe_of(TINY), second / "icons") == 6

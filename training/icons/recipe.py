@@ -23,7 +23,7 @@ from training.icons.evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons.model import IconConfig, Parts, build_parts, save, warm_start
 from training.icons.stage import run
 from training.icons.train import autoencoder_stage, decoder_stage, latents_of, load_all_averages, prompts_of, unet_stage
-from training.pipeline import LOSSES, Progress, no_progress, plot_losses
+from training.pipeline import LOSSES, DataMissing, Progress, no_progress, plot_losses
 
 _INITIAL = "initial"
 
@@ -47,8 +47,12 @@ def read_recipe(path: Path) -> IconRecipe:
 def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
     """Fill `work/icons` with captioned pictures, once, from `data` or the npm packages; returns their number."""
     folder = work / "icons"
+    gone = folder.readlink() if folder.is_symlink() and not folder.exists() else None
+    if gone and data is None:
+        raise DataMissing(f"The pictures of this training lay in {gone}, which is gone: name their folder with --data.")
     if data is not None and not folder.exists():
         read_icons(data)
+        folder.unlink(missing_ok=True)
         folder.symlink_to(data.absolute(), target_is_directory=True)
     elif not folder.exists():
         with atomic_write(folder) as unfinished:

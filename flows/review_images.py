@@ -104,7 +104,7 @@ async def _collect_pictures(context: RunContext, wanted: PicturesToReview) -> li
 
 
 def _fix_pictures(context: RunContext, identities: Sequence[str]) -> list[str]:
-    """Store the ids of the run's pictures, and return those that it stored first: labels may change meanwhile."""
+    """Store which pictures the run shows, once; a resumed run gets the same ones, whatever their labels are by then."""
     run = current_flow_run()
     assert run is not None
     return context.space.refs.update(f"reviews/{run.id}", lambda shown: shown or list(identities))

@@ -9,12 +9,12 @@ from pathlib import Path
 from signal import SIGTERM, Signals
 
 from flows.running.errors import NotReachable
+from flows.running.platform import Platform
 from flows.running.prefect_api import api_of, is_healthy
 from flows.running.settings import ROOT, Settings, load_settings, stack_file
 from stack.home_file import StackFile, read_stack_file
 from stack.processes import running_process
 from stack.servers import gateway, postgres, prefect, seaweed, workers
-from storage.bucket import Bucket
 
 Report = Callable[[str], None]
 
@@ -85,22 +85,11 @@ def _start_lock(path: Path, part: Part) -> Generator[None]:
         yield
 
 
-def _bucket(settings: Settings) -> Bucket:
-    return Bucket.connect(
-        endpoint=settings.s3_endpoint,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key.get_secret_value(),
-        name=settings.bucket,
-        secure=settings.s3_secure,
-        region=settings.s3_region,
-    )
-
-
 def _start_s3(home: Home) -> None:
     seaweed.start_seaweed(
         home.path,
         ports=home.values.s3_ports(),
-        bucket=_bucket(home.settings),
+        bucket=Platform(home.settings).bucket,
         keys=(home.settings.s3_access_key, home.settings.s3_secret_key.get_secret_value()),
         token=home.values.values["TRIPTYCH_STACK_TOKEN"],
         identities=home.values.identities(),
@@ -109,7 +98,7 @@ def _start_s3(home: Home) -> None:
 
 def _s3_answers(settings: Settings) -> bool:
     """Create the bucket if it is missing, and test its conditional writes. Raises StorageError."""
-    bucket = _bucket(settings)
+    bucket = Platform(settings).bucket
     bucket.ensure()
     bucket.check_conditional_writes()
     return True

@@ -18,7 +18,7 @@ from modalities.contract import Progress, Request
 
 MODELS_DEPLOYMENT = "answer-requests/gpu"
 _ROUNDS = 3
-"""Rounds of asking. A second one is needed when an alias moves to other weights meanwhile, which changes the recipe."""
+"""How often missing answers are requested: an alias that moves to other weights in between changes the recipes."""
 _POLL_SECONDS = 0.15
 RequestT = TypeVar("RequestT")
 

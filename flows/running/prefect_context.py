@@ -98,7 +98,7 @@ async def _attempt(
 
 
 def _is_retryable(error: Exception) -> bool:
-    """Whether the same work can succeed later although nobody changes anything."""
+    """Whether the error is transient: the same run may succeed when it is retried."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code >= _SERVER_ERROR
     return isinstance(error, httpx.HTTPError) or getattr(error, "retryable", False)

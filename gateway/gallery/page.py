@@ -34,7 +34,7 @@ _TEMPLATES = Environment(
 
 @dataclass(frozen=True)
 class PageRenderer:
-    """Renders pages for one request; `person` is None if nobody is signed in."""
+    """Render pages in the language and theme of one request; `person` is None if nobody is signed in."""
 
     request: Request
     person: Person | None = None

@@ -11,11 +11,11 @@ import psutil
 import psycopg
 import pytest
 
-from flows.running.settings import Settings, SettingsMissing, load_settings, stack_file
+from flows.running.platform import Platform
+from flows.running.settings import SettingsMissing, load_settings, stack_file
 from stack.home_file import load_or_create, read_stack_file
 from stack.lifecycle import StackStatus, down, status, up
 from stack.processes import free_ports, running_process, start_process, stop_process
-from storage.bucket import Bucket
 from tests.waiting import wait_for
 
 
@@ -27,17 +27,6 @@ def home(tmp_path: Path) -> Iterator[Path]:
     folder.parent.chmod(0o700)
     yield folder
     down(folder)
-
-
-def bucket_of(settings: Settings) -> Bucket:
-    return Bucket.connect(
-        endpoint=settings.s3_endpoint,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key.get_secret_value(),
-        name=settings.bucket,
-        secure=False,
-        region=settings.s3_region,
-    )
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -54,7 +43,7 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
     first = up(home, storage_only=True)
     settings = load_settings(home)
     dsn = settings.postgres_dsn.get_secret_value()
-    bucket_of(settings).put("tmp/kept", b"kept")
+    Platform(settings).bucket.put("tmp/kept", b"kept")
     with psycopg.connect(dsn) as connection:
         connection.execute("create table kept as select '[1,2]'::vector as v")
     alive = processes_of(home)
@@ -66,7 +55,7 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
     assert not any(part.running for part in status(home).parts)
 
     up(home, storage_only=True)
-    assert bucket_of(load_settings(home)).get("tmp/kept") == b"kept"
+    assert Platform(load_settings(home)).bucket.get("tmp/kept") == b"kept"
     with psycopg.connect(load_settings(home).postgres_dsn.get_secret_value()) as connection:
         assert connection.execute("select v::text from kept").fetchone() == ("[1,2]",)
 
@@ -87,13 +76,13 @@ def test_no_two_free_ports_are_ten_thousand_apart() -> None:
 @pytest.mark.parametrize("part", ["s3", "postgres"])
 def test_a_killed_part_is_started_again_with_its_data(home: Path, part: str) -> None:
     up(home, storage_only=True)
-    bucket_of(load_settings(home)).put("tmp/kept", b"kept")
+    Platform(load_settings(home)).bucket.put("tmp/kept", b"kept")
     victim = running_process(home, part)
     assert victim is not None
     victim.kill()
     victim.wait(10)
     up(home, storage_only=True)
-    assert bucket_of(load_settings(home)).get("tmp/kept") == b"kept"
+    assert Platform(load_settings(home)).bucket.get("tmp/kept") == b"kept"
     assert [p.running for p in status(home).parts if p.name in ("s3", "postgres")] == [True, True]
 
 

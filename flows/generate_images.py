@@ -7,11 +7,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ValidationError
 
+from flows.library.contents import shown_picture
 from flows.library.indexing import index_artifacts
 from flows.library.inputs import resolve_input
+from flows.library.markdown import pictures_page
 from flows.running.content_forms import PictureOrder
 from flows.running.context import RunContext
-from flows.running.markdown import pictures_page
 from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from modalities.errors import InvalidRequest
@@ -93,7 +94,7 @@ def generation_requests(context: RunContext, order: PictureOrder) -> list[Genera
 
 
 def _start_picture(context: RunContext, prefix: str) -> Artifact | None:
-    return resolve_input(context.space, prefix).artifact if prefix else None
+    return shown_picture(context.space, resolve_input(context.space, prefix)) if prefix else None
 
 
 def _record(context: RunContext, request: GenerateImage, made: GeneratedImage) -> ArtifactRecord:

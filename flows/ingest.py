@@ -12,15 +12,17 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.library.contents import read_contents
 from flows.library.indexing import index_artifacts
+from flows.library.inner_pictures import record_inner_pictures
 from flows.library.labelling import update_labels
+from flows.library.markdown import ingest_page
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
-from flows.running.markdown import ingest_page
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
-from media.identify import CAPS
+from media.facts import CAPS, CONTENTS
 from media.location import drop_location
 from storage.artifacts import Artifact
 from storage.errors import ObjectNotFound, TooLarge
@@ -70,6 +72,8 @@ class IngestedObject:
     item: IngestItem
     etag: str
     record: ArtifactRecord | None
+    inner: tuple[ArtifactRecord, ...] = ()
+    """The pictures inside a document."""
 
 
 @flow(name="ingest")
@@ -111,7 +115,8 @@ async def ingest_chunk(context: RunContext, keys: Sequence[str], labels: tuple[s
             return ingested
 
     chunk = await asyncio.gather(*(ingest_one(key) for key in keys))
-    records = {one.record.artifact.sha256: one.record for one in chunk if one.record}
+    found = [record for one in chunk for record in (one.record, *one.inner) if record]
+    records = {record.artifact.sha256: record for record in found}
     failures = await index_artifacts(context, list(records.values()))
     reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in chunk]
     return [
@@ -139,6 +144,7 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
                 _save(stream, path)
             keep = found.metadata.get(LOCATION_METADATA) == KEEP_LOCATION
             record, is_new = store_file(context.space, path, name, labels, keep_location=keep)
+            inner = record_inner_pictures(context.space, record, path)
             if labels and not is_new:
                 update_labels(context.space, record.artifact.sha256, add=labels)
     except ObjectNotFound:
@@ -149,7 +155,7 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
         return IngestedObject(_rejected(name, key, str(error)), etag, None)
     status = "stored" if is_new else "duplicate"
     item = IngestItem(path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind)
-    return IngestedObject(item, etag, record)
+    return IngestedObject(item, etag, record, inner)
 
 
 def _rejected(name: str, key: str, reason: str) -> IngestItem:
@@ -158,7 +164,12 @@ def _rejected(name: str, key: str, reason: str) -> IngestItem:
 
 def store_unrecorded(space: Space, path: Path) -> Artifact:
     """Check and store a file without recording it: the input of one request. Raises ItemError."""
-    return _store(space, path, space.platform.decoders.identify(path, path.name).media_type)
+    facts = space.platform.decoders.identify(path, path.name)
+    artifact = _store(space, path, facts.media_type)
+    if facts.kind == "image" and CONTENTS in facts.properties:  # models decode the copy
+        shown = read_contents(space, artifact, path).shown
+        return shown.artifact if shown else artifact
+    return artifact
 
 
 def store_file(

@@ -17,11 +17,11 @@ from pydantic import BaseModel, Field, create_model
 
 from flows.generate_images import generate_pictures
 from flows.library.labelling import update_labels
+from flows.library.markdown import pictures_page
 from flows.running.content_forms import PictureOrder
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.running.form import Form, project_field, seed_field
-from flows.running.markdown import pictures_page
 from flows.running.prefect_context import run_as_flow
 from flows.running.prefect_runs import current_flow_run
 from storage.records import ArtifactRecord

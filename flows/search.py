@@ -9,13 +9,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.library.contents import full_text, shown_picture
 from flows.library.inputs import InputArtifact, resolve_input
+from flows.library.markdown import search_page
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.markdown import search_page
 from flows.running.prefect_context import run_as_flow
-from media.identify import read_text
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
 from storage.index.parts import Hit, PartKind
 
@@ -104,10 +104,11 @@ async def _artifact_vectors(context: RunContext, example: InputArtifact, embed: 
     """Embed an artifact: a picture to find pictures, a text to find every kind."""
     if example.kind == "image":
         model = context.space.profile.pictures
-        answer = await context.answer(EmbedImage(model=model, image=example.artifact))
+        picture = await asyncio.to_thread(shown_picture, context.space, example)
+        answer = await context.answer(EmbedImage(model=model, image=picture))
         return {"image": (context.space.platform.vector_space(model), await _vector(context, answer))}
     if example.kind == "text":
-        text = read_text(await asyncio.to_thread(context.space.store.get, example.artifact))
+        text = await asyncio.to_thread(full_text, context.space, example)
         return await _word_vectors(context, text[:_QUERY_CHARACTERS], list(KINDS), embed)
     raise NothingToDo(f"{example.name} is neither a picture nor a text: search for the words that are said in it.")
 

@@ -7,9 +7,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
+from flows.library.markdown import download_links
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field, recording_field
-from flows.running.markdown import download_links
 from flows.running.prefect_context import run_as_flow
 from flows.transcribe_audio import store_subtitles, transcribe_recording, translate_segments
 from storage.artifacts import Artifact

@@ -8,10 +8,10 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.inputs import InputArtifact, resolve_input
+from flows.library.markdown import download_links, transcript_page
 from flows.running.content_forms import Recording
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.markdown import download_links, transcript_page
 from flows.running.prefect_context import run_as_flow
 from flows.translate_text import translate_lines
 from modalities.speech.requests import Transcribe, Transcript, read_segments

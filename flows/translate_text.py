@@ -8,10 +8,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.library.markdown import escaped
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.running.markdown import escaped
 from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from media.identify import read_text

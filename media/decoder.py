@@ -1,6 +1,7 @@
 """The sandboxed process that reads untrusted files: `python -m media.decoder <memory in bytes>`.
 
-It reads one JSON request per line from standard input and writes one JSON response per line to standard output.
+It reads one JSON request per line from standard input and writes one JSON response per line to standard output; after
+the response, as many bytes as its `sizes` say.
 """
 
 import json
@@ -11,8 +12,10 @@ from typing import Any
 
 import media
 from media.errors import ItemError, UnsupportedMedia
-from media.identify import Caps, identify, load_libraries
+from media.facts import Caps
+from media.identify import identify, load_libraries
 from media.privileges import drop_privileges, limit_cpu
+from media.reading.read import read_contents
 
 
 def main() -> None:
@@ -23,21 +26,26 @@ def main() -> None:
     responses.write(b"{}\n")  # ready
     responses.flush()
     for line in requests:
-        responses.write(json.dumps(_respond(json.loads(line))).encode() + b"\n")
+        response, blobs = _respond(json.loads(line))
+        responses.write(json.dumps(response | {"sizes": [len(blob) for blob in blobs]}).encode() + b"\n")
+        responses.writelines(blobs)
         responses.flush()
 
 
-def _respond(request: dict[str, Any]) -> dict[str, Any]:
-    """Identify one file, within its CPU time; return its facts, or the name and message of an error."""
+def _respond(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """Identify or read one file, within its CPU time; return facts or contents, or the name and message of an error."""
     limit_cpu(request["cpu_seconds"])
+    path, caps = Path(request["path"]), Caps.model_validate(request["caps"])
     try:
-        facts = identify(Path(request["path"]), request["name"], Caps.model_validate(request["caps"]))
+        if request["task"] == "identify":
+            return {"facts": identify(path, request["name"], caps).model_dump(mode="json")}, []
+        extract, blobs = read_contents(path, request["media_type"], caps)
+        return {}, [extract.model_dump_json().encode(), *blobs]
     except ItemError as error:
-        return {"error": type(error).__name__, "message": str(error)}
+        return {"error": type(error).__name__, "message": str(error)}, []
     except MemoryError:
         reason = "The file needs more memory to be read than Triptych gives it: make it smaller."
-        return {"error": UnsupportedMedia.__name__, "message": reason}
-    return {"facts": facts.model_dump(mode="json")}
+        return {"error": UnsupportedMedia.__name__, "message": reason}, []
 
 
 if __name__ == "__main__":

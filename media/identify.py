@@ -4,16 +4,15 @@ Nothing in the file is executed, rendered or fetched, and nothing is decoded bey
 """
 
 import re
-import struct
 import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING
 
 from media.errors import UnreadableMedia, UnsupportedMedia
-from media.media_types import IMAGE_FORMATS, IMAGE_TYPES, SIGNATURES, SOUND_TYPES, TEXT_TYPES
+from media.facts import CAPS, Caps, MediaFacts, Property
+from media.images.formats import identify_picture, register_formats
+from media.media_types import SIGNATURES, SOUND_TYPES, TEXT_TYPES
 from media.plain_text import decode_text, read_text, refuse_active
 from media.sound import decoded_frames, measured_seconds, open_sound
 
@@ -23,46 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPS", "Caps", "MediaFacts", "identify", "read_text", "safe_name"]
 
-Property = int | float | str | bool
-
-
-class Caps(BaseModel):
-    """Upper limits of accepted files."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    bytes: int = Field(default=4_000_000_000, description="Size of any file: two hours of high-quality video.")
-    image_pixels: int = Field(default=50_000_000, description="A 50 Mpx camera; 150 MB in memory as RGB.")
-    image_side: int = Field(default=20_000, description="Pixels of the longer side.")
-    image_frames: int = Field(default=2000, description="Frames of an animation or pages of a TIFF.")
-    image_aspect: int = Field(default=50, description="Longer side divided by shorter side: a long screenshot has 20.")
-    sound_seconds: float = Field(default=6 * 3600, description="A long day of meetings; an hour and a half of CPU.")
-    text_bytes: int = Field(default=20_000_000, description="Twenty thick books.")
-
-
-CAPS = Caps()
-
-
-class MediaFacts(BaseModel):
-    """The type and properties of a file. `name` is the claimed file name, sanitised; properties depend on the kind.
-
-    image: width, height (as shown), animated; speech: duration_seconds, channels, sample_rate, codec, has_video;
-    text: encoding, characters, lines.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    media_type: str
-    kind: Literal["image", "speech", "text"]
-    name: str
-    properties: dict[str, Property]
-
-
-# What Pillow's plugins raise for broken files, by observation or by their source.
-_DECODE_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, MemoryError),
-    *(ArithmeticError, RuntimeError, TypeError, struct.error),
-)
 _HEADER_BYTES = 4096
 _MIN_SCORE, _MIN_TEXT_SCORE = 0.5, 0.8
 """The score from which magika's label counts, for pictures and for texts."""
@@ -89,7 +48,7 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
     if family == "refused":
         raise UnsupportedMedia(f"The file is {_describe(guess)}: Triptych takes pictures, recordings and plain text.")
     if family == "image":
-        return _image(path, safe_name(name), caps, guess.label if score >= _MIN_SCORE else None)
+        return identify_picture(path, safe_name(name), caps, guess.label if score >= _MIN_SCORE else None)
     if family == "speech":
         return _speech(path, safe_name(name), caps, head)
     return _text(path, safe_name(name), caps, guess.label if score >= _MIN_TEXT_SCORE else None)
@@ -98,9 +57,8 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
 def load_libraries() -> None:
     """Load all libraries and models that `identify` uses, so that the first file is as fast as the second."""
     import av
-    from PIL import Image
 
-    Image.init()
+    register_formats()
     assert av.formats_available
     _magika().identify_bytes(b"a text")
     decode_text(b"a text")
@@ -113,46 +71,6 @@ def safe_name(name: str) -> str:
     )
     kept = " ".join(_UNSAFE_IN_NAMES.split(kept)[-1].split()).strip(". ")
     return kept[-200:] or "unnamed"
-
-
-def _image(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
-            width, height = image.size
-            _check_size(width, height, caps)
-            media_type, labels = IMAGE_TYPES[image.format or ""]
-            if label and label not in labels:
-                raise UnsupportedMedia(
-                    f"The file begins like a picture ({image.format}) and goes on like {label}: save the picture anew."
-                )
-            frames = int(getattr(image, "n_frames", 1))
-            if frames > caps.image_frames:
-                raise UnsupportedMedia(f"The picture has {frames} frames, and the limit is {caps.image_frames}.")
-            image.load()
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # Exif orientations that swap the sides
-                width, height = height, width
-    except Image.DecompressionBombError as error:
-        raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
-    except _DECODE_ERRORS as error:
-        raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or hostile.") from error
-    properties: dict[str, Property] = {"width": width, "height": height, "animated": frames > 1}
-    return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
-
-
-def _check_size(width: int, height: int, caps: Caps) -> None:
-    """Raise UnsupportedMedia if the size in the header exceeds a cap; called before anything is decoded."""
-    longer, shorter = max(width, height), min(width, height)
-    if width * height > caps.image_pixels:
-        limit = f"{caps.image_pixels / 1e6:.0f} million pixels"
-    elif longer > caps.image_side:
-        limit = f"{caps.image_side} pixels a side"
-    elif longer > caps.image_aspect * shorter:
-        limit = f"{caps.image_aspect} times as long as wide"
-    else:
-        return
-    raise UnsupportedMedia(f"The picture has {width} × {height} pixels, and the limit is {limit}: make it smaller.")
 
 
 def _speech(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:

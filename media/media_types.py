@@ -12,8 +12,27 @@ IMAGE_TYPES = {
     "BMP": ("image/bmp", {"bmp"}),
     "TIFF": ("image/tiff", {"tiff"}),
     "AVIF": ("image/avif", {"avif", "heif", "mp4"}),  # magika knows the container only
+    "HEIF": ("image/heic", set()),  # empty: no label of magika is a reason to doubt; it is shown by a copy only
+    "JXL": ("image/jxl", set()),
+    "JPEG2000": ("image/jp2", set()),
+    "PSD": ("image/vnd.adobe.photoshop", set()),
+    "ICO": ("image/vnd.microsoft.icon", set()),
+    "PPM": ("image/x-portable-anymap", set()),
 }
 IMAGE_FORMATS = [name for name in IMAGE_TYPES if name != "MPO"]  # which Pillow opens as JPEG
+RAW_EXTENSIONS = {
+    ".dng": "image/x-adobe-dng",
+    ".nef": "image/x-nikon-nef",
+    ".cr2": "image/x-canon-cr2",
+    ".cr3": "image/x-canon-cr3",
+    ".arw": "image/x-sony-arw",
+    ".raf": "image/x-fuji-raf",
+    ".orf": "image/x-olympus-orf",
+    ".rw2": "image/x-panasonic-rw2",
+    ".pef": "image/x-pentax-pef",
+}
+RENDERED_TYPES = frozenset(name for name, labels in IMAGE_TYPES.values() if not labels)
+"""Pictures that browsers and models do not decode: they are shown and embedded by a copy in sRGB."""
 SOUND_TYPES = {
     "wav": ("audio/wav", "audio/wav"),
     "w64": ("audio/x-w64", "audio/x-w64"),
@@ -36,8 +55,11 @@ SOUND_TYPES = {
 }
 TEXT_TYPES = {".md": "text/markdown", ".csv": "text/csv", ".tsv": "text/tab-separated-values", ".vtt": "text/vtt"}
 SIGNATURES: tuple[tuple[bytes, Family], ...] = (
-    (rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|II\*\x00|MM\x00\*|....ftypavi[fs]", "image"),
-    (rb"GIF8[79]a|BM.{4}\x00{4}", "image"),
+    (rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|II\*\x00|MM\x00\*", "image"),
+    (rb"GIF8[79]a|BM.{4}\x00{4}|8BPS\x00[\x01\x02]|\x00\x00\x01\x00[\x01-\xff]\x00|P[456]\s+(#[^\n]*\n)?\d", "image"),
+    (rb"....ftyp(avi[fs]|hei[cxms]|hev[cxms]|mif[123]|msf1|miaf|crx )", "image"),
+    (rb"\xff\x0a|\x00\x00\x00\x0c(JXL|jP ) \r\n\x87\n|\xff\x4f\xff\x51", "image"),
+    (rb"FUJIFILMCCD-RAW|IIRO|IIRS|MMOR|IIU\x00|FOVb", "image"),
     (
         rb"RIFF....(WAVE|AVI )|RF64|fLaC|OggS|ID3|\xff[\xe2-\xfb\xf1\xf9]|....ftyp|\x1aE\xdf\xa3|FORM....AIF",
         "speech",

@@ -15,6 +15,20 @@ from storage.names import checked_project
 _AT_ONCE = 4
 Kind = Literal["image", "speech", "text", "data"]
 KINDS_BY_TYPE: dict[str, Kind] = {"image": "image", "audio": "speech", "video": "speech", "text": "text"}
+DOCUMENT_TYPES = frozenset(
+    {
+        "application/pdf",
+        "application/epub+zip",
+        "application/vnd.oasis.opendocument.presentation",
+        "application/vnd.oasis.opendocument.spreadsheet",
+        "application/vnd.oasis.opendocument.text",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "message/rfc822",
+    }
+)
+"""The media types of documents whose text is found, beside text/…."""
 
 
 class ArtifactRecord(BaseModel):
@@ -97,7 +111,9 @@ class Records:
 
 
 def kind_of(media_type: str) -> Kind:
-    """The kind of a media type: image, speech (audio and video) or text; everything else is data."""
+    """The kind of a media type: image, speech (audio and video) or text (documents, too); everything else is data."""
+    if media_type in DOCUMENT_TYPES:
+        return "text"
     return KINDS_BY_TYPE.get(media_type.split("/", 1)[0], "data")
 
 

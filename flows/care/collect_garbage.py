@@ -10,9 +10,9 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from flows.care.in_use import artifacts_in_use
+from flows.library.markdown import escaped
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.markdown import escaped
 from flows.running.prefect_context import run_as_flow
 from storage.care.garbage import GarbageReport, mark_and_sweep
 

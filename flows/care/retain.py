@@ -13,10 +13,10 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.library.indexing import expected_entries, is_findable
+from flows.library.markdown import escaped
 from flows.running.context import RunContext
 from flows.running.errors import FlowError
 from flows.running.form import Form, project_field
-from flows.running.markdown import escaped
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from modalities.embedding.requests import EmbedText

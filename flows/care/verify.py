@@ -9,9 +9,9 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.library.indexing import expected_entries, is_findable
+from flows.library.markdown import escaped
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.markdown import escaped
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from storage.care.inspection import Inventory, Problem, check_integrity

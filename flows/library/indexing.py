@@ -8,17 +8,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from flows.library.contents import find_contents, has_contents, read_contents
 from flows.library.labelling import sync_labels
+from flows.library.parts import Part, contents_parts
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError
-from media.identify import read_text
+from media.facts import CONTENTS
 from modalities.answers import Answer
 from modalities.contract import Request
-from modalities.embedding.passages import split_passages
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.speech.requests import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
@@ -35,30 +35,19 @@ ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of an artifact that search can find: a whole picture, a spoken segment, a passage of text."""
-
-    record: ArtifactRecord
-    kind: PartKind
-    ordinal: int
-    text: str = ""
-    start_seconds: float | None = None
-    end_seconds: float | None = None
-
-
 async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
     """Index the parts of the artifacts. Return why artifacts could not be indexed, by artifact id."""
     failures: dict[str, str] = {}
-    parts = [Part(record, "image", 0) for record in records if record.kind == "image"]
-    parts += await _speech_parts(context, [record for record in records if record.kind == "speech"], failures)
-    parts += await _text_parts(context, [record for record in records if record.kind == "text"], failures)
+    parts = await _seen_and_read_parts(context, records, failures)
+    parts += await _speech_parts(context, [record for record in records if _is_heard(record)], failures)
     labels = await asyncio.to_thread(context.space.labels.of_many, records)
     entries = await _embed(context, parts, labels, failures)
     await asyncio.to_thread(context.space.index.add, entries)
-    part_counts = Counter({record.artifact.sha256: 0 for record in records if record.artifact.sha256 not in failures})
-    part_counts.update(part.record.artifact.sha256 for part in parts if part.record.artifact.sha256 in part_counts)
-    await asyncio.to_thread(context.space.index.trim, context.space.project, part_counts)
+    counts = {record.artifact.sha256: Counter[PartKind]() for record in records}
+    for part in parts:
+        counts[part.record.artifact.sha256][part.kind] += 1
+    kept = {sha256: of_kinds for sha256, of_kinds in counts.items() if sha256 not in failures}
+    await asyncio.to_thread(context.space.index.trim, context.space.project, kept)
     await asyncio.to_thread(sync_labels, context.space, records, labels)
     return failures
 
@@ -66,19 +55,23 @@ async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]
 def expected_entries(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
     """Return the entries that the index should have of an artifact, with empty vectors in their vector spaces.
 
-    None if it is a recording without a stored transcript. Runs no model.
+    None if it has no stored transcript or contents although it should have. Runs no model and reads no file.
     """
     profile = space.profile
-    space_name = space.platform.vector_space(profile.pictures if record.kind == "image" else profile.passages)
-    parts = [Part(record, "image", 0)] if record.kind == "image" else []
-    if record.kind == "text":
-        parts = _passage_parts(space, record)
-    elif record.kind == "speech":
+    contents = find_contents(space, record.artifact) if has_contents(record.artifact, record) else None
+    if contents is None and CONTENTS in record.properties:
+        return None
+    parts = contents_parts(space, record, contents)
+    if _is_heard(record):
         transcript = space.answers.find(Transcribe(model=profile.speech, audio=record.artifact))
         if transcript is None:
             return None
-        parts = _segment_parts(space, record, transcript)
-    return [_entry(part, labels, {space_name: []}) for part in parts]
+        parts += _segment_parts(space, record, transcript)
+    spaces = {
+        kind: space.platform.vector_space(profile.pictures if kind == "image" else profile.passages)
+        for kind in {part.kind for part in parts}
+    }
+    return [_entry(part, labels, {spaces[part.kind]: []}) for part in parts]
 
 
 def is_findable(record: ArtifactRecord) -> bool:
@@ -94,6 +87,11 @@ def transcription_request(context: RunContext, record: ArtifactRecord) -> Transc
 def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
     """Return the request for the vector that a picture is found by."""
     return EmbedImage(model=space.profile.pictures, image=picture)
+
+
+def _is_heard(record: ArtifactRecord) -> bool:
+    """Whether a recording has sound; those of before were refused without."""
+    return record.kind == "speech" and bool(record.properties.get("has_sound", True))
 
 
 async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
@@ -119,20 +117,21 @@ def _segment_parts(space: Space, record: ArtifactRecord, transcript: Transcript)
     ]
 
 
-async def _text_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+async def _seen_and_read_parts(
+    context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]
+) -> list[Part]:
+    """Return the parts of pictures, films, texts and documents, whose contents are read if they are not stored."""
+    space = context.space
+
     def read(record: ArtifactRecord) -> list[Part]:
         try:
-            return _passage_parts(context.space, record)
-        except _LOST as error:
+            contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
+            return contents_parts(space, record, contents)
+        except (ItemError, *_LOST) as error:
             failures[record.artifact.sha256] = str(error)
             return []
 
     return [part for found in await _map_in_threads(read, records) for part in found]
-
-
-def _passage_parts(space: Space, record: ArtifactRecord) -> list[Part]:
-    text = read_text(space.store.get(record.artifact))
-    return [Part(record, "text", ordinal, piece) for ordinal, piece in enumerate(split_passages(text))]
 
 
 async def _embed(
@@ -140,7 +139,7 @@ async def _embed(
 ) -> list[Entry]:
     profile = context.space.profile
     requests = [
-        picture_embedding_request(context.space, part.record.artifact)
+        picture_embedding_request(context.space, part.picture or part.record.artifact)
         if part.kind == "image"
         else EmbedText(model=profile.passages, text=part.text, role="passage")
         for part in parts
@@ -203,4 +202,5 @@ def _entry(part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]])
         labels=labels,
         created=part.record.created,
         vectors=vectors,
+        place=part.place,
     )

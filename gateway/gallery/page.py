@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from flows.running.markdown import format_time
+from flows.library.markdown import format_time
 from gateway.gallery.excerpts import highlight
 from gateway.gallery.locale import LANGUAGES, SCRIPT_TEXTS, Language, negotiate_language, translator
 from gateway.tokens import Person

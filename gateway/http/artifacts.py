@@ -7,12 +7,13 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
+from flows.library.contents import shown_picture
 from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.errors import NotFound
-from media.errors import UnreadableMedia
+from media.errors import ItemError
 from media.pictures import thumbnail
-from storage.records import ArtifactRecord, Kind
+from storage.records import ArtifactRecord, Kind, kind_of
 
 THUMBNAIL_SIDES = (128, 256, 512)
 THUMBNAIL_TYPE = "image/jpeg"
@@ -73,11 +74,12 @@ def thumbnail_file(space: Space, identity: str, side: int) -> Path:
     if path.exists():
         return path
     found = resolve_input(space, identity)
-    if found.kind != "image":
-        raise NotFound(f"{found.name} is no picture but {found.artifact.media_type}.")
     try:
-        small = thumbnail(space.store.get(found.artifact), side)
-    except UnreadableMedia as error:
+        picture = shown_picture(space, found)
+        if kind_of(picture.media_type) != "image":
+            raise NotFound(f"{found.name} is no picture but {found.artifact.media_type}.")
+        small = thumbnail(space.store.get(picture), side)
+    except ItemError as error:
         raise NotFound(f"{found.name} cannot be shown: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{uuid4()}")

@@ -7,10 +7,14 @@ from psycopg import Connection
 from pydantic import BaseModel, ConfigDict
 
 PartKind = Literal["image", "speech", "text"]
+PART_KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
 
 
 class Entry(BaseModel):
-    """A searchable part of an artifact; `vectors` are L2-normalised, by the name of their space."""
+    """A searchable part of an artifact; `vectors` are L2-normalised, by the name of their space.
+
+    `place` is where the part is in the artifact, such as `page=3`; empty for the whole, and for times.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +29,7 @@ class Entry(BaseModel):
     labels: tuple[str, ...]
     created: datetime
     vectors: dict[str, list[float]]
+    place: str = ""
 
 
 class Hit(BaseModel):
@@ -39,15 +44,18 @@ class Hit(BaseModel):
     text: str
     start_seconds: float | None
     end_seconds: float | None
+    place: str = ""
 
 
 def upsert_part(connection: Connection[Any], entry: Entry) -> int:
     """Insert or replace the row of a part; returns its id."""
     row = connection.execute(
-        "insert into parts (project, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created) "
-        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (project, artifact, kind, ordinal) do update set "
+        "insert into parts (project, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, "
+        "place) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "on conflict (project, artifact, kind, ordinal) do update set "
         "name = excluded.name, body = excluded.body, start_seconds = excluded.start_seconds, "
-        "end_seconds = excluded.end_seconds, labels = excluded.labels, created = excluded.created returning id",
+        "end_seconds = excluded.end_seconds, labels = excluded.labels, created = excluded.created, "
+        "place = excluded.place returning id",
         [
             entry.project,
             entry.kind,
@@ -59,6 +67,7 @@ def upsert_part(connection: Connection[Any], entry: Entry) -> int:
             entry.end_seconds,
             list(entry.labels),
             entry.created,
+            entry.place,
         ],
     ).fetchone()
     assert row is not None
@@ -89,7 +98,8 @@ def hits_of_parts(
 ) -> list[tuple[float, float, str, int, Hit]]:
     """The hits of these parts, each after what it is ordered by: score, tie breaker, artifact and ordinal."""
     rows = connection.execute(
-        "select id, artifact, name, kind, body, start_seconds, end_seconds, ordinal from parts where id = any(%s)",
+        "select id, artifact, name, kind, body, start_seconds, end_seconds, place, ordinal from parts "
+        "where id = any(%s)",
         [list(scores)],
     ).fetchall()
     return [
@@ -106,7 +116,8 @@ def hits_of_parts(
                 text=body,
                 start_seconds=start,
                 end_seconds=end,
+                place=place,
             ),
         )
-        for part, artifact, name, kind, body, start, end, ordinal in rows
+        for part, artifact, name, kind, body, start, end, place, ordinal in rows
     ]

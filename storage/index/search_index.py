@@ -13,7 +13,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from storage.index.database import Database, lock_schema
-from storage.index.parts import Entry, Hit, PartKind, full_text_matches, hits_of_parts, upsert_part
+from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, full_text_matches, hits_of_parts, upsert_part
 from storage.index.rank_fusion import fuse, z_scores
 from storage.index.vector_spaces import (
     SpaceVector,
@@ -36,6 +36,7 @@ create table if not exists parts (
     labels text[] not null, created timestamptz not null,
     words tsvector generated always as (to_tsvector('simple', name || ' ' || body)) stored,
     unique (project, artifact, kind, ordinal));
+alter table parts add column if not exists place text not null default '';
 create index if not exists parts_words on parts using gin (words);
 create index if not exists parts_place on parts (project, kind);
 create table if not exists spaces (
@@ -43,7 +44,7 @@ create table if not exists spaces (
 """
 
 
-_FIELDS = ("kind", "artifact", "ordinal", "name", "text", "start_seconds", "end_seconds", "labels", "created")
+_FIELDS = ("kind", "artifact", "ordinal", "name", "text", "start_seconds", "end_seconds", "labels", "created", "place")
 
 
 class SearchIndex:
@@ -105,13 +106,15 @@ class SearchIndex:
                 "delete from parts where project = %s and artifact = any(%s)", [project, list(artifacts)]
             )
 
-    def trim(self, project: str, parts: Mapping[str, int]) -> None:
-        """Delete the parts past the given number of parts, by artifact id."""
+    def trim(self, project: str, parts: Mapping[str, Mapping[PartKind, int]]) -> None:
+        """Delete the parts past the given number of parts of each kind, by artifact id; all of a kind without one."""
+        kept = [(artifact, kind, counts.get(kind, 0)) for artifact, counts in parts.items() for kind in PART_KINDS]
         with self._database.connection() as connection:
             connection.execute(
-                "delete from parts p using unnest(%s::text[], %s::int[]) as kept (artifact, number) "
-                "where p.project = %s and p.artifact = kept.artifact and p.ordinal >= kept.number",
-                [list(parts), list(parts.values()), project],
+                "delete from parts p using unnest(%s::text[], %s::text[], %s::int[]) as kept (artifact, kind, number) "
+                "where p.project = %s and p.artifact = kept.artifact and p.kind = kept.kind "
+                "and p.ordinal >= kept.number",
+                [*(list(column) for column in zip(*kept, strict=True)), project] if kept else [[], [], [], project],
             )
 
     def artifacts(self, project: str) -> set[str]:
@@ -129,7 +132,7 @@ class SearchIndex:
                 for (part,) in connection.execute(sql.SQL("select part from {}").format(space_table(number))):
                     spaces[part][name] = []
             rows = connection.execute(
-                "select id, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created "
+                "select id, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, place "
                 "from parts where project = %s order by artifact, kind, ordinal",
                 [project],
             )
@@ -142,7 +145,8 @@ class SearchIndex:
         """The text of the first part of each artifact, by artifact id; artifacts without parts are missing."""
         with self._database.connection() as connection:
             rows = connection.execute(
-                "select artifact, body from parts where project = %s and artifact = any(%s) and ordinal = 0",
+                "select artifact, body from parts where project = %s and artifact = any(%s) and ordinal = 0 "
+                "order by body",
                 [project, list(artifacts)],
             )
             return dict(rows.fetchall())

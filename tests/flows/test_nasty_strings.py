@@ -11,9 +11,9 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from flows.ingest import ingest_files
+from flows.library.markdown import escaped, ingest_page, transcript_page
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
-from flows.running.markdown import escaped, ingest_page, transcript_page
 from flows.search import find
 from gateway.cli.demo import Demo, _page
 from gateway.cli.uploads import upload

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from flows.running.markdown import format_time
+from flows.library.markdown import format_time
 from flows.running.platform import Space
 from gateway.gallery.excerpts import excerpt
 from storage.index.parts import Hit

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flows.library.inputs import InputArtifact
-from flows.running.markdown import format_time
+from flows.library.markdown import format_time
 from flows.running.platform import Space
 from gateway.gallery.page import PageRenderer
 from storage.records import ArtifactRecord

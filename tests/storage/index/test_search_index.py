@@ -59,9 +59,9 @@ def test_adding_the_same_parts_again_changes_nothing(index: SearchIndex, project
 def test_surplus_parts_of_an_artifact_are_deleted(index: SearchIndex, project: str) -> None:
     index.add([entry(project, "text", 1, [1.0, ordinal / 10], ordinal=ordinal) for ordinal in range(3)])
     index.add([entry(project, "text", 2, [0.5, 0.5])])
-    index.trim(project, {f"{1:064x}": 1})
+    index.trim(project, {f"{1:064x}": {"text": 1}})
     assert index.counts(project) == {"text": 2}
-    index.trim(project, {f"{1:064x}": 0})
+    index.trim(project, {f"{1:064x}": {}})
     assert found(index, project) == [2]
 
 

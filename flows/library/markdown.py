@@ -3,6 +3,8 @@
 import base64
 from collections.abc import Sequence
 
+from flows.library.contents import picture_at
+from flows.library.inputs import InputArtifact
 from flows.running.platform import Space
 from media.errors import ItemError
 from media.pictures import contact_sheet, thumbnail
@@ -20,7 +22,7 @@ _ESCAPED = {ord(sign): f"&#{ord(sign)};" for sign in "&\\`*_[]<>|#!~$:"}
 def pictures_page(space: Space, title: str, records: Sequence[ArtifactRecord]) -> str:
     """Render a contact sheet, and a link to each picture at full size."""
     shown = records[:_PICTURES_SHOWN]
-    sheet = contact_sheet([space.store.get(record.artifact) for record in shown]) if shown else b""
+    sheet = contact_sheet([_picture(space, record) for record in shown]) if shown else b""
     lines = [
         f"## {escaped(title)}",
         "",
@@ -53,7 +55,7 @@ def search_page(space: Space, words: str, hits: Sequence[Hit]) -> str:
     lines = [f"## {escaped(words)}", "", "| | what | where | score |", "|---|---|---|---|"]
     for hit in hits[:50]:
         when = f" at {format_time(hit.start_seconds)}" if hit.start_seconds is not None else ""
-        picture = _thumbnail(space, hit.artifact) if hit.kind == "image" else ""
+        picture = _thumbnail(space, hit) if hit.kind == "image" else ""
         what = escaped(hit.text[:200]) if hit.text else hit.kind
         lines.append(f"| {picture} | {what} | {escaped(hit.name)}{when} | {hit.score:.3f} |")
     return "\n".join(lines)
@@ -76,10 +78,15 @@ def escaped(text: str) -> str:
     return " ".join(text.split()).translate(_ESCAPED)
 
 
-def _thumbnail(space: Space, sha256: str) -> str:
+def _picture(space: Space, record: ArtifactRecord) -> bytes:
+    return space.store.get(picture_at(space, InputArtifact(record.artifact, record)))
+
+
+def _thumbnail(space: Space, hit: Hit) -> str:
     try:
-        record = space.records.get(sha256)
-        return _inline(thumbnail(space.store.get(record.artifact), side=96))
+        record = space.records.get(hit.artifact)
+        found = InputArtifact(record.artifact, record)
+        return _inline(thumbnail(space.store.get(picture_at(space, found, seconds=hit.start_seconds)), side=96))
     except (StorageError, ItemError):
         return "(gone)"
 

@@ -1,0 +1,1 @@
+"""Pictures of every accepted format: open, check, develop, and read their properties."""

@@ -1,0 +1,71 @@
+"""Properties that pictures carry: when they were taken, the camera, and how it was held."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from media.facts import Property
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif, Image
+
+_MAKE, _MODEL, _ORIENTATION, _MODIFIED, _EXIF = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769
+_ORIGINAL, _DIGITIZED, _OFFSET = 0x9003, 0x9004, 0x9011
+_STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+_ZONE = re.compile(r"[+-]\d\d:\d\d")
+_MAX_CHARACTERS = 100
+
+
+def picture_properties(image: "Image") -> dict[str, Property]:
+    """Return `taken` (ISO 8601, with a zone if the camera wrote one), `camera` and `orientation`, if given."""
+    try:
+        return _from_exif(image.getexif())
+    except (OSError, ValueError, TypeError, SyntaxError, LookupError, ArithmeticError, RuntimeError):
+        return {}  # broken Exif says nothing about the picture
+
+
+def raw_properties(path: Path) -> dict[str, Property]:
+    """Return the properties of the raw picture of a camera, where Pillow can read its tags."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["TIFF"]) as image:
+            found: Any = image.getexif()
+            return {name: value for name, value in _from_exif(found).items() if name != "orientation"}
+    except (OSError, ValueError, TypeError, SyntaxError, LookupError, ArithmeticError, RuntimeError):
+        return {}
+
+
+def _from_exif(exif: "Exif") -> dict[str, Property]:
+    details = exif.get_ifd(_EXIF)
+    stamp = next((found for tag in (_ORIGINAL, _DIGITIZED) if (found := _time(details.get(tag)))), "")
+    zone = _text(details.get(_OFFSET))
+    properties: dict[str, Property] = {}
+    if stamp:
+        properties["taken"] = stamp + (zone if _ZONE.fullmatch(zone) else "")
+    elif modified := _time(exif.get(_MODIFIED)):
+        properties["taken"] = modified
+    make, model = _text(exif.get(_MAKE)), _text(exif.get(_MODEL))
+    if camera := (model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()):
+        properties["camera"] = camera
+    orientation = exif.get(_ORIENTATION, 1)
+    if isinstance(orientation, int) and 1 < orientation <= 8:
+        properties["orientation"] = orientation
+    return properties
+
+
+def _time(value: object) -> str:
+    """An Exif time as ISO 8601; empty if it is none, or before photography."""
+    found = _STAMP.match(_text(value))
+    if not found:
+        return ""
+    try:
+        time = datetime(*(int(part) for part in found.groups()))
+    except ValueError:
+        return ""
+    return time.isoformat() if time.year >= 1826 else ""
+
+
+def _text(value: object) -> str:
+    return "".join(c for c in str(value or "") if c.isprintable()).strip()[:_MAX_CHARACTERS]

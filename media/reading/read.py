@@ -1,0 +1,18 @@
+"""Read what is in a file of a known media type."""
+
+from pathlib import Path
+
+from media.errors import UnsupportedMedia
+from media.facts import Caps
+from media.reading.contents import Blobs, Extract
+from media.reading.renditions import read_picture
+
+
+def read_contents(path: Path, media_type: str, caps: Caps) -> tuple[Extract, list[bytes]]:
+    """Return the contents of a file and the bytes of the pictures in them. Raises UnsupportedMedia, UnreadableMedia."""
+    blobs = Blobs()
+    if media_type.startswith("image/"):
+        extract = read_picture(path, blobs, caps)
+    else:
+        raise UnsupportedMedia(f"There is nothing to read in a file of the type {media_type}.")
+    return extract, blobs.kept

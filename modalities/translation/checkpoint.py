@@ -22,6 +22,24 @@ class ModelInput:
 
     tokens: tuple[str, ...]
     prefix: tuple[str, ...] = ()
+    is_aligned: bool = False
+    """Whether the output has attention weights."""
+    hypotheses: int = 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output: its tokens and text, the mean log-probability of its tokens, and whether it ends by itself.
+
+    `attention` has a row per token with a weight per token of the input. `others` are the texts of further hypotheses.
+    """
+
+    tokens: tuple[str, ...]
+    text: str
+    score: float
+    is_complete: bool = True
+    attention: tuple[tuple[float, ...], ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class Vocabulary:
@@ -54,6 +72,14 @@ class Vocabulary:
             return ModelInput((*pieces, end, self._codes[source]), (self._codes[target],))
         return ModelInput((self._codes[source], *pieces, end), (self._codes[target],))
 
+    def knows(self, token: str) -> bool:
+        """Whether a token is a piece of the vocabulary."""
+        return token in self._known
+
+    def shown(self, tokens: Iterable[str]) -> list[str]:
+        """Return the tokens with an empty one in the place of each special or language token."""
+        return ["" if token in self._special else token for token in tokens]
+
     def text(self, tokens: Iterable[str]) -> str:
         """Convert the tokens of an output to text on one line."""
         joined = self._tokenizer.convert_tokens_to_string([token for token in tokens if token not in self._special])
@@ -79,38 +105,54 @@ class TranslationModel:
     beam_size: int
     sentences_at_once: int
 
-    def translate(self, inputs: Sequence[ModelInput], progress: Progress) -> dict[ModelInput, str]:
-        """Return the output text of each input; progress is measured in tokens.
+    def translate(self, inputs: Sequence[ModelInput], progress: Progress) -> dict[ModelInput, Output]:
+        """Return the output of each input; progress is measured in tokens.
 
         An output that reaches the length limit or loops is decoded again with repeated n-grams forbidden.
         """
-        texts: dict[ModelInput, str] = {}
+        found: dict[ModelInput, Output] = {}
         total, done = sum(len(each.tokens) for each in inputs), 0
         for batch, longest in _length_batches(inputs, self.sentences_at_once):
             limit = min(2 * longest + 32, self.positions - 2)
             outputs = dict(zip(batch, self.decode(batch, limit, 0), strict=True))
-            again = [i for i, o in outputs.items() if len(i.prefix) + len(o) >= limit or _loops(o, i.tokens)]
+            again = [i for i, o in outputs.items() if not o.is_complete or _loops(o.tokens, i.tokens)]
             outputs.update(zip(again, self.decode(again, limit, 3), strict=True))
-            texts |= {each: self.vocabulary.text(output) for each, output in outputs.items()}
+            found |= outputs
             done += sum(len(each.tokens) for each in batch)
             progress(done / total)
-        return texts
+        return found
 
-    def decode(self, inputs: list[ModelInput], limit: int, no_repeat: int) -> list[list[str]]:
+    def decode(self, inputs: list[ModelInput], limit: int, no_repeat: int) -> list[Output]:
         """Run beam search; return at most `limit` tokens per input, without repeated `no_repeat`-grams (0: allowed)."""
         if not inputs:
             return []
         results = self.translator.translate_batch(
             [list(each.tokens) for each in inputs],
             target_prefix=[list(each.prefix) for each in inputs],
-            beam_size=self.beam_size,
+            beam_size=max(self.beam_size, inputs[0].hypotheses),
+            num_hypotheses=inputs[0].hypotheses,
             max_input_length=0,
             max_decoding_length=limit,
             no_repeat_ngram_size=no_repeat,
             suppress_sequences=[[token] for token in self.vocabulary.suppressed] or None,
             replace_unknowns=True,
+            return_scores=True,
+            return_attention=inputs[0].is_aligned,
         )
-        return [result.hypotheses[0][len(each.prefix) :] for each, result in zip(inputs, results, strict=True)]
+        return [self._output(each, result, limit) for each, result in zip(inputs, results, strict=True)]
+
+    def _output(self, asked: ModelInput, result: Any, limit: int) -> Output:
+        skipped = len(asked.prefix)
+        tokens = tuple(result.hypotheses[0][skipped:])
+        attention = result.attention[0][-len(tokens) :] if asked.is_aligned and tokens else ()
+        return Output(
+            tokens=tokens,
+            text=self.vocabulary.text(tokens),
+            score=float(result.scores[0]),
+            is_complete=skipped + len(tokens) < limit,
+            attention=tuple(map(tuple, attention)),
+            others=tuple(self.vocabulary.text(other[skipped:]) for other in result.hypotheses[1:]),
+        )
 
 
 def read_vocabulary(
@@ -165,10 +207,11 @@ def _selects_target(known: Iterable[str], named: Mapping[str, str]) -> bool:
 
 def _length_batches(inputs: Sequence[ModelInput], size: int) -> Iterator[tuple[list[ModelInput], int]]:
     """Batch inputs by length, with the power of two that bounds it; an output limit never depends on other inputs."""
-    groups: dict[int, list[ModelInput]] = {}
+    groups: dict[tuple[int, bool, int], list[ModelInput]] = {}
     for each in sorted(inputs, key=lambda each: (len(each.tokens), each.tokens, each.prefix)):
-        groups.setdefault(max(16, 1 << (len(each.tokens) - 1).bit_length()), []).append(each)
-    for longest, group in groups.items():
+        longest = max(16, 1 << (len(each.tokens) - 1).bit_length())
+        groups.setdefault((longest, each.is_aligned, each.hypotheses), []).append(each)
+    for (longest, _, _), group in groups.items():
         for start in range(0, len(group), size):
             yield group[start : start + size], longest
 

@@ -19,6 +19,8 @@ _MAX_LANGUAGES, _MIN_LISTED_CONFIDENCE = 5, 0.01
 _SYNONYMS = {"nb": "no", "fil": "tl", "gsw": "de", "pbt": "ps"}
 _SERBO_CROATIAN = ("sh", "hbs")  # an alias of sr-Latn in CLDR, and a language of its own in vocabularies
 _MAX_CACHED_TAGS = 4096
+_ALIASES = {"zt": "zh-Hant", "pb": "pt-BR"}
+"""Codes of LibreTranslate that are no BCP 47 tags."""
 _WITHOUT_SPACES = frozenset({"ja", "zh", "yue"})
 
 
@@ -88,6 +90,12 @@ def is_same_language(one: str, other: str) -> bool:
     return _same_language(_parse(one), _parse(other))
 
 
+def chinese_script(tag: str) -> str | None:
+    """Return Hans or Hant, the script of a Chinese tag (zh alone is Hans); None for another language."""
+    parsed = _parse(tag)
+    return (parsed.script or "Hans") if parsed.language == "zh" else None
+
+
 def is_written_without_spaces(tag: str) -> bool:
     """Whether the language is written without spaces between sentences."""
     return _parse(tag).language in _WITHOUT_SPACES
@@ -127,6 +135,7 @@ def _parse(tag: str) -> _Tag:
     import langcodes
     from langcodes.tag_parser import LanguageTagError
 
+    tag = _ALIASES.get(tag.lower(), tag)
     if tag.replace("_", "-").split("-")[0].lower() in _SERBO_CROATIAN:
         return _Tag("sh", None, None)
     try:

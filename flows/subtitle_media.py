@@ -7,11 +7,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.library.markdown import download_links
+from flows.library.markdown import download_links, escaped
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field, recording_field
 from flows.running.prefect_context import run_as_flow
 from flows.transcribe_audio import store_subtitles, transcribe_recording, translate_segments
+from media.errors import ItemError
 from storage.artifacts import Artifact
 
 
@@ -19,7 +20,7 @@ class SubtitleOrder(Form):
     """A recording and the languages that its subtitles should be in."""
 
     recording: str = recording_field()
-    languages: list[Literal["en", "de", "fr", "es", "zh", "it", "pt", "nl", "ru", "ja", "ko"]] = Field(
+    languages: list[Literal["en", "de", "fr", "es", "zh", "it", "pt", "nl", "ru", "ja", "ko", "zh-Hant"]] = Field(
         default=[], title="Languages", description="The languages beside the spoken one."
     )
     language: str = Field(
@@ -29,13 +30,19 @@ class SubtitleOrder(Form):
 
 
 class SubtitlesReport(BaseModel):
-    """The subtitle files, by language and format."""
+    """The subtitle files, by language and format; the languages that are missing, each with the reason.
+
+    `doubtful` are the numbers, from 0, of the segments whose translation may be wrong, by language.
+    """
 
     spoken: str
     subtitles: dict[str, dict[Literal["srt", "vtt", "txt"], Artifact]]
+    missing: dict[str, str] = {}
+    doubtful: dict[str, list[int]] = {}
 
     def __str__(self) -> str:
-        return f"Subtitles in {', '.join(self.subtitles)}."
+        missing = f" Missing: {', '.join(self.missing)}." if self.missing else ""
+        return f"Subtitles in {', '.join(self.subtitles)}.{missing}"
 
 
 @flow(name="subtitle-media")
@@ -45,16 +52,31 @@ async def subtitle_media(order: SubtitleOrder) -> State[Any]:
 
 
 async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport:
-    """Transcribe once, translate the segments into each language, store the files."""
+    """Transcribe once, translate the segments into each language that a model knows, store the files."""
     recording, transcript, segments = await transcribe_recording(context, order.recording, order.language)
     language = transcript.language
     subtitles = {language: await asyncio.to_thread(store_subtitles, context, recording, language, segments)}
+    missing: dict[str, str] = {}
+    doubtful: dict[str, list[int]] = {}
     for target in order.languages:
-        if target not in subtitles and segments:
+        if target in subtitles or not segments:
+            continue
+        try:
             translated = await translate_segments(context, recording, language, segments, target)
-            subtitles[target] = await asyncio.to_thread(store_subtitles, context, recording, target, translated)
+        except ItemError as error:
+            if error.retryable:
+                raise
+            missing[target] = str(error)
+            continue
+        doubtful[target] = sorted(translated.doubtful)
+        subtitles[target] = await asyncio.to_thread(store_subtitles, context, recording, target, translated.segments)
     files = [
         (f"{recording.name}.{lang}.{end}", file) for lang, formats in subtitles.items() for end, file in formats.items()
     ]
-    await context.show("subtitles", await asyncio.to_thread(download_links, context.space, files))
-    return SubtitlesReport(spoken=language, subtitles=subtitles)
+    links = await asyncio.to_thread(download_links, context.space, files)
+    notes = [f"- {lang}: {escaped(reason)}" for lang, reason in missing.items()]
+    notes += [
+        f"- {lang}: {len(rows)} of {len(segments)} segments are doubtful." for lang, rows in doubtful.items() if rows
+    ]
+    await context.show("subtitles", "\n".join([links, "", *notes]))
+    return SubtitlesReport(spoken=language, subtitles=subtitles, missing=missing, doubtful=doubtful)

@@ -1,6 +1,7 @@
 """Transcribe a recording, in its own language or translated into another."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from prefect import flow
@@ -17,18 +18,31 @@ from flows.translate_text import translate_lines
 from modalities.speech.requests import Transcribe, Transcript, read_segments
 from modalities.speech.segments import Segment
 from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
+from modalities.translation.segmentation.cues import TimedText, joined_text, sentence_groups, share_out
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
 
+@dataclass(frozen=True)
+class TranslatedSegments:
+    """Segments in another language, and the numbers of those whose translation may be wrong."""
+
+    segments: tuple[Segment, ...]
+    doubtful: frozenset[int] = frozenset()
+
+
 class TranscriptReport(BaseModel):
-    """The text of a recording, its segments with times, and the subtitle files."""
+    """The text of a recording, its segments with times, and the subtitle files.
+
+    `doubtful` are the numbers, from 0, of the segments whose translation may be wrong.
+    """
 
     language: str
     duration_seconds: float
     text: str
     segments: list[Segment]
     files: dict[Literal["srt", "vtt", "txt"], Artifact]
+    doubtful: list[int] = []
 
     def __str__(self) -> str:
         return f"{len(self.segments)} segments in {self.language}."
@@ -45,9 +59,10 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     source, transcript, segments = await transcribe_recording(
         context, recording.recording, recording.language, recording.model
     )
-    language = transcript.language
+    language, doubtful = transcript.language, list[int]()
     if recording.to and recording.to != language and segments:
-        segments = await translate_segments(context, source, language, segments, recording.to, recording.model)
+        translated = await translate_segments(context, source, language, segments, recording.to, recording.model)
+        segments, doubtful = translated.segments, sorted(translated.doubtful)
         language = recording.to
     files = await asyncio.to_thread(store_subtitles, context, source, language, segments)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
@@ -61,6 +76,7 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
         text=to_text(segments),
         segments=list(segments),
         files=files,
+        doubtful=doubtful,
     )
 
 
@@ -88,14 +104,25 @@ async def translate_segments(
     segments: tuple[Segment, ...],
     target: str,
     model: str = "",
-) -> tuple[Segment, ...]:
-    """Translate segments: into English by the speech model from the sound, into other languages from the text."""
+) -> TranslatedSegments:
+    """Translate segments: into English by the speech model from the sound, into other languages from the text.
+
+    A sentence that runs over several segments is translated as one, and shared out over them again.
+    """
     if target == "en":
         speech_model = model or context.space.profile.speech
         request = Transcribe(model=speech_model, audio=recording.artifact, language=language, task="translate")
-        return await asyncio.to_thread(read_segments, context.space.store, await context.answer(request))
-    lines = await translate_lines(context, [segment.text for segment in segments], language, target)
-    return translated_segments(segments, lines)
+        answer = await context.answer(request)
+        return TranslatedSegments(await asyncio.to_thread(read_segments, context.space.store, answer))
+    timed = [TimedText(each.text, each.start_seconds, each.end_seconds) for each in segments]
+    groups = sentence_groups(timed)
+    sentences = [joined_text([timed[number].text for number in group]) for group in groups]
+    translated = await translate_lines(context, sentences, language, target)
+    texts: list[str] = []
+    for group, sentence in zip(groups, translated.texts, strict=True):
+        texts += share_out(sentence, [len(timed[number].text.strip()) for number in group])
+    doubtful = {number for doubt in translated.doubts for number in groups[doubt.line]}
+    return TranslatedSegments(translated_segments(segments, texts), frozenset(doubtful))
 
 
 def store_subtitles(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from modalities.errors import UnsupportedLanguagePair
 from modalities.models.catalogue import Catalogue
-from modalities.translation.languages import is_same_language
+from modalities.translation.languages import chinese_script, is_same_language
 from modalities.translation.translator import TranslatorOptions, matching_pair, read_options
 
 _PREFERRED_PIVOT = "en"
@@ -22,9 +22,9 @@ class Hop:
 def route(catalogue: Catalogue, source: str, target: str) -> tuple[Hop, ...]:
     """Return the hop of the first model that supports the pair, else two hops through a pivot, preferably English.
 
-    Empty if source and target are the same language. Raises UnsupportedLanguagePair.
+    Empty if source and target are the same language, or Chinese in two scripts. Raises UnsupportedLanguagePair.
     """
-    if is_same_language(source, target):
+    if is_same_language(source, target) or (chinese_script(source) and chinese_script(target)):
         return ()
     models = {name: read_options(catalogue.spec(name)) for name in catalogue.profile.translation}
     if direct := _hop(models, source, target):
@@ -51,5 +51,6 @@ def _hop(models: dict[str, TranslatorOptions], source: str, target: str) -> Hop 
     for name, options in models.items():
         pair = matching_pair(options, source, target)
         if pair:
-            return Hop(name, *pair)
+            # The operator writes the script that the request names, which one model may have two of.
+            return Hop(name, pair[0], target if chinese_script(target) == "Hant" else pair[1])
     return None

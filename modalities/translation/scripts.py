@@ -14,16 +14,17 @@ def in_script_of(text: str, tag: str) -> str:
     script = chinese_script(tag)
     if script is None or not text:
         return text
-    simplified = _converter("t2s").convert(text)
+    simplified: str = _converter("t2s").convert(text)
     if script == "Hans":
         return simplified
     region = tag.replace("_", "-").upper().split("-")
     return _converter("s2twp" if "TW" in region else "s2hk" if "HK" in region else "s2t").convert(simplified)
 
 
-def simplified(text: str, tag: str) -> str:
-    """Return a Chinese text in simplified characters, as models read it; another language's text unchanged."""
-    return _converter("t2s").convert(text) if chinese_script(tag) else text
+def rewritten(text: str, source: str, target: str) -> str:
+    """Write a text that needs no translation as the target names it: from one Chinese script in the other."""
+    is_chinese = chinese_script(source) is not None and "-" in target.replace("_", "-")
+    return in_script_of(text, target) if is_chinese or target == "zt" else text
 
 
 @cache

@@ -45,9 +45,12 @@ async def test_transcribing_an_unrecorded_file_adds_nothing_to_the_library(conte
 
 async def test_subtitles_come_in_each_language_with_the_same_times(context: RunContext, samples: Path) -> None:
     record, _ = store_file(context.space, samples / "speech-1961.flac", "speech.flac")
-    order = SubtitleOrder(recording=record.artifact.sha256, languages=["de", "fr"], project=context.space.project)
+    order = SubtitleOrder(recording=record.artifact.sha256, languages=["de", "it", "fr"], project=context.space.project)
     report = await subtitle(context, order)
     assert report.spoken == "en"
+    assert list(report.missing) == ["it"]
+    assert "No model translates from en to it" in report.missing["it"]
+    assert set(report.doubtful) == {"de", "fr"}
     assert list(report.subtitles) == ["en", "de", "fr"]
     texts = {lang: context.space.store.get(files["srt"]).decode() for lang, files in report.subtitles.items()}
     first_and_last = {lang: (text.split("\n")[1][:12], text.rsplit(" --> ", 1)[1][:12]) for lang, text in texts.items()}

@@ -1,0 +1,1 @@
+"""Sentences of texts that break them: cues of subtitles, wrapped paragraphs, Markdown."""

@@ -17,6 +17,7 @@ from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from modalities.errors import InvalidRequest
 from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
+from modalities.generation.sizes import nearest_size
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
@@ -35,6 +36,7 @@ class PicturesReport(BaseModel):
 
     images: list[PictureReport]
     failures: list[str]
+    notices: list[str] = []
 
     def __str__(self) -> str:
         return f"{len(self.images)} pictures." + (f" {self.failures[0]}" if self.failures else "")
@@ -65,16 +67,14 @@ async def generate_pictures(context: RunContext, order: PictureOrder) -> Picture
         PictureReport(artifact=picture.image.sha256, seed=picture.seed, sha256=picture.image.sha256, name=record.name)
         for (_, picture), record in zip(made, records, strict=True)
     ]
-    return PicturesReport(images=images, failures=failures)
+    return PicturesReport(images=images, failures=failures, notices=size_notices(context, order))
 
 
 def generation_requests(context: RunContext, order: PictureOrder) -> list[GenerateImage]:
     """Build one request per picture: picture i of seed s has seed s + i, whatever the count."""
     model = order.model or context.space.profile.generation
     defaults = defaults_for(context.space.catalogue.spec(model))
-    width, height = (
-        (defaults.width, defaults.height) if order.size == "native" else tuple(int(n) for n in order.size.split("x"))
-    )
+    width, height = _size(order, (defaults.width, defaults.height))
     settings: dict[str, Any] = {
         "model": model,
         "prompt": f"{order.style} {order.prompt}".strip(),
@@ -84,16 +84,39 @@ def generation_requests(context: RunContext, order: PictureOrder) -> list[Genera
         "width": width,
         "height": height,
         "scheduler": order.scheduler,
-        "init_image": _start_picture(context, order.start_from),
+        "init_image": _stored_picture(context, order.start_from),
+        "mask": _stored_picture(context, order.mask),
         "strength": order.strength if order.start_from else 1.0,
     }
     try:
-        return [GenerateImage(**settings, seed=(order.seed + number) % 2**32) for number in range(order.count)]
+        return [GenerateImage(**settings, seed=_seed(order.seed, number)) for number in range(order.count)]
     except ValidationError as error:
         raise InvalidRequest(f"The order cannot be met: {error.errors()[0]['msg']}.") from error
 
 
-def _start_picture(context: RunContext, prefix: str) -> Artifact | None:
+def size_notices(context: RunContext, order: PictureOrder) -> list[str]:
+    """Return a sentence if the pictures have another size than the order names."""
+    model = order.model or context.space.profile.generation
+    defaults = defaults_for(context.space.catalogue.spec(model))
+    width, height = _size(order, (defaults.width, defaults.height))
+    if order.size in ("native", f"{width}x{height}"):
+        return []
+    return [f"The model {model} makes no good pictures of {order.size}: these have {width}x{height}, the nearest size."]
+
+
+def _size(order: PictureOrder, native: tuple[int, int]) -> tuple[int, int]:
+    if order.size == "native":
+        return native
+    width, height = (int(side) for side in order.size.split("x"))
+    return nearest_size(width, height, native) if order.fit == "nearest" else (width, height)
+
+
+def _seed(first: int, number: int) -> int:
+    """Return the seed of a picture; 32-bit seeds wrap at 32 bits, as they did when there were no larger ones."""
+    return (first + number) % (2**32 if first < 2**32 else 2**64)
+
+
+def _stored_picture(context: RunContext, prefix: str) -> Artifact | None:
     return shown_picture(context.space, resolve_input(context.space, prefix)) if prefix else None
 
 

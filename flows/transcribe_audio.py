@@ -15,12 +15,16 @@ from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.running.prefect_context import run_as_flow
 from flows.translate_text import translate_lines
+from media.errors import UnsupportedMedia
+from modalities.speech.languages import separator, spoken_language
 from modalities.speech.requests import Transcribe, Transcript, read_segments
-from modalities.speech.segments import Segment
+from modalities.speech.segments import Segment, spoken_by
 from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
 from modalities.translation.segmentation.cues import TimedText, joined_text, sentence_groups, share_out
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
+
+_MOST_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class TranscriptReport(BaseModel):
     files: dict[Literal["srt", "vtt", "txt"], Artifact]
     doubtful: list[int] = []
 
+    @property
+    def running_text(self) -> str:
+        """The text in one line: sentences with a space between them where the language has spaces."""
+        between = separator(self.language)
+        return between.join(text for segment in self.segments if (text := " ".join(segment.text.split())))
+
     def __str__(self) -> str:
         return f"{len(self.segments)} segments in {self.language}."
 
@@ -56,9 +66,9 @@ async def transcribe_audio(recording: Recording) -> State[Any]:
 
 async def transcribe(context: RunContext, recording: Recording) -> TranscriptReport:
     """Transcribe, then translate if the form names another language."""
-    source, transcript, segments = await transcribe_recording(
-        context, recording.recording, recording.language, recording.model
-    )
+    source = await find_recording(context, recording.recording)
+    hear = _hear_channels if recording.channels == "separate" else _hear
+    transcript, segments = await hear(context, recording_request(context, source, recording))
     language, doubtful = transcript.language, list[int]()
     if recording.to and recording.to != language and segments:
         translated = await translate_segments(context, source, language, segments, recording.to, recording.model)
@@ -84,17 +94,54 @@ async def transcribe_recording(
     context: RunContext, identity: str, language: str, model: str = ""
 ) -> tuple[InputArtifact, Transcript, tuple[Segment, ...]]:
     """Transcribe a recording; return it, its transcript and the segments. Raises NothingToDo if it is none."""
-    recording = await asyncio.to_thread(resolve_input, context.space, identity)
-    if recording.kind != "speech":
-        raise NothingToDo(
-            f"{recording.name} is no recording but {recording.artifact.media_type}: name an audio or video file."
-        )
-    request = Transcribe(
-        model=model or context.space.profile.speech, audio=recording.artifact, language=language or None
+    source = await find_recording(context, identity)
+    asked = Recording(recording=source.artifact.sha256, language=language, model=model, project=context.space.project)
+    return source, *await _hear(context, recording_request(context, source, asked))
+
+
+async def find_recording(context: RunContext, identity: str) -> InputArtifact:
+    """Find a recording. Raises NothingToDo if the artifact is none."""
+    found = await asyncio.to_thread(resolve_input, context.space, identity)
+    if found.kind != "speech":
+        raise NothingToDo(f"{found.name} is no recording but {found.artifact.media_type}: name an audio or video file.")
+    return found
+
+
+def recording_request(context: RunContext, source: InputArtifact, recording: Recording) -> Transcribe:
+    """Build the request of a form."""
+    return Transcribe(
+        model=recording.model or context.space.profile.speech,
+        audio=source.artifact,
+        language=spoken_language(recording.language),
+        prompt=recording.prompt,
+        vocabulary=tuple(word for each in recording.vocabulary if (word := each.strip())),
+        vad=recording.vad,
+        track=recording.track,
     )
+
+
+async def _hear(context: RunContext, request: Transcribe) -> tuple[Transcript, tuple[Segment, ...]]:
     transcript = await context.answer(request)
-    segments = await asyncio.to_thread(read_segments, context.space.store, transcript)
-    return recording, transcript, segments
+    return transcript, await asyncio.to_thread(read_segments, context.space.store, transcript)
+
+
+async def _hear_channels(context: RunContext, request: Transcribe) -> tuple[Transcript, tuple[Segment, ...]]:
+    """Transcribe each channel by itself; return the first transcript, and the segments of all, marked by channel."""
+    heard: list[tuple[Transcript, tuple[Segment, ...]]] = []
+    for channel in range(_MOST_CHANNELS):
+        try:
+            heard.append(await _hear(context, request.model_copy(update={"channel": channel})))
+        except UnsupportedMedia:
+            if not heard:
+                raise
+            break  # there is no such channel
+    marked = [
+        spoken_by(f"Channel {number}", segment)
+        for number, (_, segments) in enumerate(heard, start=1)
+        for segment in segments
+    ]
+    transcript = max(heard, key=lambda each: len(each[1]))[0]
+    return transcript, tuple(sorted(marked, key=lambda segment: segment.start_seconds))
 
 
 async def translate_segments(

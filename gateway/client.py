@@ -158,11 +158,11 @@ class Client:
     def download(self, artifact: str, path: Path) -> Path:
         """Write the bytes of an artifact to a file and return its path."""
         with self._translated_errors(), self._http.stream("GET", f"/api/artifacts/{artifact}/download") as answer:
-            url = _checked(answer).headers["location"]
-        with self._translated_errors(), httpx.stream("GET", url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
-            for chunk in _checked(answer).iter_bytes():
-                file.write(chunk)
-        return path
+            url = _checked(answer).headers.get("location")
+            if url is None:
+                return _written(answer, path)
+        with self._translated_errors(), httpx.stream("GET", url, timeout=_TIMEOUT) as answer:
+            return _written(_checked(answer), path)
 
     def generate(self, prompt: str, *, progress: Callable[[float], None] | None = None, **order: Any) -> list[Picture]:
         """Generate pictures; `order` has more parameters of generate-images: style, count, seed, size, start_from, …"""
@@ -230,6 +230,13 @@ class Client:
             yield
         except httpx.TransportError as error:
             raise NotReachable(f"The gateway {self._http.base_url} does not answer.") from error
+
+
+def _written(answer: httpx.Response, path: Path) -> Path:
+    with path.open("wb") as file:
+        for chunk in answer.iter_bytes():
+            file.write(chunk)
+    return path
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

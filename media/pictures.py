@@ -15,6 +15,8 @@ Picture = bytes | Path
 _BACKGROUND = (244, 244, 245)
 _GAP = 8
 _NUMBER_SIDE = 20
+_OPAQUE = 128
+"""From this alpha on a pixel counts as opaque: an edge that is smoothed is no hole."""
 
 
 def thumbnail(picture: Picture, side: int = 256) -> bytes:
@@ -47,17 +49,28 @@ def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4
     return _jpeg(sheet)
 
 
-def convert(picture: bytes, kind: Literal["jpeg", "webp"]) -> bytes:
-    """Re-encode a picture in another format. Raises UnreadableMedia."""
+def convert(picture: bytes, kind: Literal["jpeg", "webp"], quality: int = 95, exif: bytes = b"") -> bytes:
+    """Re-encode a picture in another format, with this EXIF. Raises UnreadableMedia."""
     from PIL import Image
 
     file = io.BytesIO()
     try:
         with Image.open(io.BytesIO(picture)) as image:
-            upright_rgb(image).save(file, kind, quality=95)
+            upright_rgb(image).save(file, kind, quality=quality, exif=exif)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
     return file.getvalue()
+
+
+def has_hole(picture: bytes) -> bool:
+    """Whether a picture is transparent somewhere. Raises UnreadableMedia."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(picture)) as image:
+            return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < _OPAQUE
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
 
 
 def upright_rgb(image: "Image") -> "Image":

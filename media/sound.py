@@ -3,7 +3,7 @@
 A piece has at most five minutes, which bounds the memory for a recording of any length.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from media.errors import UnreadableMedia
+from media.audio.channels import Samples, Tracks, channel_names, mixed, tracks_of
+from media.errors import UnreadableMedia, UnsupportedMedia
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-Samples = npt.NDArray[np.float32]
 SAMPLE_RATE = 16_000
 _PIECE_SECONDS = 300
 _SEARCH_SECONDS = 30
@@ -47,8 +46,11 @@ class Piece:
 
 
 @contextmanager
-def open_sound(path: Path) -> Generator[tuple["InputContainer", "AudioStream"]]:
-    """Open a container and its first audio stream with channels. Raises UnreadableMedia."""
+def open_sound(path: Path, track: str = "") -> Generator[tuple["InputContainer", "AudioStream"]]:
+    """Open a container and one of its audio streams with channels: by default the one marked as default, or the first.
+
+    `track` is a number from 1, or a language. Raises UnreadableMedia, and UnsupportedMedia if there is no such track.
+    """
     import av
     from av.error import FFmpegError
 
@@ -64,18 +66,23 @@ def open_sound(path: Path) -> Generator[tuple["InputContainer", "AudioStream"]]:
             raise UnreadableMedia(
                 "The recording has no sound that can be decoded: no audio stream with channels in it."
             )
-        yield container, streams[0]
+        yield container, _chosen(streams, track)
 
 
-def read_pieces(path: Path) -> Iterator[Piece]:
-    """Yield the sound of a file piece by piece, up to where it is damaged. Raises UnreadableMedia."""
-    with open_sound(path) as (container, stream):
+def read_pieces(path: Path, track: str = "", channel: int | None = None) -> Iterator[Piece]:
+    """Yield the sound of a file piece by piece, up to where it is damaged.
+
+    `track` as for `open_sound`; `channel` is the only one to hear, from 0. Raises UnreadableMedia, UnsupportedMedia.
+    """
+    with open_sound(path, track) as (container, stream):
+        if channel is not None and channel >= stream.channels:
+            raise UnsupportedMedia(f"The recording has {stream.channels} channels, and no channel {channel + 1}.")
         rate = stream.rate
         if gcd(rate, SAMPLE_RATE) * _MAX_KERNEL_ROWS < rate:
             rate = 48_000
         seconds = duration_seconds(container, stream)
         start = 0.0
-        for samples, first in _split(_mono(container, stream, rate), rate):
+        for samples, first in _split(_reduced(container, stream, rate, channel), rate):
             start = first if first is not None else start
             end = start + len(samples) / rate
             yield Piece(_resampled(samples, rate), start, min(end / seconds, 1.0) if seconds else 1.0)
@@ -137,8 +144,38 @@ def _is_audible(stream: Any) -> bool:
     return context is not None and context.channels > 0 and (context.sample_rate or 0) > 0
 
 
-def _mono(container: "InputContainer", stream: "AudioStream", rate: int) -> Iterator[tuple[Samples, float | None]]:
-    """Yield mono samples at `rate` per frame, each with the time in seconds at which the stream starts."""
+def _chosen(streams: Sequence["AudioStream"], track: str) -> "AudioStream":
+    """Return the stream with this number or language; without one, that which is marked as default, or the first."""
+    from av.stream import Disposition
+
+    if not track:
+        return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+    if track.isdecimal():
+        if 1 <= int(track) <= len(streams):
+            return streams[int(track) - 1]
+        raise UnsupportedMedia(f"The recording has {len(streams)} tracks of sound, and no track {track}.")
+    languages = [str(stream.metadata.get("language", "und")) for stream in streams]
+    wanted = primary_language(track)
+    for stream, language in zip(streams, languages, strict=True):
+        if primary_language(language) == wanted:
+            return stream
+    raise UnsupportedMedia(f"The recording has no track in {track!r}: its tracks are in {', '.join(languages)}.")
+
+
+def primary_language(tag: str) -> str:
+    """Return the language of a tag without its region or script: deu, ger and de-AT are de. Other words stay."""
+    import langcodes
+
+    try:
+        return langcodes.standardize_tag(tag).split("-")[0]
+    except ValueError:
+        return tag.lower()
+
+
+def _reduced(
+    container: "InputContainer", stream: "AudioStream", rate: int, channel: int | None
+) -> Iterator[tuple[Tracks, float | None]]:
+    """Yield what the mix needs of each frame, at `rate`, with the time in seconds at which the stream starts."""
     import av
 
     mixer, layout, first = None, None, None
@@ -149,32 +186,37 @@ def _mono(container: "InputContainer", stream: "AudioStream", rate: int) -> Iter
         if mixer is None or layout != (frame.format.name, frame.layout.name, frame.sample_rate):
             mixer = av.AudioResampler(format="fltp", rate=rate)
             layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-        for mixed in mixer.resample(frame):
-            yield mixed.to_ndarray().mean(axis=0, dtype=np.float32), first
+        for found in mixer.resample(frame):
+            yield tracks_of(found.to_ndarray(), channel_names(found.layout), channel), first
     if mixer is not None:
-        for mixed in mixer.resample(None):
-            yield mixed.to_ndarray().mean(axis=0, dtype=np.float32), first
+        for found in mixer.resample(None):
+            yield tracks_of(found.to_ndarray(), channel_names(found.layout), channel), first
 
 
-def _split(frames: Iterator[tuple[Samples, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:
-    """Split frames into pieces of at most five minutes; the first one comes with its start in seconds."""
+def _split(frames: Iterator[tuple[Tracks, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:
+    """Mix frames, and split them into pieces of at most five minutes; the first one comes with its start in seconds."""
     kept: list[Samples] = []
     count = 0
     begin: float | None = None
+    kind = ""
     is_first = True
-    for samples, first in frames:
+    for tracks, first in frames:
         begin = first
-        kept.append(samples)
-        count += len(samples)
+        if kept and (tracks.kind != kind or len(tracks.rows) != len(kept[0])):  # the layout changes: rare, and lossy
+            kept = [mixed(np.concatenate(kept, axis=1), kind)[None].repeat(len(tracks.rows), axis=0)]
+        kind = tracks.kind
+        kept.append(tracks.rows)
+        count += tracks.rows.shape[1]
         if count >= _PIECE_SECONDS * rate:
-            together = np.concatenate(kept)
-            end = quietest_position(together, rate)
-            kept, count = [together[end:].copy()], count - end
-            yield together[:end], begin if is_first else None
-            del together
+            together = np.concatenate(kept, axis=1)
+            whole = mixed(together, kind)
+            end = quietest_position(whole, rate)
+            kept, count = [together[:, end:].copy()], count - end
+            yield whole[:end], begin if is_first else None
+            del together, whole
             is_first = False
     if count:
-        yield np.concatenate(kept), begin if is_first else None
+        yield mixed(np.concatenate(kept, axis=1), kind), begin if is_first else None
 
 
 def quietest_position(samples: Samples, rate: int) -> int:

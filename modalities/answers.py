@@ -39,9 +39,15 @@ class Answers:
         self._claims = claims
 
     def find(self, request: Request[ResultT]) -> ResultT | None:
-        """Return the stored result, or None. Loads no model."""
-        record = self._recipes.find(self._pool.recipe(request).key)
-        return request.result_type().model_validate(record.result) if record else None
+        """Return the stored result, or None: also one of an earlier version that is still valid. Loads no model."""
+        kind = request.result_type()
+        if record := self._recipes.find(self._pool.recipe(request).key):
+            return kind.model_validate(record.result)
+        for recipe in self._pool.earlier_recipes(request):
+            record = self._recipes.find(recipe.key)
+            if record and self._pool.keeps(request, found := kind.model_validate(record.result)):
+                return found
+        return None
 
     def find_all(self, requests: Sequence[Request[Any]]) -> list[Result | None]:
         """Look up many requests in parallel, after reading which model versions the aliases name now."""

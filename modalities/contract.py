@@ -36,7 +36,16 @@ class Request(BaseModel, Generic[ResultT]):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    added_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that were added after answers had been stored: a recipe leaves them out while they have their default."""
+
     model: str = Field(description="The name of a model in configs/models.yaml.")
+
+    def recipe_document(self) -> dict[str, Any]:
+        """Return the request as it stands in recipes: JSON-able, without added fields that have their default."""
+        fields = type(self).model_fields
+        unused = {name for name in self.added_fields if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=unused)
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts that the request references, in field order."""
@@ -148,6 +157,18 @@ class PiecewiseOperator(Protocol):
 
     def answer(self, request: Any, store: ArtifactStore, progress: Progress, memoize: Memoize) -> Result | ItemError:
         """Return the result of one request, or its error; each piece is computed through `memoize`."""
+        ...
+
+
+@runtime_checkable
+class KeepsAnswers(Protocol):
+    """An operator of a new version that says which stored answers of earlier versions it would still give."""
+
+    earlier_versions: ClassVar[tuple[str, ...]]
+
+    @staticmethod
+    def is_still_valid(answer: Any) -> bool:
+        """Whether this version would give the same answer as the earlier one did."""
         ...
 
 

@@ -1,7 +1,4 @@
-"""One bucket of an S3-compatible server, through the `minio` SDK: bytes under keys.
-
-Only this file and minio_client.py know the SDK.
-"""
+"""One bucket of an S3-compatible server: bytes under keys. Only this file and minio_client.py know the `minio` SDK."""
 
 import io
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -18,7 +15,7 @@ from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
 from storage.errors import Conflict, ObjectNotFound, StorageError, StorageUnavailable, UnsafeStore
-from storage.minio_client import delete_if_match, put_if, retrying_http, translated_errors
+from storage.minio_client import delete_if_match, put_if, retrying_http, signer, translated_errors
 from storage.objects import Readable, StoredObject, user_metadata
 
 PART_SIZE = 16 * 1024 * 1024
@@ -27,8 +24,9 @@ PART_SIZE = 16 * 1024 * 1024
 class Bucket:
     """Bytes under keys in one bucket of an S3-compatible server."""
 
-    def __init__(self, client: Minio, name: str, endpoint: str) -> None:
+    def __init__(self, client: Minio, name: str, endpoint: str, public: Minio | None = None) -> None:
         self._client = client
+        self._public = public or client
         self.name = name
         self.endpoint = endpoint
 
@@ -43,8 +41,9 @@ class Bucket:
         secure: bool,
         region: str | None,
         patience_seconds: float = 5.0,
+        public_url: str | None = None,
     ) -> "Bucket":
-        """A bucket on `endpoint` (host:port). Connects at the first call; retries about `patience_seconds`."""
+        """A bucket on `endpoint` (host:port); presigned URLs lead to `public_url`. Connects at the first call."""
         client = Minio(
             endpoint=endpoint,
             access_key=access_key,
@@ -53,7 +52,7 @@ class Bucket:
             region=region,
             http_client=retrying_http(patience_seconds),
         )
-        return cls(client, name, endpoint)
+        return cls(client, name, endpoint, signer(public_url, access_key, secret_key, region) if public_url else None)
 
     def ensure(self) -> None:
         """Create the bucket when it is missing."""
@@ -198,7 +197,7 @@ class Bucket:
     def presign_get(self, key: str, *, expires: timedelta, media_type: str, disposition: str) -> str:
         """A presigned URL to read `key` until it expires, with a fixed content type."""
         with translated_errors(key):
-            return self._client.presigned_get_object(
+            return self._public.presigned_get_object(
                 bucket_name=self.name,
                 object_name=key,
                 expires=expires,
@@ -211,7 +210,7 @@ class Bucket:
     def presign_put(self, key: str, *, expires: timedelta) -> str:
         """A presigned URL to write `key` until it expires."""
         with translated_errors(key):
-            return self._client.presigned_put_object(bucket_name=self.name, object_name=key, expires=expires)
+            return self._public.presigned_put_object(bucket_name=self.name, object_name=key, expires=expires)
 
     def compose(self, sources: Sequence[str], target: str, *, metadata: dict[str, str]) -> None:
         """Concatenate objects on the server, in this order; all but the last must have at least 5 MiB."""

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from math import ceil
+from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
@@ -29,6 +30,18 @@ def retrying_http(patience_seconds: float) -> urllib3.PoolManager:
             status_forcelist=[500, 502, 503, 504],
             allowed_methods=None,  # also POST: here it starts or completes an upload, or deletes, and can be repeated
         ),
+    )
+
+
+def signer(url: str, access_key: str, secret_key: str, region: str | None) -> Minio:
+    """A client that presigns URLs at another address of the server. It sends nothing: the region is given."""
+    address = urlsplit(url)
+    return Minio(
+        endpoint=address.netloc,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=address.scheme == "https",
+        region=region or "us-east-1",
     )
 
 

@@ -96,9 +96,17 @@ def _inline(picture: bytes) -> str:
 
 
 def _link(space: Space, record: ArtifactRecord) -> str:
-    return f"[open]({space.store.url(record.artifact, record.name)})"
+    return f"[open]({_address(space, record.artifact, record.name)})"
 
 
 def download_links(space: Space, files: Sequence[tuple[str, Artifact]]) -> str:
-    """Render a list of links to files, each valid for 15 minutes."""
-    return "\n".join(f"- [{escaped(name)}]({space.store.url(artifact, name)})" for name, artifact in files)
+    """Render a list of links to files."""
+    return "\n".join(f"- [{escaped(name)}]({_address(space, artifact, name)})" for name, artifact in files)
+
+
+def _address(space: Space, artifact: Artifact, name: str) -> str:
+    """Return where a browser finds the bytes: at the gateway; without one, at the S3 server for 15 minutes."""
+    gateway = space.platform.settings.gateway_url
+    if gateway is None:
+        return space.store.url(artifact, name)
+    return f"{gateway.rstrip('/')}/api/artifacts/{artifact.sha256}/download?project={space.project}"

@@ -10,17 +10,22 @@ from flows.running.form import (
     file_labels_field,
     model_field,
     project_field,
+    prompt_field,
     recording_field,
     seed_field,
+    spoken_language_field,
+    vad_field,
+    vocabulary_field,
 )
 
-Size = Literal["native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768"]
+SIZES = ("native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768")
+"""The sizes that a form suggests; any other of multiples of 8 is possible."""
 
 
 class PictureOrder(Form):
     """An order for generated pictures. The same order gives the same pictures, from the store the second time."""
 
-    prompt: str = Field(title="Prompt", description="What the picture shows.", min_length=1, max_length=1000)
+    prompt: str = Field(title="Prompt", description="What the picture shows.", min_length=1, max_length=4000)
     style: str = Field(
         default="",
         title="Style",
@@ -28,8 +33,12 @@ class PictureOrder(Form):
         max_length=60,
     )
     count: int = Field(default=4, title="How many", description="How many pictures to make.", ge=1, le=64)
-    size: Size = Field(
-        default="native", title="Size", description="Pixels, width by height; native is what the model was made for."
+    size: str = Field(
+        default="native",
+        title="Size",
+        description="Pixels, width by height, such as 640x384; native is what the model was made for.",
+        pattern=r"^(native|[0-9]{2,4}x[0-9]{2,4})$",
+        examples=list(SIZES),
     )
     seed: int = seed_field()
     start_from: str = artifact_field("Start from this picture", "The id of a stored picture to change, or empty.")
@@ -55,6 +64,12 @@ class PictureOrder(Form):
         default="default", title="Scheduler", description="How the picture is found step by step."
     )
     model: str = model_field()
+    fit: Literal["exact", "nearest"] = Field(
+        default="exact",
+        title="Fit",
+        description="nearest: the size nearest to the asked one that the model makes well.",
+    )
+    mask: str = artifact_field("Mask", "The id of a picture, transparent where the start picture may change; or empty.")
     project: str = project_field()
 
 
@@ -82,13 +97,23 @@ class Recording(Form):
     """A recording to transcribe, and the language to translate it into."""
 
     recording: str = recording_field()
-    language: str = Field(
-        default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=12
-    )
+    language: str = spoken_language_field()
     to: str = Field(
         default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
     )
     model: str = model_field()
+    prompt: str = prompt_field()
+    vocabulary: list[str] = vocabulary_field()
+    vad: Literal["model", "on", "off"] = vad_field()
+    track: str = Field(
+        default="",
+        title="Track",
+        description="Its number from 1, or its language; empty for the default.",
+        max_length=40,
+    )
+    channels: Literal["mixed", "separate"] = Field(
+        default="mixed", title="Channels", description="separate: a transcript of each, marked with its channel."
+    )
     project: str = project_field()
 
 
@@ -101,6 +126,19 @@ class Text(Form):
     source: str = Field(
         default="", title="From", description="Such as en; empty to detect the language.", max_length=12
     )
+    project: str = project_field()
+
+
+class Speech(Form):
+    """A text to read aloud."""
+
+    text: str = Field(title="Text", description="What to read aloud.", min_length=1, max_length=100_000)
+    voice: str = Field(default="", title="Voice", description="A voice of the model; empty for its own.", max_length=60)
+    speed: float = Field(default=1.0, title="Speed", description="1 is the voice's own pace.", ge=0.5, le=2)
+    format: Literal["mp3", "opus", "aac", "flac", "wav"] = Field(
+        default="mp3", title="Format", description="The kind of sound file."
+    )
+    model: str = model_field()
     project: str = project_field()
 
 

@@ -28,13 +28,13 @@ def project_field() -> Any:
 
 
 def seed_field() -> Any:
-    """Return the field for the seed of a picture generation, an unsigned 32-bit integer."""
+    """Return the field for the seed of a picture generation, an unsigned 64-bit integer."""
     return Field(
         default=1,
         title="Seed",
         description="Another seed gives other pictures of the same prompt.",
         ge=0,
-        le=4294967295,
+        le=18446744073709551615,
     )
 
 
@@ -56,3 +56,36 @@ def model_field() -> Any:
 def file_labels_field() -> Any:
     """Return the field for the labels of ingested files."""
     return Field(default=[], title="Labels", description="Words to find these files by.", max_length=20)
+
+
+def spoken_language_field() -> Any:
+    """Return the field for the language of a recording, in any form in which people name one."""
+    return Field(
+        default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=40
+    )
+
+
+def prompt_field() -> Any:
+    """Return the field for the text that a transcript continues."""
+    return Field(
+        default="",
+        title="Prompt",
+        description="A text in the style of the transcript, with names as they are written.",
+        max_length=4000,
+    )
+
+
+def vocabulary_field() -> Any:
+    """Return the field for words that are likely in a recording."""
+    return Field(
+        default=[], title="Vocabulary", description="Names and words that are likely to be said.", max_length=200
+    )
+
+
+def vad_field() -> Any:
+    """Return the field for the detection of voice activity before transcription."""
+    return Field(
+        default="model",
+        title="Leave out what is no speech",
+        description="on or off; off for songs and speech under music; model is its own way.",
+    )

@@ -44,6 +44,7 @@ class Platform:
             secure=settings.s3_secure,
             region=settings.s3_region,
             patience_seconds=settings.patience_seconds,
+            public_url=settings.s3_public_url,
         )
 
     @cached_property

@@ -14,6 +14,7 @@ PRELOAD = (
     "flows.care.retain",
     "flows.review_images",
     "flows.search",
+    "flows.speak_text",
     "flows.subtitle_media",
     "flows.transcribe_audio",
     "flows.translate_text",
@@ -38,7 +39,15 @@ def load_models() -> None:
     """Load every model of the profile. The machine needs memory for all of them."""
     platform = open_platform()
     profile = platform.catalogue.profile
-    for model in (profile.pictures, profile.passages, profile.speech, *profile.translation, profile.generation):
+    voices = (profile.speaking,) if profile.speaking else ()
+    for model in (
+        profile.pictures,
+        profile.passages,
+        profile.speech,
+        *profile.translation,
+        profile.generation,
+        *voices,
+    ):
         with platform.pool.operator(model):
             pass
 

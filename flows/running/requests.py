@@ -11,6 +11,7 @@ from media.errors import ItemError
 from modalities.contract import Request
 from modalities.embedding.requests import EmbedImage, EmbedText
 from modalities.generation.requests import GenerateImage
+from modalities.speaking.requests import Speak
 from modalities.speech.requests import Transcribe, TranscribePiece
 from modalities.translation.requests import Translate
 
@@ -20,6 +21,7 @@ _TYPES: dict[str, type[Request[Any]]] = {
         EmbedImage,
         EmbedText,
         GenerateImage,
+        Speak,
         Transcribe,
         TranscribePiece,
         Translate,

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr
     s3_secure: bool = Field(default=False, description="connect to the S3 server with TLS")
     s3_region: str | None = "us-east-1"
+    s3_public_url: str | None = Field(
+        default=None, description="where clients reach the S3 server: links lead there, and not through the gateway"
+    )
     bucket: str = "triptych"
     postgres_dsn: SecretStr = Field(description="libpq connection string of the index database")
     patience_seconds: float = Field(default=5.0, ge=0, description="how long to retry while S3 or Postgres restarts")

@@ -9,6 +9,7 @@ from gateway.cli.commands import backup as backup_commands
 from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
 from gateway.cli.commands import runs as run_commands
+from gateway.cli.commands import speech as speech_commands
 from gateway.cli.commands import stack as stack_commands
 from gateway.cli.commands import tokens as token_commands
 from gateway.cli.commands import training as training_commands
@@ -24,8 +25,9 @@ app = typer.Typer(
 )
 
 for _command in (
-    *(content_commands.ingest, content_commands.search, content_commands.generate, content_commands.transcribe),
-    *(content_commands.translate, content_commands.run, artifact_commands.show, artifact_commands.export),
+    *(content_commands.ingest, content_commands.search, content_commands.generate, speech_commands.transcribe),
+    *(content_commands.translate, speech_commands.speak, content_commands.run),
+    *(artifact_commands.show, artifact_commands.export),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
     *(stack_commands.password, stack_commands.rights),
     *(training_commands.train, training_commands.evaluate, training_commands.publish),

@@ -17,15 +17,17 @@ from gateway.http.openai import audio as openai_audio
 from gateway.http.openai import embeddings as openai_embeddings
 from gateway.http.openai import images as openai_images
 from gateway.http.openai import models as openai_models
+from gateway.http.openai import speaking as openai_speaking
 from gateway.http.problems import OpenAIProblem, Problem
 from gateway.http.query_embeddings import QueryEmbeddings
-from gateway.http.routes import artifacts, documents, jobs, labels, search, uploads
+from gateway.http.routes import artifacts, documents, files, jobs, labels, search, uploads
 from gateway.http.routes import webhooks as webhook_routes
 from gateway.http.services import Services
 from gateway.tokens import Tokens
 
 _OURS = (
     artifacts.router,
+    files.router,
     labels.router,
     uploads.router,
     search.router,
@@ -33,7 +35,13 @@ _OURS = (
     webhook_routes.router,
     libretranslate.router,
 )
-_OPENAI = (openai_images.router, openai_audio.router, openai_embeddings.router, openai_models.router)
+_OPENAI = (
+    openai_images.router,
+    openai_audio.router,
+    openai_speaking.router,
+    openai_embeddings.router,
+    openai_models.router,
+)
 _FILES = ("/api/artifacts", "/v1/audio/", "/v1/images/", "/api/search/picture")
 """Prefixes of the paths whose bodies may be as large as a file."""
 

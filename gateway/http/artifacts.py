@@ -3,14 +3,19 @@
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from flows.library.contents import shown_picture
 from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.errors import NotFound
+from gateway.http.downloads.byte_ranges import stream_artifact
+from gateway.http.downloads.links import public_url
 from media.errors import ItemError
 from media.pictures import thumbnail
 from storage.records import ArtifactRecord, Kind, kind_of
@@ -46,7 +51,7 @@ class Lineage(BaseModel):
     descendants: list[Relative]
 
 
-def read_details(space: Space, identity: str) -> Details:
+def read_details(request: Request, space: Space, identity: str) -> Details:
     """Read an artifact's record, labels and recipe. Raises ArtifactNotFound."""
     record = space.records.resolve(identity)
     recipe = space.recipes.find(record.producer) if record.producer else None
@@ -54,17 +59,24 @@ def read_details(space: Space, identity: str) -> Details:
         record=record,
         labels=list(space.labels.of(record)),
         recipe=recipe.model_dump(mode="json") if recipe else None,
-        url=space.store.url(record.artifact, record.name),
+        url=public_url(request, space, record.artifact, record.name),
     )
 
 
-def download_url(space: Space, identity: str) -> str:
-    """Return a presigned URL of the bytes, valid for 15 minutes; unrecorded artifacts of running jobs have one too.
+def download(space: Space, identity: str, wanted: str) -> Response:
+    """Stream the bytes, or the range `wanted`; unrecorded artifacts of running jobs have them too.
 
-    Raises ArtifactNotFound.
+    Redirects to a presigned URL if the S3 server has a public address. Raises ArtifactNotFound.
     """
     found = resolve_input(space, identity)
-    return space.store.url(found.artifact, found.name)
+    if space.platform.settings.s3_public_url:
+        return RedirectResponse(space.store.url(found.artifact, found.name), headers={"Cache-Control": "no-store"})
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return stream_artifact(space, found.artifact, wanted, found.artifact.media_type, headers)
 
 
 def thumbnail_file(space: Space, identity: str, side: int) -> Path:

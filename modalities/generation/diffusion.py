@@ -2,14 +2,17 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Weights, progress_of_part
 from modalities.errors import InvalidRequest
+from modalities.generation.long_prompts import count_windows, encode_windows
+from modalities.generation.masks import composite, keep_outside, read_mask
+from modalities.generation.picture_metadata import encode_png, format_parameters
 from modalities.generation.pipelines import (
-    check_length,
     check_size,
     display_name,
     fit_to_size,
@@ -18,7 +21,6 @@ from modalities.generation.pipelines import (
     sample,
     uses_negative_prompt,
 )
-from modalities.generation.png_metadata import encode_png, format_parameters
 from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
 from modalities.models.devices import choose_device, choose_dtype
 from modalities.models.operators import recipe_name
@@ -26,6 +28,15 @@ from storage.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a valid request is sampled from; `windows` counts those of its longer prompt (see long_prompts)."""
+
+    start: "Image | None"
+    mask: "Image | None"
+    windows: int
 
 
 class Diffusion:
@@ -71,18 +82,18 @@ class Diffusion:
     ) -> Sequence[GeneratedImage | ItemError]:
         """Return one picture per request. An exception from `progress` aborts sampling at the current step."""
         answers: dict[int, GeneratedImage | ItemError] = {}
-        starts: dict[int, Image | None] = {}
+        prepared: dict[int, _Prepared] = {}
         with self._lock:
             for number, request in enumerate(requests):
                 try:
-                    starts[number] = self._validate(request, store)
+                    prepared[number] = self._prepare(request, store)
                 except ItemError as error:
                     answers[number] = error
-            for group in _compatible_batches(requests, starts, self.batch_size):
+            for group in _compatible_batches(requests, prepared, self.batch_size):
                 group_progress = progress_of_part(progress, len(answers), len(group), len(requests))
                 group_requests = [requests[number] for number in group]
                 try:
-                    pictures = self._sample(group_requests, [starts[number] for number in group], group_progress)
+                    pictures = self._sample(group_requests, [prepared[number] for number in group], group_progress)
                 except ItemError as error:
                     answers.update(dict.fromkeys(group, error))
                     continue
@@ -91,8 +102,8 @@ class Diffusion:
         progress(1.0)
         return [answers[number] for number in range(len(requests))]
 
-    def _validate(self, request: GenerateImage, store: ArtifactStore) -> "Image | None":
-        """Validate a request against the model, and return its start picture in the requested size, if it has one.
+    def _prepare(self, request: GenerateImage, store: ArtifactStore) -> _Prepared:
+        """Validate a request against the model, and read its start picture and mask in the requested size.
 
         Raises InvalidRequest, UnreadableMedia.
         """
@@ -104,31 +115,34 @@ class Diffusion:
             )
         new_scheduler(self._own_scheduler, request.scheduler, request.model)
         check_size(pipeline, request.model, request.width, request.height)
-        for prompt in (request.prompt, request.negative_prompt):
-            check_length(pipeline, request.model, prompt)
+        prompts = (request.prompt, request.negative_prompt)
+        windows = max(count_windows(pipeline, request.model, prompt) for prompt in prompts)
         if request.init_image is None:
-            return None
+            return _Prepared(None, None, windows)
         if int(request.steps * request.strength) < 1:
             raise InvalidRequest(f"Strength {request.strength:g} of {request.steps} steps is no step: raise either.")
-        return fit_to_size(store.get(request.init_image), request.width, request.height)
+        data = store.get(request.init_image)
+        start = fit_to_size(data, request.width, request.height)
+        mask = read_mask(store.get(request.mask), data, request.width, request.height) if request.mask else None
+        return _Prepared(start, mask, windows)
 
-    def _sample(self, requests: Sequence[GenerateImage], starts: Sequence[Any], progress: Progress) -> Any:
-        """Sample requests that differ only in prompt, seed and start picture.
+    def _sample(self, requests: Sequence[GenerateImage], prepared: Sequence[_Prepared], progress: Progress) -> Any:
+        """Sample requests that differ only in prompt, seed and start picture; one with a mask is alone.
 
         Returns pixels from 0 to 1 of shape (pictures, height, width, 3).
         """
         first = requests[0]
         pipeline = self._pipeline(first)
+        start, mask = prepared[0].start, prepared[0].mask
+        keep = keep_outside(pipeline, first.model, start, mask, first.seed) if start and mask else None
 
-        def after_step(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        def after_step(_pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             steps = getattr(pipeline, "num_timesteps", first.steps)
             progress((step + 1) / (steps + 1))  # the last share is decoding the latents
-            return tensors
+            return keep(_pipeline, step, timestep, tensors) if keep else tensors
 
-        arguments = {
-            "prompt": [request.prompt for request in requests],
-            "negative_prompt": [request.negative_prompt for request in requests] if first.negative_prompt else None,
-            "image": list(starts) if first.init_image else None,
+        arguments = self._prompts(requests, prepared[0].windows) | {
+            "image": [each.start for each in prepared] if first.init_image else None,
             "strength": first.strength if first.init_image else None,
             "num_inference_steps": first.steps,
             "guidance_scale": first.guidance,
@@ -137,7 +151,17 @@ class Diffusion:
             "callback_on_step_end": after_step,
         }
         pipeline.scheduler = new_scheduler(self._own_scheduler, first.scheduler, first.model)
-        return sample(pipeline, first.model, [request.seed for request in requests], arguments)
+        pixels = sample(pipeline, first.model, [request.seed for request in requests], arguments)
+        return [composite(start, pixels[0], mask)] if start and mask else pixels
+
+    def _prompts(self, requests: Sequence[GenerateImage], windows: int) -> dict[str, Any]:
+        """Return the pipeline's arguments for the prompts: texts, or the encodings of prompts of several windows."""
+        first = requests[0]
+        prompts = [request.prompt for request in requests]
+        negatives = [request.negative_prompt for request in requests]
+        if windows > 1:
+            return dict(encode_windows(self._pipeline(first), prompts, negatives, first.guidance, windows))
+        return {"prompt": prompts, "negative_prompt": negatives if first.negative_prompt else None}
 
     def _store_picture(self, request: GenerateImage, pixels: Any, store: ArtifactStore) -> GeneratedImage | ItemError:
         import numpy as np
@@ -149,7 +173,7 @@ class Diffusion:
                 "filter blacked it out): take another seed or prompt, or float32 as the model's dtype."
             )
         image = Image.fromarray((pixels * 255).round().astype(np.uint8))
-        metadata = {**self._provenance, "request": request.model_dump(mode="json")}
+        metadata = {**self._provenance, "request": request.recipe_document()}
         png = encode_png(image, self._parameters(request), metadata)
         return GeneratedImage(
             image=store.put(png, "image/png"), seed=request.seed, width=image.width, height=image.height
@@ -178,13 +202,17 @@ class Diffusion:
         return self._image_to_image
 
 
-def _compatible_batches(requests: Sequence[GenerateImage], numbers: Iterable[int], size: int) -> Iterator[list[int]]:
+def _compatible_batches(
+    requests: Sequence[GenerateImage], prepared: Mapping[int, _Prepared], size: int
+) -> Iterator[list[int]]:
     """Batch the indices of requests that can be sampled together, at most `size` per batch."""
     groups: defaultdict[object, list[int]] = defaultdict(list)
-    for number in numbers:
+    for number, ready in prepared.items():
         request = requests[number]
-        settings = request.model_dump(exclude={"prompt", "negative_prompt", "seed", "init_image"})
-        groups[(*settings.items(), bool(request.negative_prompt), request.init_image is None)].append(number)
+        settings = request.model_dump(exclude={"prompt", "negative_prompt", "seed", "init_image", "mask"})
+        alone = number if ready.mask else None
+        kind = (bool(request.negative_prompt), request.init_image is None, ready.windows, alone)
+        groups[(*settings.items(), *kind)].append(number)
     for group in groups.values():
         for start in range(0, len(group), size):
             yield group[start : start + size]

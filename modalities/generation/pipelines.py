@@ -126,30 +126,6 @@ def check_size(pipeline: Any, model: str, width: int, height: int) -> None:
         )
 
 
-def check_length(pipeline: Any, model: str, prompt: str) -> None:
-    """Raise InvalidRequest for a prompt that diffusers would silently truncate.
-
-    The recipe and the index would contain the whole prompt, and the picture would not follow it. With several text
-    encoders, it is enough that one of them reads the whole prompt.
-    """
-    longest = call_parameters(pipeline).get("max_sequence_length")
-    truncated: list[tuple[int, int, str]] = []
-    for name, tokenizer in pipeline.components.items():
-        if not name.startswith("tokenizer") or tokenizer is None:
-            continue
-        limit = min(tokenizer.model_max_length, longest.default if longest else tokenizer.model_max_length)
-        tokens = tokenizer(prompt, truncation=False, verbose=False).input_ids
-        if len(tokens) <= limit:
-            return
-        truncated.append((limit, len(tokens), tokenizer.decode(tokens[limit - 1 :], skip_special_tokens=True)))
-    if truncated:
-        limit, count, rest = max(truncated)
-        raise InvalidRequest(
-            f"The model {model} reads {limit} tokens and the prompt has {count}: shorten it, "
-            f"or it would not read {rest.strip()[:80]!r}."
-        )
-
-
 def fit_to_size(data: bytes, width: int, height: int) -> "Image":
     """Decode a picture upright, scale it to cover width × height pixels, and crop it to the middle.
 

@@ -1,6 +1,6 @@
 """Requests and results of generation: a picture from a prompt, or from another picture and a prompt."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,11 +25,13 @@ class GeneratedImage(Result):
 class GenerateImage(Request[GeneratedImage]):
     """Generate one picture from a prompt."""
 
+    added_fields: ClassVar[frozenset[str]] = frozenset({"mask"})
+
     prompt: str = Field(min_length=1, max_length=4000, pattern=_NO_NUL)
     negative_prompt: str = Field(
         default="", max_length=4000, pattern=_NO_NUL, description="What the picture should not show."
     )
-    seed: int = Field(ge=0, lt=2**32, description="Seed of the noise: another seed gives another picture.")
+    seed: int = Field(ge=0, lt=2**64, description="Seed of the noise: another seed gives another picture.")
     steps: int = Field(
         ge=1,
         le=150,
@@ -43,11 +45,16 @@ class GenerateImage(Request[GeneratedImage]):
     scheduler: Scheduler = Field(default="default", description="default: the model's own.")
     init_image: Artifact | None = Field(default=None, description="The picture to start from, cropped to the middle.")
     strength: float = Field(default=1.0, ge=0, le=1, description="0 keeps init_image, 1 ignores it.")
+    mask: Artifact | None = Field(
+        default=None, description="A picture that is transparent where init_image may change; None: everywhere."
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.width * self.height > _MAX_PIXELS:
             raise ValueError(f"{self.width} × {self.height} is more than {_MAX_PIXELS} pixels: ask for fewer")
+        if self.init_image is None and self.mask is not None:
+            raise ValueError("a mask says which part of init_image changes: give init_image, or leave the mask out")
         if self.init_image is None and self.strength != 1.0:
             raise ValueError("strength says how much init_image changes: give init_image, or leave strength at 1")
         return self

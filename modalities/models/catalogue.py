@@ -22,6 +22,7 @@ class Profile(BaseModel):
         description="Translate; the first one that supports the language pair is used."
     )
     generation: str = Field(description="Generates pictures from prompts.")
+    speaking: str | None = Field(default=None, description="Reads texts aloud.")
 
 
 class Catalogue(BaseModel):

@@ -26,6 +26,7 @@ OPERATORS = {
     "ctranslate2": BuiltIn(
         "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"
     ),
+    "hibari": BuiltIn("modalities.speaking.hibari:HibariVoice", "modalities.speaking:HibariVoice"),
     "diffusion": BuiltIn("modalities.generation.diffusion:Diffusion", "modalities.generation:Diffusion"),
 }
 _BY_ANY_NAME = {

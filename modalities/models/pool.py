@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from modalities.contract import ModelSpec, Operator, Request, Weights
+from modalities.contract import KeepsAnswers, ModelSpec, Operator, Request, Result, Weights
 from modalities.errors import NotEnoughMemory
 from modalities.models import memory
 from modalities.models.catalogue import Catalogue
@@ -53,9 +53,20 @@ class OperatorPool:
             operator=f"{recipe_name(spec)}:{type(request).__name__}",
             version=operator_class(spec).version,
             weights=self._weights.digest(spec),
-            request=request.model_dump(mode="json") | {"options": spec.options, "dtype": spec.dtype},
+            request=request.recipe_document() | {"options": spec.options, "dtype": spec.dtype},
             inputs=tuple(artifact.sha256 for artifact in request.artifacts()),
         )
+
+    def earlier_recipes(self, request: Request[Any]) -> list[Recipe]:
+        """Return the recipes of earlier versions of the operator whose answers may still be valid."""
+        operator = operator_class(self.catalogue.spec(request.model))
+        versions = operator.earlier_versions if isinstance(operator, KeepsAnswers) else ()
+        return [self.recipe(request).model_copy(update={"version": version}) for version in versions]
+
+    def keeps(self, request: Request[Any], answer: Result) -> bool:
+        """Whether the operator would still give this answer of an earlier version."""
+        operator = operator_class(self.catalogue.spec(request.model))
+        return isinstance(operator, KeepsAnswers) and operator.is_still_valid(answer)
 
     def digest(self, model: str) -> str:
         """Return the digest of a model's weights. Loads no model."""

@@ -1,15 +1,21 @@
 """Requests and results of transcription: what is said in a recording, in which language, with the time of each word."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from modalities.contract import Request, Result
+from modalities.speech.repetitions import spoken
 from modalities.speech.segments import Segment
 from storage.artifacts import Artifact, ArtifactStore
 
+Vad = Literal["model", "on", "off"]
 UNDETERMINED = "und"
 """BCP 47 for a recording without speech."""
+
+
+HEARING = frozenset({"prompt", "vocabulary", "vad", "track", "channel"})
+"""The fields that say how a recording is heard: those of pieces are those of the whole."""
 
 
 class Transcript(Result):
@@ -25,11 +31,24 @@ class Transcript(Result):
 class Transcribe(Request[Transcript]):
     """Transcribe the speech in a recording: any audio or video file."""
 
+    added_fields: ClassVar[frozenset[str]] = HEARING
+
     audio: Artifact
     language: str | None = Field(default=None, description="BCP 47; detected if not given.")
     task: Literal["transcribe", "translate"] = Field(
         default="transcribe", description="translate: into English, in one step."
     )
+    prompt: str = Field(
+        default="", description="A text in the style of the transcript, with names as they are written."
+    )
+    vocabulary: tuple[str, ...] = Field(default=(), description="Words that are likely to be said.")
+    vad: Vad = Field(
+        default="model", description="Leave out what is no speech before transcription; model: its own way."
+    )
+    track: str = Field(
+        default="", description="Number from 1, or language of the track to hear; the default one if empty."
+    )
+    channel: int | None = Field(default=None, ge=0, description="The only channel to hear, from 0; None: all, mixed.")
 
 
 class PieceTranscript(Result):
@@ -43,11 +62,18 @@ class PieceTranscript(Result):
 class TranscribePiece(Request[PieceTranscript]):
     """Transcribe one piece of a long recording. Its result is stored, so that a crash loses at most one piece."""
 
+    added_fields: ClassVar[frozenset[str]] = HEARING
+
     audio: Artifact
     start_seconds: float
     end_seconds: float
     language: str | None
     task: Literal["transcribe", "translate"]
+    prompt: str = ""
+    vocabulary: tuple[str, ...] = ()
+    vad: Vad = "model"
+    track: str = ""
+    channel: int | None = None
 
 
 class TranscriptDocument(BaseModel):
@@ -62,5 +88,5 @@ class TranscriptDocument(BaseModel):
 
 
 def read_segments(store: ArtifactStore, transcript: Transcript) -> tuple[Segment, ...]:
-    """Read the segments of a transcript, in order of time."""
-    return TranscriptDocument.model_validate_json(store.get(transcript.document)).segments
+    """Read the segments of a transcript, in order of time, without those that the model made up."""
+    return spoken(TranscriptDocument.model_validate_json(store.get(transcript.document)).segments)

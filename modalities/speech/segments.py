@@ -1,9 +1,9 @@
 """Segments of speech with their words and times, converted from Whisper's output."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from media.sound import Piece
 
@@ -28,6 +28,14 @@ class Segment(BaseModel):
     end_seconds: float = Field(ge=0)
     text: str
     words: tuple[Word, ...] = ()
+    mark: Literal["repeated", "made-up"] | None = Field(
+        default=None, description="repeated: a loop of the model, collapsed; made-up: over silence or music."
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_empty_mark(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document = serialize(self)
+        return document if self.mark else {name: value for name, value in document.items() if name != "mark"}
 
 
 SEGMENTS = TypeAdapter(list[Segment])
@@ -52,6 +60,15 @@ def segments_of(found: Iterable[Any], piece: Piece) -> Iterator[Segment]:
                     for word in segment.words or ()
                 ),
             )
+
+
+def spoken_by(speaker: str, segment: Segment) -> Segment:
+    """Put the name of who speaks before a segment."""
+    name = Word(
+        start_seconds=segment.start_seconds, end_seconds=segment.start_seconds, text=f"{speaker}: ", probability=1.0
+    )
+    words = (name, *segment.words) if segment.words else ()
+    return segment.model_copy(update={"text": f"{speaker}: {segment.text}", "words": words})
 
 
 def _recording_time(seconds: float, piece: Piece) -> float:

@@ -8,11 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError
 from media.sound import SAMPLE_RATE, Piece, read_pieces
-from modalities.contract import Memoize, ModelSpec, Progress, Request, ResultT, Weights, progress_of_part
+from modalities.contract import (
+    Memoize,
+    ModelSpec,
+    Progress,
+    Request,
+    Result,
+    ResultT,
+    Weights,
+    progress_of_part,
+)
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.devices import choose_device
 from modalities.speech.joined_weights import model_folder
+from modalities.speech.languages import separator
+from modalities.speech.repetitions import collapsed, spoken
 from modalities.speech.requests import (
+    HEARING,
     UNDETERMINED,
     PieceTranscript,
     Transcribe,
@@ -28,7 +40,6 @@ _SHORTEST_SECONDS = 0.02
 # Whisper's language codes where they differ from BCP 47.
 _TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh", "iw": "he"}
 _FROM_WHISPER = {"jw": "jv"}
-_WRITTEN_WITHOUT_SPACES = frozenset({"ja", "zh", "yue", "th", "lo", "km", "my", "bo"})
 
 
 class WhisperOptions(BaseModel):
@@ -43,12 +54,14 @@ class WhisperOptions(BaseModel):
         description="Tried in order until the text of a window passes Whisper's quality checks.",
     )
     threads: int = Field(default=0, ge=0, description="CPU threads; 0: as OMP_NUM_THREADS says.")
+    vad: bool = Field(default=True, description="Leave out what is no speech, unless a request says otherwise.")
 
 
 class Whisper:
     """Whisper models in CTranslate2 format, run by faster-whisper."""
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
+    earlier_versions: ClassVar[tuple[str, ...]] = ("2",)
 
     def __init__(self, model: Any, decoder: SeededDecoder, options: WhisperOptions) -> None:
         self.batch_size = 1  # so that each transcript is stored as soon as it is complete
@@ -81,6 +94,11 @@ class Whisper:
         decoder = SeededDecoder(model.model, build)
         model.model = decoder
         return cls(model, decoder, options)
+
+    @staticmethod
+    def is_still_valid(answer: Result) -> bool:
+        """Whether an answer of version 2 is one of today: not if it found nothing, perhaps in the wrong channel."""
+        return not isinstance(answer, Transcript) or bool(answer.text)
 
     def __call__(
         self, requests: Sequence[Transcribe | TranscribePiece], store: ArtifactStore, progress: Progress
@@ -115,7 +133,7 @@ class Whisper:
         segments: list[Segment] = []
         duration, done = 0.0, 0.0
         with store.local(request.audio) as path:
-            for piece in read_pieces(path):
+            for piece in read_pieces(path, request.track, request.channel):
                 part = TranscribePiece(
                     model=request.model,
                     audio=request.audio,
@@ -123,6 +141,7 @@ class Whisper:
                     end_seconds=round(piece.end_seconds, 3),
                     language=language,
                     task=request.task,
+                    **request.model_dump(include=set(HEARING)),
                 )
                 piece_progress = progress_of_part(progress, done, piece.done - done, 1)
                 # A recording of a single piece is not stored twice: its whole transcript is stored next.
@@ -133,22 +152,26 @@ class Whisper:
                     language, probability = transcript.language, transcript.language_probability
                 duration, done = piece.end_seconds, piece.done
                 progress(done)
-        spoken = _FROM_WHISPER.get(language, language) if language else UNDETERMINED
+        tag = _FROM_WHISPER.get(language, language) if language else UNDETERMINED
         document = TranscriptDocument(
-            language=spoken, task=request.task, duration_seconds=round(duration, 3), segments=tuple(segments)
+            language=tag,
+            task=request.task,
+            duration_seconds=round(duration, 3),
+            segments=tuple(collapsed(segments)),
         )
+        between = separator("en" if request.task == "translate" else tag)
         return Transcript(
-            language=spoken,
+            language=tag,
             language_probability=round(probability, 4),
             duration_seconds=document.duration_seconds,
-            text=_separator(spoken, request.task).join(segment.text for segment in segments),
+            text=between.join(segment.text for segment in spoken(document.segments)),
             document=store.put(document.model_dump_json().encode(), "application/json"),
         )
 
     def _transcribe_piece(self, part: TranscribePiece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
         """Transcribe the piece that begins at the requested time. Raises InvalidRequest if there is none."""
         with store.local(part.audio) as path:
-            for piece in read_pieces(path):
+            for piece in read_pieces(path, part.track, part.channel):
                 if round(piece.start_seconds, 3) == part.start_seconds:
                     return self._decode(part, piece, store, progress)
         raise InvalidRequest(f"The recording has no piece that begins at {part.start_seconds} s.")
@@ -165,8 +188,10 @@ class Whisper:
                 task=part.task,
                 beam_size=self._options.beam_size,
                 temperature=list(self._options.temperatures),
-                vad_filter=True,
+                vad_filter=self._options.vad if part.vad == "model" else part.vad == "on",
                 word_timestamps=True,
+                initial_prompt=part.prompt or None,
+                hotwords=", ".join(part.vocabulary) or None,
             )
             language, probability = info.language, float(info.language_probability)
             for segment in segments_of(found, piece):
@@ -191,10 +216,6 @@ class Whisper:
                 "give a BCP 47 tag such as de or pt-BR, or none to have it detected."
             )
         return code
-
-
-def _separator(language: str, task: str) -> str:
-    return "" if task == "transcribe" and language in _WRITTEN_WITHOUT_SPACES else " "
 
 
 def _compute(_part: Request[ResultT], compute: Callable[[], ResultT], /) -> ResultT:

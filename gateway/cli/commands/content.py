@@ -1,18 +1,17 @@
 """Commands that do work on content: ingest, search, generate, transcribe, translate and run."""
 
 import json
+import secrets
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.options import Json, Local, Project
+from gateway.cli.running import run_form, space_opener, store_query_file
 from gateway.cli.terminal import SOME_FAILED, existing_file, parse_named_value, print_result, progress_bar, say
-from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
 if TYPE_CHECKING:
@@ -37,18 +36,18 @@ def ingest(
     def run(space: "Space") -> dict[str, Any]:
         keys = upload(space.platform.bucket, files, _print_count, keep_location=keep_location)
         form = UploadedFiles(keys=list(keys), labels=label or [], project=project)
-        report = _run("ingest", "files", form, "flows.ingest:ingest_uploads", local)
+        report = run_form("ingest", "files", form, "flows.ingest:ingest_uploads", local)
         space.platform.bucket.remove_all(keys)
         return {"items": [_ingest_row(item, keys) for item in report["items"]]}
 
     def fetch() -> dict[str, Any]:
         form = fill_form(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
-        report = _run("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
+        report = run_form("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
         return {
             "items": [_ingest_row(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]
         }
 
-    with _space_opener(project, local) as space:
+    with space_opener(project, local) as space:
         document = {"items": [*(run(space())["items"] if files else []), *(fetch()["items"] if urls else [])]}
     rows = [f"{item['status']:9} {item['path']}  {item['reason'] or ''}" for item in document["items"]]
     print_result(document, as_json, "\n".join(rows))
@@ -70,12 +69,12 @@ def search(
     from flows.running.content_forms import Query
     from gateway.cli.dispatch import search_at_gateway
 
-    with _space_opener(project, local) as space:
-        artifact = _store_query_file(space(), like) if like else ""
+    with space_opener(project, local) as space:
+        artifact = store_query_file(space(), like) if like else ""
         kinds = {"kinds": kind} if kind else {}
         form = fill_form(Query, words=query, like=artifact, **kinds, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
-        document = found or _run("search", "query", form, "flows.search:find", local)
+        document = found or run_form("search", "query", form, "flows.search:find", local)
     rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_excerpt(hit)}" for hit in document["hits"]]
     print_result(document, as_json, "\n".join(rows) or "Nothing was found.")
 
@@ -84,7 +83,7 @@ def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
     style: Annotated[str, typer.Option(help="A style word that the model knows.")] = "",
     count: Annotated[int, typer.Option(help="How many pictures.")] = 1,
-    seed: Annotated[int, typer.Option(help="Another seed gives other pictures.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed gives other pictures; -1 takes a random one.")] = 1,
     size: Annotated[str, typer.Option(help="Such as 64x64, or native.")] = "native",
     steps: Annotated[int, typer.Option(help="0 is the model's own.")] = 0,
     out: Annotated[Path | None, typer.Option(help="A folder to write the pictures to.")] = None,
@@ -95,39 +94,17 @@ def generate(
     """Make pictures from words."""
     from flows.running.content_forms import PictureOrder
 
+    seed = secrets.randbelow(2**32) if seed == -1 else seed
     form = fill_form(
         PictureOrder, prompt=prompt, style=style, count=count, seed=seed, size=size, steps=steps, project=project
     )
-    with _space_opener(project, local) as space:
-        report = _run("generate-images", "order", form, "flows.generate_images:generate_pictures", local)
+    with space_opener(project, local) as space:
+        report = run_form("generate-images", "order", form, "flows.generate_images:generate_pictures", local)
         images = [_write_picture(image, space, out) for image in report["images"]]
     print_result({"images": images}, as_json, "\n".join(image["path"] or image["artifact"] for image in images))
     if report["failures"]:
         say(report["failures"][0])
         raise typer.Exit(SOME_FAILED)
-
-
-def transcribe(
-    file: Annotated[Path, typer.Argument(help="An audio or video file.")],
-    language: Annotated[str, typer.Option(help="The spoken language, such as en; detected if not given.")] = "",
-    to: Annotated[str, typer.Option(help="Translate to this language.")] = "",
-    output: Annotated[str, typer.Option("--format", help="json, srt, vtt or txt.")] = "txt",
-    project: Project = "default",
-    as_json: Json = False,
-    local: Local = False,
-) -> None:
-    """Write down what is said in a recording."""
-    from flows.running.content_forms import Recording
-
-    if output not in ("json", "srt", "vtt", "txt"):
-        raise WrongInput(f"There is no format {output}: use json, srt, vtt or txt.")
-    with _space_opener(project, local) as space:
-        recording = _store_query_file(space(), file)
-        form = fill_form(Recording, recording=recording, language=language, to=to, project=project)
-        report = _run("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)
-        text = report["text"] if output in ("txt", "json") else _read_text(space(), report["files"][output])
-    document = {name: report[name] for name in ("language", "text", "segments")}
-    print_result(document, as_json or output == "json", text)
 
 
 def translate(
@@ -146,7 +123,7 @@ def translate(
     original = read_text(existing_file(file)) if file else text
     lines = original.removesuffix("\n")
     form = fill_form(Text, text=lines, target=to, source=source, project=project)
-    document = _run("translate-text", "text", form, "flows.translate_text:translate", local)
+    document = run_form("translate-text", "text", form, "flows.translate_text:translate", local)
     print_result(document, as_json, document["text"])
 
 
@@ -166,36 +143,6 @@ def run(
     print_result(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
 
 
-def _run(deployment: str, parameter: str, form: Any, work: str, local: bool) -> dict[str, Any]:
-    """Run a deployment and return its report; with `local`, run MODULE:FUNCTION of `work` in this process instead."""
-    from gateway.cli.dispatch import run_deployment
-
-    with progress_bar() as progress:
-        if local:
-            from gateway.cli.local import run_locally
-
-            return run_locally(form.project, form, resolve_name(work), progress)
-        return run_deployment(deployment, {parameter: form.model_dump(mode="json")}, form.project, progress)
-
-
-@contextmanager
-def _space_opener(project: str, local: bool) -> Generator[Callable[[], "Space"]]:
-    """Yield a function that opens the project's storage; its slow import is avoided where it is not needed."""
-    if local:
-        from gateway.cli.local import local_platform
-
-        with local_platform() as platform:
-            yield lambda: platform.space(project)
-    else:
-        yield lambda: _open_space(project)
-
-
-def _open_space(project: str) -> "Space":
-    from flows.running.platform import open_platform
-
-    return open_platform().space(project)
-
-
 def _ingest_row(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
     wanted = ("status", "artifact", "kind", "reason")
     return {"path": str(keys.get(item["key"], item["path"]))} | {name: item[name] for name in wanted}
@@ -208,19 +155,6 @@ def _write_picture(image: dict[str, Any], space: Callable[[], "Space"], out: Pat
         path = out / image["name"]
         path.write_bytes(space().store.get(space().records.get(image["artifact"]).artifact))
     return {name: image[name] for name in ("artifact", "seed", "sha256")} | {"path": str(path) if path else None}
-
-
-def _store_query_file(space: "Space", path: Path) -> str:
-    """Store a local file as the input of a command and return its artifact id."""
-    from flows.ingest import store_unrecorded
-
-    return store_unrecorded(space, existing_file(path)).sha256
-
-
-def _read_text(space: "Space", artifact: dict[str, Any]) -> str:
-    from storage.artifacts import Artifact
-
-    return space.store.get(Artifact.model_validate(artifact)).decode()
 
 
 def _excerpt(hit: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.generate_images import generation_requests
 from flows.library.inputs import resolve_input
-from flows.running.content_forms import Size
+from flows.running.content_forms import SIZES
 from flows.running.context import local_context
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
@@ -101,7 +101,7 @@ async def _page(
         "make.html",
         current="make",
         status=status,
-        sizes=get_args(Size),
+        sizes=SIZES if form.size in SIZES else (*SIZES, form.size),
         schedulers=get_args(Scheduler),
         styles=STYLES,
         models=[name for name, spec in space.catalogue.models.items() if recipe_name(spec).endswith(":Diffusion")],

@@ -59,7 +59,7 @@ def form_like(space: Space, identity: str) -> PictureForm:
     return PictureForm(
         prompt=rest if style in STYLES and rest else request["prompt"],
         style=style if style in STYLES and rest else "",
-        seed=str((request["seed"] + _SEED_STEP) % 2**32),
+        seed=str((request["seed"] + _SEED_STEP) % 2**64),
         avoid=request["negative_prompt"],
         scheduler=request["scheduler"],
         start_from=start["sha256"] if start else "",

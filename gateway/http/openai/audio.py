@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from sse_starlette import EventSourceResponse
 
 from flows.running.content_forms import Recording
@@ -18,6 +18,7 @@ from gateway.http.access import Caller, Maker
 from gateway.http.incoming_files import store_query_file
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.stream import sse_events
+from modalities.speech.languages import separator
 from modalities.speech.segments import Segment
 from modalities.translation.languages import english_name
 
@@ -36,27 +37,51 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class SpeechForm(BaseModel):
-    """The fields of both routes; `prompt` and `temperature` are ignored."""
+    """The fields of both routes; `temperature` is ignored. `vocabulary`, `vad` and `track` are ours."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
     file: UploadFile
     model: str | None = Field(default=None, max_length=200)
     response_format: Format = "json"
+    prompt: str = Field(default="", max_length=4000, description="A text that the transcript continues.")
+    vocabulary: str = Field(
+        default="",
+        max_length=4000,
+        validation_alias=AliasChoices("vocabulary", "hotwords"),
+        description="Words that are likely, with commas between them.",
+    )
+    vad: Literal["model", "on", "off"] = Field(default="model", description="Leave out what is no speech first.")
+    track: str = Field(default="", max_length=40, description="The number or language of the track to hear.")
+
+    @field_validator("response_format", mode="before")
+    @classmethod
+    def _empty_is_json(cls, value: Any) -> Any:
+        return value or "json"
+
+    def hearing(self) -> dict[str, Any]:
+        """Return the fields of the form of the flow that say how to hear."""
+        words = [word for each in self.vocabulary.split(",") if (word := each.strip())]
+        return {"prompt": self.prompt, "vocabulary": words, "vad": self.vad, "track": self.track}
 
 
 class TranscriptionForm(SpeechForm):
     """The fields of a transcription."""
 
-    language: str | None = Field(default=None, max_length=12, pattern=r"^[A-Za-z-]*$")
+    language: str = Field(default="", max_length=40, description="In any form: de, de_AT, German; empty to detect it.")
     granularities: list[Literal["word", "segment"]] = Field(default=[], alias="timestamp_granularities[]")
     stream: bool = False
+
+    @field_validator("stream", mode="before")
+    @classmethod
+    def _empty_is_false(cls, value: Any) -> Any:
+        return False if value == "" else value
 
 
 @router.post("/transcriptions", response_class=Response, responses=_RESPONSES)
 async def transcribe(caller: Maker, options: Annotated[TranscriptionForm, Form()]) -> Response:
     """Transcribe speech in its own language. A stream has one event per segment."""
-    job = await _start_job(caller, options.file, options.model, language=options.language or "")
+    job = await _start_job(caller, options, language=options.language)
     if options.stream:
         return EventSourceResponse(sse_events(_stream_events(caller, job)))
     report = await _wait_for_report(caller, job)
@@ -68,23 +93,25 @@ async def transcribe(caller: Maker, options: Annotated[TranscriptionForm, Form()
 @router.post("/translations", response_class=Response, responses=_RESPONSES)
 async def translate(caller: Maker, options: Annotated[SpeechForm, Form()]) -> Response:
     """Transcribe speech and translate it into English."""
-    report = await _wait_for_report(caller, await _start_job(caller, options.file, options.model, to="en"))
+    report = await _wait_for_report(caller, await _start_job(caller, options, to="en"))
     if options.response_format == "verbose_json":
         return JSONResponse(_verbose_document(report, "translate", ["segment"]))
     return await _plain_response(caller, report, options.response_format)
 
 
-async def _start_job(caller: Caller, file: UploadFile, model: str | None, **options: str) -> Any:
+async def _start_job(caller: Caller, options: SpeechForm, **languages: str) -> Any:
     """Store an uploaded recording and start a job that transcribes it."""
+    file = options.file
     recording = await run_in_threadpool(
         store_query_file, caller.space, file.file, file.filename or "recording", "speech"
     )
     form = fill_form(
         Recording,
         recording=recording.sha256,
-        model=resolve_model(caller.space, model, "speech"),
+        model=resolve_model(caller.space, options.model, "speech"),
         project=caller.project,
-        **options,
+        **options.hearing(),
+        **languages,
     )
     values = {"recording": form.model_dump(mode="json")}
     return await caller.services.jobs.start(caller.person, caller.project, _DEPLOYMENT, values)
@@ -96,16 +123,17 @@ async def _wait_for_report(caller: Caller, job: Any) -> TranscriptReport:
 
 async def _stream_events(caller: Caller, job: Any) -> AsyncIterator[dict[str, Any]]:
     report = await _wait_for_report(caller, job)
+    between = separator(report.language)
     for number, segment in enumerate(report.segments):
-        yield {"type": "transcript.text.delta", "delta": f"\n{segment.text}" if number else segment.text}
-    yield {"type": "transcript.text.done", "text": "\n".join(segment.text for segment in report.segments)}
+        yield {"type": "transcript.text.delta", "delta": f"{between}{segment.text}" if number else segment.text}
+    yield {"type": "transcript.text.done", "text": between.join(segment.text for segment in report.segments)}
 
 
 async def _plain_response(caller: Caller, report: TranscriptReport, kind: Format) -> Response:
     if kind in ("srt", "vtt"):
         data = await run_in_threadpool(caller.space.store.get, report.files[kind])
         return PlainTextResponse(data)
-    text = " ".join(report.text.split("\n"))
+    text = report.running_text
     if kind == "text":
         return PlainTextResponse(f"{text}\n")
     return JSONResponse({"text": text, "usage": {"type": "duration", "seconds": round(report.duration_seconds)}})
@@ -116,7 +144,7 @@ def _verbose_document(report: TranscriptReport, task: str, granularities: list[A
         "task": task,
         "language": english_name(report.language),
         "duration": report.duration_seconds,
-        "text": " ".join(report.text.split("\n")),
+        "text": report.running_text,
     }
     if "segment" in granularities:
         document["segments"] = [_segment(number, segment) for number, segment in enumerate(report.segments)]

@@ -12,21 +12,29 @@ from gateway.errors import WrongInput
 from gateway.http.access import Caller, Viewer
 from gateway.http.incoming_files import store_query_picture
 from gateway.http.openai.names import resolve_model
+from gateway.http.openai.token_ids import text_of
 from media.errors import ItemError
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role, read_vector
 
 router = APIRouter(prefix="/v1/embeddings", tags=["OpenAI"])
 _DATA = "data:image/"
 _CHARACTERS_PER_TOKEN = 4
+_MAX_INPUTS = 2048
 Text = Annotated[str, Field(min_length=1, max_length=20_000_000)]
+TokenIds = Annotated[list[int], Field(min_length=1, max_length=1_000_000)]
 
 
 class EmbeddingRequest(BaseModel):
-    """Texts, or pictures as data URIs (`data:image/png;base64,…`)."""
+    """Texts, texts as token ids of cl100k_base, or pictures as data URIs (`data:image/png;base64,…`)."""
 
     model_config = ConfigDict(extra="ignore")
 
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=256)]
+    input: (
+        Text
+        | TokenIds
+        | Annotated[list[Text], Field(min_length=1, max_length=_MAX_INPUTS)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=_MAX_INPUTS)]
+    )
     model: str | None = Field(default=None, max_length=200)
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(default=None, ge=1, description="Must be the model's own dimension.")
@@ -60,7 +68,7 @@ class EmbeddingsOut(BaseModel):
 @router.post("")
 async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
     """Return one L2-normalized vector for each text or picture."""
-    inputs = [asked.input] if isinstance(asked.input, str) else asked.input
+    inputs = await run_in_threadpool(_texts, asked.input)
     pictures = any(given.startswith(_DATA) for given in inputs)
     model = asked.model or (caller.space.profile.pictures if pictures else None)
     name = resolve_model(caller.space, model, "passages")
@@ -73,6 +81,15 @@ async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
     ]
     tokens = sum(-(-len(r.text) // _CHARACTERS_PER_TOKEN) for r in requests if isinstance(r, EmbedText))
     return EmbeddingsOut(data=data, model=name, usage=Usage(prompt_tokens=tokens, total_tokens=tokens))
+
+
+def _texts(given: str | list[int] | list[str] | list[list[int]]) -> list[str]:
+    """Return one text per input. Raises WrongInput for token ids of another tokenizer."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given[0], int):
+        return [text_of([number for number in given if isinstance(number, int)])]
+    return [each if isinstance(each, str) else text_of(each) for each in given if not isinstance(each, int)]
 
 
 def _request(caller: Caller, model: str, given: str, role: Role) -> EmbedImage | EmbedText:

@@ -1,76 +1,49 @@
 """/v1/images: generate, edit and vary pictures."""
 
 import base64
-import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
+from flows.library.contents import shown_picture
+from flows.library.inputs import resolve_input
 from flows.running.content_forms import PictureOrder
 from gateway.errors import WrongInput
-from gateway.forms import fill_form
 from gateway.http.access import Caller, Maker
+from gateway.http.downloads.links import public_url
 from gateway.http.incoming_files import store_query_file
-from gateway.http.openai.names import resolve_model
-from gateway.http.openai.picture_jobs import follow_pictures, start_picture_job
+from gateway.http.openai.job_answers import follow_answers
+from gateway.http.openai.names import is_answered_in_base64
+from gateway.http.openai.picture_jobs import start_picture_job
+from gateway.http.openai.picture_orders import (
+    EditForm,
+    GenerationRequest,
+    OutputFormat,
+    PictureOptions,
+    StartForm,
+    VariationForm,
+    notices,
+    picture_order,
+)
 from gateway.http.openai.stream import sse_events
-from media.pictures import convert
-from modalities.generation.png_metadata import read_generation_metadata
+from media.pictures import convert, has_hole
+from modalities.generation.picture_metadata import exif_of, read_prompt
 from modalities.generation.requests import GeneratedImage
 from storage.artifacts import Artifact
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI"])
-OutputFormat = Literal["png", "jpeg", "webp"]
-_COUNT = Field(ge=1, le=10)
-_NATIVE = frozenset({None, "", "auto"})
+NOTICE = "X-Triptych-Notice"
+"""The header with what the pictures do not follow, in sentences."""
+_DEFAULT_STRENGTH = 0.6
 _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-
-
-class PictureOptions(BaseModel):
-    """The fields of all three routes; fields of OpenAI's that no model here supports are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    model: str | None = None
-    n: Annotated[int, _COUNT] | None = None
-    size: str | None = Field(default=None, max_length=20, examples=["auto"])
-    response_format: Literal["url", "b64_json"] | None = None
-    output_format: OutputFormat | None = None
-    stream: bool | None = None
-    style: str | None = Field(default=None, max_length=60, description="A style word that the model knows.")
-    seed: int | None = Field(default=None, ge=0, lt=2**32, description="Ours: equal seeds give equal pictures.")
-    steps: int | None = Field(default=None, ge=1, le=150, description="Ours.")
-    guidance: float | None = Field(default=None, ge=0, le=30, description="Ours.")
-    negative_prompt: str | None = Field(default=None, max_length=1000, description="Ours: what to avoid.")
-
-
-class GenerationRequest(PictureOptions):
-    """The prompt of new pictures."""
-
-    prompt: str = Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
-
-
-class EditForm(PictureOptions):
-    """A picture and a prompt for the edit. `strength` (ours) is how much changes, from 0 to 1."""
-
-    image: UploadFile
-    mask: UploadFile | None = None
-    prompt: str = Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
-    strength: float = Field(default=0.6, ge=0, le=1)
-
-
-class VariationForm(PictureOptions):
-    """A picture to vary."""
-
-    image: UploadFile
-    strength: float = Field(default=0.6, ge=0, le=1)
 
 
 class ImageOut(BaseModel):
@@ -81,94 +54,123 @@ class ImageOut(BaseModel):
 
 
 class ImagesOut(BaseModel):
-    """The pictures, in the order of their seeds."""
+    """The pictures, in the order of their seeds; `size` is that of the pictures."""
 
     created: int
     data: list[ImageOut]
     output_format: OutputFormat
+    size: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request for pictures, and the name of its events."""
+
+    request: Request
+    caller: Caller
+    options: PictureOptions
+    event: str
+
+    @property
+    def kind(self) -> OutputFormat:
+        return self.options.output_format or "png"
+
+    @property
+    def is_base64(self) -> bool:
+        """Whether the answer contains the pictures, and not their URLs."""
+        by_default = self.options.response_format is None and is_answered_in_base64(self.options.model)
+        return by_default or self.options.response_format == "b64_json" or self.kind != "png"
 
 
 @router.post("/generations", response_model=ImagesOut, responses=_EVENTS)
-async def generate(caller: Maker, options: GenerationRequest) -> Response:
+async def generate(request: Request, caller: Maker, options: GenerationRequest) -> Response:
     """Generate pictures from a prompt. Without a seed they differ each time."""
-    return await _run(caller, options, "image_generation", _order(caller, options, options.prompt))
+    order = picture_order(caller, options, options.prompt)
+    return await _run(_Asked(request, caller, options, "image_generation"), order)
 
 
 @router.post("/edits", response_model=ImagesOut, responses=_EVENTS)
-async def edit(caller: Maker, options: Annotated[EditForm, Form()]) -> Response:
-    """Edit a picture by a prompt. No model here supports a mask."""
-    if options.mask is not None:
-        raise WrongInput("The models here change a picture as a whole: leave the mask out.")
-    name = options.image.filename or "image.png"
-    start = await run_in_threadpool(store_query_file, caller.space, options.image.file, name, "image")
-    order = _order(caller, options, options.prompt, start_from=start.sha256, strength=options.strength)
-    return await _run(caller, options, "image_edit", order)
+async def edit(request: Request, caller: Maker, options: Annotated[EditForm, Form()]) -> Response:
+    """Edit a picture by a prompt: where the mask is transparent, or else the picture itself; or everywhere."""
+    start, name = await _start(caller, options)
+    mask = await run_in_threadpool(_mask, caller, options, start)
+    fields = {"start_from": start.sha256, "mask": mask.sha256 if mask else None}
+    strength = options.strength if options.strength is not None else 1.0 if mask else _DEFAULT_STRENGTH
+    order = picture_order(caller, options, options.prompt or name, strength=strength, **fields)
+    return await _run(_Asked(request, caller, options, "image_edit"), order)
 
 
 @router.post("/variations", response_model=ImagesOut)
-async def vary(caller: Maker, options: Annotated[VariationForm, Form()]) -> Response:
+async def vary(request: Request, caller: Maker, options: Annotated[VariationForm, Form()]) -> Response:
     """Generate variations of a picture. The prompt is that of its generation metadata, or else its file name."""
-    name = options.image.filename or "image.png"
-    start = await run_in_threadpool(store_query_file, caller.space, options.image.file, name, "image")
+    start, name = await _start(caller, options)
     prompt = await run_in_threadpool(_read_prompt, caller, start, name)
-    order = _order(caller, options, prompt[:1000], start_from=start.sha256, strength=options.strength)
-    return await _run(caller, options, "image_edit", order)
+    strength = _DEFAULT_STRENGTH if options.strength is None else options.strength
+    order = picture_order(caller, options, prompt[:4000], start_from=start.sha256, strength=strength)
+    return await _run(_Asked(request, caller, options, "image_edit"), order)
 
 
-def _order(caller: Caller, options: PictureOptions, prompt: str, **start: Any) -> PictureOrder:
-    given: dict[str, Any] = {
-        "style": options.style,
-        "steps": options.steps,
-        "guidance": options.guidance,
-        "avoid": options.negative_prompt,
-        "size": None if options.size in _NATIVE else options.size,
-    }
-    return fill_form(
-        PictureOrder,
-        prompt=prompt,
-        count=options.n or 1,
-        seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
-        model=resolve_model(caller.space, options.model, "generation"),
-        project=caller.project,
-        **start,
-        **{name: value for name, value in given.items() if value is not None},
-    )
+async def _start(caller: Caller, options: StartForm) -> tuple[Artifact, str]:
+    """Store the picture to start from; return it and its name. Raises ItemError, WrongInput."""
+    upload = options.start()
+    name = upload.filename or "image.png"
+    return await run_in_threadpool(store_query_file, caller.space, upload.file, name, "image"), name
 
 
-async def _run(caller: Caller, options: PictureOptions, event: str, order: PictureOrder) -> Response:
+def _mask(caller: Caller, options: EditForm, start: Artifact) -> Artifact | None:
+    """Store the mask, or take the start picture for it if it is transparent somewhere."""
+    if options.mask is not None:
+        return store_query_file(caller.space, options.mask.file, options.mask.filename or "mask.png", "image")
+    shown = shown_picture(caller.space, resolve_input(caller.space, start.sha256))
+    return start if has_hole(caller.space.store.get(shown)) else None
+
+
+async def _run(asked: _Asked, order: PictureOrder) -> Response:
+    caller = asked.caller
+    headers = _headers(await run_in_threadpool(notices, caller, asked.options, order))
     job, requests = await start_picture_job(caller, order)
-    found = follow_pictures(caller, job, requests)
-    kind: OutputFormat = options.output_format or "png"
-    if options.stream:
+    found = follow_answers(caller, job, requests)
+    if asked.options.stream:
 
         async def events() -> AsyncIterator[dict[str, Any]]:
             async for _, picture in found:
-                yield await run_in_threadpool(_event, caller, event, picture, kind)
+                yield await run_in_threadpool(_event, asked, picture)
 
-        return EventSourceResponse(sse_events(events()))
+        return EventSourceResponse(sse_events(events()), headers=headers)
     pictures = [picture async for _, picture in found]
     if len(pictures) < len(requests):
         report = await caller.services.jobs.wait_for_result(caller.project, job.id)
         raise WrongInput(report["failures"][0] if report.get("failures") else "Some pictures could not be made.")
-    out = [await run_in_threadpool(_image, caller, picture, options.response_format, kind) for picture in pictures]
-    return JSONResponse(ImagesOut(created=int(time.time()), data=out, output_format=kind).model_dump(exclude_none=True))
+    out = ImagesOut(
+        created=int(time.time()),
+        data=[await run_in_threadpool(_image, asked, picture) for picture in pictures],
+        output_format=asked.kind,
+        size=f"{pictures[0].width}x{pictures[0].height}",
+    )
+    return JSONResponse(out.model_dump(exclude_none=True), headers=headers)
 
 
-def _image(caller: Caller, picture: GeneratedImage, answer: str | None, kind: OutputFormat) -> ImageOut:
-    if answer == "b64_json" or kind != "png":
-        return ImageOut(b64_json=_base64(caller, picture, kind))
-    return ImageOut(url=caller.space.store.url(picture.image, f"picture-{picture.seed}.png"))
+def _headers(sentences: Sequence[str]) -> dict[str, str]:
+    text = " ".join(sentences).encode("ascii", "replace").decode()
+    return {NOTICE: text} if text else {}
 
 
-def _event(caller: Caller, event: str, picture: GeneratedImage, kind: OutputFormat) -> dict[str, Any]:
+def _image(asked: _Asked, picture: GeneratedImage) -> ImageOut:
+    if asked.is_base64:
+        return ImageOut(b64_json=_base64(asked, picture))
+    name = f"picture-{picture.seed}.png"
+    return ImageOut(url=public_url(asked.request, asked.caller.space, picture.image, name))
+
+
+def _event(asked: _Asked, picture: GeneratedImage) -> dict[str, Any]:
     return {
-        "type": f"{event}.completed",
-        "b64_json": _base64(caller, picture, kind),
+        "type": f"{asked.event}.completed",
+        "b64_json": _base64(asked, picture),
         "created_at": int(time.time()),
         "size": f"{picture.width}x{picture.height}",
         "quality": "auto",
         "background": "opaque",
-        "output_format": kind,
+        "output_format": asked.kind,
         "usage": {
             "input_tokens": 0,
             "output_tokens": 0,
@@ -178,13 +180,13 @@ def _event(caller: Caller, event: str, picture: GeneratedImage, kind: OutputForm
     }
 
 
-def _base64(caller: Caller, picture: GeneratedImage, kind: OutputFormat) -> str:
-    data = caller.space.store.get(picture.image)
-    return base64.b64encode(data if kind == "png" else convert(data, kind)).decode()
+def _base64(asked: _Asked, picture: GeneratedImage) -> str:
+    data = asked.caller.space.store.get(picture.image)
+    if asked.kind != "png":
+        data = convert(data, asked.kind, asked.options.output_compression or 95, exif_of(data))
+    return base64.b64encode(data).decode()
 
 
 def _read_prompt(caller: Caller, picture: Artifact, name: str) -> str:
-    recipe = read_generation_metadata(caller.space.store.get(picture))
-    if recipe:
-        return str(recipe["request"]["prompt"])
-    return Path(name).stem.replace("-", " ").replace("_", " ").strip() or "picture"
+    prompt = read_prompt(caller.space.store.get(picture))
+    return prompt or Path(name).stem.replace("-", " ").replace("_", " ").strip() or "picture"

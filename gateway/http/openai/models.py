@@ -9,18 +9,30 @@ from flows.running.platform import Space
 from gateway.http.access import Viewer
 from modalities.errors import UnknownModel
 from modalities.models.catalogue import forbids_commercial_use
+from modalities.models.operators import recipe_name
 
+_CAPABILITIES = {
+    "OpenClip": ["text-embedding", "image-embedding"],
+    "ClassNameClip": ["text-embedding", "image-embedding"],
+    "TextEncoder": ["text-embedding"],
+    "Whisper": ["transcription", "speech-translation"],
+    "CTranslate2Translator": ["text-translation"],
+    "Diffusion": ["image-generation", "image-edit", "image-variation"],
+    "HibariVoice": ["speech-synthesis"],
+}
+"""What the models of each operator can do."""
 router = APIRouter(prefix="/v1/models", tags=["OpenAI"])
 
 
 class ModelOut(BaseModel):
-    """A model; `licence` is ours."""
+    """A model; `licence` and `capabilities` are ours."""
 
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str
     licence: str
+    capabilities: list[str]
 
 
 class ModelsOut(BaseModel):
@@ -48,7 +60,13 @@ def show_model(caller: Viewer, model: Annotated[str, Path(max_length=200)]) -> M
 def _models(space: Space) -> list[ModelOut]:
     created = int(space.platform.settings.models_config.stat().st_mtime)
     return [
-        ModelOut(id=name, created=created, owned_by="triptych", licence=spec.licence)
+        ModelOut(
+            id=name,
+            created=created,
+            owned_by="triptych",
+            licence=spec.licence,
+            capabilities=_CAPABILITIES.get(recipe_name(spec).partition(":")[2], []),
+        )
         for name, spec in sorted(space.catalogue.models.items())
         if spec.acknowledged or not forbids_commercial_use(spec.licence)
     ]

@@ -1,23 +1,34 @@
 """Resolve the model names of OpenAI's clients to models of the catalogue."""
 
+import re
 from typing import Literal
 
 from flows.running.platform import Space
 from modalities.errors import UnknownModel
 
-Purpose = Literal["generation", "speech", "passages"]
-OPENAI_NAMES: dict[Purpose, frozenset[str]] = {
-    "generation": frozenset({"dall-e-2", "dall-e-3", "gpt-image-1", "gpt-image-1-mini"}),
-    "speech": frozenset({"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"}),
-    "passages": frozenset({"text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002"}),
+Purpose = Literal["generation", "speech", "passages", "speaking"]
+_OPENAI_NAMES: dict[Purpose, re.Pattern[str]] = {
+    "generation": re.compile(r"(dall-e|gpt-image|chatgpt-image)(-.*)?"),
+    "speech": re.compile(r"whisper-1|gpt-4o(-mini)?-transcribe(-.*)?"),
+    "speaking": re.compile(r"tts-1(-.*)?|gpt-4o(-mini)?-tts(-.*)?"),
+    "passages": re.compile(r"text-embedding-.+"),
 }
-"""Names that client programs have built in; each means the profile's model for that purpose."""
+"""Names that client programs have built in, of today and tomorrow; each means the profile's model for that purpose."""
+_BASE64_ONLY = re.compile(r"(openai/)?(gpt-image|chatgpt-image).*")
+_PREFIX = "openai/"
+"""LiteLLM and OpenRouter put it before the names of OpenAI's models."""
 
 
 def resolve_model(space: Space, name: str | None, purpose: Purpose) -> str:
     """Return the model of the catalogue that a client names; the profile's by default. Raises UnknownModel."""
-    if not name or name in OPENAI_NAMES[purpose]:
-        return getattr(space.profile, purpose)
-    if name not in space.catalogue.models:
-        raise UnknownModel(f"The model {name!r} does not exist: GET /v1/models lists those that do.")
-    return name
+    bare = (name or "").removeprefix(_PREFIX)
+    if bare in space.catalogue.models:
+        return bare
+    if not bare or _OPENAI_NAMES[purpose].fullmatch(bare):
+        return getattr(space.profile, purpose) or ""
+    raise UnknownModel(f"The model {name!r} does not exist: GET /v1/models lists those that do.")
+
+
+def is_answered_in_base64(name: str | None) -> bool:
+    """Whether OpenAI's API answers pictures of this model in base64 only, so that clients do not ask for it."""
+    return bool(name and _BASE64_ONLY.fullmatch(name))

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse
 from pydantic import Field
 
 from gateway.http import artifacts
@@ -18,6 +18,10 @@ from storage.records import Kind
 
 router = APIRouter(prefix="/api/artifacts", tags=["Artifacts"])
 
+_DOWNLOAD: dict[int | str, dict[str, object]] = {
+    code: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+    for code in (200, 206)
+} | {307: {"description": "Redirect to the S3 server."}}
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$", description="An artifact's id, or a prefix of it.")]
 
 
@@ -46,9 +50,9 @@ async def upload_artifacts(
 
 
 @router.get("/{artifact}")
-def show_artifact(caller: Viewer, artifact: Identity) -> Details:
+def show_artifact(request: Request, caller: Viewer, artifact: Identity) -> Details:
     """The record of an artifact, and the recipe that made it."""
-    return artifacts.read_details(caller.space, artifact)
+    return artifacts.read_details(request, caller.space, artifact)
 
 
 @router.get("/{artifact}/lineage")
@@ -57,10 +61,10 @@ def show_lineage(caller: Viewer, artifact: Identity) -> Lineage:
     return artifacts.read_lineage(caller.space, artifact)
 
 
-@router.get("/{artifact}/download", status_code=307, response_class=RedirectResponse)
-def download_artifact(caller: Viewer, artifact: Identity) -> Response:
-    """Redirect to a URL of the bytes that is valid for 15 minutes."""
-    return RedirectResponse(artifacts.download_url(caller.space, artifact), headers={"Cache-Control": "no-store"})
+@router.get("/{artifact}/download", response_class=Response, responses=_DOWNLOAD)
+def download_artifact(request: Request, caller: Viewer, artifact: Identity) -> Response:
+    """Send the bytes, or a range of them; redirect to the S3 server if it has a public address."""
+    return artifacts.download(caller.space, artifact, request.headers.get("range", ""))
 
 
 @router.get("/{artifact}/thumbnail", response_class=Response, responses={200: {"content": {THUMBNAIL_TYPE: {}}}})

@@ -19,8 +19,10 @@ from media.errors import ItemError, UnreadableMedia
 from modalities.contract import ModelSpec, Source, Weights, no_progress
 from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable
 from modalities.generation.diffusion import Diffusion
-from modalities.generation.png_metadata import read_generation_metadata
+from modalities.generation.long_prompts import split_prompt
+from modalities.generation.picture_metadata import read_generation_metadata
 from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
+from modalities.generation.sizes import nearest_size
 from modalities.models.weights import WeightsLocator
 from storage.artifacts import Artifact, ArtifactStore
 from tests.modalities.generation.tiny_diffusion import (
@@ -322,7 +324,7 @@ def test_other_files_have_no_generation_metadata(data: bytes) -> None:
         ({"steps": 0}, "greater than or equal to 1"),
         ({"steps": 151}, "less than or equal to 150"),
         ({"guidance": -1.0}, "greater than or equal to 0"),
-        ({"seed": 2**32}, "less than 4294967296"),
+        ({"seed": 2**64}, "less than 18446744073709551616"),
         ({"prompt": ""}, "at least 1 character"),
         ({"scheduler": "plms"}, "Input should be 'default'"),
         ({"strength": 0.5}, "give init_image"),
@@ -333,13 +335,90 @@ def test_an_invalid_request_is_refused(settings: dict[str, Any], what: str) -> N
         ask(**settings)
 
 
-def test_a_prompt_that_the_model_would_truncate_is_refused(draw: Draw) -> None:
-    assert isinstance(draw(prompt=" ".join(["apple"] * 22)), GeneratedImage)
-    answer = draw(prompt=" ".join(["apple"] * 22) + " a blue boat")
+def test_a_prompt_longer_than_the_text_encoder_reads_is_read_in_windows(
+    draw: Draw, modality_store: ArtifactStore, start: Artifact
+) -> None:
+    short, long = "apple " * 22, "apple " * 22 + "a blue boat"
+    made = {prompt: draw(prompt=prompt) for prompt in (short, long, long + " at night", "word" * 60)}
+    assert len({picture.image.sha256 for picture in made.values()}) == 4
+    assert draw(prompt=long) == made[long]
+    assert isinstance(draw(negative_prompt=long), GeneratedImage)
+    assert isinstance(draw(prompt=long, guidance=1.0, init_image=start, strength=0.5), GeneratedImage)
+    answer = draw(prompt="a " * 1500)
     assert isinstance(answer, InvalidRequest)
-    assert "reads 24 tokens and the prompt has 27" in str(answer)
-    assert "'a blue boat'" in str(answer)
-    assert isinstance(draw(negative_prompt="apple " * 30), InvalidRequest)
+    assert "reads 24 tokens and the prompt has 1502" in str(answer)
+
+
+def test_windows_are_cut_between_words(tiny_folder: Path) -> None:
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(tiny_folder / "tokenizer")
+    prompt = " ".join(f"{word} of a red apple," for word in ("half", "most", "much", "none") * 5)
+    windows = split_prompt(tokenizer, prompt, 24)
+    assert " ".join(windows) == prompt
+    assert all(len(tokenizer(window).input_ids) <= 24 for window in windows)
+    assert "".join(split_prompt(tokenizer, "x" * 100, 24)) == "x" * 100
+
+
+def hole(width: int, height: int, mode: str = "RGBA") -> bytes:
+    """A picture that is transparent in its left half."""
+    image = Image.new(mode, (width, height), (200, 30, 30, 255)[: len(mode)])
+    if mode == "RGBA":
+        image.paste((0, 0, 0, 0), (0, 0, width // 2, height))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_mask_says_which_part_of_a_picture_changes(
+    draw: Draw, modality_store: ArtifactStore, start: Artifact
+) -> None:
+    original = np.asarray(Image.open(io.BytesIO(modality_store.get(start)))).astype(int)
+    mask = modality_store.put(hole(64, 64), "image/png")
+    for scheduler in ("default", "euler"):
+        made = pixels(modality_store, draw(init_image=start, mask=mask, strength=1.0, scheduler=scheduler))
+        assert (made[:, 17:] == original[:, 17:]).all()
+        assert abs(made[:, :15] - original[:, :15]).mean() > 10
+    own = modality_store.put(hole(32, 32), "image/png")
+    assert (pixels(modality_store, draw(init_image=own, mask=own, strength=1.0))[:, 17:] == (200, 30, 30)).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "what"),
+    [(hole(32, 32, "RGB"), "no transparent part"), (hole(64, 32), "64 × 32 pixels and the picture 32 × 32")],
+)
+def test_a_mask_that_says_nothing_is_refused(
+    draw: Draw, modality_store: ArtifactStore, start: Artifact, mask: bytes, what: str
+) -> None:
+    answer = draw(init_image=start, mask=modality_store.put(mask, "image/png"))
+    assert isinstance(answer, InvalidRequest)
+    assert what in str(answer)
+    with pytest.raises(ValidationError, match="give init_image"):
+        ask(mask=start)
+
+
+def test_added_fields_are_in_recipes_only_if_they_are_used(start: Artifact) -> None:
+    assert "mask" not in ask(init_image=start).recipe_document()
+    assert ask(init_image=start, mask=start).recipe_document()["mask"]["sha256"] == start.sha256
+
+
+@pytest.mark.parametrize(
+    ("asked", "native", "nearest"),
+    [
+        ((1792, 1024), (64, 64), (88, 48)),
+        ((1024, 1024), (64, 64), (64, 64)),
+        ((128, 128), (64, 64), (128, 128)),
+        ((640, 384), (512, 512), (640, 384)),
+        ((1024, 1024), (512, 512), (1024, 1024)),
+        ((1365, 768), (1024, 1024), (1368, 768)),
+        ((256, 256), (1024, 1024), (1024, 1024)),
+        ((4096, 16), (64, 64), (1024, 16)),
+    ],
+)
+def test_the_nearest_size_has_the_shape_and_a_suitable_area(
+    asked: tuple[int, int], native: tuple[int, int], nearest: tuple[int, int]
+) -> None:
+    assert nearest_size(*asked, native) == nearest
 
 
 def test_a_request_that_the_model_does_not_support_fails_alone(

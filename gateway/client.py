@@ -64,6 +64,7 @@ class Hit(_Response):
     text: str
     start_seconds: float | None
     end_seconds: float | None
+    place: str = ""
 
 
 class Ingested(_Response):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, Caps, MediaFacts, Property
 from media.images.formats import identify_picture, register_formats
-from media.media_types import SIGNATURES, SOUND_TYPES, TEXT_TYPES
+from media.media_types import SIGNATURES, TEXT_TYPES
 from media.plain_text import decode_text, read_text, refuse_active
-from media.sound import decoded_frames, measured_seconds, open_sound
+from media.recordings import identify_recording
 
 if TYPE_CHECKING:
     from magika import Magika
@@ -50,7 +50,7 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
     if family == "image":
         return identify_picture(path, safe_name(name), caps, guess.label if score >= _MIN_SCORE else None)
     if family == "speech":
-        return _speech(path, safe_name(name), caps, head)
+        return identify_recording(path, safe_name(name), caps, head)
     return _text(path, safe_name(name), caps, guess.label if score >= _MIN_TEXT_SCORE else None)
 
 
@@ -71,40 +71,6 @@ def safe_name(name: str) -> str:
     )
     kept = " ".join(_UNSAFE_IN_NAMES.split(kept)[-1].split()).strip(". ")
     return kept[-200:] or "unnamed"
-
-
-def _speech(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:
-    with open_sound(path) as (container, stream):
-        if not any(True for _ in decoded_frames(container, stream)):
-            raise UnreadableMedia("The recording has no sound in it.")
-        has_video = any(not _is_cover(video.disposition) for video in container.streams.video)
-        audio_type, video_type = SOUND_TYPES[container.format.name.split(",")[0]]
-        channels, rate, codec = stream.channels, stream.rate, stream.codec_context.name
-    seconds = measured_seconds(path, caps.sound_seconds)
-    if seconds > caps.sound_seconds:
-        raise UnsupportedMedia(f"The recording is longer than {caps.sound_seconds / 3600:.0f} hours: cut it.")
-    media_type = video_type if has_video else audio_type
-    if media_type.endswith("/webm") and b"webm" not in head[:64]:
-        media_type = media_type.replace("webm", "x-matroska")
-    return MediaFacts(
-        media_type=media_type,
-        kind="speech",
-        name=name,
-        properties={
-            "duration_seconds": round(seconds, 3),
-            "channels": channels,
-            "sample_rate": rate,
-            "codec": codec,
-            "has_video": has_video,
-        },
-    )
-
-
-def _is_cover(disposition: int) -> bool:
-    """Whether a video stream is cover art."""
-    from av.stream import Disposition
-
-    return bool(disposition & Disposition.attached_pic)
 
 
 def _text(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:

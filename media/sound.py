@@ -27,7 +27,7 @@ _SEARCH_SECONDS = 30
 _WINDOW_SECONDS = 0.4
 # A whitelist, because playlists are formats too, and they open other files and URLs.
 _FORMATS = "wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,ogg,mov,matroska,avi,mpeg,mpegts,asf,flv"
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _MAX_KERNEL_ROWS = 1000
 """torchaudio's kernel has source rate / gcd rows; odd rates are first resampled by PyAV."""
 
@@ -55,7 +55,7 @@ def open_sound(path: Path, track: str = "") -> Generator[tuple["InputContainer",
     from av.error import FFmpegError
 
     try:
-        container = av.open(str(path), mode="r", metadata_errors="ignore", options=_OPTIONS)
+        container = av.open(str(path), mode="r", metadata_errors="ignore", options=OPTIONS)
     except (FFmpegError, ValueError, OSError) as error:
         raise UnreadableMedia(
             "The recording cannot be opened: it is not in a format that FFmpeg knows, or broken."

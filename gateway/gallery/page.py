@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from flows.library.markdown import format_time
 from gateway.gallery.excerpts import highlight
 from gateway.gallery.locale import LANGUAGES, SCRIPT_TEXTS, Language, negotiate_language, translator
+from gateway.gallery.places import place_title
 from gateway.tokens import Person
 
 STATIC = Path(__file__).parent / "static"
@@ -77,6 +78,7 @@ class PageRenderer:
             "script_texts": {text: self.translate(text) for text in SCRIPT_TEXTS},
             "clock": format_time,
             "highlight": highlight,
+            "place_title": partial(place_title, self.translate),
         }
         return _TEMPLATES.get_template(template).render(known | values)
 

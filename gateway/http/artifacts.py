@@ -1,5 +1,6 @@
 """Read an artifact's details, lineage, download URL and thumbnail; each function works in one project."""
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from flows.library.contents import shown_picture
+from flows.library.contents import picture_at
 from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.errors import NotFound
@@ -79,15 +80,19 @@ def download(space: Space, identity: str, wanted: str) -> Response:
     return stream_artifact(space, found.artifact, wanted, found.artifact.media_type, headers)
 
 
-def thumbnail_file(space: Space, identity: str, side: int) -> Path:
-    """Return a cached JPEG of at most side × side pixels, created at the first request. Raises NotFound."""
+def thumbnail_file(space: Space, identity: str, side: int, seconds: float | None = None, place: str = "") -> Path:
+    """Return a cached JPEG of at most side × side pixels, created at the first request. Raises NotFound.
+
+    It shows the whole artifact, the frame of a film at a time, or what is at a place, such as `page=3`.
+    """
     folder = space.platform.settings.cache_dir / "thumbnails" / space.project
-    path = folder / f"{identity}-{side}.jpg"
+    part = hashlib.sha256(f"{seconds} {place}".encode()).hexdigest()[:16] if seconds is not None or place else ""
+    path = folder / f"{identity}-{side}{part and '-'}{part}.jpg"
     if path.exists():
         return path
     found = resolve_input(space, identity)
     try:
-        picture = shown_picture(space, found)
+        picture = picture_at(space, found, seconds=seconds, place=place)
         if kind_of(picture.media_type) != "image":
             raise NotFound(f"{found.name} is no picture but {found.artifact.media_type}.")
         small = thumbnail(space.store.get(picture), side)

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 _MAKE, _MODEL, _ORIENTATION, _MODIFIED, _EXIF = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769
 _ORIGINAL, _DIGITIZED, _OFFSET = 0x9003, 0x9004, 0x9011
-_STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+_STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+_WITHOUT_ZONE = len("2015-06-01T12:30:00")
 _ZONE = re.compile(r"[+-]\d\d:\d\d")
 _MAX_CHARACTERS = 100
+_FIRST_PHOTOGRAPH = 1905  # QuickTime counts from 1904: a clock that was never set
 
 
 def picture_properties(image: "Image") -> dict[str, Property]:
@@ -39,12 +41,12 @@ def raw_properties(path: Path) -> dict[str, Property]:
 
 def _from_exif(exif: "Exif") -> dict[str, Property]:
     details = exif.get_ifd(_EXIF)
-    stamp = next((found for tag in (_ORIGINAL, _DIGITIZED) if (found := _time(details.get(tag)))), "")
+    stamp = next((found for tag in (_ORIGINAL, _DIGITIZED) if (found := iso_time(details.get(tag)))), "")
     zone = _text(details.get(_OFFSET))
     properties: dict[str, Property] = {}
     if stamp:
-        properties["taken"] = stamp + (zone if _ZONE.fullmatch(zone) else "")
-    elif modified := _time(exif.get(_MODIFIED)):
+        properties["taken"] = stamp + (zone if len(stamp) == _WITHOUT_ZONE and _ZONE.fullmatch(zone) else "")
+    elif modified := iso_time(exif.get(_MODIFIED)):
         properties["taken"] = modified
     make, model = _text(exif.get(_MAKE)), _text(exif.get(_MODEL))
     if camera := (model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()):
@@ -55,16 +57,18 @@ def _from_exif(exif: "Exif") -> dict[str, Property]:
     return properties
 
 
-def _time(value: object) -> str:
-    """An Exif time as ISO 8601; empty if it is none, or before photography."""
+def iso_time(value: object) -> str:
+    """Return a time as cameras write it in ISO 8601, with its zone if it has one; empty if it is none."""
     found = _STAMP.match(_text(value))
     if not found:
         return ""
     try:
-        time = datetime(*(int(part) for part in found.groups()))
+        time = datetime(*(int(part) for part in found.groups()[:6]))
     except ValueError:
         return ""
-    return time.isoformat() if time.year >= 1826 else ""
+    zone = (found[7] or "").replace("Z", "+00:00")
+    zone = f"{zone[:3]}:{zone[3:]}" if zone and ":" not in zone else zone
+    return time.isoformat() + zone if time.year >= _FIRST_PHOTOGRAPH else ""
 
 
 def _text(value: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from media.errors import UnsupportedMedia
 from media.facts import Caps
 from media.reading.contents import Blobs, Extract
+from media.reading.films import read_film
 from media.reading.renditions import read_picture
 
 
@@ -13,6 +14,8 @@ def read_contents(path: Path, media_type: str, caps: Caps) -> tuple[Extract, lis
     blobs = Blobs()
     if media_type.startswith("image/"):
         extract = read_picture(path, blobs, caps)
+    elif media_type.startswith("video/"):
+        extract = read_film(path, blobs)
     else:
         raise UnsupportedMedia(f"There is nothing to read in a file of the type {media_type}.")
     return extract, blobs.kept

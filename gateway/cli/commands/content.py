@@ -160,7 +160,8 @@ def _write_picture(image: dict[str, Any], space: Callable[[], "Space"], out: Pat
 def _excerpt(hit: dict[str, Any]) -> str:
     start = hit["start_seconds"]
     when = f"{int(start) // 60}:{int(start) % 60:02d} " if start is not None else ""
-    return f"{when}{(hit['text'] or '')[:80]}"
+    where = f"[{hit['place'].replace('=', ' ')}] " if hit.get("place") else ""
+    return f"{when}{where}{' '.join((hit['text'] or '').split())[:80]}"
 
 
 def _print_count(done: int, total: int) -> None:

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse
 
+from flows.library.contents import has_contents
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
 from flows.running.platform import Space
 from gateway.gallery.page import PageRenderer, redirect_to
 from gateway.gallery.parts.cards import ReviewLabel, preview_address
 from gateway.gallery.parts.collections import Collections
+from gateway.gallery.parts.contents import contents_values
 from gateway.gallery.parts.facts import file_facts, recipe_rows
 from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute, wants_json
@@ -27,12 +29,14 @@ REVIEW_LABELS: tuple[ReviewLabel, ...] = ("selected", "rejected")
 
 
 @router.get("/artifacts/{artifact}")
-def show(request: Request, caller: Viewer, artifact: str, at: float | None = None, q: str = "") -> Response:
-    """Show the page; `at` is a time in a recording, in seconds, and `q` the words to highlight."""
+def show(
+    request: Request, caller: Viewer, artifact: str, at: float | None = None, q: str = "", place: str = ""
+) -> Response:
+    """Show the page; `at` is a time in a recording, in seconds, `q` the words to highlight, `place` such as page=3."""
     renderer, space = PageRenderer(request, caller.person), caller.space
     found = resolve_input(space, artifact)
     identity = found.artifact.sha256
-    values = _content(space, found) | _context(space, found)
+    values = _content(space, found) | contents_values(space, found, place) | _context(space, found)
     return renderer.page(
         "artifact.html",
         id=identity,
@@ -85,12 +89,14 @@ def _context(space: Space, found: InputArtifact) -> dict[str, Any]:
 def _content(space: Space, found: InputArtifact) -> dict[str, Any]:
     """Return the passages of a text, or the transcript of a recording."""
     values: dict[str, Any] = {"text": None, "cut": False, "segments": (), "spoken": "", "video": False}
-    if found.kind == "text":
+    values |= {"sections": None, "frames": (), "poster": False, "left_out": "", "heard": True}
+    if found.kind == "text" and not has_contents(found.artifact, found.record):
         text, cut = _text(space, found.artifact)
         values |= {"text": text, "cut": cut}
     if found.kind == "speech":
         transcript = find_transcript(space, found.artifact)
         values["video"] = found.artifact.media_type.startswith("video/")
+        values["heard"] = not found.record or found.record.properties.get("has_sound", True)
         if transcript:
             values |= {"segments": transcript.segments, "spoken": transcript.language}
     return values

@@ -42,7 +42,7 @@ def show(request: Request, caller: Viewer, collection: str) -> Response:
         "collection.html",
         current="collections",
         collection=found,
-        cards=cards_of(space, [(each.artifact.sha256, each.kind, each.name) for each in records]),
+        cards=cards_of(space, [(each.artifact.sha256, each.artifact.media_type, each.name) for each in records]),
     )
 
 

@@ -123,7 +123,7 @@ def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
         after=query.after or None,
         limit=PAGE_SIZE,
     )
-    cards = cards_of(space, [(each.artifact, each.kind, each.name) for each in page.rows])
+    cards = cards_of(space, [(each.artifact, each.media_type, each.name) for each in page.rows])
     return cards, query.query_string(after=page.next) if page.next else ""
 
 

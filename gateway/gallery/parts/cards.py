@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
@@ -11,12 +11,15 @@ from flows.library.markdown import format_time
 from flows.running.platform import Space
 from gateway.gallery.excerpts import excerpt
 from storage.index.parts import Hit
-from storage.records import Kind
+from storage.records import Kind, kind_of
 
 
 @dataclass(frozen=True)
 class Card:
-    """One entry of a list; `moment` is the time in a recording, such as 1:05, at which the words are said."""
+    """One entry of a list; `moment` is the time in a recording, such as 1:05, at which the words are said.
+
+    `face` is the address of the picture on it; empty for words. `place` is where the words are, such as `page=3`.
+    """
 
     artifact: str
     kind: Kind
@@ -24,6 +27,8 @@ class Card:
     address: str
     excerpt: Markup
     moment: str = ""
+    place: str = ""
+    face: str = ""
 
 
 def card_of_hit(hit: Hit, words: str) -> Card:
@@ -33,31 +38,44 @@ def card_of_hit(hit: Hit, words: str) -> Card:
     if hit.start_seconds is not None:
         query["at"] = f"{hit.start_seconds:g}"
         moment = format_time(hit.start_seconds)
+    if hit.place:
+        query["place"] = hit.place
     return Card(
         artifact=hit.artifact,
         kind=hit.kind,
         name=hit.name,
-        address=_address(hit.artifact, query),
+        address=_address(hit.artifact, query) + (f"#{quote(hit.place, safe='=,:')}" if hit.place else ""),
         excerpt=excerpt(hit.text, words),
         moment=moment,
+        place=hit.place,
+        face=face_address(hit.artifact, hit.start_seconds, hit.place) if hit.kind == "image" else "",
     )
 
 
-def cards_of(space: Space, listed: Sequence[tuple[str, Kind, str]]) -> list[Card]:
-    """Make the cards of artifacts, given as (id, kind, name), with the opening words of texts and recordings."""
-    written = [artifact for artifact, kind, _ in listed if kind != "image"]
+def cards_of(space: Space, listed: Sequence[tuple[str, str, str]]) -> list[Card]:
+    """Make the cards of artifacts, given as (id, media type, name), with the opening words of texts and recordings."""
+    written = [artifact for artifact, media_type, _ in listed if kind_of(media_type) != "image"]
     first_texts = space.index.first_texts(space.project, written) if written else {}
     return [
         Card(
             artifact=artifact,
-            kind=kind,
+            kind=kind_of(media_type),
             name=name,
             address=_address(artifact, {}),
             excerpt=excerpt(first_texts.get(artifact, ""), ""),
-            moment=format_time(0) if kind == "speech" else "",
+            moment=format_time(0) if kind_of(media_type) == "speech" else "",
+            face=face_address(artifact) if media_type.startswith(("image/", "video/")) else "",
         )
-        for artifact, kind, name in listed
+        for artifact, media_type, name in listed
     ]
+
+
+def face_address(artifact: str, seconds: float | None = None, place: str = "") -> str:
+    """Return the address of a thumbnail: of the whole artifact, of the frame at a time, or of a place."""
+    query = (
+        {"side": "512"} | ({"at": f"{seconds:g}"} if seconds is not None else {}) | ({"place": place} if place else {})
+    )
+    return f"/api/artifacts/{artifact}/thumbnail?{urlencode(query)}"
 
 
 def _address(artifact: str, query: dict[str, str]) -> str:

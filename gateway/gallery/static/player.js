@@ -24,6 +24,7 @@ function seek(seconds) {
 media.addEventListener('timeupdate', highlightCurrent);
 media.addEventListener('seeked', highlightCurrent);
 segments.forEach((segment) => segment.addEventListener('click', () => seek(Number(segment.dataset.start))));
+player.querySelectorAll('[data-seek]').forEach((frame) => frame.addEventListener('click', () => seek(Number(frame.dataset.seek))));
 player.addEventListener('keydown', (event) => {
   const index = segments.indexOf(event.target);
   const next = { ArrowDown: segments[index + 1], ArrowUp: segments[index - 1] }[event.key];

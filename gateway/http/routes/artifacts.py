@@ -68,8 +68,14 @@ def download_artifact(request: Request, caller: Viewer, artifact: Identity) -> R
 
 
 @router.get("/{artifact}/thumbnail", response_class=Response, responses={200: {"content": {THUMBNAIL_TYPE: {}}}})
-def show_thumbnail(caller: Viewer, artifact: Identity, side: Literal["128", "256", "512"] = "256") -> Response:
-    """A JPEG thumbnail of a picture."""
-    path = artifacts.thumbnail_file(caller.space, artifact, int(side))
+def show_thumbnail(
+    caller: Viewer,
+    artifact: Identity,
+    side: Literal["128", "256", "512"] = "256",
+    at: Annotated[float | None, Query(ge=0, description="A time in a film, in seconds.")] = None,
+    place: Annotated[str, Query(max_length=200, description="A place, such as page=3.")] = "",
+) -> Response:
+    """A JPEG thumbnail of a picture, of a film at a time, or of the first page of a document."""
+    path = artifacts.thumbnail_file(caller.space, artifact, int(side), at, place)
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
     return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=headers)

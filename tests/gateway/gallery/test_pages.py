@@ -1,16 +1,20 @@
 """The gallery over HTTP: byte ranges, security headers, cross-site requests, and access between projects."""
 
+import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+from PIL import Image
 
 from flows.ingest import store_file
 from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
 from gateway.tokens import Role, Tokens
 from storage.records import ArtifactRecord
+from tests.media.films import film
 from tests.paths import SAMPLES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -126,3 +130,22 @@ def test_an_invalid_query_is_answered_with_a_sentence(browse: Callable[..., http
     assert answer.status_code in (200, 422)
     assert 'role="alert"' in answer.text
     assert "Traceback" not in answer.text
+
+
+def test_the_page_of_a_silent_film_has_a_player_a_poster_and_its_scenes(
+    browse: Callable[..., httpx.Client], space: Space, tmp_path: Path
+) -> None:
+    path = film(tmp_path / "holiday.mp4", [(200, 0, 0), (0, 0, 200)], codec="libx264")
+    record = store_file(space, path, "holiday.mp4")[0]
+    client, address = browse("viewer"), f"/artifacts/{record.artifact.sha256}"
+    page = client.get(address, params={"at": "2"}).text
+    assert f'poster="/previews/{record.artifact.sha256}"' in page
+    assert page.count("data-seek=") == 2
+    assert "It has no sound." in page
+    colours: list[object] = []
+    for query in ({}, {"at": "0.1"}, {"at": "5"}):
+        answer = client.get(f"/api{address}/thumbnail", params={"side": "128"} | query)
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            colours.append("red" if picture.getpixel((60, 50))[0] > 150 else "blue")  # pyright: ignore
+    assert colours == ["red", "red", "blue"]
+    assert f"/api{address}/thumbnail" in client.get("/").text

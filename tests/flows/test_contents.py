@@ -1,0 +1,85 @@
+"""Films and pictures of other formats are stored, seen and found; what they are made of is read once."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flows.care.rebuild_index import rebuild_index
+from flows.care.verify import Inspection, verify_project
+from flows.ingest import ingest_files, store_unrecorded
+from flows.library.contents import find_contents, picture_at, shown_picture
+from flows.library.inputs import resolve_input
+from flows.running.content_forms import Query
+from flows.running.context import RunContext
+from flows.search import SearchReport, find
+from media.pictures import thumbnail
+from tests.media.files import encoded, heic
+from tests.media.films import film
+
+Send = Callable[..., list[str]]
+
+
+async def search(context: RunContext, words: str, *kinds: str) -> SearchReport:
+    return await find(context, Query(words=words, kinds=list(kinds), project=context.space.project, limit=5))  # pyright: ignore
+
+
+@pytest.fixture
+def photo(samples: Path) -> Image.Image:
+    with Image.open(samples / "red-bus.jpg") as image:
+        return image.convert("RGB")
+
+
+async def test_an_iphone_photo_is_found_as_the_jpeg_is(
+    context: RunContext, send: Send, samples: Path, photo: Image.Image, tmp_path: Path
+) -> None:
+    (tmp_path / "IMG_0417.HEIC").write_bytes(heic(photo))
+    files = [tmp_path / "IMG_0417.HEIC", samples / "dog-and-hydrant.jpg"]
+    items = (await ingest_files(context, send(files))).items
+    assert [(item.status, item.kind, item.reason) for item in items] == [("stored", "image", None)] * 2
+    hits = (await search(context, "a bus", "image")).hits
+    assert hits[0].artifact == items[0].artifact
+    stored = resolve_input(context.space, items[0].artifact or "")
+    assert context.space.store.get(stored.artifact) == files[0].read_bytes()
+    shown = shown_picture(context.space, stored)
+    assert shown.media_type == "image/jpeg"
+    assert thumbnail(context.space.store.get(shown), 64)
+    query = await find(
+        context, Query(like=store_unrecorded(context.space, files[0]).sha256, project=context.space.project)
+    )
+    assert query.hits[0].artifact == items[0].artifact
+
+
+async def test_a_silent_film_is_seen_by_its_scenes_and_survives_a_rebuild(
+    context: RunContext, cold_context: RunContext, send: Send, photo: Image.Image, samples: Path, tmp_path: Path
+) -> None:
+    with Image.open(samples / "dog-and-hydrant.jpg") as dog:
+        scenes = [image.convert("RGB").resize((160, 120)) for image in (photo, dog)]
+    path = film(tmp_path / "holiday.mp4", scenes, codec="libx264")
+    item = (await ingest_files(context, send([path]))).items[0]
+    assert (item.status, item.kind, item.reason) == ("stored", "speech", None)
+    hits = [hit for hit in (await search(context, "a bus", "image")).hits if hit.artifact == item.artifact]
+    assert (hits[0].kind, hits[0].start_seconds) == ("image", 0.0)
+    found = resolve_input(context.space, item.artifact or "")
+    contents = find_contents(context.space, found.artifact)
+    assert contents is not None
+    assert len(contents.frames) == 2
+    with Image.open(io.BytesIO(context.space.store.get(picture_at(context.space, found, seconds=2.4)))) as frame:
+        assert frame.size == (160, 120)
+    before = context.space.index.parts(context.space.project)
+    assert (await verify_project(context, Inspection(project=context.space.project))).findings == []
+    await rebuild_index(cold_context)
+    assert cold_context.space.index.parts(context.space.project) == before
+    assert cold_context.space.platform.pool.loaded() == []
+
+
+async def test_pages_of_a_scan_are_parts_with_a_place(
+    context: RunContext, send: Send, photo: Image.Image, tmp_path: Path
+) -> None:
+    grey = Image.new("RGB", photo.size, "grey")
+    (tmp_path / "scan.tiff").write_bytes(encoded(grey, "TIFF", save_all=True, append_images=[photo]))
+    item = (await ingest_files(context, send([tmp_path / "scan.tiff"]))).items[0]
+    hits = (await search(context, "a bus", "image")).hits
+    assert (hits[0].artifact, hits[0].place) == (item.artifact, "page=2")

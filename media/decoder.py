@@ -15,7 +15,7 @@ from media.errors import ItemError, UnsupportedMedia
 from media.facts import Caps
 from media.identify import identify, load_libraries
 from media.privileges import drop_privileges, limit_cpu
-from media.reading.read import read_contents
+from media.read import read_contents
 
 
 def main() -> None:

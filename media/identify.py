@@ -3,18 +3,20 @@
 Nothing in the file is executed, rendered or fetched, and nothing is decoded beyond the caps.
 """
 
+import mimetypes
 import re
 import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from media.documents.identify import identify_document
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, Caps, MediaFacts, Property
 from media.images.formats import identify_picture, register_formats
 from media.media_types import SIGNATURES, TEXT_TYPES
 from media.plain_text import decode_text, read_text, refuse_active
-from media.recordings import identify_recording
+from media.reading.recordings import identify_recording
 
 if TYPE_CHECKING:
     from magika import Magika
@@ -25,6 +27,7 @@ __all__ = ["CAPS", "Caps", "MediaFacts", "identify", "read_text", "safe_name"]
 _HEADER_BYTES = 4096
 _MIN_SCORE, _MIN_TEXT_SCORE = 0.5, 0.8
 """The score from which magika's label counts, for pictures and for texts."""
+_TAKEN = "Triptych takes pictures, recordings, films, documents and plain text."
 _JOINERS = "\u200c\u200d"  # Persian names and emoji need them
 _UNSAFE_IN_NAMES = re.compile(r"[/\\:]+")
 
@@ -41,12 +44,14 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
         raise UnsupportedMedia(f"The file has {size / 1e9:.1f} GB, and the limit is {caps.bytes / 1e9:.0f} GB.")
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
+    if document := identify_document(path, safe_name(name), head, caps):
+        return document
     guess, score = _magika_label(path)
     family = next((family for pattern, family in SIGNATURES if re.match(pattern, head, re.DOTALL)), None)
     if family is None and not _looks_like_text(head):
         family = "speech" if guess.group in ("audio", "video") else "refused"
     if family == "refused":
-        raise UnsupportedMedia(f"The file is {_describe(guess)}: Triptych takes pictures, recordings and plain text.")
+        raise UnsupportedMedia(f"The file is {_describe(guess)}: {_TAKEN}")
     if family == "image":
         return identify_picture(path, safe_name(name), caps, guess.label if score >= _MIN_SCORE else None)
     if family == "speech":
@@ -58,6 +63,7 @@ def load_libraries() -> None:
     """Load all libraries and models that `identify` uses, so that the first file is as fast as the second."""
     import av
 
+    mimetypes.init([])  # openpyxl asks it, and the sandbox reads no files of /etc
     register_formats()
     assert av.formats_available
     _magika().identify_bytes(b"a text")

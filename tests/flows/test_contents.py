@@ -10,12 +10,13 @@ from PIL import Image
 from flows.care.rebuild_index import rebuild_index
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files, store_unrecorded
-from flows.library.contents import find_contents, picture_at, shown_picture
+from flows.library.contents import find_contents, full_text, picture_at, shown_picture
 from flows.library.inputs import resolve_input
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import SearchReport, find
 from media.pictures import thumbnail
+from tests.media.documents import write_documents
 from tests.media.files import encoded, heic
 from tests.media.films import film
 
@@ -83,3 +84,29 @@ async def test_pages_of_a_scan_are_parts_with_a_place(
     item = (await ingest_files(context, send([tmp_path / "scan.tiff"]))).items[0]
     hits = (await search(context, "a bus", "image")).hits
     assert (hits[0].artifact, hits[0].place) == (item.artifact, "page=2")
+
+
+async def test_documents_are_found_at_their_page_and_their_pictures_are_pictures(
+    context: RunContext, send: Send, tmp_path: Path
+) -> None:
+    paths = write_documents(tmp_path)
+    report = await ingest_files(context, send(paths), labels=("papers",))
+    assert {(item.status, item.kind, item.reason) for item in report.items} == {("stored", "text", None)}
+    ids = {item.path: item.artifact or "" for item in report.items}
+    for words, name, place in (
+        ("drowned valleys fjords", "ice.pdf", "page=2"),
+        ("eruption of a volcano in Iceland", "iceland.pptx", "slide=2"),
+        ("price of a copper kettle", "prices.xlsx", "sheet=Prices"),
+        ("the horse ran", "whale.epub", "chapter=2"),
+        ("torn spinnaker", "sail.eml", ""),
+    ):
+        hit = (await search(context, words, "text")).hits[0]
+        assert (hit.artifact, hit.place) == (ids[name], place)
+    space = context.space
+    inside = [space.records.get(row.artifact) for row in space.library.children(space.project, ids["ice.pdf"])]
+    assert [(each.kind, each.properties["place"], each.labels) for each in inside] == [("image", "page=1", ("papers",))]
+    assert space.index.counts(space.project)["image"] == 2  # the photo, which is in every document; the scanned page
+    assert (await verify_project(context, Inspection(project=space.project))).findings == []
+    assert (
+        full_text(space, resolve_input(space, ids["bees.odt"])) == "Bees\n\nHoney is golden.\n\nWax\n\nCandles  burn."
+    )

@@ -10,10 +10,14 @@ import pytest
 from PIL import Image
 
 from flows.ingest import store_file
+from flows.library.contents import read_contents
 from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
+from gateway.gallery.parts.cards import card_of_hit
 from gateway.tokens import Role, Tokens
+from storage.index.parts import Hit
 from storage.records import ArtifactRecord
+from tests.media.documents import pdf
 from tests.media.films import film
 from tests.paths import SAMPLES
 
@@ -137,6 +141,7 @@ def test_the_page_of_a_silent_film_has_a_player_a_poster_and_its_scenes(
 ) -> None:
     path = film(tmp_path / "holiday.mp4", [(200, 0, 0), (0, 0, 200)], codec="libx264")
     record = store_file(space, path, "holiday.mp4")[0]
+    read_contents(space, record.artifact, path)
     client, address = browse("viewer"), f"/artifacts/{record.artifact.sha256}"
     page = client.get(address, params={"at": "2"}).text
     assert f'poster="/previews/{record.artifact.sha256}"' in page
@@ -149,3 +154,24 @@ def test_the_page_of_a_silent_film_has_a_player_a_poster_and_its_scenes(
             colours.append("red" if picture.getpixel((60, 50))[0] > 150 else "blue")  # pyright: ignore
     assert colours == ["red", "red", "blue"]
     assert f"/api{address}/thumbnail" in client.get("/").text
+
+
+def test_the_page_of_a_document_has_a_heading_for_each_page_that_a_hit_opens_at(
+    browse: Callable[..., httpx.Client], space: Space, tmp_path: Path
+) -> None:
+    (tmp_path / "ice.pdf").write_bytes(pdf())
+    record = store_file(space, tmp_path / "ice.pdf", "ice.pdf")[0]
+    read_contents(space, record.artifact, tmp_path / "ice.pdf")
+    page = browse("viewer").get(f"/artifacts/{record.artifact.sha256}", params={"place": "page=2", "q": "fjords"}).text
+    assert '<section id="page=2"><h2>Page 2</h2><p><mark>Fjords</mark> are drowned valleys.</p>' in page
+    hit = Hit(
+        artifact=record.artifact.sha256,
+        name="ice.pdf",
+        kind="text",
+        score=1.0,
+        text="Fjords",
+        start_seconds=None,
+        end_seconds=None,
+        place="page=2",
+    )
+    assert card_of_hit(hit, "").address.endswith("?place=page%3D2#page=2")

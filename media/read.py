@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from media.documents.document import Document
+from media.documents.identify import read_document
 from media.errors import UnsupportedMedia
 from media.facts import Caps
 from media.reading.contents import Blobs, Extract
 from media.reading.films import read_film
 from media.reading.renditions import read_picture
+from storage.records import DOCUMENT_TYPES
 
 
 def read_contents(path: Path, media_type: str, caps: Caps) -> tuple[Extract, list[bytes]]:
@@ -16,6 +19,10 @@ def read_contents(path: Path, media_type: str, caps: Caps) -> tuple[Extract, lis
         extract = read_picture(path, blobs, caps)
     elif media_type.startswith("video/"):
         extract = read_film(path, blobs)
+    elif media_type in DOCUMENT_TYPES or media_type == "text/html":
+        document = Document(caps, blobs)
+        read_document(path, media_type, document)
+        extract = document.extract()
     else:
         raise UnsupportedMedia(f"There is nothing to read in a file of the type {media_type}.")
     return extract, blobs.kept

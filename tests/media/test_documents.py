@@ -1,0 +1,174 @@
+"""Documents are read with their pages, slides, sheets and chapters, and the pictures inside; archives have limits."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from media.errors import UnreadableMedia, UnsupportedMedia
+from media.facts import CAPS, CONTENTS
+from media.identify import identify
+from media.read import read_contents
+from media.reading.contents import Extract
+from media.sandbox import Decoders
+from tests.media.documents import DOCUMENTS, archive, docx, mail, pdf, write_documents
+from tests.media.files import written
+
+OFFICE = "application/vnd.openxmlformats-officedocument."
+OPEN = "application/vnd.oasis.opendocument."
+EXPECTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
+    "orchard.docx": (
+        f"{OFFICE}wordprocessingml.document",
+        [
+            ("chapter=1", "Harvest\n\nThe apples were picked in September."),
+            ("chapter=2", "Cellar\n\nCider ferments in oak barrels.\n\nbarrel\n\nforty litres"),
+            ("", "Orchard Ltd"),
+        ],
+        ["chapter=2"],
+    ),
+    "iceland.pptx": (
+        f"{OFFICE}presentationml.presentation",
+        [("slide=1", "Welcome"), ("slide=2", "Volcanoes of Iceland\n\nMention the eruption of Katla.")],
+        ["slide=2"],
+    ),
+    "prices.xlsx": (f"{OFFICE}spreadsheetml.sheet", [("sheet=Prices", "article\tprice\ncopper kettle\t49.5")], []),
+    "bees.odt": (
+        f"{OPEN}text",
+        [("chapter=1", "Bees\n\nHoney is golden."), ("chapter=2", "Wax\n\nCandles  burn.")],
+        ["chapter=2"],
+    ),
+    "bees.odp": (f"{OPEN}presentation", [("slide=1", "Bees"), ("slide=2", "Honey is golden.")], []),
+    "bees.ods": (f"{OPEN}spreadsheet", [("sheet=Hives", "Honey\t12")], []),
+    "whale.epub": (
+        "application/epub+zip",
+        [("chapter=1", "Sea\n\nThe whale dived."), ("chapter=2", "Land\n\nThe horse ran.")],
+        ["chapter=2"],
+    ),
+    "clouds.html": (
+        "text/html",
+        [("chapter=1", "Clouds\n\nCumulus clouds are fluffy."), ("chapter=2", "Rain\n\nNimbus brings rain.")],
+        [],
+    ),
+    "sail.eml": (
+        "message/rfc822",
+        [
+            (
+                "",
+                "From: Ada <ada@example.org>\nTo: bob@example.org\nDate: Mon, 01 Jun 2015 12:30:00 +0200\n"
+                "Subject: Größe der Segel\n\nThe spinnaker is torn.",
+            ),
+            ("", "sizes.txt\n\nMast: 12 m"),
+        ],
+        [""],
+    ),
+    "ice.pdf": (
+        "application/pdf",
+        [("page=1", "Glaciers carve valleys."), ("page=2", "Fjords are drowned valleys.")],
+        ["page=1"],
+    ),
+    "scan.pdf": ("application/pdf", [], []),
+}
+
+
+def test_every_kind_of_document_is_read_in_the_sandbox_with_its_places(tmp_path: Path) -> None:
+    decoders, read = Decoders(count=1), dict[str, object]()
+    try:
+        for path in write_documents(tmp_path):
+            facts = decoders.identify(path, path.name)
+            assert (facts.kind, facts.properties[CONTENTS]) == ("text", True)
+            extract, _ = decoders.read(path, facts.media_type)
+            passages = [(each.place, each.text) for each in extract.passages]
+            read[path.name] = (facts.media_type, passages, [picture.place for picture in extract.pictures])
+    finally:
+        decoders.close()
+    assert read == EXPECTED
+
+
+def extract_of(folder: Path, data: bytes, name: str, **caps: int) -> Extract:
+    path = written(folder, data, name)
+    limits = CAPS.model_copy(update=caps)
+    return read_contents(path, identify(path, name, limits).media_type, limits)[0]
+
+
+def test_a_page_that_is_a_scan_is_kept_as_a_picture(tmp_path: Path) -> None:
+    extract = extract_of(tmp_path, pdf(scanned=True), "scan.pdf")
+    assert [frame.place for frame in extract.frames] == ["page=1"]
+    assert extract.shown
+
+
+def test_title_author_and_time_are_properties(tmp_path: Path) -> None:
+    told = [identify(written(tmp_path, data(), name), name).properties for name, data in DOCUMENTS.items()]
+    of = dict(zip(DOCUMENTS, told, strict=True))
+    assert {"title": "On ice", "pages": 2, "written": "2015-06-01T12:30:00+02:00"}.items() <= of["ice.pdf"].items()
+    assert of["clouds.html"]["title"] == "Clouds"
+    assert (of["sail.eml"]["title"], of["sail.eml"]["author"]) == ("Größe der Segel", "Ada <ada@example.org>")
+
+
+def test_a_document_past_the_limit_of_pages_is_read_up_to_there(tmp_path: Path) -> None:
+    extract = extract_of(tmp_path, pdf(), "ice.pdf", document_pages=1)
+    assert [each.place for each in extract.passages] == ["page=1"]
+    assert extract.cut == "The first 1 pages are found."
+
+
+def bomb() -> bytes:
+    return archive({"[Content_Types].xml": "<Types/>", "word/document.xml": bytes(600_000_000)})
+
+
+def locked() -> bytes:
+    data = bytearray(docx())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + offset] |= 1
+            at = data.find(mark, at + 1)
+    return bytes(data)
+
+
+ENTITIES = (
+    '<?xml version="1.0"?><!DOCTYPE w [<!ENTITY a "apple"><!ENTITY b SYSTEM "file:///etc/passwd">]>'
+    '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r>'
+    "<w:t>one &a; &b;</w:t></w:r></w:p></w:body></w:document>"
+)
+
+
+def test_entities_are_not_resolved(tmp_path: Path) -> None:
+    data = archive({"[Content_Types].xml": "<Types/>", "word/document.xml": ENTITIES})
+    assert [each.text for each in extract_of(tmp_path, data, "a.docx").passages] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        pytest.param(bomb, "unpacks to more than", id="zip bomb"),
+        pytest.param(locked, "password", id="locked"),
+        pytest.param(lambda: docx()[:3000], "broken or cut off", id="cut off"),
+        pytest.param(lambda: pdf()[:40], "broken or cut off", id="cut off pdf"),
+        pytest.param(lambda: archive({"a.txt": "words"}), "is an archive", id="any zip"),
+        pytest.param(lambda: b"\xd0\xcf\x11\xe0" + bytes(600), "before 2007", id="doc"),
+        pytest.param(lambda: archive({"mimetype": "application/epub+zip"}), "broken", id="book without chapters"),
+        pytest.param(lambda: b"<!DOCTYPE html><script>1</script>", "no words", id="page without words"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_sentence(tmp_path: Path, data: object, sentence: str) -> None:
+    assert callable(data)
+    with pytest.raises((UnreadableMedia, UnsupportedMedia), match=sentence) as refused:
+        extract_of(tmp_path, data(), "upload")
+    assert str(refused.value).endswith(".")
+
+
+def test_a_text_about_mail_is_no_mail(tmp_path: Path) -> None:
+    texts = (b"Note: buy milk.\nTo do: call Ada.\n", b"Subject: verbs agree with it.\n\nFrom: here.\n")
+    assert [identify(written(tmp_path, text), "notes.txt").media_type for text in texts] == ["text/plain"] * 2
+    assert identify(written(tmp_path, mail()), "a.txt").media_type == "message/rfc822"
+
+
+def test_members_that_lie_about_their_size_are_refused(tmp_path: Path) -> None:
+    data = bytearray(archive({"[Content_Types].xml": "<Types/>", "word/document.xml": bytes(50_000)}))
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        offset = opened.start_dir
+    at = data.rfind(b"word/document.xml") - 46
+    assert at >= offset
+    data[at + 24 : at + 28] = (10).to_bytes(4, "little")
+    with pytest.raises((UnreadableMedia, UnsupportedMedia)):
+        extract_of(tmp_path, bytes(data), "a.docx")

@@ -1,5 +1,6 @@
 """Read Office documents (docx, pptx, xlsx): text by chapter, slide and sheet, and the pictures inside."""
 
+import io
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,9 @@ def read_xlsx(path: Path, archive: Archive, document: Document) -> None:
 
     cells = 0
     try:
-        book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        # as bytes: by its name, openpyxl would refuse a file without the right extension
+        file = io.BytesIO(path.read_bytes())
+        book: Any = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
         for number, sheet in enumerate(book.worksheets, 1):
             if document.too_long(number, "sheets") or cells > _MAX_CELLS:
                 break

@@ -74,12 +74,13 @@ EXPECTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
 def test_every_kind_of_document_is_read_in_the_sandbox_with_its_places(tmp_path: Path) -> None:
     decoders, read = Decoders(count=1), dict[str, object]()
     try:
-        for path in write_documents(tmp_path):
-            facts = decoders.identify(path, path.name)
+        for given in write_documents(tmp_path):
+            path = given.rename(given.with_name("upload"))  # a file from the bucket has no extension
+            facts = decoders.identify(path, given.name)
             assert (facts.kind, facts.properties[CONTENTS]) == ("text", True)
             extract, _ = decoders.read(path, facts.media_type)
             passages = [(each.place, each.text) for each in extract.passages]
-            read[path.name] = (facts.media_type, passages, [picture.place for picture in extract.pictures])
+            read[given.name] = (facts.media_type, passages, [picture.place for picture in extract.pictures])
     finally:
         decoders.close()
     assert read == EXPECTED

@@ -72,7 +72,7 @@ class Killer:
             yield name, process
             if name in workers.WORKERS:
                 with suppress(psutil.Error):
-                    children = [one for one in process.children() if "workers.child" in one.cmdline()]
+                    children = [one for one in process.children(recursive=True) if "workers.child" in one.cmdline()]
                     yield from ((f"process of {name}", child) for child in children)
 
 

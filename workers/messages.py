@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 MAX_LINE_BYTES = 64 * 2**20
 """Upper bound of a line; Prefect itself limits parameters to 512 KB."""
+MAX_ENVIRONMENT_BYTES = 2**20
+"""Upper bound of the environment variables of a process, as JSON."""
 
 
 class _Message(BaseModel):

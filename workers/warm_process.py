@@ -19,6 +19,7 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from workers.background_tasks import BackgroundTasks
 from workers.job_configuration import WarmProcessJobConfiguration, WarmProcessVariables
 from workers.options import WarmOptions
+from workers.parent.fork_server import ForkServer
 from workers.parent.infrastructure_id import InfrastructureId, parse_infrastructure_id, process_start_time
 from workers.parent.interruptions import forward_interruptions
 from workers.parent.memory_limit import enforce_memory_limit
@@ -52,8 +53,8 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         self.options = WarmOptions()
         specs = self.options.slot_specs(limit)
         super().__init__(work_pool_name, *args, limit=len(specs), **kwargs)
-        environment = process_environment()
-        self.slots = [Slot(spec, environment, self._logger) for spec in specs]
+        self._fork_server = ForkServer(process_environment())
+        self.slots = [Slot(spec, self._fork_server, self._logger) for spec in specs]
         self.runs: dict[UUID, Run] = {}
         self.scheduler = RunScheduler(self.options)
         self._flows: dict[UUID, APIFlow] = {}
@@ -86,6 +87,7 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
             await self._drain(_FINAL_STATES_SECONDS)
             await asyncio.gather(*(slot.close(seconds=3.0) for slot in self.slots))
             await self._tasks.cancel_all()
+            self._fork_server.close()
             await self._publisher.close()
         await super().teardown(*exc_info)
 

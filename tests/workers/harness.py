@@ -173,7 +173,8 @@ class Worker:
         self.process, self.folder = process, folder
 
     def children(self) -> list[int]:
-        return [child.pid for child in psutil.Process(self.process.pid).children()]
+        """The processes of the slots: those of the fork server, the one child of the worker."""
+        return [one.pid for server in psutil.Process(self.process.pid).children() for one in server.children()]
 
     def status(self) -> WorkerStatus:
         found = read_status(self.folder / "status.json")

@@ -65,6 +65,20 @@ def test_a_run_whose_process_ends_crashes_with_the_reason(
     assert pool.end(after) == "COMPLETED", "a new process takes the next run"
 
 
+def test_a_killed_fork_server_takes_its_processes_along_and_both_are_replaced(
+    pool: Pool, warm: Worker, tmp_path: Path
+) -> None:
+    before = warm.children()
+    (server,) = psutil.Process(warm.process.pid).children()
+    run = pool.start("sleep", path=tmp_path / "out", seconds=60)
+    wait_for(lambda: bool(lines(tmp_path / "out")), 30, "the flow")
+    server.kill()
+    assert pool.end(run) == "CRASHED"
+    assert "SIGKILL" in pool.message(run)
+    assert pool.end(pool.start("first_line", path=tmp_path / "told")) == "COMPLETED"
+    assert not {pid for pid in before if psutil.pid_exists(pid)}
+
+
 def test_the_hooks_of_a_crashed_run_run_in_the_next_process(pool: Pool, warm: Worker) -> None:
     before = len(warm.told())
     pool.end(pool.start("die"))

@@ -1,13 +1,9 @@
-"""A slot: starts a child process, sends it runs, and replaces it when it ends."""
+"""A slot: has a child process forked, sends it runs, and replaces it when it ends."""
 
 import asyncio
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from logging import LoggerAdapter
 from typing import Any
@@ -29,12 +25,12 @@ from workers.messages import (
     parse_reply,
 )
 from workers.options import SlotSpec
+from workers.parent.fork_server import ForkedProcess, ForkServer
 from workers.parent.process import describe_exit, resident_bytes
 from workers.shown.status import SlotStatus
 
 _MIN_LIFE_SECONDS = 5.0
 _MAX_BACKOFF_SECONDS = 30.0
-_POLL_SECONDS = 0.05
 _FLUSH_SECONDS = 1.0
 _STOP_SECONDS = 15.0
 
@@ -46,10 +42,10 @@ class ProcessEnded(Exception):
 class Slot:
     """Executes one run at a time. `flow_run_id` is set while the slot is reserved for a run."""
 
-    def __init__(self, spec: SlotSpec, environment: Mapping[str, str], logger: "LoggerAdapter[Any] | Any") -> None:
+    def __init__(self, spec: SlotSpec, fork_server: ForkServer, logger: "LoggerAdapter[Any] | Any") -> None:
         self.spec = spec
         self.name = spec.name
-        self.environment = {**environment, **spec.environment}
+        self.environment = {**fork_server.environment, **spec.environment}
         self.flow_run_id: str | None = None
         self.models: dict[str, int] = {}
         self.problem: str | None = None
@@ -58,7 +54,8 @@ class Slot:
         self.starts = 0
         self.reloads = 0
         self._logger = logger
-        self._process: subprocess.Popen[bytes] | None = None
+        self._fork_server = fork_server
+        self._process: ForkedProcess | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ready = asyncio.Event()
         self._reply: asyncio.Future[Done | Stale] | None = None
@@ -133,10 +130,9 @@ class Slot:
 
     def kill(self, reason: str | None = None) -> None:
         """Kill the process group with SIGKILL; `reason` becomes part of the error of the current run."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.exit_code is None:
             self._kill_reason = reason
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill_group()
 
     def _kill_if_same_process(self, pid: int) -> None:
         if self.pid == pid and not self.ready:
@@ -146,9 +142,9 @@ class Slot:
         """Stop the process and do not replace it; kill it if it still runs after `seconds`."""
         self._closing = True
         self.send(Stop())
-        deadline = time.monotonic() + seconds
-        while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        if self._process is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), seconds)
         self.kill()
 
     def status(self) -> SlotStatus:
@@ -169,27 +165,24 @@ class Slot:
     async def _run_process(self) -> None:
         """Start a process and read its replies until it has ended."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - vfork: a millisecond
-                [sys.executable, "-m", "workers.child", str(theirs.fileno())],
-                env=self.environment,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                process = self._process = await self._fork_server.fork(theirs, self.environment)
+        except BaseException:
+            ours.close()
+            raise
         self.starts += 1
         self.runs_of_process = 0
         self._kill_reason = None
         reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_LINE_BYTES)
         reading = asyncio.create_task(self._read(reader))
-        # Polled, because the stream may stay open: a process that the flow forked inherits it.
-        while (code := self._process.poll()) is None:  # noqa: ASYNC110 - waitpid has no other portable form
-            await asyncio.sleep(_POLL_SECONDS)
+        code = await process.wait()
+        # The stream may stay open: a process that the flow forked inherits it.
         await asyncio.wait([reading], timeout=_FLUSH_SECONDS)
         reading.cancel()
         self._ready.clear()
         self._writer.close()
-        self._kill_group()
+        process.kill_group()
         self._process_ended(code)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -218,12 +211,6 @@ class Slot:
             self._reply.set_exception(ProcessEnded(f"The process of slot {self.name} {how}"))
         elif code and not self._closing:
             self._logger.warning("The process of slot %s %s; a new one starts", self.name, describe_exit(code))
-
-    def _kill_group(self) -> None:
-        # Subprocesses that a flow left running share the process group.
-        with suppress(ProcessLookupError, PermissionError):
-            if self._process is not None:
-                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def process_environment() -> dict[str, str]:

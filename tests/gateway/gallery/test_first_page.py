@@ -1,4 +1,4 @@
-"""The load time of the first page of a library of 10,000 artifacts, with an empty browser cache."""
+"""The first page of a library with an empty browser cache: what is loaded, and among 10,000 artifacts how fast."""
 
 import hashlib
 import io
@@ -35,9 +35,9 @@ def picture(number: int) -> bytes:
     return file.getvalue()
 
 
-def record(space: Space, number: int) -> ArtifactRecord:
+def record(space: Space, number: int, many: int) -> ArtifactRecord:
     """Make a record: every fourth is a text, the others are pictures, of which only the newest have bytes."""
-    if number >= MANY - WITH_BYTES:
+    if number >= many - WITH_BYTES:
         artifact = space.store.put(picture(number), "image/jpeg")
     else:
         kind = "text/plain" if number % 4 == 0 else "image/jpeg"
@@ -52,8 +52,8 @@ def record(space: Space, number: int) -> ArtifactRecord:
     )
 
 
-def fill(space: Space) -> None:
-    records = [record(space, number) for number in range(MANY)]
+def fill(space: Space, many: int) -> None:
+    records = [record(space, number, many) for number in range(many)]
     space.library.put(records, {each.artifact.sha256: each.labels for each in records})
     for each in records[-WITH_BYTES:]:
         space.records.add(each)
@@ -77,28 +77,40 @@ def fill(space: Space) -> None:
     )
 
 
-def test_the_first_page_of_ten_thousand_artifacts_loads_within_a_second(
-    visit: Callable[..., Any], stack_settings: Settings
-) -> None:
-    platform = Platform(stack_settings)
+def load_first_page(visit: Callable[..., Any], settings: Settings, many: int) -> float:
+    """Open the first page of a new library with so many artifacts and check it; the seconds until it was loaded."""
+    platform = Platform(settings)
     project = f"large-{uuid4().hex[:8]}"
-    fill(platform.space(project))
+    fill(platform.space(project), many)
     token = Tokens(platform.bucket).create(project, "maker", project)
     seconds: list[float] = []
-    for _ in range(3):
+    for _ in range(2):
         visitor = visit("en")
         visitor.page.context.add_cookies(
-            [{"name": "triptych_token", "value": token, "url": str(stack_settings.gateway_url), "sameSite": "Strict"}]
+            [{"name": "triptych_token", "value": token, "url": str(settings.gateway_url), "sameSite": "Strict"}]
         )
-        visitor.page.goto(str(stack_settings.gateway_url), wait_until="load")
+        visitor.page.goto(str(settings.gateway_url), wait_until="load")
         seconds.append(visitor.page.evaluate(TIMING) / 1000)
         assert visitor.page.locator(".card").count() == WITH_BYTES
         scripts = "performance.getEntriesByType('resource').filter(each => each.name.endsWith('.js'))"
         loaded = visitor.page.evaluate(f"{scripts}.map(each => each.transferSize)")
         assert 0 < sum(loaded) <= SCRIPT_BYTES
         visitor.leave()
-    print(f"first page of {MANY} artifacts, complete after", *(f"{each:.2f} s" for each in seconds))
-    assert min(seconds) <= SECONDS * SLOW_MACHINE_FACTOR
+    print(f"first page of {many} artifacts, complete after", *(f"{each:.2f} s" for each in seconds))
+    return min(seconds)
+
+
+def test_the_first_page_shows_the_newest_and_loads_small_scripts(
+    visit: Callable[..., Any], stack_settings: Settings
+) -> None:
+    load_first_page(visit, stack_settings, 2 * WITH_BYTES)
+
+
+@pytest.mark.soak
+def test_the_first_page_of_ten_thousand_artifacts_loads_within_a_second(
+    visit: Callable[..., Any], stack_settings: Settings
+) -> None:
+    assert load_first_page(visit, stack_settings, MANY) <= SECONDS * SLOW_MACHINE_FACTOR
 
 
 def test_all_scripts_together_are_small() -> None:

@@ -7,7 +7,7 @@ world-readable because the S3 server runs as another user; the folder is mounted
 """
 
 import sys
-from os import environ
+from os import environ, geteuid
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -32,9 +32,10 @@ def main() -> None:
     bucket = environ.get("TRIPTYCH_BUCKET") or str(Settings.model_fields["bucket"].default)
     make_certificates(folder)
     write_identities(folder / IDENTITIES, bucket, admin, identities)
-    folder.chmod(0o755)
-    for file in folder.iterdir():
-        file.chmod(0o644)
+    # In Kubernetes the folder belongs to root, who lets this user's group in: only an owner changes permissions.
+    for path in (folder, *folder.iterdir()):
+        if path.stat().st_uid == geteuid():
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _keys(role: str) -> tuple[str, str]:

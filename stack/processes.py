@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,7 +41,7 @@ def start_process(
     # Reaps the process when it ends: Postgres refuses to start while a killed one is still a zombie.
     threading.Thread(target=started.wait, daemon=True).start()
     process = psutil.Process(started.pid)
-    identity = {"pid": process.pid, "started": process.create_time()}
+    identity = {"pid": process.pid, "started": start_time(process.pid)}
     _process_file(home, name).parent.mkdir(parents=True, exist_ok=True)
     _process_file(home, name).write_text(json.dumps(identity), encoding="utf-8")
     return process
@@ -52,10 +53,28 @@ def running_process(home: Path, name: str) -> psutil.Process | None:
         identity = json.loads(_process_file(home, name).read_text(encoding="utf-8"))
         process = psutil.Process(identity["pid"])
         # Pids are reused; the start time tells processes apart.
-        alive = abs(process.create_time() - identity["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        started = identity["started"]
+        # Files of earlier versions have seconds since the epoch.
+        same = (
+            abs(process.create_time() - started) < 1
+            if isinstance(started, float)
+            else start_time(process.pid) == started
+        )
+        alive = same and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
         return None
     return process if alive else None
+
+
+def start_time(pid: int) -> str:
+    """When a process started: the boot of the machine and clock ticks since then, which no change of the clock moves.
+
+    Raises OSError if there is no such process.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    # The name, in parentheses, may contain blanks; the ticks are the 20th field behind it.
+    ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    return f"{boot} {ticks}"
 
 
 def stop_process(home: Path, name: str, stop_signal: signal.Signals = signal.SIGTERM, *, alone: bool = False) -> None:
@@ -84,6 +103,15 @@ def wait_until(home: Path, name: str, answers: Callable[[], bool], seconds: floa
             raise PartDidNotStart(f"{name} ended while it started: {last_log_line(home, name)}")
         time.sleep(0.1)
     raise PartDidNotStart(f"{name} did not answer within {seconds:.0f} s: {last_log_line(home, name)}")
+
+
+def truncate_log(home: Path, name: str, most_bytes: int) -> None:
+    """Move what a part has logged to logs/NAME.log.1 if it is more than that; the part goes on writing to its file."""
+    log = home / "logs" / f"{name}.log"
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > most_bytes:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def last_log_line(home: Path, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The supervisor of the embedded stack: restart parts that died, with exponential backoff."""
+"""The supervisor of the embedded stack: restart parts that died, with exponential backoff, and bound their logs."""
 
 import sys
 import threading
@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stack.parts import Part, dependencies_answer, ensure_started, local_parts, open_home
-from stack.processes import running_process
+from stack.processes import running_process, truncate_log
 
 _CHECK_SECONDS = 0.3
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _SETTLED_SECONDS = 10.0
 """A part that ran this long is restarted without a pause."""
+_LOG_BYTES = 20 * 2**20
+"""A log that has grown larger becomes NAME.log.1, in place of the one before."""
 
 
 def supervise(path: Path, part: Part) -> None:
@@ -20,6 +22,7 @@ def supervise(path: Path, part: Part) -> None:
     pause, since = 0.0, time.monotonic()
     while True:
         time.sleep(_CHECK_SECONDS)
+        truncate_log(path, part.name, _LOG_BYTES)
         if running_process(path, part.name) is not None:
             if time.monotonic() - since > _SETTLED_SECONDS:
                 pause = 0.0

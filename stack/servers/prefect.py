@@ -29,6 +29,8 @@ def server_environment(home: Path, database: str, port: int, auth_string: str | 
         # The new UI sends requests to an external host even with analytics disabled.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # A run a minute fills the database: ended runs go after 90 days, as events do after 7.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
         "DO_NOT_TRACK": "1",
@@ -44,22 +46,23 @@ def start_server(home: Path, root: Path, *, database: str, port: int, auth_strin
 
 
 def prepare_pools(api: PrefectApi) -> None:
-    """Create missing pools and queues. Raises NotReachable if the server rejects our credential."""
+    """Create missing pools and queues, and renew the pools' templates.
+
+    Raises NotReachable if the server rejects our credential.
+    """
     with api.client() as client:
         for name in WARM_POOLS:
-            body = {"name": name, "type": "warm-process", "base_job_template": _template()}
-            _check_created(client.post("/work_pools/", json=body))
-        body = {"name": "train", "type": "process", "base_job_template": _process_template()}
-        _check_created(client.post("/work_pools/", json=body))
+            _create_pool(client, name, "warm-process", _template())
+        _create_pool(client, "train", "process", _process_template())
         for name, priority in QUEUES.items():
             _check_created(client.post("/work_pools/gpu/queues", json={"name": name, "priority": priority}))
 
 
 def deploy(home: Path, root: Path, api: PrefectApi) -> None:
-    """Deploy configs/prefect.yaml, unless neither it nor the flows' code changed since the last time."""
+    """Deploy configs/prefect.yaml, unless it, the flows' code and the server are those of the last time."""
     path = root / "configs" / "prefect.yaml"
     code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
-    state = hashlib.sha256(path.read_bytes() + code + str(root).encode()).hexdigest()
+    state = hashlib.sha256(path.read_bytes() + code + f"{root} {api.url}".encode()).hexdigest()
     note = _note(home)
     if was_deployed(home) and note.read_text(encoding="utf-8") == state:
         return
@@ -112,6 +115,14 @@ def _process_template() -> dict[str, object]:
     from prefect.workers.process import ProcessWorker
 
     return ProcessWorker.get_default_base_job_template()
+
+
+def _create_pool(client: httpx.Client, name: str, kind: str, template: dict[str, object]) -> None:
+    """Create a work pool, or give the existing one the template of this version."""
+    answer = client.post("/work_pools/", json={"name": name, "type": kind, "base_job_template": template})
+    _check_created(answer)
+    if answer.status_code == httpx.codes.CONFLICT:
+        client.patch(f"/work_pools/{name}", json={"base_job_template": template}).raise_for_status()
 
 
 def _check_created(answer: httpx.Response) -> None:

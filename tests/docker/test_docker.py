@@ -1,6 +1,7 @@
 """Check docker/ without a container engine: against schemas, against the code, and on real servers."""
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -400,7 +401,7 @@ def keys_of(role: str) -> tuple[str, str]:
 
 
 def secrets_of_s3(
-    folder: Path, *, roles: Sequence[str] = ("", "WORKER_", "GATEWAY_")
+    folder: Path, *, roles: Sequence[str] = ("", "WORKER_", "GATEWAY_"), before: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     told = {
         f"TRIPTYCH_S3_{role}{kind}_KEY": key
@@ -408,7 +409,7 @@ def secrets_of_s3(
         for kind, key in zip(("ACCESS", "SECRET"), keys_of(role.lower().strip("_") or "admin"), strict=True)
     }
     environment = clean_environment(told | {"TRIPTYCH_BUCKET": "docker"})
-    command = [sys.executable, DOCKER / "s3_secrets.py", folder]
+    command = [*before, sys.executable, DOCKER / "s3_secrets.py", folder]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -432,6 +433,18 @@ def test_a_missing_key_of_the_s3_server_is_named(tmp_path: Path) -> None:
     assert done.stderr.strip().splitlines() == [
         "TRIPTYCH_S3_WORKER_ACCESS_KEY is not set: make docker/.env with `sh docker/new-env.sh`."
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a folder to somebody else")
+def test_the_secrets_are_written_without_capabilities_into_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    """As in Kubernetes, where the folder is root's and this user's group may write."""
+    folder = tmp_path / "s3"
+    folder.mkdir()
+    os.chown(folder, 1000, 0)
+    folder.chmod(0o2777)
+    done = secrets_of_s3(folder, before=("setpriv", "--bounding-set=-all", "--inh-caps=-all"))
+    assert done.returncode == 0, done.stderr
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o644}
 
 
 def test_the_s3_command_starts_a_server_that_requires_the_keys(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Start, stop and restart the embedded stack's S3 and Postgres servers; tests/flows starts the whole stack."""
 
+import json
 import stat
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +17,7 @@ from flows.running.platform import Platform
 from flows.running.settings import SettingsMissing, load_settings, stack_file
 from stack.home_file import load_or_create, read_stack_file
 from stack.lifecycle import StackStatus, down, status, up
-from stack.processes import free_ports, running_process, start_process, stop_process
+from stack.processes import free_ports, running_process, start_process, stop_process, truncate_log
 from tests.waiting import wait_for
 
 
@@ -136,3 +138,32 @@ def test_a_part_restarted_during_its_stop_can_still_be_stopped(tmp_path: Path) -
         stop_process(tmp_path, "part")
     assert running_process(tmp_path, "part") is None
     assert not second.is_running()
+
+
+def test_a_log_that_has_grown_is_set_aside_and_its_part_goes_on_writing(tmp_path: Path) -> None:
+    script = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.01)"
+    start_process(tmp_path, "talker", [sys.executable, "-c", script], dict(environ), tmp_path)
+    log = tmp_path / "logs" / "talker.log"
+    try:
+        wait_for(lambda: log.stat().st_size > 1000, 30, "the first lines")
+        truncate_log(tmp_path, "talker", 1000)
+        assert log.with_suffix(".log.1").stat().st_size > 1000
+        wait_for(lambda: log.read_bytes().startswith(b"x" * 99), 30, "lines at the beginning of the emptied file")
+    finally:
+        stop_process(tmp_path, "talker")
+
+
+def test_a_process_is_known_by_its_start_though_the_clock_is_set_and_only_by_it(tmp_path: Path) -> None:
+    process = start_process(tmp_path, "sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], {}, tmp_path)
+    file = tmp_path / "run" / "sleeper.json"
+    noted = json.loads(file.read_text())
+    try:
+        assert "." not in noted["started"], "no time of the wall clock"
+        file.write_text(json.dumps(noted | {"started": process.create_time()}))
+        assert running_process(tmp_path, "sleeper") == process, "as an earlier version noted it"
+        boot, ticks = noted["started"].split()
+        file.write_text(json.dumps(noted | {"started": f"{boot} {int(ticks) + 1}"}))
+        assert running_process(tmp_path, "sleeper") is None, "another process with this pid"
+    finally:
+        file.write_text(json.dumps(noted))
+        stop_process(tmp_path, "sleeper")

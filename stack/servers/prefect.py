@@ -121,7 +121,7 @@ def _create_pool(client: httpx.Client, name: str, kind: str, template: dict[str,
     """Create a work pool, or give the existing one the template of this version."""
     answer = client.post("/work_pools/", json={"name": name, "type": kind, "base_job_template": template})
     _check_created(answer)
-    if answer.status_code == httpx.codes.CONFLICT:
+    if answer.status_code == 409:
         client.patch(f"/work_pools/{name}", json={"base_job_template": template}).raise_for_status()
 
 

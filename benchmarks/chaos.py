@@ -86,7 +86,7 @@ class Clients:
 
     def drop(self, file: File) -> None:
         """Put a file into the inbox; the bucket retries while the S3 server restarts."""
-        self._bucket.put(f"inbox/{file.name}", file.data)
+        self._bucket.put(f"inbox/default/{file.name}", file.data)
 
     def start_inbox_run(self) -> None:
         """Start an inbox run every 15 seconds, unless one is unfinished."""

@@ -14,7 +14,7 @@ from flows.library.indexing import picture_embedding_request
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from flows.running.requests import decode_requests, encode_failure
+from flows.running.requests import decode_requests, encode_failure, request_key
 from media.errors import ItemError
 from modalities.answers import Answer
 from modalities.generation.requests import GeneratedImage
@@ -22,7 +22,7 @@ from storage.artifacts import Artifact
 
 
 class AnswerReport(BaseModel):
-    """How many requests were answered, and why the others were not, by recipe key."""
+    """How many requests were answered, and why the others were not, by request key."""
 
     answered: int
     failures: dict[str, dict[str, str]]
@@ -39,7 +39,7 @@ async def answer_requests(project: str, work: Artifact, watch: UUID | None = Non
         requests = decode_requests(await asyncio.to_thread(context.space.store.get, work))
         answers = await asyncio.to_thread(context.space.answers.run_all, requests, context.progress)
         failures = {
-            context.space.answers.recipe(request).key: encode_failure(answer)
+            request_key(request): encode_failure(answer)
             for request, answer in zip(requests, answers, strict=True)
             if isinstance(answer, ItemError)
         }

@@ -13,19 +13,20 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.contents import read_contents
-from flows.library.indexing import index_artifacts
+from flows.library.indexing import IndexFailures, index_artifacts
 from flows.library.inner_pictures import record_inner_pictures
 from flows.library.labelling import update_labels
 from flows.library.markdown import ingest_page
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
+from flows.running.errors import FilesWait
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from media.errors import ItemError
+from media.errors import DecoderFailed, ItemError
 from media.facts import CAPS, CONTENTS
 from media.location import drop_location
 from storage.artifacts import Artifact
-from storage.errors import ObjectNotFound, TooLarge
+from storage.errors import InvalidName, ObjectNotFound, RecordCorrupt, TooLarge
 from storage.objects import Readable, object_from_response
 from storage.records import ArtifactRecord, Kind
 
@@ -40,11 +41,14 @@ _SMALL = 8 * 1024 * 1024
 
 
 class IngestItem(BaseModel):
-    """The outcome for one file; `path` is the name that the person gave it."""
+    """The outcome for one file; `path` is the name that the person gave it.
+
+    A file that is `waiting` is tried again: the reason is a fault of the platform's, such as a model that cannot load.
+    """
 
     path: str
     key: str
-    status: Literal["stored", "duplicate", "rejected"]
+    status: Literal["stored", "duplicate", "rejected", "waiting"]
     artifact: str | None = None
     kind: Kind | None = None
     reason: str | None = None
@@ -59,7 +63,13 @@ class IngestReport(BaseModel):
         counts = {
             status: sum(item.status == status for item in self.items) for status in ("stored", "duplicate", "rejected")
         }
-        return ", ".join(f"{count} {status}" for status, count in counts.items()) + "."
+        waiting = sum(item.status == "waiting" for item in self.items)
+        return (
+            ", ".join(
+                f"{count} {status}" for status, count in (counts | ({"waiting": waiting} if waiting else {})).items()
+            )
+            + "."
+        )
 
 
 @dataclass(frozen=True)
@@ -92,12 +102,17 @@ async def ingest_uploads(context: RunContext, files: UploadedFiles) -> IngestRep
 
 
 async def ingest_files(context: RunContext, keys: Sequence[str], labels: tuple[str, ...] = ()) -> IngestReport:
-    """Store, record and index the objects under `keys`; the objects themselves stay."""
+    """Store, record and index the objects under `keys`; the objects themselves stay.
+
+    Raises FilesWait at the end, when the others are done, if some wait for the platform: the run is tried again.
+    """
     items: list[IngestItem] = []
     for start in range(0, len(keys), CHUNK_FILES):
         items += [one.item for one in await ingest_chunk(context, keys[start : start + CHUNK_FILES], labels)]
     report = IngestReport(items=items)
     await show_report(context, report)
+    if waiting := [item for item in items if item.status == "waiting"]:
+        raise FilesWait(f"{len(waiting)} of {len(items)} files wait, such as {waiting[0].path}: {waiting[0].reason}")
     return report
 
 
@@ -118,11 +133,18 @@ async def ingest_chunk(context: RunContext, keys: Sequence[str], labels: tuple[s
     found = [record for one in chunk for record in (one.record, *one.inner) if record]
     records = {record.artifact.sha256: record for record in found}
     failures = await index_artifacts(context, list(records.values()))
-    reasons = [failures.get(one.item.artifact or "", one.item.reason) for one in chunk]
-    return [
-        replace(one, item=one.item.model_copy(update={"reason": reason}))
-        for one, reason in zip(chunk, reasons, strict=True)
-    ]
+    return [_with_failure(one, failures) for one in chunk]
+
+
+def _with_failure(one: IngestedObject, failures: IndexFailures) -> IngestedObject:
+    """Return the outcome with the reason why the artifact, or a picture in it, could not be indexed."""
+    ids = [record.artifact.sha256 for record in (one.record, *one.inner) if record]
+    failed = [sha256 for sha256 in ids if sha256 in failures]
+    waiting = [sha256 for sha256 in failed if sha256 in failures.waiting]
+    if not waiting and not (failed and failed[0] == one.item.artifact):
+        return one
+    update = {"reason": failures[(waiting or failed)[0]]} | ({"status": "waiting"} if waiting else {})
+    return replace(one, item=one.item.model_copy(update=update))
 
 
 async def show_report(context: RunContext, report: IngestReport) -> None:
@@ -145,21 +167,34 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
             keep = found.metadata.get(LOCATION_METADATA) == KEEP_LOCATION
             record, is_new = store_file(context.space, path, name, labels, keep_location=keep)
             inner = record_inner_pictures(context.space, record, path)
-            if labels and not is_new:
-                update_labels(context.space, record.artifact.sha256, add=labels)
+            reason = _add_labels(context.space, record, labels) if labels and not is_new else None
     except ObjectNotFound:
-        return IngestedObject(_rejected(name, key, "It is not in the bucket any more."), "", None)
+        return IngestedObject(_failed("rejected", name, key, "It is not in the bucket any more."), "", None)
+    except RecordCorrupt as error:  # of an earlier upload of the same file
+        return IngestedObject(_failed("waiting", name, key, str(error)), etag, None)
     except (ItemError, TooLarge) as error:
-        if error.retryable:  # the fault is the platform's, not the file's
+        if isinstance(error, DecoderFailed) and not error.is_about_the_file:
             raise
-        return IngestedObject(_rejected(name, key, str(error)), etag, None)
+        status = "waiting" if error.retryable else "rejected"
+        return IngestedObject(_failed(status, name, key, str(error)), etag, None)
     status = "stored" if is_new else "duplicate"
-    item = IngestItem(path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind)
+    item = IngestItem(
+        path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind, reason=reason
+    )
     return IngestedObject(item, etag, record, inner)
 
 
-def _rejected(name: str, key: str, reason: str) -> IngestItem:
-    return IngestItem(path=name, key=key, status="rejected", reason=reason)
+def _add_labels(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> str | None:
+    """Add the labels to an artifact that was known; return why it cannot have them, such as too many."""
+    try:
+        update_labels(space, record.artifact.sha256, add=labels)
+    except InvalidName as error:
+        return f"It is stored, without the labels: {error}"
+    return None
+
+
+def _failed(status: Literal["rejected", "waiting"], name: str, key: str, reason: str) -> IngestItem:
+    return IngestItem(path=name, key=key, status=status, reason=reason)
 
 
 def store_unrecorded(space: Space, path: Path) -> Artifact:

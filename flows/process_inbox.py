@@ -1,24 +1,23 @@
 """Ingest the files that people drop into the inbox, on a schedule or on demand."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, count
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from flows.ingest import CHUNK_FILES, IngestedObject, IngestReport, ingest_chunk, show_report
+from flows.library.inbox import DEFAULT, ROOT, checked_folder, list_files, quarantine_path, waiting_projects
+from flows.library.quarantine import Rejection, quarantine_file
 from flows.running.context import RunContext
-from flows.running.form import Form, project_field
+from flows.running.form import ADMINS_ONLY, Form, project_field
 from flows.running.prefect_context import run_as_flow
-from storage.bucket import Bucket
 from storage.claims import ClaimSession
-from storage.errors import Conflict
 from storage.objects import StoredObject
 
 _RUNS_AT_ONCE = 2
@@ -26,13 +25,15 @@ _RUNS_AT_ONCE = 2
 
 
 class Inbox(Form):
-    """The folder of the inbox, and how many files one run ingests."""
+    """The project whose inbox to process, and how many files one run ingests."""
 
     prefix: str = Field(
-        default="inbox/",
+        default="",
         title="Folder",
-        description="The folder in the bucket that people drop files into.",
-        pattern=r"^inbox[a-z0-9/-]*/$",
+        description="A folder of the project's inbox in the bucket; empty for all of inbox/<project>/.",
+        pattern=r"^(inbox/.*)?$",
+        max_length=900,
+        json_schema_extra={ADMINS_ONLY: True},
     )
     limit: int = Field(default=500, title="Files at most", description="How many files one run takes.", ge=1, le=10_000)
     project: str = project_field()
@@ -40,23 +41,42 @@ class Inbox(Form):
 
 @flow(name="process-inbox")
 async def process_inbox(inbox: Inbox | None = None) -> State[Any]:
-    """Ingest the files of the inbox; unreadable files go to quarantine beside the reason."""
-    chosen = inbox or Inbox()
-    return await run_as_flow(chosen.project, lambda context: drain_inbox(context, chosen), queue="batch")
+    """Ingest the files of a project's inbox, or without a form those of all: that is what the schedule starts.
+
+    Unreadable files go to quarantine beside the reason.
+    """
+    if inbox is None:
+        return await run_as_flow(DEFAULT, drain_all, queue="batch")
+    return await run_as_flow(inbox.project, lambda context: drain_inbox(context, inbox), queue="batch")
+
+
+async def drain_all(context: RunContext) -> IngestReport:
+    """Ingest the inbox of every project, each into its own.
+
+    The report has the files of the project `default` alone; each project's are shown in a page of the run.
+    """
+    bucket = context.space.platform.bucket
+    projects = await asyncio.to_thread(lambda: waiting_projects(bucket, list(bucket.objects(ROOT))))
+    report = await drain_inbox(context, Inbox(prefix=ROOT, project=DEFAULT))
+    for project in projects:
+        if project != DEFAULT:
+            other = replace(context, space=context.space.platform.space(project))
+            await drain_inbox(other, Inbox(project=project))
+    return report
 
 
 async def drain_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
     """Ingest the objects of the inbox. Each is deleted last: after it is stored, recorded and indexed, or quarantined.
 
     Concurrent runs share the work: each takes the next chunk of objects that no other run has claimed. The claims of a
-    run that dies are released at once, and its finished work is found done.
+    run that dies are released at once, and its finished work is found done. Raises WrongInbox.
     """
+    folder = checked_folder(inbox.prefix, inbox.project)
     claims = context.space.platform.claims
     ingested: list[IngestedObject] = []
     with claims.session() as slots, claims.session() as objects:
-        if await asyncio.to_thread(_acquire_slot, slots, inbox):
-            listed = await asyncio.to_thread(_list_objects, context.space.platform.bucket, inbox.prefix)
-            for chunk in _chunks(listed):
+        if await asyncio.to_thread(_acquire_slot, slots, folder):
+            for chunk in _chunks(await asyncio.to_thread(_list_due, context, folder)):
                 claimed = (await asyncio.to_thread(_claim, objects, chunk))[: inbox.limit - len(ingested)]
                 ingested += await _process_chunk(context, claimed) if claimed else []
                 await asyncio.to_thread(objects.release)
@@ -67,66 +87,48 @@ async def drain_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
     return report
 
 
-class Rejection(BaseModel):
-    """Why a file is in quarantine. `etag` identifies the version of the object that was rejected."""
-
-    name: str
-    reason: str
-    project: str
-    rejected: datetime
-    etag: str = ""
-
-
 async def _process_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[IngestedObject]:
-    """Ingest objects and delete them from the inbox. Objects that are gone were processed by another run: left out."""
+    """Ingest objects and delete them from the inbox, except those that wait for the platform.
+
+    Objects that are gone were processed by another run: left out.
+    """
     ingested = [one for one in await ingest_chunk(context, [one.key for one in found]) if one.etag]
-    bucket = context.space.platform.bucket
+    done: list[str] = []
     for one in ingested:
-        if one.item.status != "rejected" or await asyncio.to_thread(_quarantine, context, one):
-            await asyncio.to_thread(partial(bucket.remove_if, one.item.key, one.etag))
+        if one.item.status == "waiting":
+            await asyncio.to_thread(_wait, context, one)
+        elif one.item.status != "rejected" or await asyncio.to_thread(_quarantine, context, one):
+            await asyncio.to_thread(partial(context.space.platform.bucket.remove_if, one.item.key, one.etag))
+            done.append(one.item.key)
+    await asyncio.to_thread(context.space.platform.waiting.remove, done)
     return ingested
 
 
+def _wait(context: RunContext, one: IngestedObject) -> None:
+    name, reason = one.item.path, one.item.reason or ""
+    context.space.platform.waiting.add(context.space.project, one.item.key, one.etag, name=name, reason=reason)
+
+
 def _quarantine(context: RunContext, one: IngestedObject) -> bool:
-    """Store the reason, then the object beside it. Return False if the object was replaced meanwhile."""
-    bucket = context.space.platform.bucket
+    project = context.space.project
     rejection = Rejection(
-        name=one.item.path,
-        reason=one.item.reason or "",
-        project=context.space.project,
-        rejected=datetime.now(UTC),
-        etag=one.etag,
+        name=one.item.path, reason=one.item.reason or "", project=project, rejected=datetime.now(UTC), etag=one.etag
     )
-    document = json.dumps(rejection.model_dump(mode="json"), indent=1).encode()
-    key = _reserve_quarantine_key(bucket, one, document)
-    try:
-        bucket.copy(one.item.key, key, etag=one.etag)
-    except Conflict:  # the reason stays; the next run processes the new object
-        return False
-    return True
+    path = quarantine_path(one.item.key, project)
+    return quarantine_file(context.space.platform.bucket, one.item.key, path, rejection)
 
 
-def _reserve_quarantine_key(bucket: Bucket, one: IngestedObject, document: bytes) -> str:
-    """Return a free key for the object and store its reason there. Objects of the same name are numbered."""
-    path = f"quarantine/{one.item.key.partition('/')[2]}"
-    # Only reasons end with .json: a rejected .json file gets a number, or it could overwrite another file's reason.
-    first = [] if path.endswith(".json") else [path]
-    for key in chain(first, (f"{path}~{number}" for number in count(2))):
-        reason_key = f"{key}.json"
-        if bucket.create(reason_key, document, media_type="application/json"):
-            return key
-        if Rejection.model_validate_json(bucket.get(reason_key)).etag == one.etag:
-            return key
-    raise AssertionError("itertools.count does not end")
-
-
-def _acquire_slot(slots: ClaimSession, inbox: Inbox) -> bool:
+def _acquire_slot(slots: ClaimSession, folder: str) -> bool:
     """Claim one of the slots for concurrent runs of this inbox; return whether one was free."""
-    return any(slots.take([f"inbox {inbox.prefix} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
+    return any(slots.take([f"inbox {folder} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
 
 
-def _list_objects(bucket: Bucket, prefix: str) -> list[StoredObject]:
-    return [found for found in bucket.objects(prefix) if not found.key.endswith("/")]
+def _list_due(context: RunContext, folder: str) -> list[StoredObject]:
+    """List the files to process now: all but those whose next attempt is not due."""
+    platform = context.space.platform
+    found = list_files(platform.bucket, folder)
+    later = platform.waiting.not_due({each.key: each.etag for each in found})
+    return [each for each in found if each.key not in later]
 
 
 def _claim(claimant: ClaimSession, chunk: Sequence[StoredObject]) -> list[StoredObject]:

@@ -1,8 +1,13 @@
 """Arrange named values as the parameters of a deployment, by its JSON schema."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
-from gateway.errors import WrongInput
+from flows.running.form import ADMINS_ONLY
+from gateway.errors import NotFound, WrongInput
+
+_NAME = re.compile(r"[\w.-][\w. -]{0,99}")
 
 
 def nest_parameters(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +39,11 @@ def _fields_of(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str,
     return {field: inner for name in named for field, inner in definitions.get(name, {}).get("properties", {}).items()}
 
 
+def form_fields(schema: dict[str, Any], parameter: str) -> dict[str, Any]:
+    """Return the fields of the form that a parameter is, with the schema of each; none if it is no form."""
+    return _fields_of(schema.get("properties", {}).get(parameter, {}), schema.get("definitions", {}))
+
+
 def field_names(schema: dict[str, Any]) -> set[str]:
     """Return the names of a deployment's parameters and of the fields of its forms."""
     properties: dict[str, Any] = schema.get("properties", {})
@@ -41,6 +51,20 @@ def field_names(schema: dict[str, Any]) -> set[str]:
     return {*properties, *(field for inner in properties.values() for field in _fields_of(inner, definitions))}
 
 
+def admin_fields(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield parameter and field of each field of a form that only admins may set."""
+    for name in schema.get("properties", {}):
+        for field, facts in form_fields(schema, name).items():
+            if isinstance(facts, dict) and facts.get(ADMINS_ONLY):
+                yield name, field
+
+
 def full_name(deployment: str) -> str:
-    """Return Prefect's FLOW/DEPLOYMENT name; a bare name means that both are called the same."""
-    return deployment if "/" in deployment else f"{deployment}/{deployment}"
+    """Return Prefect's FLOW/DEPLOYMENT name; a bare name means that both are called the same.
+
+    Raises NotFound for a name that no deployment can have, such as one that would be another address of the API.
+    """
+    parts = deployment.split("/") if "/" in deployment else [deployment, deployment]
+    if len(parts) != 2 or not all(_NAME.fullmatch(part) and part.strip(".") for part in parts):
+        raise NotFound(f"There is no deployment {deployment}: GET /api/deployments lists them.")
+    return "/".join(parts)

@@ -13,6 +13,7 @@ from gateway.errors import AlreadyExists, NotFound, WrongInput
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound
 from storage.names import checked_project
+from storage.refs import Refs
 
 Role = Literal["viewer", "maker", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "maker", "admin")
@@ -62,7 +63,19 @@ class Tokens:
         token = f"tt_{secrets.token_urlsafe(32)}"
         person = Person(name=name, role=role, project=checked_project(project))
         self._bucket.create(_key(token), person.model_dump_json().encode(), media_type="application/json")
+        self._open_project(person.project)
         return token
+
+    def open_projects(self) -> None:
+        """Make the project of every token known, for tokens of versions that did not."""
+        for project in {person.project for person in self.list_people()}:
+            self._open_project(project)
+
+    def _open_project(self, project: str) -> None:
+        """Make a project known by a reference, so that `inbox/<project>/` is its inbox before it has any artifact."""
+        refs = Refs(self._bucket, project)
+        if refs.get("project") is None:
+            refs.update("project", lambda _: {"project": project})
 
     def find_person(self, token: str) -> Person | None:
         """Return the token's holder. The answer is cached for five seconds, so a revoked token works that long."""

@@ -5,7 +5,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from itertools import accumulate
@@ -34,9 +33,9 @@ class Died(Exception):
 class DecoderProcess:
     """One decoder process: sends requests, reads responses. Raises TimedOut and Died."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, python: str, memory_bytes: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "media.decoder", str(memory_bytes)],
+            [python, "-m", "media.decoder", str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -44,7 +43,11 @@ class DecoderProcess:
             start_new_session=True,
         )
         self._deadline = time.monotonic() + _START_SECONDS
-        self._read_response()
+        try:
+            self._read_response()
+        except BaseException:
+            self.end()
+            raise
 
     @property
     def pid(self) -> int:

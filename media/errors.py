@@ -16,6 +16,13 @@ class UnreadableMedia(ItemError):
 
 
 class DecoderFailed(ItemError):
-    """The decoder process was killed from outside, so the type of the file is unknown."""
+    """The decoder process did not start, or was killed from outside, so the type of the file is unknown."""
 
     retryable = True
+    is_about_the_file = True
+
+
+class DecoderUnavailable(DecoderFailed):
+    """No decoder process can be started. This says nothing about any file."""
+
+    is_about_the_file = False

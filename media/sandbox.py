@@ -8,6 +8,7 @@ import os
 import queue
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from media.decoder_process import DecoderProcess, Died, Response, TimedOut
-from media.errors import DecoderFailed, UnreadableMedia, UnsupportedMedia
+from media.errors import DecoderFailed, DecoderUnavailable, UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, Caps, MediaFacts
 from media.reading.contents import Extract
 
@@ -46,8 +47,9 @@ class Limits(BaseModel):
 class Decoders:
     """A pool of at most `count` decoder processes; each is started on first use."""
 
-    def __init__(self, limits: Limits | None = None, count: int | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, count: int | None = None, python: str = sys.executable) -> None:
         self.limits = limits or Limits()
+        self._python = python
         self._free: queue.LifoQueue[DecoderProcess | None] = queue.LifoQueue()
         for _ in range(count or min(os.cpu_count() or 1, 4)):
             self._free.put(None)
@@ -55,7 +57,8 @@ class Decoders:
     def identify(self, path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
         """Identify a file in a decoder process.
 
-        Raises UnsupportedMedia, UnreadableMedia, and DecoderFailed if the process is killed from outside.
+        Raises UnsupportedMedia, UnreadableMedia, and DecoderFailed if the process does not start or is killed from
+        outside.
         """
         with _readable_by_decoders(path) as readable:
             facts, _ = self._answer(readable, {"task": "identify", "name": name}, caps, _parse_facts)
@@ -76,8 +79,7 @@ class Decoders:
         for _ in range(_MAX_ATTEMPTS):
             decoder = self._free.get()
             try:
-                if decoder is None:
-                    decoder = DecoderProcess(self.limits.memory_bytes)
+                decoder = decoder or self._start()
                 return parse(decoder.send(request, seconds * self.limits.timeout_factor))
             except TimedOut as error:
                 decoder = _end(decoder)
@@ -94,6 +96,14 @@ class Decoders:
                 "The process that reads files was killed again and again: look at the machine's memory."
             )
         raise UnreadableMedia(f"The file makes its decoder fail ({cause}): its data is broken or hostile.")
+
+    def _start(self) -> DecoderProcess:
+        """Start a decoder. Raises DecoderUnavailable, which says nothing about the file that waits for it."""
+        try:
+            return DecoderProcess(self._python, self.limits.memory_bytes)
+        except (OSError, Died, TimedOut) as error:
+            reason = str(error) or "it does not answer"
+            raise DecoderUnavailable(f"The process that reads files cannot be started: {reason}.") from error
 
     def pids(self) -> list[int]:
         """List the process ids of the idle decoders."""

@@ -18,9 +18,11 @@ from modalities.contract import (
     no_progress,
     progress_of_part,
 )
+from modalities.errors import ArtifactLost, ModelFault
 from modalities.models.pool import OperatorPool
 from storage.artifacts import ArtifactStore
 from storage.claims import Claims, ClaimSession
+from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.recipes import Recipe, RecipeRecord, RecipeStore
 
 Answer = Result | ItemError
@@ -55,6 +57,21 @@ class Answers:
         with ThreadPoolExecutor(_STORAGE_THREADS) as threads:
             return list(threads.map(self.find, requests))
 
+    def unusable(self, requests: Sequence[Request[Any]]) -> dict[Request[Any], ModelFault]:
+        """Return the error of each request whose model is unknown or has no weights. Loads no model."""
+        faults: dict[str, ModelFault | None] = {}
+        for request in requests:
+            if request.model not in faults:
+                faults[request.model] = self._fault(request)
+        return {request: fault for request in requests if (fault := faults[request.model])}
+
+    def _fault(self, request: Request[Any]) -> ModelFault | None:
+        try:
+            self._pool.recipe(request)
+        except ModelFault as fault:
+            return fault
+        return None
+
     def recipe(self, request: Request[Any]) -> Recipe:
         """Return the recipe under which the result is stored. Loads no model."""
         return self._pool.recipe(request)
@@ -73,24 +90,34 @@ class Answers:
         time; requests that another process has claimed are polled until their results are stored. A batch is stored
         before the next one begins, so a crash loses at most one batch.
         """
-        answers: dict[Request[Any], Answer] = {
-            request: found
-            for request, found in zip(requests, self.find_all(requests), strict=True)
-            if found is not None
+        self._pool.refresh()
+        answers: dict[Request[Any], Answer] = dict(self.unusable(requests))
+        usable = [request for request in dict.fromkeys(requests) if request not in answers]
+        answers |= {
+            request: found for request, found in zip(usable, self.find_all(usable), strict=True) if found is not None
         }
-        missing = [request for request in dict.fromkeys(requests) if request not in answers]
+        missing = [request for request in usable if request not in answers]
         done = 0
-        groups = _group_by_model(missing)
-        for model in groups:
-            self._pool.check_fits(model)
-        for model, group in groups.items():
-            with self._pool.operator(model) as operator, self._claims.session() as session:
-                for batch in self._claimed_batches(session, group, operator.batch_size):
-                    batch_progress = progress_of_part(progress, done, len(batch), len(missing))
-                    answers.update(zip(batch, self._answer_batch(operator, batch, batch_progress), strict=True))
-                    done += len(batch)
+        for model, group in _group_by_model(missing).items():
+            try:
+                for batch, answered in self._run_group(model, group, progress, done, len(missing)):
+                    answers.update(zip(batch, answered, strict=True))
+            except ModelFault as fault:  # the other models go on
+                answers |= {request: fault for request in group if request not in answers}
+            done += len(group)
         progress(1.0)
         return [answers[request] for request in requests]
+
+    def _run_group(
+        self, model: str, group: Sequence[Request[Any]], progress: Progress, done: int, total: int
+    ) -> Iterator[tuple[list[Request[Any]], list[Answer]]]:
+        """Yield the requests of one model in batches with their answers. Raises ModelFault, such as NotEnoughMemory."""
+        self._pool.check_fits(model)
+        with self._pool.operator(model) as operator, self._claims.session() as session:
+            for batch in self._claimed_batches(session, group, operator.batch_size):
+                batch_progress = progress_of_part(progress, done, len(batch), total)
+                yield batch, self._answer_batch(operator, batch, batch_progress)
+                done += len(batch)
 
     def recompute(self, requests: Sequence[Request[Any]]) -> list[RecipeRecord | ItemError]:
         """Run the models even for requests with stored results.
@@ -141,6 +168,15 @@ class Answers:
             return list(threads.map(partial(self._store_answer, seconds=seconds), batch, answers))
 
     def _call(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> Sequence[Answer]:
+        """Call the operator for the batch; if the bytes of an artifact are lost, once per request."""
+        try:
+            return self._call_at_once(operator, batch, progress)
+        except (ArtifactNotFound, ArtifactCorrupt) as error:
+            if len(batch) == 1:
+                return [ArtifactLost(str(error))]
+            return [answer for request in batch for answer in self._call(operator, [request], no_progress)]
+
+    def _call_at_once(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> Sequence[Answer]:
         """Call the operator once for the batch, or once per request if it works piece by piece."""
         if not isinstance(operator, PiecewiseOperator):
             return operator(batch, self._store, progress)

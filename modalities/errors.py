@@ -3,11 +3,13 @@
 from media.errors import DecoderFailed, ItemError, UnreadableMedia, UnsupportedMedia
 
 __all__ = [
+    "ArtifactLost",
     "DecoderFailed",
     "InvalidCatalogue",
     "InvalidRequest",
     "ItemError",
     "LicenceNotAcknowledged",
+    "ModelFault",
     "ModelUnavailable",
     "NotEnoughMemory",
     "UnknownLanguage",
@@ -19,23 +21,31 @@ __all__ = [
 ]
 
 
-class UnknownModel(ItemError):
+class ModelFault(ItemError):
+    """The model cannot be used. This says nothing about the request or its file, which can be tried again later."""
+
+
+class ArtifactLost(ItemError):
+    """The bytes of an artifact that the request is about are missing, or not those of its hash."""
+
+
+class UnknownModel(ModelFault):
     """No model of this name, or none for this purpose, is in the catalogue."""
 
 
-class InvalidCatalogue(ItemError):
+class InvalidCatalogue(ModelFault):
     """configs/models.yaml is not valid."""
 
 
-class ModelUnavailable(ItemError):
+class ModelUnavailable(ModelFault):
     """The weights are missing, unreadable, or not those that the catalogue names."""
 
 
-class UnknownVersion(ItemError):
+class UnknownVersion(ModelFault):
     """No version of the model was published under this digest or alias."""
 
 
-class LicenceNotAcknowledged(ItemError):
+class LicenceNotAcknowledged(ModelFault):
     """The model's licence forbids commercial use, and the configuration does not acknowledge that."""
 
 
@@ -51,5 +61,5 @@ class InvalidRequest(ItemError):
     """The model does not support what the request asks for."""
 
 
-class NotEnoughMemory(ItemError):
+class NotEnoughMemory(ModelFault):
     """The model does not fit into the memory budget, or memory ran out while it ran."""

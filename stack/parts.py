@@ -30,7 +30,10 @@ class Home:
 
 @dataclass(frozen=True)
 class Part:
-    """A server or worker. `start` returns once it answers; `replaced_by` names the variable with another's address."""
+    """A server or worker. `start` returns once it answers; `replaced_by` names the variable with another's address.
+
+    `is_responsive` is a health question that a hung process does not answer; by default `answers`.
+    """
 
     name: str
     description: str
@@ -39,6 +42,7 @@ class Part:
     needs: tuple[str, ...] = ()
     replaced_by: str | None = None
     stop_signal: Signals = SIGTERM
+    is_responsive: Callable[[Home], bool] | None = None
 
     @property
     def replaced(self) -> bool:
@@ -69,6 +73,11 @@ def ensure_started(home: Home, part: Part, report: Report) -> None:
         if running_process(home.path, part.name) is None:
             report(f"starting {part.description}")
             part.start(home)
+
+
+def responds(home: Home, part: Part) -> bool:
+    """Whether the part answers its health question; this may take long, or for ever, if it hangs."""
+    return part.is_responsive(home) if part.is_responsive else part.answers(home.settings)
 
 
 def dependencies_answer(home: Home, part: Part) -> bool:
@@ -137,12 +146,25 @@ def _start_gateway(home: Home) -> None:
 
 
 def _worker(name: str) -> Part:
-    # A worker has no port to probe; Prefect knows whether its pool has a worker.
-    return Part(name, f"the worker {name}", _start_worker(name), lambda _settings: True, needs=(prefect.SERVER,))
+    # Prefect knows whether a pool has a worker; whether its event loop runs is told by the port of its metrics.
+    def is_responsive(home: Home) -> bool:
+        own = home.values.worker_environments()[name].get("WARM_PROCESS_STATUS_PORT", "")
+        port = environ.get("TRIPTYCH_WARM_PROCESS_STATUS_PORT", own)
+        return not port.isdigit() or int(port) == 0 or workers.speaks_http(int(port))
+
+    start = _start_worker(name)
+    return Part(name, f"the worker {name}", start, lambda _: True, needs=(prefect.SERVER,), is_responsive=is_responsive)
 
 
 _TABLE = (
-    Part(seaweed.NAME, "the S3 server", _start_s3, _s3_answers, replaced_by="TRIPTYCH_S3_ENDPOINT"),
+    Part(
+        seaweed.NAME,
+        "the S3 server",
+        _start_s3,
+        _s3_answers,
+        replaced_by="TRIPTYCH_S3_ENDPOINT",
+        is_responsive=lambda home: seaweed.is_healthy(str(home.settings.s3_endpoint)),
+    ),
     Part(
         postgres.NAME,
         "the Postgres server",

@@ -56,12 +56,12 @@ def running_process(home: Path, name: str) -> psutil.Process | None:
         started = identity["started"]
         # Files of earlier versions have seconds since the epoch.
         same = (
-            abs(process.create_time() - started) < 1
+            abs(process.create_time() - started) < 3600
             if isinstance(started, float)
             else start_time(process.pid) == started
         )
         alive = same and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, psutil.Error):
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
     return process if alive else None
 

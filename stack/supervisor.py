@@ -1,13 +1,15 @@
-"""The supervisor of the embedded stack: restart parts that died, with exponential backoff, and bound their logs."""
+"""The supervisor of the embedded stack: restart parts that died or hang, with backoff, and bound their logs."""
 
 import sys
 import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from signal import SIGKILL
 
-from stack.parts import Part, dependencies_answer, ensure_started, local_parts, open_home
-from stack.processes import running_process, truncate_log
+from stack.hang_watch import HangWatch
+from stack.parts import Part, dependencies_answer, ensure_started, local_parts, open_home, responds
+from stack.processes import running_process, stop_process, truncate_log
 
 _CHECK_SECONDS = 0.3
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
@@ -18,14 +20,18 @@ _LOG_BYTES = 20 * 2**20
 
 
 def supervise(path: Path, part: Part) -> None:
-    """Restart the part whenever it dies; never returns."""
+    """Restart the part whenever it dies or hangs; never returns."""
     pause, since = 0.0, time.monotonic()
+    watch = HangWatch(lambda: responds(open_home(path), part))
     while True:
         time.sleep(_CHECK_SECONDS)
         truncate_log(path, part.name, _LOG_BYTES)
         if running_process(path, part.name) is not None:
             if time.monotonic() - since > _SETTLED_SECONDS:
                 pause = 0.0
+            if watch.is_hung():
+                _log(f"{part.name} has not answered for {watch.silent_seconds:.0f} s: it is ended")
+                stop_process(path, part.name, SIGKILL)
             continue
         try:
             home = open_home(path)
@@ -39,6 +45,7 @@ def supervise(path: Path, part: Part) -> None:
             # Any error: the supervisor must go on, since nothing else restarts the part.
             _log(f"{part.name} did not start: {type(error).__name__}: {error}")
         since = time.monotonic()
+        watch.reset()
 
 
 def main() -> None:

@@ -15,9 +15,14 @@ def blob_key(project: str, sha256: str) -> str:
 
 def checked_project(name: str) -> str:
     """The name, if it is a valid project name and not reserved. Raises InvalidName."""
-    if not _PROJECT.fullmatch(name) or name in _RESERVED:
+    if not is_project(name):
         raise InvalidName(
             f"{name!r} cannot name a project: use a-z, 0-9 and -, at most 63 characters, "
             f"and none of {', '.join(sorted(_RESERVED))}."
         )
     return name
+
+
+def is_project(name: str) -> bool:
+    """Whether this can name a project."""
+    return bool(_PROJECT.fullmatch(name)) and name not in _RESERVED

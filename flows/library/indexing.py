@@ -20,6 +20,7 @@ from media.facts import CONTENTS
 from modalities.answers import Answer
 from modalities.contract import Request
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
+from modalities.errors import ModelFault
 from modalities.speech.requests import Transcribe, Transcript, read_segments
 from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
@@ -35,9 +36,22 @@ ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 
 
-async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
+class IndexFailures(dict[str, str]):
+    """Why artifacts could not be indexed, by artifact id. Those in `waiting` can be indexed once a model is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: set[str] = set()
+
+    def add(self, sha256: str, error: Exception) -> None:
+        self[sha256] = str(error)
+        if isinstance(error, ModelFault) or getattr(error, "retryable", False):
+            self.waiting.add(sha256)
+
+
+async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]) -> IndexFailures:
     """Index the parts of the artifacts. Return why artifacts could not be indexed, by artifact id."""
-    failures: dict[str, str] = {}
+    failures = IndexFailures()
     parts = await _seen_and_read_parts(context, records, failures)
     parts += await _speech_parts(context, [record for record in records if _is_heard(record)], failures)
     labels = await asyncio.to_thread(context.space.labels.of_many, records)
@@ -94,12 +108,12 @@ def _is_heard(record: ArtifactRecord) -> bool:
     return record.kind == "speech" and bool(record.properties.get("has_sound", True))
 
 
-async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]) -> list[Part]:
+async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures) -> list[Part]:
     answers = await context.answers([transcription_request(context, record) for record in records])
     parts: list[Part] = []
     for record, answer in zip(records, answers, strict=True):
         if isinstance(answer, ItemError):
-            failures[record.artifact.sha256] = str(answer)
+            failures.add(record.artifact.sha256, answer)
             continue
         assert isinstance(answer, Transcript)
         await asyncio.to_thread(record_transcript, context, record, answer)
@@ -118,7 +132,7 @@ def _segment_parts(space: Space, record: ArtifactRecord, transcript: Transcript)
 
 
 async def _seen_and_read_parts(
-    context: RunContext, records: Sequence[ArtifactRecord], failures: dict[str, str]
+    context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures
 ) -> list[Part]:
     """Return the parts of pictures, films, texts and documents, whose contents are read if they are not stored."""
     space = context.space
@@ -128,14 +142,14 @@ async def _seen_and_read_parts(
             contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
             return contents_parts(space, record, contents)
         except (ItemError, *_LOST) as error:
-            failures[record.artifact.sha256] = str(error)
+            failures.add(record.artifact.sha256, error)
             return []
 
     return [part for found in await _map_in_threads(read, records) for part in found]
 
 
 async def _embed(
-    context: RunContext, parts: Sequence[Part], labels: Mapping[str, tuple[str, ...]], failures: dict[str, str]
+    context: RunContext, parts: Sequence[Part], labels: Mapping[str, tuple[str, ...]], failures: IndexFailures
 ) -> list[Entry]:
     profile = context.space.profile
     requests = [
@@ -145,7 +159,6 @@ async def _embed(
         for part in parts
     ]
     answers = await context.answers(requests)
-    spaces = {model: context.space.platform.vector_space(model) for model in (profile.pictures, profile.passages)}
 
     def entry(embedded: tuple[Part, Request[Any], Answer]) -> Entry | None:
         part, request, answer = embedded
@@ -154,10 +167,11 @@ async def _embed(
                 raise answer
             assert isinstance(answer, Embedding)
             vector = read_vector(context.space.store, answer)
+            name = context.space.platform.vector_space(request.model)
         except (ItemError, *_LOST) as error:
-            failures[part.record.artifact.sha256] = str(error)
+            failures.add(part.record.artifact.sha256, error)
             return None
-        return _entry(part, labels[part.record.artifact.sha256], {spaces[request.model]: vector.tolist()})
+        return _entry(part, labels[part.record.artifact.sha256], {name: vector.tolist()})
 
     made = await _map_in_threads(entry, list(zip(parts, requests, answers, strict=True)))
     return [entry for entry in made if entry]

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from flows.running.form import (
+    ADMINS_ONLY,
     Form,
     artifact_field,
     file_labels_field,
@@ -146,7 +147,11 @@ class UploadedFiles(Form):
     """Files to ingest, uploaded to the bucket under tmp/."""
 
     keys: list[str] = Field(
-        title="Keys", description="The keys of the uploaded objects in the bucket.", min_length=1, max_length=10_000
+        title="Keys",
+        description="The keys of the uploaded objects in the bucket.",
+        min_length=1,
+        max_length=10_000,
+        json_schema_extra={ADMINS_ONLY: True},
     )
     labels: list[str] = file_labels_field()
     project: str = project_field()

@@ -29,6 +29,12 @@ class RunRefused(FlowError):
     """A flow run that this one waited for cannot succeed until a person changes its parameters or the configuration."""
 
 
+class FilesWait(FlowError):
+    """Files are stored and wait for something of the platform's own, such as a model that cannot be loaded."""
+
+    retryable = True
+
+
 class NothingToDo(FlowError):
     """The request names nothing that the flow could work on."""
 

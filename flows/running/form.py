@@ -4,6 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ADMINS_ONLY = "admins_only"
+"""Mark of a field in the JSON schema of a form: the gateway lets admins alone set it."""
+
 
 def _number_fields(schema: dict[str, Any]) -> None:
     # Prefect stores schemas as JSONB, which loses the order of keys; the UI sorts by `position`.

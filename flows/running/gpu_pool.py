@@ -11,7 +11,7 @@ from flows.running.context import PERSON_TAG, Queue
 from flows.running.errors import RunCrashed, RunFailed, RunRefused
 from flows.running.platform import Space
 from flows.running.prefect_runs import REFUSED_STATE, ProgressArtifact, current_flow_run, fetch_report
-from flows.running.requests import decode_failure, encode_failure, encode_requests
+from flows.running.requests import decode_failure, encode_failure, encode_requests, request_key
 from media.errors import ItemError
 from modalities.answers import Answer
 from modalities.contract import Progress, Request
@@ -30,7 +30,9 @@ async def answer_in_gpu_pool(
 
     Raises RunFailed or RunRefused. A request that crashes every worker is answered with an ItemError.
     """
-    known = dict(zip(requests, await asyncio.to_thread(space.answers.find_all, requests), strict=True))
+    unusable = await asyncio.to_thread(space.answers.unusable, requests)
+    usable = [request for request in requests if request not in unusable]
+    known = dict(zip(usable, await asyncio.to_thread(space.answers.find_all, usable), strict=True))
     failures: dict[str, Any] = {}
 
     async def run(batch: Sequence[Request[Any]]) -> None:
@@ -38,19 +40,19 @@ async def answer_in_gpu_pool(
 
     for _ in range(_ROUNDS):
         missing = [
-            request
-            for request, answer in known.items()
-            if answer is None and space.answers.recipe(request).key not in failures
+            request for request, answer in known.items() if answer is None and request_key(request) not in failures
         ]
         if not missing:
             break
         for request, crash in await bisect_crashes(missing, run):
-            failures[space.answers.recipe(request).key] = encode_failure(ItemError(str(crash)))
+            failures[request_key(request)] = encode_failure(ItemError(str(crash)))
         known.update(zip(missing, await asyncio.to_thread(space.answers.find_all, missing), strict=True))
-    return [
-        answer if answer is not None else decode_failure(failures.get(space.answers.recipe(request).key))
-        for request, answer in ((request, known[request]) for request in requests)
-    ]
+
+    def answer(request: Request[Any]) -> Answer:
+        found = unusable.get(request) or known[request]
+        return found if found is not None else decode_failure(failures.get(request_key(request)))
+
+    return [answer(request) for request in requests]
 
 
 async def bisect_crashes(
@@ -70,7 +72,7 @@ async def bisect_crashes(
 async def _run_models(
     space: Space, requests: Sequence[Request[Any]], queue: Queue, progress: Progress
 ) -> dict[str, Any]:
-    """Run the requests in the `gpu` pool and wait. Return the failures by recipe key; answers are in the bucket."""
+    """Run the requests in the `gpu` pool and wait. Return the failures by request key; answers are in the bucket."""
     work = await asyncio.to_thread(space.store.put, encode_requests(requests), "application/json")
     run = await arun_deployment(
         MODELS_DEPLOYMENT,

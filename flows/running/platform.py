@@ -21,6 +21,7 @@ from storage.errors import StorageRefused
 from storage.index.database import Database
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
+from storage.index.waiting import WaitingFiles
 from storage.labels import Labels
 from storage.recipes import RecipeStore
 from storage.records import Records
@@ -76,6 +77,13 @@ class Platform:
         library = Library(self.database)
         library.ensure_schema()
         return library
+
+    @cached_property
+    def waiting(self) -> WaitingFiles:
+        """The files of the inbox that wait for something of the platform's own."""
+        waiting = WaitingFiles(self.database)
+        waiting.ensure_schema()
+        return waiting
 
     def _cache_limits(self) -> CacheLimits:
         settings = self.settings

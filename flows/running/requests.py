@@ -1,5 +1,6 @@
 """Serialize requests and failures as JSON, to pass them to another process through the bucket."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,6 +39,11 @@ def encode_requests(requests: Sequence[Request[Any]]) -> bytes:
 def decode_requests(document: bytes) -> list[Request[Any]]:
     """Decode a document of `encode_requests`."""
     return [_TYPES[entry["type"]].model_validate(entry["request"]) for entry in json.loads(document)]
+
+
+def request_key(request: Request[Any]) -> str:
+    """Return a key of the request itself, which it has even if its model is unusable and it has no recipe."""
+    return hashlib.sha256(encode_requests([request])).hexdigest()
 
 
 def request_from_recipe(recipe: Mapping[str, Any]) -> Request[Any] | None:

@@ -55,8 +55,8 @@ def upload(
     return keys
 
 
-def drop_into_inbox(bucket: Bucket, files: Sequence[Path]) -> None:
-    """Put files into the inbox under their own names."""
+def drop_into_inbox(bucket: Bucket, files: Sequence[Path], project: str = "default") -> None:
+    """Put files into the inbox of a project under their own names."""
     for path in files:
         with path.open("rb") as file:
-            bucket.put(f"inbox/{path.name}", file)
+            bucket.put(f"inbox/{project}/{path.name}", file)

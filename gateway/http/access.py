@@ -5,24 +5,31 @@ an HttpOnly cookie (the gallery). The token in the settings belongs to the embed
 """
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from flows.running.platform import Space
 from gateway.errors import NotAllowed, NotSignedIn
+from gateway.http.body_limits import api_routes
 from gateway.http.fields import read_fields
 from gateway.http.services import Services
 from gateway.tokens import Person, Role
 
 COOKIE = "triptych_token"
+LIBRETRANSLATE = frozenset({"/translate", "/detect", "/languages", "/translate_file"})
+"""Paths whose token may be the field `api_key` of the query or of the body."""
+_PERSON = "triptych.person"
 _COOKIE_SECONDS = 30 * 24 * 3600
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ROLES: dict[Any, Role] = {}
+"""The role that each dependency made by `require_role` asks for."""
 _bearer = HTTPBearer(auto_error=False, description="A token of `triptych token create`.")
 
 
@@ -50,19 +57,38 @@ def services_of(request: Request) -> Services:
 
 async def authenticate(request: Request) -> Person:
     """Return the person of the request's token. Raises NotSignedIn, TooBusy."""
+    if _PERSON in request.scope:  # the headers were looked at before the body was read
+        return request.scope[_PERSON]
+    return await _authenticate(request, await _read_token(request))
+
+
+async def authenticate_by_headers(request: Request) -> Person:
+    """As `authenticate`, without looking into the body. The person is kept for `authenticate`."""
+    person = await _authenticate(request, _header_token(request) or _cookie_token(request) or _query_token(request))
+    request.scope[_PERSON] = person
+    return person
+
+
+async def _authenticate(request: Request, token: str | None) -> Person:
     services = services_of(request)
-    token = await _read_token(request)
     if not token:
         raise NotSignedIn("A token is needed, and none came with the request.")
     person = await run_in_threadpool(person_by_token, services, token)
     if person is None:
-        # Checked after the token: wrong tokens from an address must not lock out the right ones behind the same proxy.
-        address = request.client.host if request.client else ""
-        services.limits.check_address(address)
-        services.limits.count_failure(address)
+        count_wrong_token(request)
         raise NotSignedIn("The token is not right.")
     services.limits.check(person)
     return person
+
+
+def count_wrong_token(request: Request) -> None:
+    """Count a wrong token of the client's address. Raises TooBusy if there were too many.
+
+    Called after the token was looked up: wrong tokens must not lock out the right ones behind the same proxy.
+    """
+    limits, address = services_of(request).limits, request.client.host if request.client else ""
+    limits.check_address(address)
+    limits.count_failure(address)
 
 
 def require_role(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -75,11 +101,30 @@ def require_role(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
         project: str | None = None,
     ) -> Caller:
         person = await authenticate(request)
-        if not person.has_role(role):
-            raise NotAllowed(f"{person.name} is a {person.role}, and this is for a {role}.")
+        check_role(person, role)
         return Caller(person, person.resolve_project(project or openai_project), services_of(request))
 
+    _ROLES[caller] = role
     return caller
+
+
+def check_role(person: Person, role: Role | None) -> None:
+    """Raise NotAllowed unless the person has the role."""
+    if role and not person.has_role(role):
+        raise NotAllowed(f"{person.name} is a {person.role}, and this is for a {role}.")
+
+
+def role_of(route: APIRoute | None) -> Role | None:
+    """Return the role that a route is for, as its documentation says."""
+    return (route.openapi_extra or {}).get("x-role") if route else None
+
+
+def document_roles(routes: Iterable[Any]) -> None:
+    """Say in the OpenAPI document which role each operation is for, as `x-role`."""
+    for route in api_routes(routes):
+        for each in route.dependant.dependencies:
+            if each.call in _ROLES:
+                route.openapi_extra = {**(route.openapi_extra or {}), "x-role": _ROLES[each.call]}
 
 
 Viewer = Annotated[Caller, Depends(require_role("viewer"))]
@@ -122,7 +167,8 @@ def is_cross_origin_write(request: Request) -> bool:
 
 
 async def _read_token(request: Request) -> str | None:
-    return _header_token(request) or _cookie_token(request) or await _field_token(request)
+    by_headers = _header_token(request) or _cookie_token(request) or _query_token(request)
+    return by_headers or await _field_token(request)
 
 
 def _header_token(request: Request) -> str | None:
@@ -134,8 +180,12 @@ def _cookie_token(request: Request) -> str | None:
     return None if is_cross_origin_write(request) else request.cookies.get(COOKIE)
 
 
+def _query_token(request: Request) -> str | None:
+    return request.query_params.get("api_key") if request.url.path in LIBRETRANSLATE else None
+
+
 async def _field_token(request: Request) -> str | None:
-    if getattr(request.scope.get("route"), "tags", None) != ["LibreTranslate"]:
+    if request.url.path not in LIBRETRANSLATE:
         return None
     key = (await read_fields(request)).get("api_key")
     return key if isinstance(key, str) else None

@@ -1,5 +1,7 @@
 """Assemble the app of the HTTP API: services, middleware, error handlers and routes."""
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -8,11 +10,13 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from flows.running.platform import Platform
 from gateway.http import problems
+from gateway.http.access import document_roles
+from gateway.http.admission import Admission
 from gateway.http.jobs.deliveries import Deliveries
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
 from gateway.http.libretranslate import routes as libretranslate
-from gateway.http.limits import BodyLimit, RateLimits
+from gateway.http.limits import RateLimits
 from gateway.http.openai import audio as openai_audio
 from gateway.http.openai import embeddings as openai_embeddings
 from gateway.http.openai import images as openai_images
@@ -20,16 +24,19 @@ from gateway.http.openai import models as openai_models
 from gateway.http.openai import speaking as openai_speaking
 from gateway.http.problems import OpenAIProblem, Problem
 from gateway.http.query_embeddings import QueryEmbeddings
-from gateway.http.routes import artifacts, documents, files, jobs, labels, search, uploads
+from gateway.http.routes import artifacts, documents, files, inbox, jobs, labels, search, uploads
 from gateway.http.routes import webhooks as webhook_routes
 from gateway.http.services import Services
 from gateway.tokens import Tokens
+from storage.errors import StorageError
 
+_LOG = logging.getLogger("uvicorn.error")
 _OURS = (
     artifacts.router,
     files.router,
     labels.router,
     uploads.router,
+    inbox.router,
     search.router,
     jobs.router,
     webhook_routes.router,
@@ -42,8 +49,6 @@ _OPENAI = (
     openai_embeddings.router,
     openai_models.router,
 )
-_FILES = ("/api/artifacts", "/v1/audio/", "/v1/images/", "/api/search/picture")
-"""Prefixes of the paths whose bodies may be as large as a file."""
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -63,7 +68,9 @@ def create_app(platform: Platform) -> FastAPI:
                 query_embeddings=QueryEmbeddings(),
                 limits=RateLimits(settings.gateway_rate),
             )
+            known = asyncio.create_task(_open_projects(app.state.services.tokens))
             yield
+            known.cancel()
 
     app = FastAPI(
         title="Triptych",
@@ -73,17 +80,26 @@ def create_app(platform: Platform) -> FastAPI:
         lifespan=lifespan,
         exception_handlers=problems.handlers(),
     )
+    app.add_middleware(Admission, max_file_bytes=settings.gateway_upload_mb * 1_000_000)
     origins = [origin.strip() for origin in settings.gateway_origins.split(",") if origin.strip()]
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
-    app.add_middleware(BodyLimit, max_bytes=settings.gateway_upload_mb * 1_000_000, file_paths=_FILES)
     for router in _OURS:
         app.include_router(router, responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
     for router in _OPENAI:
         app.include_router(router, responses={"4XX": {"model": OpenAIProblem}, "5XX": {"model": OpenAIProblem}})
     app.include_router(documents.router)
     app.include_router(_health)
+    document_roles(app.routes)
     return app
+
+
+async def _open_projects(tokens: Tokens) -> None:
+    """Make the projects of tokens of earlier versions known, so that their inboxes are."""
+    try:
+        await asyncio.to_thread(tokens.open_projects)
+    except StorageError as error:
+        _LOG.warning("the projects of the tokens are not read: %s", error)
 
 
 _health = APIRouter()

@@ -70,7 +70,18 @@ def status_of(error: Exception) -> int:
     return 503 if getattr(error, "retryable", False) else 422
 
 
+def error_response(request: Request, error: Exception) -> Response:
+    """Answer an error outside of a route: one of ours, or an HTTPException."""
+    if isinstance(error, HTTPException):
+        return _respond(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    return _answer_known(request, error)
+
+
 async def _known_error(request: Request, error: Exception) -> Response:
+    return _answer_known(request, error)
+
+
+def _answer_known(request: Request, error: Exception) -> Response:
     """Answer an error whose message is for people."""
     headers: dict[str, str] = {}
     if isinstance(error, NotSignedIn):
@@ -81,7 +92,7 @@ async def _known_error(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
-    return _respond(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    return error_response(request, error)
 
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modalities.contract import KeepsAnswers, ModelSpec, Operator, Request, Result, Weights
-from modalities.errors import NotEnoughMemory
+from modalities.errors import ItemError, ModelUnavailable, NotEnoughMemory
 from modalities.models import memory
 from modalities.models.catalogue import Catalogue
 from modalities.models.memory_footprints import FootprintStore
@@ -15,6 +15,7 @@ from modalities.models.memory_needs import MemoryNeeds
 from modalities.models.model_cache import CacheEntry, CacheLimits, ModelCache
 from modalities.models.operators import operator_class, recipe_name
 from modalities.models.weights import WeightsLocator
+from storage.errors import StorageError
 from storage.recipes import Recipe
 
 _LOAD_LOCK = threading.Lock()
@@ -118,9 +119,12 @@ class OperatorPool:
             memory.reset_peak()
             before = memory.usage()
             operator = self._load_operator(spec, weights)
-        except BaseException:
+        except BaseException as error:
             entry.unload()
-            raise
+            if _is_ours(error):
+                raise
+            sentence = f"The model {spec.name} cannot be loaded: {type(error).__name__}: {_first_line(error)}."
+            raise ModelUnavailable(sentence) from error
         entry.resident, entry.peak = memory.usage() - before, memory.peak_usage() - before
         if not (resident := entry.resident).fits(self._cache.budget):
             self._needs.record(spec, entry.footprint)
@@ -149,6 +153,12 @@ class OperatorPool:
         if before is not None and self._cache.is_only_user(acquisition):
             entry.peak = memory.peak_usage() - before
             self._needs.record(spec, entry.footprint)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a failed load is to be reported as it is: our own errors, no memory, and the end of the process."""
+    is_ours = isinstance(error, ItemError | StorageError) or not isinstance(error, Exception)
+    return is_ours or memory.is_out_of_memory(error)
 
 
 def _first_line(error: BaseException) -> str:

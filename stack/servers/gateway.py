@@ -13,8 +13,7 @@ _BOOT_SECONDS = 120.0
 
 def start_gateway(home: Path, root: Path, *, port: int, environment: dict[str, str]) -> None:
     """Start the HTTP gateway and wait until it answers."""
-    command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.server:create", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--log-level", "warning"]
+    command = [sys.executable, "-m", "gateway.server", "--port", str(port)]
     # It embeds single queries, for which more threads only add overhead.
     threads = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     start_process(home, NAME, command, clean_environment(threads | environment), root)

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
+
 from stack.processes import clean_environment, is_listening, start_process, wait_until
 from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from stack.servers.s3_rights import Identity, write_identities
@@ -84,6 +86,14 @@ def mutual_tls(folder: Path) -> dict[str, str]:
         variables |= {f"WEED_HTTPS_{part}_CERT": certificate, f"WEED_HTTPS_{part}_KEY": key}
         variables |= {f"WEED_HTTPS_{part}_CA": authority}
     return variables
+
+
+def is_healthy(endpoint: str) -> bool:
+    """Whether the S3 server answers its health check, which needs no credential."""
+    try:
+        return httpx.get(f"http://{endpoint}/healthz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def answers(bucket: Bucket) -> bool:

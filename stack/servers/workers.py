@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from os import environ
 from pathlib import Path
 
+import httpx
+
 from flows.running.context import PERSON_TAG
 from flows.running.prefect_api import PrefectApi
 from stack.processes import clean_environment, start_process, wait_until
@@ -63,6 +65,15 @@ def status_file(home: Path, worker: str) -> Path:
 def _gpus() -> list[str]:
     """Return the indexes of this machine's NVIDIA GPUs."""
     return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+
+
+def speaks_http(port: int) -> bool:
+    """Whether a worker answers at the port of its metrics, with whatever status."""
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/status", timeout=5)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def wait_for_workers(home: Path, api: PrefectApi) -> None:

@@ -87,3 +87,11 @@ def write_catalogue(folder: Path, seconds: float = 0.0) -> Path:
     path = folder / "models.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
     return path
+
+
+class BrokenModel(_StubModel):
+    """A model whose weights cannot be read."""
+
+    @classmethod
+    def load(cls, spec: ModelSpec, weights: Weights) -> Self:
+        raise ValueError("the header is too large")

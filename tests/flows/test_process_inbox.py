@@ -1,21 +1,25 @@
 """The inbox: a file is deleted from it last, and an unreadable file is quarantined beside the reason."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from flows.process_inbox import Inbox, drain_inbox
-from flows.running.context import RunContext
+from flows.library.inbox import WrongInbox
+from flows.process_inbox import Inbox, drain_all, drain_inbox
+from flows.running.context import RunContext, local_context
+from flows.running.platform import Platform
+from gateway.tokens import Tokens
 from storage.bucket import Bucket
+from storage.records import list_projects
 
 
 @pytest.fixture
 def inbox(bucket: Bucket, project: str) -> Iterator[Inbox]:
-    """A folder of the inbox that no other test uses."""
-    folder = f"inbox/{uuid4().hex}/"
+    """A folder of the project's inbox."""
+    folder = f"inbox/{project}/{uuid4().hex}/"
     yield Inbox(prefix=folder, project=project)
     bucket.remove_all([found.key for found in bucket.objects(folder)])
 
@@ -60,3 +64,28 @@ async def test_a_run_takes_no_more_than_its_limit(context: RunContext, inbox: In
 
 async def test_an_empty_inbox_is_no_failure(context: RunContext, inbox: Inbox) -> None:
     assert (await drain_inbox(context, inbox)).items == []
+
+
+async def test_the_schedule_takes_each_file_into_the_project_of_its_folder(
+    new_platform: Callable[..., Platform], samples: Path
+) -> None:
+    platform = new_platform()
+    bucket, context = platform.bucket, local_context(platform.space("default"))
+    Tokens(bucket).create("ada", "maker", "team")
+    for key in ("note.txt", "holiday/note.txt", "default/note.txt", "team/note.txt", "team/deeper/note.txt"):
+        bucket.put(f"inbox/{key}", f"A note that was dropped as {key}.".encode())
+    bucket.put("inbox/team/bad.html", b"<html><script>alert(1)</script></html>")
+    report = await drain_all(context)
+    assert [item.key for item in report.items if item.key.startswith("inbox/team/")] == []
+    assert len(report.items) == 3
+    assert len(list(platform.space("default").records.all())) == 3
+    assert len(list(platform.space("team").records.all())) == 2
+    assert bucket.stat("quarantine/team/bad.html") is not None
+    assert list(bucket.objects("inbox/")) == []
+    assert list_projects(bucket) == ["default", "team"]
+
+
+async def test_a_folder_of_another_project_is_refused(context: RunContext, bucket: Bucket) -> None:
+    for prefix in ("inbox/victim/", "inbox/", f"inbox/{context.space.project}-2/"):
+        with pytest.raises(WrongInbox):
+            await drain_inbox(context, Inbox(prefix=prefix, project=context.space.project))

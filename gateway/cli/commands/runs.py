@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 
 
 def failed(project: Project = "default", as_json: Json = False) -> None:
-    """The runs that ended without success, the latest first. Each has its reason."""
+    """The runs that ended without success, latest first, and the files that wait in the inbox, with their reasons."""
+    from flows.running.platform import open_platform
     from gateway.cli.failed_runs import failed_runs
 
-    runs = _with_client(failed_runs)
+    runs, waiting = _with_client(failed_runs), open_platform().waiting.of_project()
     rows = [f"{run.id}  {run.flow}  {run.state} after {run.attempts}: {run.reason}" for run in runs]
-    print_result(
-        {"runs": [run.model_dump(mode="json") for run in runs]}, as_json, "\n".join(rows) or "No run has failed."
-    )
+    rows += [
+        f"{file.key}  waits after {file.attempts}, until {file.next_attempt:%H:%M:%S}: {file.reason}"
+        for file in waiting
+    ]
+    document = {
+        "runs": [run.model_dump(mode="json") for run in runs],
+        "waiting": [file.model_dump(mode="json") for file in waiting],
+    }
+    print_result(document, as_json, "\n".join(rows) or "No run has failed.")
 
 
 def retry(

@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from gateway.gallery.page import LANGUAGE_COOKIE, THEME_COOKIE, PageRenderer, local_address, redirect_to
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import (
+    count_wrong_token,
     delete_token_cookie,
     is_cross_origin_write,
     optional_person,
@@ -32,10 +33,8 @@ async def sign_in(request: Request, token: Annotated[str, Form()] = "", back: An
     """Check the token, and store it in a cookie."""
     _refuse_cross_site(request)
     services = services_of(request)
-    address = request.client.host if request.client else ""
-    services.limits.check_address(address)
     if await run_in_threadpool(person_by_token, services, token.strip()) is None:
-        services.limits.count_failure(address)
+        count_wrong_token(request)
         renderer = PageRenderer(request)
         return _form_page(renderer, back, renderer.translate("This token is not right, or it was revoked."))
     answer = redirect_to(local_address(back))

@@ -11,5 +11,6 @@ router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 
 @router.get("/upload")
 def upload(request: Request, caller: Maker) -> Response:
-    """Show the page."""
-    return PageRenderer(request, caller.person).page("upload.html", current="upload")
+    """Show the page, with the files of the inbox that wait."""
+    waiting = caller.space.platform.waiting.of_project(caller.project)
+    return PageRenderer(request, caller.person).page("upload.html", current="upload", waiting=waiting)

@@ -59,13 +59,9 @@ def state_of(run: FlowRun) -> JobState:
 
 def project_of(run: FlowRun) -> str:
     """Return the project in the run's parameters, which is where the run works, whatever its tags say."""
-    return project_in(run.parameters or {}) or "default"
-
-
-def project_in(values: dict[str, Any]) -> str | None:
-    """Return the project named in parameter values, at the top level or inside a form."""
-    forms: list[Any] = [values, *values.values()]
-    return next((str(form["project"]) for form in forms if isinstance(form, dict) and "project" in form), None)
+    forms: list[Any] = [run.parameters or {}, *(run.parameters or {}).values()]
+    named = (str(form["project"]) for form in forms if isinstance(form, dict) and "project" in form)
+    return next(named, "default")
 
 
 def tag_value(run: FlowRun, prefix: str) -> str | None:

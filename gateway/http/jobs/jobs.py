@@ -25,7 +25,7 @@ from flows.running.context import PERSON_TAG
 from flows.running.platform import Platform
 from flows.running.prefect_api import prefect_client
 from flows.running.prefect_runs import fetch_report
-from gateway.errors import AlreadyExists, NotAllowed, NotFound, RunDidNotComplete, WrongInput
+from gateway.errors import AlreadyExists, NotFound, RunDidNotComplete, WrongInput
 from gateway.http.jobs.job import PROJECT_TAG, Job, project_of, state_of, tag_value
 from gateway.http.jobs.prefect_errors import translated_errors
 from gateway.http.jobs.queue import JobQueue
@@ -37,7 +37,7 @@ from gateway.tokens import Person
 _DEPLOYMENTS_TTL_SECONDS = 30.0
 _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED]
 INGEST = "ingest"
-"""The deployment that takes bucket keys. Only admins may name keys; others upload the files."""
+"""The deployment that ingests objects of the bucket by their keys."""
 OnStart = Callable[[Job], None]
 
 
@@ -73,22 +73,32 @@ class Jobs:
     async def submit(
         self, person: Person, project: str, deployment: str, values: dict[str, Any], *, key: str | None = None
     ) -> Job:
-        """Start a deployment with these parameter values; an idempotency key starts it at most once.
+        """Start a deployment with values that a person sends; an idempotency key starts it at most once.
 
-        Raises NotFound, WrongInput, NotAllowed, AlreadyExists, TooBusy, NotReachable.
+        The values may name the project. Raises NotFound, WrongInput, NotAllowed, AlreadyExists, TooBusy, NotReachable.
         """
-        if deployment.split("/")[-1] == INGEST and person.role != "admin":
-            raise NotAllowed("Files are taken in where they are uploaded: send them to /api/artifacts.")
-        return await self.start(person, project, deployment, values, key=key)
+        return await self._start(person, project, deployment, values, key, is_trusted=False)
 
     async def start(
         self, person: Person, project: str, deployment: str, values: dict[str, Any], *, key: str | None = None
     ) -> Job:
-        """As `submit`, for deployments that the gateway starts itself, `ingest` included."""
+        """As `submit`, for values that the gateway itself has put together, such as the keys of uploads."""
+        return await self._start(person, project, deployment, values, key, is_trusted=True)
+
+    async def _start(
+        self,
+        person: Person,
+        project: str,
+        deployment: str,
+        values: dict[str, Any],
+        key: str | None,
+        *,
+        is_trusted: bool,
+    ) -> Job:
         check_values(values)
         async with translated_errors():
             found = await self._deployment(deployment)
-            parameters = scoped_parameters(found, values, project, person)
+            project, parameters = scoped_parameters(found, values, project, person, is_trusted=is_trusted)
             await self._queue.admit(self._platform.settings.gateway_wait_seconds)
             run = await self._client.create_flow_run_from_deployment(
                 found.id,
@@ -101,6 +111,11 @@ class Jobs:
             job = await self._describe(RunSnapshot(run, 0.0))
         await asyncio.to_thread(self._on_start, job)
         return job
+
+    async def check_admission(self) -> None:
+        """Raise TooBusy if a job that is started now would be refused, or NotReachable."""
+        async with translated_errors():
+            await self._queue.check(self._platform.settings.gateway_wait_seconds)
 
     async def get(self, project: str, job_id: UUID) -> Job:
         """Return a job of the project. Raises NotFound."""

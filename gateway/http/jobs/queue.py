@@ -54,6 +54,11 @@ class JobQueue:
 
     async def admit(self, max_wait_seconds: float) -> None:
         """Count one more job. Raises TooBusy if it would wait longer than `max_wait_seconds`."""
+        await self.check(max_wait_seconds)
+        self._admitted += 1
+
+    async def check(self, max_wait_seconds: float) -> None:
+        """Raise TooBusy if one more job would wait longer than `max_wait_seconds`."""
         await self._refresh()
         # Scheduled runs may pile up overnight while no worker runs; that backlog is no reason to refuse people.
         wait = self._wait_seconds(
@@ -61,7 +66,6 @@ class JobQueue:
         ) + self._admitted * _DEFAULT_DURATION_SECONDS / max(len(self._running), 1)
         if wait > max_wait_seconds:
             raise TooBusy(f"The queue is {wait:.0f} s long: ask again later.", wait - max_wait_seconds)
-        self._admitted += 1
 
     async def position(self, run: FlowRun) -> tuple[int | None, float]:
         """Return the run's position (1 starts next; None once it runs) and the estimated seconds until it ends."""

@@ -5,8 +5,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from math import isfinite
 from uuid import UUID
 
 import httpx
@@ -22,6 +23,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.running.errors import NotReachable
 from flows.running.prefect_api import prefect_settings
 from flows.running.settings import Settings
+from gateway.errors import NotFound
 from workers.run_events import COMMIT_DELAY_SECONDS, FALLBACK_POLL_SECONDS, RunEvent, RunEventSubscriber
 
 _POLL_SECONDS = 0.25
@@ -31,7 +33,7 @@ _DEBOUNCE_SECONDS = 0.03
 _PROGRESS_SECONDS = 0.5
 """How often progress is read; flows report it no more often."""
 _TIMEOUT_SECONDS = 30.0
-_BATCH_SIZE = 200
+_BATCH_SIZE = 100
 _LOG = logging.getLogger("uvicorn.error")
 
 
@@ -67,6 +69,8 @@ class RunWatcher:
         self._poll_requested = asyncio.Event()
         self._progress: dict[UUID, float] = {}
         self._progress_read = 0.0
+        self._gone: set[UUID] = set()
+        """The runs that the last poll asked for and did not find: they were deleted."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -83,7 +87,7 @@ class RunWatcher:
                 task.cancel()
 
     async def follow(self, run_id: UUID) -> AsyncIterator[RunSnapshot]:
-        """Yield the run as it is, then after each change until it is final. Raises NotReachable."""
+        """Yield the run as it is, then after each change until it is final. Raises NotReachable, NotFound."""
         if not self._followers:
             self._last_answer = time.monotonic()
         self._followers[run_id] += 1
@@ -104,6 +108,8 @@ class RunWatcher:
             await self._polled.wait()
         if time.monotonic() - self._last_answer > _TIMEOUT_SECONDS:
             raise NotReachable("The Prefect server does not answer: ask again later.")
+        if run_id in self._gone:
+            raise NotFound(f"The job {run_id} was deleted.")
         return self._snapshots.get(run_id)
 
     def _unfollow(self, run_id: UUID) -> None:
@@ -115,14 +121,23 @@ class RunWatcher:
             self._has_followers.clear()
 
     async def _poll_forever(self) -> None:
+        while True:
+            try:
+                await self._poll_until_error()
+            except (httpx.HTTPError, OSError) as error:
+                _LOG.warning("the Prefect server does not answer: %s", error)
+            except Exception:  # of any kind: everybody who follows a run depends on this loop
+                _LOG.exception("the watch of runs is begun again")
+            async with self._polled:
+                self._polled.notify_all()  # so that followers notice how long there was no answer
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _poll_until_error(self) -> None:
         after_event = False
         while True:
             await self._has_followers.wait()
-            try:
-                await self._poll(list(self._followers))
-                self._last_answer = time.monotonic()
-            except (httpx.HTTPError, OSError) as error:
-                _LOG.warning("the Prefect server does not answer: %s", error)
+            await self._poll(list(self._followers))
+            self._last_answer = time.monotonic()
             async with self._polled:
                 self._polled.notify_all()
             after_event = await self._wait_for_event(after_event)
@@ -151,13 +166,19 @@ class RunWatcher:
             self._progress = {}
             for batch in _batches(run_ids):
                 self._progress |= await _read_progress(self._client, batch)
+        found: dict[UUID, RunSnapshot] = {}
         for batch in _batches(run_ids):
-            self._snapshots |= await _read_runs(self._client, batch, self._progress)
+            found |= await _read_runs(self._client, batch, self._progress)
+        self._snapshots |= found
+        self._gone = set(run_ids) - found.keys()
 
 
 async def read_snapshots(client: PrefectClient, run_ids: list[UUID]) -> dict[UUID, RunSnapshot]:
-    """Read the runs that exist among these, with their progress."""
-    return await _read_runs(client, run_ids, await _read_progress(client, run_ids))
+    """Read the runs that exist among these, with their progress. Prefect refuses to read more than 200 at once."""
+    found: dict[UUID, RunSnapshot] = {}
+    for batch in _batches(run_ids):
+        found |= await _read_runs(client, batch, await _read_progress(client, batch))
+    return found
 
 
 async def _read_runs(
@@ -175,9 +196,17 @@ async def _read_progress(client: PrefectClient, run_ids: list[UUID]) -> dict[UUI
     progress: dict[UUID, float] = {}
     for artifact in reported:
         if artifact.flow_run_id:
-            share = min(float(str(artifact.data or 0)) / 100, 1.0)
+            share = _share(artifact.data)
             progress[artifact.flow_run_id] = max(progress.get(artifact.flow_run_id, 0.0), share)
     return progress
+
+
+def _share(data: object) -> float:
+    """Return the progress from 0 to 1; 0 for what is no number."""
+    with suppress(ValueError):
+        percent = float(str(data or 0))
+        return min(max(percent, 0.0), 100.0) / 100 if isfinite(percent) else 0.0
+    return 0.0
 
 
 def _id_filter(run_ids: list[UUID]) -> FlowRunFilter:

@@ -12,6 +12,7 @@ from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 from gateway.http.access import Caller, Maker, Viewer
+from gateway.http.body_limits import body_limit
 from gateway.http.fields import read_fields
 from gateway.http.libretranslate.html_text import split_html
 from modalities.errors import UnknownLanguage, UnsupportedLanguagePair
@@ -77,6 +78,7 @@ def _request_body(model: type[BaseModel]) -> dict[str, Any]:
 
 
 @router.post("/translate", response_model_exclude_none=True, openapi_extra=_request_body(TranslateFields))
+@body_limit(8_000_000)
 async def translate(caller: Maker, fields: Fields) -> Translated:
     """Translate a text, or each text of a list."""
     asked = fill_form(TranslateFields, **fields)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import WrongInput
 from gateway.http.access import Caller, Viewer
+from gateway.http.body_limits import body_limit
 from gateway.http.incoming_files import store_query_picture
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.token_ids import text_of
@@ -66,6 +67,7 @@ class EmbeddingsOut(BaseModel):
 
 
 @router.post("")
+@body_limit(32_000_000)
 async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
     """Return one L2-normalized vector for each text or picture."""
     inputs = await run_in_threadpool(_texts, asked.input)

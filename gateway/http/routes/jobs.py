@@ -11,7 +11,8 @@ from sse_starlette import EventSourceResponse
 from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError
 from gateway.http.access import Maker, Viewer
-from gateway.http.jobs.job import Job, project_in
+from gateway.http.body_limits import body_limit
+from gateway.http.jobs.job import Job
 from gateway.http.jobs.run_parameters import is_public
 from gateway.http.problems import Problem
 
@@ -49,6 +50,7 @@ async def list_deployments(caller: Viewer) -> list[Offer]:
 
 
 @router.post("/jobs", status_code=202)
+@body_limit(4_000_000)
 async def submit_job(
     caller: Maker,
     order: Order,
@@ -57,9 +59,8 @@ async def submit_job(
     ] = None,
 ) -> Job:
     """Run a deployment. 429 with Retry-After when the queue is too long."""
-    scoped = caller.in_project(project_in(order.parameters))
-    return await scoped.services.jobs.submit(
-        scoped.person, scoped.project, order.deployment, order.parameters, key=idempotency_key
+    return await caller.services.jobs.submit(
+        caller.person, caller.project, order.deployment, order.parameters, key=idempotency_key
     )
 
 

@@ -10,6 +10,7 @@ from flows.running.content_forms import Query
 from flows.running.context import local_context
 from flows.search import SearchReport, find
 from gateway.http.access import Viewer
+from gateway.http.body_limits import starts_no_job
 from gateway.http.incoming_files import store_query_file
 from storage.labels import Label
 
@@ -37,6 +38,7 @@ async def search(caller: Viewer, query: Query) -> SearchReport:
 
 
 @router.post("/picture")
+@starts_no_job
 async def search_by_picture(caller: Viewer, asked: Annotated[PictureQuery, Form()]) -> SearchReport:
     """Search by similarity to an uploaded picture or text, which is not added to the library."""
     like = await run_in_threadpool(store_query_file, caller.space, asked.file.file, asked.file.filename or "picture")

@@ -12,7 +12,7 @@ import pytest
 from flows.running.platform import Platform
 from modalities.answers import Answers
 from modalities.contract import no_progress
-from modalities.errors import NotEnoughMemory
+from modalities.errors import NotEnoughMemory, UnknownModel
 from modalities.models.memory import Memory, is_out_of_memory
 from modalities.models.memory_footprints import FootprintStore
 from modalities.models.model_cache import CacheLimits, ModelCache
@@ -113,15 +113,16 @@ def test_a_model_that_can_never_fit_fails_at_once_and_leaves_the_others_loaded(t
     assert names(pool) == ["red"]
 
 
-def test_a_batch_with_a_model_that_can_never_fit_fails_before_anything_runs(
+def test_a_model_that_can_never_fit_is_the_error_of_its_own_requests(
     tmp_path: Path, store: ArtifactStore, project: str, platform: Platform
 ) -> None:
     pool = pool_of(tmp_path, limit(100), red={"megabytes": 40}, huge={"megabytes": 5, "memory_mb": 5000})
     answers = Answers(pool, store, RecipeStore(store.bucket, project), platform.claims)
-    with pytest.raises(NotEnoughMemory):
-        answers.run_all([Weigh(model="red"), Weigh(model="huge")])
-    assert Ballast.loads == []
-    assert answers.run(Weigh(model="red")).megabytes == 40
+    unknown, huge, red = answers.run_all([Weigh(model="none"), Weigh(model="huge"), Weigh(model="red")])
+    assert isinstance(unknown, UnknownModel)
+    assert isinstance(huge, NotEnoughMemory)
+    assert red.megabytes == 40  # type: ignore[union-attr]
+    assert Ballast.loads == ["red"]
 
 
 def test_a_model_larger_than_its_catalogue_entry_is_unloaded_and_refused_from_then_on(tmp_path: Path) -> None:

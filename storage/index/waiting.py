@@ -1,0 +1,100 @@
+"""Files that wait in the inbox for something of the platform's own, such as a model: why, and until when.
+
+This is a cache: without it every file is simply tried again.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from storage.index.database import Database
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 30, 3600
+_SCHEMA = """
+create table if not exists waiting (
+    key text primary key,
+    etag text not null,
+    project text not null,
+    name text not null,
+    reason text not null,
+    attempts int not null,
+    next_attempt timestamptz not null
+);
+create index if not exists waiting_project on waiting (project);
+"""
+
+
+class WaitingFile(BaseModel):
+    """A file that waits in the inbox: why, how often it was tried, and when it is tried again."""
+
+    key: str
+    name: str
+    reason: str
+    attempts: int
+    next_attempt: datetime
+
+
+class WaitingFiles:
+    """The waiting files of all projects. The time is the database's, so that workers need not agree on one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ensure_schema(self) -> None:
+        """Create the table if it is missing."""
+        self._database.create_schema(_SCHEMA)
+
+    def add(self, project: str, key: str, etag: str, *, name: str, reason: str) -> None:
+        """Note a failed attempt. The pause until the next one doubles each time, up to an hour."""
+        with self._database.connection() as connection:
+            connection.execute(
+                """
+                insert into waiting as w (key, etag, project, name, reason, attempts, next_attempt)
+                values (%(key)s, %(etag)s, %(project)s, %(name)s, %(reason)s, 1, now())
+                on conflict (key) do update set
+                    etag = excluded.etag, project = excluded.project, name = excluded.name, reason = excluded.reason,
+                    attempts = case when w.etag = excluded.etag then w.attempts + 1 else 1 end
+                """,
+                {"key": key, "etag": etag, "project": project} | {"name": _text(name), "reason": _text(reason)},
+            )
+            connection.execute(
+                "update waiting set next_attempt = now() "
+                "+ make_interval(secs => least(%s * power(2, least(attempts, 20) - 1), %s)) where key = %s",
+                [_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, key],
+            )
+
+    def not_due(self, versions: Mapping[str, str]) -> set[str]:
+        """Return the keys among these whose next attempt is not due; `versions` has the ETag of each key."""
+        if not versions:
+            return set()
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "select key, etag from waiting where key = any(%s) and next_attempt > now()", [list(versions)]
+            ).fetchall()
+        return {key for key, etag in rows if versions[key] == etag}
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget files that are done, or that somebody removed."""
+        with self._database.connection() as connection:
+            connection.execute("delete from waiting where key = any(%s)", [list(keys)])
+
+    def make_due(self, project: str) -> None:
+        """Let all waiting files of a project be tried again at the next run."""
+        with self._database.connection() as connection:
+            connection.execute("update waiting set next_attempt = now() where project = %s", [project])
+
+    def of_project(self, project: str | None = None, *, limit: int = 200) -> list[WaitingFile]:
+        """Return the waiting files of a project, or of all, soonest attempt first."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "select key, name, reason, attempts, next_attempt from waiting "
+                "where %(project)s::text is null or project = %(project)s order by next_attempt, key limit %(limit)s",
+                {"project": project, "limit": limit},
+            ).fetchall()
+        return [WaitingFile(**dict(zip(WaitingFile.model_fields, row, strict=True))) for row in rows]
+
+
+def _text(value: str) -> str:
+    """Return what Postgres can store: no NUL characters and no lone surrogates."""
+    return value.replace("\0", " ").encode(errors="replace").decode()[:500]

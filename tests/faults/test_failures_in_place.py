@@ -1,0 +1,135 @@
+"""A fault stays with the file that it concerns, and a fault of the platform's own says nothing about any file."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from flows.ingest import ingest_files
+from flows.library.indexing import index_artifacts
+from flows.library.labelling import update_labels
+from flows.process_inbox import Inbox, drain_inbox
+from flows.running.context import RunContext, local_context
+from flows.running.errors import FilesWait
+from flows.running.platform import Platform
+from media.errors import DecoderUnavailable
+from media.sandbox import Decoders
+from storage.bucket import Bucket
+from storage.labels import MOST
+from storage.names import blob_key
+from tests.faults.conftest import Files, picture
+
+Drop = Callable[[str, Files], None]
+
+
+@pytest.fixture
+def context(stub_platform: Platform, project: str) -> RunContext:
+    return local_context(stub_platform.space(project))
+
+
+def left(bucket: Bucket, folder: str) -> list[str]:
+    return [found.key.removeprefix(folder) for found in bucket.objects(folder)]
+
+
+FAULTS = {
+    "The model stub-transcriber cannot be loaded: ValueError: the header is too large.": {
+        "operator": "tests.faults.stub_models:BrokenModel"
+    },
+    "The weights of stub-transcriber are not in the folder /nonexistent.": {"source": {"folder": "/nonexistent"}},
+}
+
+
+@pytest.mark.parametrize("reason", FAULTS)
+async def test_files_wait_for_a_model_that_cannot_load_and_the_others_go_on(
+    reason: str, stub_platform: Platform, project: str, bucket: Bucket, drop: Drop, files: Files
+) -> None:
+    folder, inbox = f"inbox/{project}/", Inbox(project=project)
+    catalogue = stub_platform.settings.models_config
+    whole = catalogue.read_text(encoding="utf-8")
+    broken = json.loads(whole)
+    broken["models"]["stub-transcriber"] |= FAULTS[reason]
+    catalogue.write_text(json.dumps(broken), encoding="utf-8")
+    context, platform = local_context(stub_platform.space(project)), stub_platform
+    drop(project, files)
+
+    report = await drain_inbox(context, inbox)
+    assert {item.path: item.status for item in report.items}["clip.wav"] == "waiting"
+    assert left(bucket, folder) == ["deeper/clip.wav"]
+    assert left(bucket, f"quarantine/{project}/") == ["page.jpg", "page.jpg.json"]
+    assert platform.index.counts(project) == {"image": 2, "text": 1}
+    [waits] = platform.waiting.of_project(project)
+    assert (waits.name, waits.attempts) == ("clip.wav", 1)
+    assert waits.reason == reason
+    assert (await drain_inbox(context, inbox)).items == []  # it is not due
+
+    platform.waiting.make_due(project)
+    await drain_inbox(context, inbox)
+    [again] = platform.waiting.of_project(project)
+    assert again.attempts == 2
+    assert again.next_attempt > waits.next_attempt
+
+    with pytest.raises(FilesWait, match=r"1 of 2 files wait, such as clip.wav: The .* stub-transcriber"):
+        await ingest_files(context, [f"{folder}deeper/clip.wav", f"quarantine/{project}/page.jpg"])
+
+    catalogue.write_text(whole, encoding="utf-8")
+    mended = local_context(Platform(platform.settings).space(project))
+    platform.waiting.make_due(project)
+    await drain_inbox(mended, inbox)
+    assert left(bucket, folder) == []
+    assert platform.waiting.of_project(project) == []
+    assert platform.index.counts(project) == {"image": 2, "text": 1, "speech": 1}
+
+
+async def test_a_decoder_that_cannot_start_says_nothing_about_files(
+    context: RunContext, bucket: Bucket, drop: Drop, files: Files
+) -> None:
+    project = context.space.project
+    context.space.platform.decoders = Decoders(python="/nonexistent/python")
+    drop(project, files)
+    with pytest.raises(DecoderUnavailable):
+        await drain_inbox(context, Inbox(project=project))
+    assert len(left(bucket, f"inbox/{project}/")) == len(files)
+    assert left(bucket, f"quarantine/{project}/") == []
+    context.space.platform.decoders = Decoders(python="/bin/false")
+    with pytest.raises(DecoderUnavailable):
+        await drain_inbox(context, Inbox(project=project))
+    assert len(left(bucket, f"inbox/{project}/")) == len(files)
+
+
+async def test_a_lost_blob_a_corrupt_record_and_too_many_labels_concern_one_file(
+    context: RunContext, bucket: Bucket, drop: Drop
+) -> None:
+    space, project = context.space, context.space.project
+    folder = f"inbox/{project}/"
+    drop(project, {"lost.png": picture(1, 40), "kept.png": picture(2, 40), "labels.png": picture(3, 40)})
+    items = (await drain_inbox(context, Inbox(project=project))).items
+    names = {item.path: str(item.artifact) for item in items}
+
+    recipes = [found.key for found in bucket.objects(f"{project}/recipes/")]
+    bucket.remove_all([*recipes, blob_key(project, names["lost.png"])])
+    fresh = local_context(Platform(space.platform.settings).space(project))
+    failures = await index_artifacts(fresh, [space.records.get(each) for each in names.values()])
+    assert list(failures) == [names["lost.png"]]
+    assert failures.waiting == set()
+
+    update_labels(space, names["labels.png"], add=[f"label-{number}" for number in range(MOST)])
+    bucket.put(f"{project}/artifacts/{names['kept.png']}.json", b"not a record")
+    drop(
+        project,
+        {"labels.png": picture(3, 40), "kept.png": picture(2, 40), "new.png": picture(4, 40), "x.html": b"<html>"},
+    )
+    bucket.put(f"quarantine/{project}/x.html.json", b"[1, 2]")
+    report = await ingest_files(context, [f"{folder}labels.png", f"{folder}new.png"], ("one-more",))
+    assert [(item.status, "without the labels" in (item.reason or "")) for item in report.items] == [
+        ("duplicate", True),
+        ("stored", False),
+    ]
+    report = await drain_inbox(context, Inbox(project=project))
+    assert {item.path: item.status for item in report.items} == {
+        "kept.png": "waiting",
+        "labels.png": "duplicate",
+        "new.png": "duplicate",
+        "x.html": "rejected",
+    }
+    assert left(bucket, folder) == ["kept.png"]
+    assert bucket.get(f"quarantine/{project}/x.html~2") == b"<html>"

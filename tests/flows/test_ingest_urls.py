@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from flows.ingest_urls import ingest_from_urls
-from flows.library.download import Downloader, checked_url, is_public, resolve
+from flows.library.download import Downloader
+from flows.library.pinned_https import checked_url, is_public, resolve
 from flows.running.content_forms import Addresses
 from flows.running.context import RunContext
 from flows.running.errors import AddressRefused, DownloadFailed
@@ -34,6 +35,7 @@ class Site(http.server.BaseHTTPRequestHandler):
             "/plain": "http://files.example.test/market.txt",
             "/file": "file:///etc/passwd",
             "/round": "/round",
+            "/astray": "https://[::1",
         }
         if self.path in redirects:
             self.send_response(302)
@@ -46,6 +48,13 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         if self.path == "/packed":
             self.send_header("Content-Encoding", "gzip")
+        if self.path == "/trickle":
+            for _ in range(600):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n" if _ == 0 else b"X")
+                self.wfile.flush()
+                time.sleep(0.05)
+        if self.path == "/odd":
+            self.send_header("Content-Length", "12, 12")
         if self.path == "/short":
             self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -119,12 +128,19 @@ def test_redirects_to_private_or_non_https_addresses_are_refused(
     assert not (tmp_path / "file").exists()
 
 
-@pytest.mark.parametrize("path", ["/gone", "/packed", "/short", "/slow", "/a%0d%0aHost:%20inside"])
+def test_an_odd_length_is_no_length(downloader: Downloader, base: str, tmp_path: Path) -> None:
+    downloader.download(f"{base}/odd", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == FILE
+
+
+@pytest.mark.parametrize(
+    "path", ["/gone", "/packed", "/short", "/slow", "/trickle", "/astray", "/a%0d%0aHost:%20inside"]
+)
 def test_an_incomplete_or_late_response_is_a_failed_download(
     downloader: Downloader, base: str, tmp_path: Path, path: str
 ) -> None:
     began = time.monotonic()
-    if path.startswith("/a"):  # the line break stays percent-encoded, so there is no second header
+    if path.startswith("/a%0d"):  # the line break stays percent-encoded, so there is no second header
         downloader.download(f"{base}{path}", tmp_path / "file")
         return
     with pytest.raises(DownloadFailed):

@@ -9,15 +9,16 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
-import httpx
 import standardwebhooks
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from flows.running.errors import EXPECTED
+from flows.running.errors import EXPECTED, DownloadFailed
 from gateway.errors import GatewayError, WrongInput
 from gateway.http.jobs.job import Job
 from gateway.http.jobs.webhooks import Webhook, Webhooks
@@ -27,6 +28,7 @@ from storage.errors import Conflict, ObjectNotFound
 _PREFIX = "gateway/deliveries/"
 _POLL_SECONDS = 2.0
 _TIMEOUT_SECONDS = 10.0
+_AT_ONCE = 16
 _FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS, _MAX_ATTEMPTS = 5.0, 6 * 3600.0, 10
 _LOG = logging.getLogger("uvicorn.error")
 
@@ -53,6 +55,8 @@ class Deliveries:
     def __init__(self, bucket: Bucket, webhooks: Webhooks) -> None:
         self._bucket = bucket
         self._webhooks = webhooks
+        self._attempts: dict[str, asyncio.Task[None]] = {}
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook")
 
     def enqueue(self, job: Job) -> None:
         """Create a delivery of the job's end for each webhook of its project."""
@@ -67,27 +71,36 @@ class Deliveries:
         try:
             yield
         finally:
-            task.cancel()
+            for each in (task, *self._attempts.values()):
+                each.cancel()
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _deliver_forever(self, read_jobs: ReadJobs) -> None:
         while True:
             try:
-                await self._deliver_due(read_jobs)
+                await self._start_due(read_jobs)
             except (*EXPECTED, GatewayError) as error:
                 _LOG.warning("webhooks wait: %s", error)
             except Exception:
                 _LOG.exception("webhooks wait, after an unexpected error")
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _deliver_due(self, read_jobs: ReadJobs) -> None:
-        due = await asyncio.to_thread(self._list_due)
+    async def _start_due(self, read_jobs: ReadJobs) -> None:
+        """Start a task for each delivery that is due and has none. Slow receivers keep nobody else waiting."""
+        found = await asyncio.to_thread(self._list_due)
+        due = [(delivery, etag) for delivery, etag in found if delivery.key not in self._attempts]
         if not due:
             return
         jobs = await read_jobs(list({delivery.job for delivery, _ in due}))
-        attempts = [self._attempt(delivery, etag, jobs.get(delivery.job)) for delivery, etag in due]
-        for failure in await asyncio.gather(*attempts, return_exceptions=True):
-            if isinstance(failure, BaseException):  # of one delivery; the others were sent
-                _LOG.warning("a webhook waits: %r", failure)
+        for delivery, etag in due:
+            task = asyncio.create_task(self._attempt(delivery, etag, jobs.get(delivery.job)))
+            self._attempts[delivery.key] = task
+            task.add_done_callback(partial(self._ended, delivery.key))
+
+    def _ended(self, key: str, task: "asyncio.Task[None]") -> None:
+        self._attempts.pop(key, None)
+        if not task.cancelled() and (error := task.exception()):
+            _LOG.warning("a webhook waits: %r", error)
 
     async def _attempt(self, delivery: _Delivery, etag: str, job: Job | None) -> None:
         """Send one delivery if its job is final; drop it if its job or webhook no longer exists."""
@@ -113,14 +126,13 @@ class Deliveries:
         """POST the event; return whether the receiver accepted it."""
         body = json.dumps({"type": f"job.{job.state}", "data": job.model_dump(mode="json")}, ensure_ascii=False)
         headers = _signed_headers(webhook.secret, f"{job.id}-{webhook.id}", body)
+        send = partial(self._webhooks.send, webhook, body.encode(), headers, _TIMEOUT_SECONDS)
         try:
-            await asyncio.to_thread(self._webhooks.check_url, webhook.url)
-            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
-                answer = await client.post(webhook.url, content=body.encode(), headers=headers)
-        except (httpx.HTTPError, WrongInput) as error:
+            status = await asyncio.get_running_loop().run_in_executor(self._threads, send)
+        except (DownloadFailed, WrongInput) as error:
             _LOG.warning("the webhook %s was not told: %s", webhook.id, error)
             return False
-        return answer.is_success
+        return 200 <= status < 300
 
     def _list_due(self) -> list[tuple[_Delivery, str]]:
         """Return the deliveries whose next attempt is due, each with the ETag of its object."""
@@ -130,7 +142,11 @@ class Deliveries:
                 data, etag = self._bucket.read_versioned(listed.key)
             except ObjectNotFound:
                 continue
-            delivery = _Delivery.model_validate_json(data)
+            try:
+                delivery = _Delivery.model_validate_json(data)
+            except ValidationError:
+                _LOG.warning("the delivery %s cannot be read and is left out", listed.key)
+                continue
             if delivery.due <= time.time():
                 found.append((delivery, etag))
         return found

@@ -1,15 +1,17 @@
 """Webhooks: the URLs of a project that receive an event when a job of it ends, kept in the bucket."""
 
 import base64
-import ipaddress
 import secrets
-import socket
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 import httpx
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
+from flows.library.pinned_https import PinnedHttps, checked_url
+from flows.running.errors import AddressRefused, DownloadFailed
 from gateway.errors import NotFound, WrongInput
+from gateway.http.jobs.webhook_requests import send_pinned, send_unchecked
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound
 
@@ -58,6 +60,15 @@ class Webhooks:
             raise NotFound(f"Project {project} has no webhook {webhook_id}.")
         self._bucket.remove(_key(project, webhook_id))
 
+    def send(self, webhook: Webhook, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
+        """POST to a webhook within a time that includes everything; return the status, and drop the answer's body.
+
+        Raises WrongInput, DownloadFailed.
+        """
+        if self._local:
+            return send_unchecked(webhook.url, body, headers, seconds)
+        return send_pinned(webhook.url, body, headers, seconds)
+
     def check_url(self, url: str) -> None:
         """Resolve the URL's host and check it. Raises WrongInput."""
         check_webhook_url(url, local=self._local)
@@ -65,12 +76,15 @@ class Webhooks:
     def _read(self, key: str) -> Webhook | None:
         try:
             return Webhook.model_validate_json(self._bucket.get(key))
-        except ObjectNotFound:
+        except (ObjectNotFound, ValidationError):  # nobody is told through what cannot be read
             return None
 
 
 def check_webhook_url(url: str, *, local: bool) -> None:
-    """Raise WrongInput unless the URL is https to a public host (SSRF protection); `local` skips both conditions."""
+    """Raise WrongInput unless the URL is https to a public host (SSRF protection); `local` skips both conditions.
+
+    A delivery checks again, and connects to the address that it has checked.
+    """
     try:
         parts = httpx.URL(url)
         host, port = parts.host, parts.port or 443
@@ -83,11 +97,12 @@ def check_webhook_url(url: str, *, local: bool) -> None:
     if parts.scheme != "https":
         raise WrongInput("A webhook needs an https address; TRIPTYCH_GATEWAY_LOCAL_WEBHOOKS=true allows this machine.")
     try:
-        found = {ipaddress.ip_address(entry[4][0]) for entry in socket.getaddrinfo(host, port)}
-    except (OSError, ValueError, UnicodeError) as error:
+        checked_url(url)
+        PinnedHttps().checked_address(host, port)
+    except DownloadFailed as error:
         raise WrongInput(f"The host {host} of the webhook is not known.") from error
-    if not all(address.is_global for address in found):
-        raise WrongInput(f"The host {host} of the webhook is in a private network.")
+    except AddressRefused as error:
+        raise WrongInput(f"The host {host} of the webhook is in a private network.") from error
 
 
 def _key(project: str, webhook_id: UUID) -> str:

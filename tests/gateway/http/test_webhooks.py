@@ -1,7 +1,9 @@
 """Webhooks: the end of a job is delivered, signed, again after a failure and after a restart."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +16,11 @@ import httpx
 import pytest
 import standardwebhooks
 
+from flows.running.errors import DownloadFailed
 from gateway.errors import WrongInput
 from gateway.http.jobs.deliveries import Deliveries
 from gateway.http.jobs.job import Job
+from gateway.http.jobs.webhook_requests import send_pinned, send_unchecked
 from gateway.http.jobs.webhooks import Webhook, Webhooks, check_webhook_url
 from stack import lifecycle
 from stack.processes import stop_process
@@ -94,7 +98,10 @@ def test_a_url_that_fails_does_not_delay_the_other_deliveries(bucket: Bucket, re
     key = f"gateway/webhooks/{project}/{lost.id}.json"
     bucket.create(key, lost.model_dump_json().encode(), media_type="application/json")
     webhooks.create(project, receiver.url)
-    jobs = [_ended(project), _ended(project)]
+    silent = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing, as a slow receiver does
+    webhooks.create(project, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    bucket.put("gateway/deliveries/broken.json", b"[]")
+    jobs = [_ended(project) for _ in range(4)]
 
     async def read_jobs(wanted: Sequence[UUID]) -> dict[UUID, Job]:
         return {job.id: job for job in jobs if job.id in wanted}
@@ -104,9 +111,40 @@ def test_a_url_that_fails_does_not_delay_the_other_deliveries(bucket: Bucket, re
             for job in jobs:
                 await asyncio.to_thread(deliveries.enqueue, job)
                 before = len(receiver.received)
+                began = time.monotonic()
                 await asyncio.to_thread(until, lambda before=before: len(receiver.received) > before, 30)
+                took.append(time.monotonic() - began)
 
+    took: list[float] = []
     asyncio.run(deliver())
+    silent.close()
+    bucket.remove_all(["gateway/deliveries/broken.json"])
+    assert min(took) < 10  # the silent one takes ten seconds for each
+
+
+def test_an_attempt_has_one_deadline_and_drops_the_answer() -> None:
+    def trickle() -> None:
+        line, _ = server.accept()
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK" + b" " * 1000:
+                line.sendall(bytes([byte]))
+                time.sleep(0.1)
+
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=trickle, daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(DownloadFailed):
+        send_unchecked(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, 1.0)
+    assert time.monotonic() - began < 30
+    server.close()
+
+
+@pytest.mark.parametrize("url", ["https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://10.0.0.1/"])
+def test_an_address_that_embeds_a_private_one_is_refused_at_both_times(url: str) -> None:
+    with pytest.raises(WrongInput):
+        check_webhook_url(url, local=False)
+    with pytest.raises(WrongInput):
+        send_pinned(url, b"{}", {}, 1.0)
 
 
 def _ended(project: str) -> Job:

@@ -51,12 +51,12 @@ def field_names(schema: dict[str, Any]) -> set[str]:
     return {*properties, *(field for inner in properties.values() for field in _fields_of(inner, definitions))}
 
 
-def admin_fields(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield parameter and field of each field of a form that only admins may set."""
+def admin_fields(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the fields of a deployment's forms that only admins may set."""
     for name in schema.get("properties", {}):
         for field, facts in form_fields(schema, name).items():
             if isinstance(facts, dict) and facts.get(ADMINS_ONLY):
-                yield name, field
+                yield field
 
 
 def full_name(deployment: str) -> str:

@@ -66,11 +66,7 @@ class Downloader:
         raise AddressRefused(f"The address leads on more than {self.max_redirects} times.")
 
     def _save(self, response: HTTPResponse, target: Path, deadline: float) -> None:
-        host_says = f"The address answers {response.status} {response.reason}"
-        if response.status != 200:
-            raise DownloadFailed(f"{host_says}: there is no file.")
-        if response.getheader("Content-Encoding", "identity") != "identity":
-            raise DownloadFailed("The server sends compressed content although it was asked not to.")
+        _check_answer(response)
         if _announced_bytes(response) > self.max_bytes:
             raise self._too_large()
         size = 0
@@ -92,6 +88,14 @@ class Downloader:
 
     def _too_late(self) -> DownloadFailed:
         return DownloadFailed(f"The file did not arrive within {self.max_seconds:.0f} seconds.")
+
+
+def _check_answer(response: HTTPResponse) -> None:
+    """Raise DownloadFailed unless the answer is a file as it is."""
+    if response.status != 200:
+        raise DownloadFailed(f"The address answers {response.status} {response.reason}: there is no file.")
+    if response.getheader("Content-Encoding", "identity") != "identity":
+        raise DownloadFailed("The server sends compressed content although it was asked not to.")
 
 
 def _announced_bytes(response: HTTPResponse) -> int:

@@ -34,9 +34,6 @@ def server_environment(home: Path, database: str, port: int, auth_string: str | 
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
         "DO_NOT_TRACK": "1",
-        # A run a minute fills the database: events go after a week, runs with their logs and artifacts after a month.
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "2592000",
     }
 
 

@@ -35,10 +35,10 @@ def scoped_parameters(
         raise NotAllowed(f"The deployment {deployment.name} is for admins.")
     decided = _decide_project(values, project, person)
     schema = deployment.parameter_openapi_schema or {}
+    if not is_trusted and person.role != "admin":
+        _refuse_admin_fields(deployment.name, schema, values)
     try:
         given = nest_parameters(schema, {name: copy.deepcopy(values[name]) for name in values if name != "project"})
-        if not is_trusted and person.role != "admin":
-            _refuse_admin_fields(deployment.name, schema, given)
         complete = _with_project(schema, _merged(deployment.parameters or {}, given), decided)
     except (TypeError, AttributeError) as error:
         raise WrongInput(f"The values of {deployment.name} are not right: a form is a JSON object.") from error
@@ -47,9 +47,11 @@ def scoped_parameters(
     return decided, complete
 
 
-def _refuse_admin_fields(deployment: str, schema: dict[str, Any], given: dict[str, Any]) -> None:
-    for form, field in admin_fields(schema):
-        if field in given.get(form, {}):
+def _refuse_admin_fields(deployment: str, schema: dict[str, Any], values: dict[str, Any]) -> None:
+    """Raise NotAllowed if a field that only admins may set is anywhere in the values."""
+    reserved = set(admin_fields(schema))
+    for field, _ in _entries(values):
+        if field in reserved:
             raise NotAllowed(f"Only admins may set {field} of {deployment}: files are sent to /api/artifacts.")
 
 

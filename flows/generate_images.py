@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ValidationError
 
 from flows.library.contents import shown_picture
+from flows.library.file_names import file_name
 from flows.library.indexing import index_artifacts
 from flows.library.inputs import resolve_input
 from flows.library.markdown import pictures_page
@@ -121,7 +122,7 @@ def _stored_picture(context: RunContext, prefix: str) -> Artifact | None:
 
 
 def _record(context: RunContext, request: GenerateImage, made: GeneratedImage) -> ArtifactRecord:
-    words = "-".join(request.prompt.split())[:60].strip("-./") or "picture"
+    words = file_name("-".join(request.prompt.split())[:60], "picture")
     record, _ = context.space.records.add(
         ArtifactRecord(
             artifact=made.image,

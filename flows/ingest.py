@@ -2,9 +2,10 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -17,13 +18,14 @@ from flows.library.indexing import IndexFailures, index_artifacts
 from flows.library.inner_pictures import record_inner_pictures
 from flows.library.labelling import update_labels
 from flows.library.markdown import ingest_page
+from flows.library.sidecars import read_sidecars
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
 from flows.running.errors import FilesWait
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from media.errors import DecoderFailed, ItemError
-from media.facts import CAPS, CONTENTS
+from media.facts import CAPS, CONTENTS, Property
 from media.location import drop_location
 from storage.artifacts import Artifact
 from storage.errors import InvalidName, ObjectNotFound, RecordCorrupt, TooLarge
@@ -165,7 +167,8 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
                 name, etag = unquote(found.metadata.get(NAME_METADATA, "")) or name, found.etag
                 _save(stream, path)
             keep = found.metadata.get(LOCATION_METADATA) == KEEP_LOCATION
-            record, is_new = store_file(context.space, path, name, labels, keep_location=keep)
+            told = read_sidecars(context.space, found)
+            record, is_new = store_file(context.space, path, name, labels, keep_location=keep, told=told)
             inner = record_inner_pictures(context.space, record, path)
             reason = _add_labels(context.space, record, labels) if labels and not is_new else None
     except ObjectNotFound:
@@ -208,11 +211,18 @@ def store_unrecorded(space: Space, path: Path) -> Artifact:
 
 
 def store_file(
-    space: Space, path: Path, name: str, labels: tuple[str, ...] = (), *, keep_location: bool = False
+    space: Space,
+    path: Path,
+    name: str,
+    labels: tuple[str, ...] = (),
+    *,
+    keep_location: bool = False,
+    told: Mapping[str, Property] = MappingProxyType({}),
 ) -> tuple[ArtifactRecord, bool]:
     """Check, store and record one file; return its record and whether it is new to the project. Raises ItemError.
 
-    The location in a picture is removed first, unless `keep_location` is set.
+    The location in a picture is removed first, unless `keep_location` is set. `told` are properties that sidecars
+    give; what the file itself says comes first.
     """
     facts = space.platform.decoders.identify(path, name)
     dropped = {"location": "dropped"} if not keep_location and drop_location(path, facts.media_type) else {}
@@ -223,7 +233,7 @@ def store_file(
             project=space.project,
             name=facts.name,
             labels=labels,
-            properties=facts.properties | dropped,
+            properties=dict(told) | facts.properties | dropped,
         )
     )
 

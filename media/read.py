@@ -9,13 +9,19 @@ from media.facts import Caps
 from media.reading.contents import Blobs, Extract
 from media.reading.films import read_film
 from media.reading.renditions import read_picture
+from media.reading.sidecar import read_sidecar
 from storage.records import DOCUMENT_TYPES
+
+SIDECAR = "application/x-sidecar"
+"""Stands for a file that tells about a picture, of whatever type: its passages are properties by their names."""
 
 
 def read_contents(path: Path, media_type: str, caps: Caps) -> tuple[Extract, list[bytes]]:
     """Return the contents of a file and the bytes of the pictures in them. Raises UnsupportedMedia, UnreadableMedia."""
     blobs = Blobs()
-    if media_type.startswith("image/"):
+    if media_type == SIDECAR:
+        extract = read_sidecar(path)
+    elif media_type.startswith("image/"):
         extract = read_picture(path, blobs, caps)
     elif media_type.startswith("video/"):
         extract = read_film(path, blobs)

@@ -29,6 +29,10 @@ class Part:
     picture: Artifact | None = None
 
 
+_TOLD = ("title", "description", "keywords")
+"""Properties whose words a picture is found by."""
+
+
 def contents_parts(space: Space, record: ArtifactRecord, contents: Contents | None) -> list[Part]:
     """Return the parts of an artifact that are seen or read; plain texts and pictures have no contents of their own."""
     if contents is None:
@@ -42,7 +46,7 @@ def contents_parts(space: Space, record: ArtifactRecord, contents: Contents | No
 
 def _whole(space: Space, record: ArtifactRecord) -> list[Part]:
     if record.kind == "image":
-        return [Part(record, "image", 0)]
+        return [Part(record, "image", 0, _told(record))]
     if record.kind != "text":
         return []
     text = read_text(space.store.get(record.artifact))
@@ -52,9 +56,22 @@ def _whole(space: Space, record: ArtifactRecord) -> list[Part]:
 def _seen(record: ArtifactRecord, ordinal: int, picture: StoredPicture) -> Part:
     seconds = float(picture.place.removeprefix("t=")) if picture.place.startswith("t=") else None
     place = "" if seconds is not None else picture.place
+    text = _told(record) if record.kind == "image" and not ordinal else ""
     return Part(
-        record, "image", ordinal, start_seconds=seconds, end_seconds=seconds, place=place, picture=picture.artifact
+        record,
+        "image",
+        ordinal,
+        text,
+        start_seconds=seconds,
+        end_seconds=seconds,
+        place=place,
+        picture=picture.artifact,
     )
+
+
+def _told(record: ArtifactRecord) -> str:
+    """The words that a sidecar gives a picture."""
+    return "\n".join(str(record.properties[name]) for name in _TOLD if name in record.properties)
 
 
 def _passages(record: ArtifactRecord, contents: Contents) -> list[Part]:

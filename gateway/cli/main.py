@@ -8,6 +8,7 @@ from gateway.cli.commands import artifacts as artifact_commands
 from gateway.cli.commands import backup as backup_commands
 from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
+from gateway.cli.commands import ingest as ingest_commands
 from gateway.cli.commands import runs as run_commands
 from gateway.cli.commands import speech as speech_commands
 from gateway.cli.commands import stack as stack_commands
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 
 for _command in (
-    *(content_commands.ingest, content_commands.search, content_commands.generate, speech_commands.transcribe),
+    *(ingest_commands.ingest, content_commands.search, content_commands.generate, speech_commands.transcribe),
     *(content_commands.translate, speech_commands.speak, content_commands.run),
     *(artifact_commands.show, artifact_commands.export),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),

@@ -1,7 +1,7 @@
 """What commands on content share: running a form, and the project's storage."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,21 @@ if TYPE_CHECKING:
     from flows.running.platform import Space
 
 
-def run_form(deployment: str, parameter: str, form: Any, work: str, local: bool) -> dict[str, Any]:
-    """Run a deployment and return its report; with `local`, run MODULE:FUNCTION of `work` in this process instead."""
+def run_form(
+    deployment: str,
+    parameter: str,
+    form: Any,
+    work: str,
+    local: bool,
+    report: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Run a deployment and return its report; with `local`, run MODULE:FUNCTION of `work` in this process instead.
+
+    `report` is told the fraction done; without it there is a progress bar.
+    """
     from gateway.cli.dispatch import run_deployment
 
-    with progress_bar() as progress:
+    with nullcontext(report) if report else progress_bar() as progress:
         if local:
             from gateway.cli.local import run_locally
 

@@ -1,28 +1,36 @@
 """Upload local files to the bucket, for an ingest run or the inbox."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from flows.ingest import KEEP_LOCATION, LOCATION_METADATA, NAME_METADATA
+from flows.library.sidecars import MAX_SIDECAR_BYTES, SIDECARS_METADATA, sidecar_key
+from flows.running.platform import Space
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
 
 _CONCURRENCY = 4
 
 
-def files_under(paths: Sequence[Path]) -> list[Path]:
-    """Return the given files, and all files below the given folders, in order. Raises WrongInput."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise WrongInput(f"There is no file or folder {path}.")
-        found += sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
-    if not found:
-        raise WrongInput("The folders that were named have no files in them.")
-    return list(dict.fromkeys(found))
+def known_files(space: Space, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """Return artifact and kind of the files whose bytes the project has already, as they are on this disk."""
+
+    def find(path: Path) -> dict[str, Any] | None:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        record = space.records.find(digest)
+        return {"artifact": digest, "kind": record.kind} if record else None
+
+    with ThreadPoolExecutor(_CONCURRENCY) as threads:
+        found = list(threads.map(find, files))
+    return {path: row for path, row in zip(files, found, strict=True) if row}
 
 
 def urls_in(paths: Sequence[str]) -> list[str]:
@@ -35,9 +43,17 @@ def urls_in(paths: Sequence[str]) -> list[str]:
 
 
 def upload(
-    bucket: Bucket, files: Sequence[Path], report: Callable[[int, int], None], *, keep_location: bool = False
+    bucket: Bucket,
+    files: Sequence[Path],
+    report: Callable[[int, int], None],
+    *,
+    keep_location: bool = False,
+    sidecars: Mapping[Path, Sequence[Path]] = MappingProxyType({}),
 ) -> dict[str, Path]:
-    """Store each file under a new key in tmp/, with its name as metadata. Return the file of each key."""
+    """Store each file under a new key in tmp/, with its name as metadata. Return the file of each key.
+
+    The sidecars of a file are stored beside it, under keys of its own key; ingesting reads them.
+    """
     location = {LOCATION_METADATA: KEEP_LOCATION} if keep_location else {}
     keys = {f"tmp/{uuid4()}": path for path in files}
     done = 0
@@ -45,8 +61,11 @@ def upload(
     def send(pair: tuple[str, Path]) -> None:
         nonlocal done
         key, path = pair
+        told = {SIDECARS_METADATA: str(len(sidecars[path]))} if path in sidecars else {}
+        for number, sidecar in enumerate(sidecars.get(path, ())):
+            bucket.put(sidecar_key(key, number), io.BytesIO(sidecar.read_bytes()[:MAX_SIDECAR_BYTES]))
         with path.open("rb") as file:
-            bucket.put(key, file, metadata={NAME_METADATA: quote(path.name)} | location)
+            bucket.put(key, file, metadata={NAME_METADATA: quote(path.name, errors="replace")} | location | told)
         done += 1
         report(done, len(files))
 

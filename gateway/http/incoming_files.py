@@ -10,6 +10,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from flows.ingest import NAME_METADATA, store_unrecorded
+from flows.library.file_names import file_name
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.http.access import Caller
@@ -62,5 +63,4 @@ def store_query_picture(space: Space, data: bytes, name: str) -> Artifact:
 
 
 def _base_name(name: str) -> str:
-    printable = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
-    return printable[-100:].strip(". ") or "upload"
+    return file_name(name.replace("\\", "/").rsplit("/", 1)[-1], "upload")

@@ -12,7 +12,7 @@ from flows.ingest import ingest_files
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import find
-from gateway.cli.uploads import upload
+from gateway.cli.uploads import known_files, upload
 
 Send = Callable[..., list[str]]
 
@@ -108,3 +108,18 @@ async def test_the_location_in_a_picture_is_removed_unless_the_uploader_keeps_it
     assert context.space.store.get(records[1].artifact) == path.read_bytes()
     with Image.open(io.BytesIO(context.space.store.get(records[0].artifact))) as image:
         assert dict(image.getexif().get_ifd(0x8825)) == {}
+
+
+async def test_a_sidecar_gives_its_picture_a_time_and_words_to_be_found_by(
+    context: RunContext, samples: Path, tmp_path: Path
+) -> None:
+    picture, beside = tmp_path / "a.jpg", tmp_path / "a.jpg.json"
+    shutil.copy(samples / "luggage.jpg", picture)
+    beside.write_text('{"photoTakenTime": {"timestamp": "1433154600"}, "description": "Departure to Reykjavik"}')
+    keys = upload(context.space.platform.bucket, [picture], lambda *_: None, sidecars={picture: [beside]})
+    item = (await ingest_files(context, list(keys))).items[0]
+    properties = context.space.records.get(item.artifact or "").properties
+    assert (properties["taken"], properties["description"]) == ("2015-06-01T10:30:00+00:00", "Departure to Reykjavik")
+    hits = (await find(context, Query(words="Reykjavik", kinds=["image"], project=context.space.project))).hits
+    assert (hits[0].artifact, hits[0].text) == (item.artifact, "Departure to Reykjavik")
+    assert known_files(context.space, [picture, beside]) == {picture: {"artifact": item.artifact, "kind": "image"}}

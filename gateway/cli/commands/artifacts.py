@@ -27,11 +27,12 @@ def show(artifact: str, project: Project = "default", as_json: Json = False) -> 
 
 def export(artifact: str, path: Path, project: Project = "default", as_json: Json = False) -> None:
     """Write the bytes of an artifact to a file or into a folder."""
+    from flows.library.file_names import file_name
     from flows.running.platform import open_platform
 
     space = open_platform().space(project)
     record = space.records.resolve(artifact)
-    target = path / Path(record.name).name if path.is_dir() else path
+    target = path / file_name(record.name) if path.is_dir() else path
     with space.store.local(record.artifact) as verified:
         target.write_bytes(verified.read_bytes())
     print_result({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))

@@ -1,8 +1,7 @@
-"""Commands that do work on content: ingest, search, generate, transcribe, translate and run."""
+"""Commands that do work on content: search, generate, transcribe, translate and run."""
 
 import json
 import secrets
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,43 +15,6 @@ from gateway.forms import fill_form
 
 if TYPE_CHECKING:
     from flows.running.platform import Space
-
-
-def ingest(
-    paths: Annotated[list[str], typer.Argument(help="Files, folders and https addresses to take in.")],
-    label: Annotated[list[str] | None, typer.Option(help="A word to find these files by; repeatable.")] = None,
-    keep_location: Annotated[bool, typer.Option("--keep-location", help="Keep where pictures were taken.")] = False,
-    project: Project = "default",
-    as_json: Json = False,
-    local: Local = False,
-) -> None:
-    """Take files into a project: stored once, recorded and findable."""
-    from flows.running.content_forms import Addresses, UploadedFiles
-    from gateway.cli.uploads import files_under, upload, urls_in
-
-    urls = urls_in(paths)
-    files = files_under([Path(path) for path in paths if path not in urls]) if len(urls) < len(paths) else []
-
-    def run(space: "Space") -> dict[str, Any]:
-        keys = upload(space.platform.bucket, files, _print_count, keep_location=keep_location)
-        form = UploadedFiles(keys=list(keys), labels=label or [], project=project)
-        report = run_form("ingest", "files", form, "flows.ingest:ingest_uploads", local)
-        space.platform.bucket.remove_all(keys)
-        return {"items": [_ingest_row(item, keys) for item in report["items"]]}
-
-    def fetch() -> dict[str, Any]:
-        form = fill_form(Addresses, urls=urls, labels=label or [], keep_location=keep_location, project=project)
-        report = run_form("ingest-urls", "addresses", form, "flows.ingest_urls:ingest_from_urls", local)
-        return {
-            "items": [_ingest_row(item, {}) | {"path": url} for item, url in zip(report["items"], urls, strict=True)]
-        }
-
-    with space_opener(project, local) as space:
-        document = {"items": [*(run(space())["items"] if files else []), *(fetch()["items"] if urls else [])]}
-    rows = [f"{item['status']:9} {item['path']}  {item['reason'] or ''}" for item in document["items"]]
-    print_result(document, as_json, "\n".join(rows))
-    if any(item["status"] == "rejected" for item in document["items"]):
-        raise typer.Exit(SOME_FAILED)
 
 
 def search(
@@ -143,16 +105,13 @@ def run(
     print_result(report, as_json, json.dumps(report, ensure_ascii=False, indent=1))
 
 
-def _ingest_row(item: dict[str, Any], keys: dict[str, Path]) -> dict[str, Any]:
-    wanted = ("status", "artifact", "kind", "reason")
-    return {"path": str(keys.get(item["key"], item["path"]))} | {name: item[name] for name in wanted}
-
-
 def _write_picture(image: dict[str, Any], space: Callable[[], "Space"], out: Path | None) -> dict[str, Any]:
+    from flows.library.file_names import file_name
+
     path = None
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        path = out / image["name"]
+        path = out / file_name(image["name"])
         path.write_bytes(space().store.get(space().records.get(image["artifact"]).artifact))
     return {name: image[name] for name in ("artifact", "seed", "sha256")} | {"path": str(path) if path else None}
 
@@ -162,8 +121,3 @@ def _excerpt(hit: dict[str, Any]) -> str:
     when = f"{int(start) // 60}:{int(start) % 60:02d} " if start is not None else ""
     where = f"[{hit['place'].replace('=', ' ')}] " if hit.get("place") else ""
     return f"{when}{where}{' '.join((hit['text'] or '').split())[:80]}"
-
-
-def _print_count(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        typer.echo(f"\r{done}/{total} uploaded", err=True, nl=done == total)

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.contents import read_contents
+from flows.library.download import save_stream
 from flows.library.indexing import IndexFailures, index_artifacts
 from flows.library.inner_pictures import record_inner_pictures
 from flows.library.labelling import update_labels
@@ -25,11 +26,11 @@ from flows.running.errors import FilesWait
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from media.errors import DecoderFailed, ItemError
-from media.facts import CAPS, CONTENTS, Property
+from media.facts import CONTENTS, Property
 from media.location import drop_location
 from storage.artifacts import Artifact
 from storage.errors import InvalidName, ObjectNotFound, RecordCorrupt, TooLarge
-from storage.objects import Readable, object_from_response
+from storage.objects import object_from_response
 from storage.records import ArtifactRecord, Kind
 
 NAME_METADATA = "name"
@@ -165,7 +166,7 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
             with context.space.platform.bucket.open(key) as stream:
                 found = object_from_response(key, stream)
                 name, etag = unquote(found.metadata.get(NAME_METADATA, "")) or name, found.etag
-                _save(stream, path)
+                save_stream(stream, path)
             keep = found.metadata.get(LOCATION_METADATA) == KEEP_LOCATION
             told = read_sidecars(context.space, found)
             record, is_new = store_file(context.space, path, name, labels, keep_location=keep, told=told)
@@ -243,13 +244,3 @@ def _store(space: Space, path: Path, media_type: str) -> Artifact:
         return space.store.put(path.read_bytes(), media_type)
     with path.open("rb") as file:
         return space.store.put(file, media_type)
-
-
-def _save(stream: Readable, path: Path) -> None:
-    with path.open("wb") as file:
-        size = 0
-        for chunk in iter(lambda: stream.read(1024 * 1024), b""):
-            size += len(chunk)
-            if size > CAPS.bytes:
-                raise TooLarge(f"The file is larger than the limit of {CAPS.bytes / 1e9:.0f} GB.")
-            file.write(chunk)

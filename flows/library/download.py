@@ -25,6 +25,7 @@ from flows.running.errors import AddressRefused, DownloadFailed
 from media.facts import CAPS
 from media.identify import safe_name
 from storage.errors import TooLarge
+from storage.objects import Readable
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK = 64 * 1024
@@ -108,3 +109,14 @@ def _send_request(connection: HTTPSConnection, parts: SplitResult) -> HTTPRespon
     headers = {"Accept-Encoding": "identity", "User-Agent": "triptych", "Connection": "close"}
     connection.request("GET", request_target(parts), headers=headers)
     return connection.getresponse()
+
+
+def save_stream(stream: Readable, path: Path) -> None:
+    """Write an upload to a file. Raises TooLarge."""
+    with path.open("wb") as file:
+        size = 0
+        for chunk in iter(lambda: stream.read(1024 * 1024), b""):
+            size += len(chunk)
+            if size > CAPS.bytes:
+                raise TooLarge(f"The file is larger than the limit of {CAPS.bytes / 1e9:.0f} GB.")
+            file.write(chunk)

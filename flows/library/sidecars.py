@@ -21,7 +21,7 @@ def sidecar_key(key: str, number: int) -> str:
 
 
 def read_sidecars(space: Space, upload: StoredObject) -> dict[str, Property]:
-    """Return what the sidecars of an upload tell, and delete them; one that cannot be read tells nothing."""
+    """Return what the sidecars of an upload tell; one that cannot be read tells nothing. They expire with tmp/."""
     count = upload.metadata.get(SIDECARS_METADATA, "0")
     properties: dict[str, Property] = {}
     for number in range(min(int(count), _MAX_SIDECARS) if count.isdecimal() else 0):

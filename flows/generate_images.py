@@ -7,11 +7,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ValidationError
 
-from flows.library.contents import shown_picture
 from flows.library.file_names import file_name
 from flows.library.indexing import index_artifacts
 from flows.library.inputs import resolve_input
 from flows.library.markdown import pictures_page
+from flows.library.reading.contents import shown_picture
 from flows.running.content_forms import PictureOrder
 from flows.running.context import RunContext
 from flows.running.prefect_context import run_as_flow

@@ -13,13 +13,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.library.contents import read_contents
 from flows.library.download import save_stream
 from flows.library.indexing import IndexFailures, index_artifacts
-from flows.library.inner_pictures import record_inner_pictures
 from flows.library.labelling import update_labels
 from flows.library.markdown import ingest_page
-from flows.library.sidecars import read_sidecars
+from flows.library.reading.contents import read_contents
+from flows.library.reading.inner_pictures import record_inner_pictures
+from flows.library.reading.sidecars import read_sidecars
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
 from flows.running.errors import FilesWait

@@ -9,9 +9,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.library.contents import full_text, shown_picture
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import search_page
+from flows.library.reading.contents import full_text, shown_picture
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo

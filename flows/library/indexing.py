@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from flows.library.contents import find_contents, has_contents, read_contents
 from flows.library.labelling import sync_labels
-from flows.library.parts import Part, contents_parts
+from flows.library.reading.contents import find_contents, has_contents, read_contents
+from flows.library.reading.parts import Part, contents_parts
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError

@@ -3,8 +3,8 @@
 import base64
 from collections.abc import Sequence
 
-from flows.library.contents import picture_at
 from flows.library.inputs import InputArtifact
+from flows.library.reading.contents import picture_at
 from flows.running.platform import Space
 from media.errors import ItemError
 from media.pictures import contact_sheet, thumbnail

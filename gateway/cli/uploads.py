@@ -11,7 +11,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from flows.ingest import KEEP_LOCATION, LOCATION_METADATA, NAME_METADATA
-from flows.library.sidecars import MAX_SIDECAR_BYTES, SIDECARS_METADATA, sidecar_key
+from flows.library.reading.sidecars import MAX_SIDECAR_BYTES, SIDECARS_METADATA, sidecar_key
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from storage.bucket import Bucket

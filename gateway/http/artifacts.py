@@ -11,8 +11,8 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from flows.library.contents import picture_at
 from flows.library.inputs import resolve_input
+from flows.library.reading.contents import picture_at
 from flows.running.platform import Space
 from gateway.errors import NotFound
 from gateway.http.downloads.byte_ranges import stream_artifact

@@ -10,8 +10,8 @@ from PIL import Image
 from flows.care.rebuild_index import rebuild_index
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files, store_unrecorded
-from flows.library.contents import find_contents, full_text, picture_at, shown_picture
 from flows.library.inputs import resolve_input
+from flows.library.reading.contents import find_contents, full_text, picture_at, shown_picture
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import SearchReport, find

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse
 
-from flows.library.contents import has_contents
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
+from flows.library.reading.contents import has_contents
 from flows.running.platform import Space
 from gateway.gallery.page import PageRenderer, redirect_to
 from gateway.gallery.parts.cards import ReviewLabel, preview_address

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flows.library.contents import find_contents, has_contents
 from flows.library.inputs import InputArtifact
+from flows.library.reading.contents import find_contents, has_contents
 from flows.running.platform import Space
 from media.reading.contents import Passages
 

@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
-from flows.library.contents import shown_picture
 from flows.library.inputs import resolve_input
+from flows.library.reading.contents import shown_picture
 from flows.running.content_forms import PictureOrder
 from gateway.errors import WrongInput
 from gateway.http.access import Caller, Maker

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from flows.ingest import store_file
-from flows.library.contents import read_contents
+from flows.library.reading.contents import read_contents
 from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
 from gateway.gallery.parts.cards import card_of_hit

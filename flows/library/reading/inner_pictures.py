@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from flows.library.contents import StoredPicture, has_contents, read_contents
+from flows.library.reading.contents import StoredPicture, has_contents, read_contents
 from flows.running.platform import Space
 from media.errors import ItemError
 from storage.records import ArtifactRecord

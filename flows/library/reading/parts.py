@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import count
 
-from flows.library.contents import Contents, StoredPicture
+from flows.library.reading.contents import Contents, StoredPicture
 from flows.running.platform import Space
 from media.identify import read_text
 from modalities.embedding.passages import split_passages

@@ -27,7 +27,6 @@ from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from media.errors import DecoderFailed, ItemError
 from media.facts import CONTENTS, Property
-from media.location import drop_location
 from storage.artifacts import Artifact
 from storage.errors import InvalidName, ObjectNotFound, RecordCorrupt, TooLarge
 from storage.objects import object_from_response
@@ -225,8 +224,10 @@ def store_file(
     The location in a picture is removed first, unless `keep_location` is set. `told` are properties that sidecars
     give; what the file itself says comes first.
     """
-    facts = space.platform.decoders.identify(path, name)
-    dropped = {"location": "dropped"} if not keep_location and drop_location(path, facts.media_type) else {}
+    decoders = space.platform.decoders
+    facts = decoders.identify(path, name)
+    has_location = not keep_location and decoders.drop_location(path, facts.media_type)
+    dropped = {"location": "dropped"} if has_location else {}
     artifact = _store(space, path, facts.media_type)
     return space.records.add(
         ArtifactRecord(

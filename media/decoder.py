@@ -14,6 +14,7 @@ import media
 from media.errors import ItemError, UnsupportedMedia
 from media.facts import Caps
 from media.identify import identify, load_libraries
+from media.location import location_patches
 from media.privileges import drop_privileges, limit_cpu
 from media.read import read_contents
 
@@ -39,6 +40,10 @@ def _respond(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     try:
         if request["task"] == "identify":
             return {"facts": identify(path, request["name"], caps).model_dump(mode="json")}, []
+        if request["task"] == "locate":
+            patches = location_patches(path, request["media_type"])
+            places = [[patch.offset, patch.is_whole] for patch in patches]
+            return {"places": places}, [patch.data for patch in patches]
         extract, blobs = read_contents(path, request["media_type"], caps)
         return {}, [extract.model_dump_json().encode(), *blobs]
     except ItemError as error:

@@ -7,12 +7,17 @@ and MP4. Nothing is re-encoded, so pixels and sound are unchanged.
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 _GPS, _EXIF = 0x8825, 0x8769
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _MAX_ENTRIES = 1000
+_MAX_EXIF_BLOCKS = 16
+"""A picture has one or two; a file that is nothing but their headers would take for ever."""
+_BLOCK, _MAX_PATCHES = 64 * 1024, 500
 _MAX_PICTURE_BYTES = 300_000_000
 _MAX_MOOV_BYTES = 64_000_000
 _TIFF = re.compile(rb"Exif\0\0(?=II\*\0|MM\0\*)")
@@ -33,28 +38,68 @@ _PNG_METADATA_KEYWORDS = (
 )
 
 
+class Patch(NamedTuple):
+    """Bytes to write at an offset of a file; `is_whole` if they are the whole file instead."""
+
+    offset: int
+    data: bytes
+    is_whole: bool = False
+
+
 def drop_location(path: Path, media_type: str) -> bool:
-    """Blank the location in the file, in place; return whether there was one."""
+    """Blank the location in the file, in place; return whether there was one. For files that are trusted."""
+    patches = location_patches(path, media_type)
+    apply_patches(path, patches)
+    return bool(patches)
+
+
+def location_patches(path: Path, media_type: str) -> list[Patch]:
+    """Return what to write to the file so that it has no location; nothing if it has none."""
     kind, _, form = media_type.partition("/")
     if kind == "image" and path.stat().st_size <= _MAX_PICTURE_BYTES:
         data = path.read_bytes()
-        cleaned = without_location(data, form)
-        if cleaned != data:
-            path.write_bytes(cleaned)
-        return cleaned != data
-    return form in ("mp4", "quicktime") and _blank_in_moov(path)
+        return _differences(data, _cleaned(data, form))
+    return _moov_patches(path) if form in ("mp4", "quicktime") else []
+
+
+def apply_patches(path: Path, patches: Sequence[Patch]) -> None:
+    """Write the patches to the file, which keeps its size unless one of them is the whole file."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for patch in patches:
+            if patch.is_whole:
+                file.truncate(len(patch.data))
+            elif patch.offset < 0 or patch.offset + len(patch.data) > size:
+                raise ValueError("A patch lies outside of the file.")
+            file.seek(patch.offset)
+            file.write(patch.data)
 
 
 def without_location(data: bytes, form: str) -> bytes:
     """Return the bytes of a picture without its location. `form` is the media subtype, such as jpeg or png."""
+    return bytes(_cleaned(data, form))
+
+
+def _cleaned(data: bytes, form: str) -> bytes | bytearray:
     if form == "png":
         return b"".join(_png_chunks(data))
     cleaned = bytearray(data)
     if form == "tiff":
         _blank_gps(cleaned, 0)
-    for found in _tiff_headers(data, form):
+    for found in islice(_tiff_headers(data, form), _MAX_EXIF_BLOCKS):
         _blank_gps(cleaned, found)
-    return bytes(_without_xmp(cleaned))
+    return _without_xmp(cleaned)
+
+
+def _differences(data: bytes, cleaned: bytes | bytearray) -> list[Patch]:
+    """Return the blocks that differ; neighbours are one patch, and so are all if there are very many."""
+    if len(data) != len(cleaned):
+        return [Patch(0, bytes(cleaned), is_whole=True)]
+    before, after = memoryview(data), memoryview(cleaned)
+    starts = [at for at in range(0, len(data), _BLOCK) if before[at : at + _BLOCK] != after[at : at + _BLOCK]]
+    if len(starts) > _MAX_PATCHES:
+        return [Patch(starts[0], bytes(after[starts[0] : starts[-1] + _BLOCK]))]
+    return [Patch(at, bytes(after[at : at + _BLOCK])) for at in starts]
 
 
 def _tiff_headers(data: bytes, form: str) -> Iterator[int]:
@@ -148,18 +193,17 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _blank_in_moov(path: Path) -> bool:
-    """Blank the location in the `moov` box of an MP4 or QuickTime file; return whether there was one."""
-    with path.open("r+b") as file:
+def _moov_patches(path: Path) -> list[Patch]:
+    """Return the `moov` boxes of an MP4 or QuickTime file without locations, if they have any."""
+    patches: list[Patch] = []
+    with path.open("rb") as file:
         for at, size in _top_boxes(path, b"moov"):
             file.seek(at)
             moov = file.read(min(size, _MAX_MOOV_BYTES))
             cleaned = _without_location_boxes(moov)
             if cleaned != moov:
-                file.seek(at)
-                file.write(cleaned)
-                return True
-    return False
+                patches.append(Patch(at, cleaned))
+    return patches
 
 
 def _without_location_boxes(moov: bytes) -> bytes:

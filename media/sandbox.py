@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from media.decoder_process import DecoderProcess, Died, Response, TimedOut
 from media.errors import DecoderFailed, DecoderUnavailable, UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, Caps, MediaFacts
+from media.location import Patch, apply_patches
 from media.reading.contents import Extract
 
 _MAX_ATTEMPTS = 3
@@ -71,6 +72,16 @@ class Decoders:
         """
         with _readable_by_decoders(path) as readable:
             return self._answer(readable, {"task": "read", "media_type": media_type}, caps, _parse_extract)
+
+    def drop_location(self, path: Path, media_type: str, caps: Caps = CAPS) -> bool:
+        """Blank the location in a file that was identified, in place; return whether there was one.
+
+        A decoder finds the places, and what it says is written here. Raises as `identify` does.
+        """
+        with _readable_by_decoders(path) as readable:
+            patches = self._answer(readable, {"task": "locate", "media_type": media_type}, caps, _parse_patches)
+        apply_patches(path, patches)
+        return bool(patches)
 
     def _answer(self, path: Path, task: dict[str, str], caps: Caps, parse: Callable[[Response], FoundT]) -> FoundT:
         seconds = self.limits.cpu_for(path.stat().st_size)
@@ -130,6 +141,15 @@ def _readable_by_decoders(path: Path) -> Generator[Path]:
 def _end(decoder: DecoderProcess | None) -> None:
     if decoder is not None:
         decoder.end()
+
+
+def _parse_patches(response: Response) -> list[Patch]:
+    document, blobs = response
+    try:
+        places = zip(document["places"], blobs, strict=True)
+        return [Patch(int(offset), blob, bool(is_whole)) for (offset, is_whole), blob in places]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Died("invalid response") from error
 
 
 def _parse_facts(response: Response) -> tuple[MediaFacts, list[bytes]]:

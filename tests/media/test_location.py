@@ -1,6 +1,8 @@
 """The location in a picture or video is blanked, and nothing else of the file changes."""
 
 import io
+import struct
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from media.identify import identify
-from media.location import drop_location, without_location
+from media.location import Patch, apply_patches, drop_location, without_location
+from media.sandbox import Decoders
 
 LATITUDE = (48.0, 51.0, 29.5)
 XMP = (
@@ -123,3 +126,33 @@ def test_broken_files_raise_no_error(form: str) -> None:
         for at in noise.integers(0, len(broken), 20):
             broken[at] = int(noise.integers(0, 256))
         assert len(without_location(bytes(broken), form)) <= len(broken)
+
+
+def test_the_sandbox_finds_the_places_and_only_they_are_written(tmp_path: Path) -> None:
+    decoders = Decoders(count=1)
+    try:
+        for form in ("JPEG", "PNG", "AVIF"):
+            data = picture(form, exif=exif())
+            path = tmp_path / f"photo.{form.lower()}"
+            path.write_bytes(data)
+            assert decoders.drop_location(path, f"image/{form.lower()}")
+            assert path.read_bytes() == without_location(data, form.lower()) != data
+            assert not decoders.drop_location(path, f"image/{form.lower()}")
+    finally:
+        decoders.close()
+
+
+def test_a_file_of_nothing_but_exif_headers_takes_no_time(tmp_path: Path) -> None:
+    header = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1000) + struct.pack("<HHII", 0x8825, 4, 1, 8)
+    hostile = b"\xff\xd8" + header * (28 * 1024 // len(header)) + bytes(14_000)
+    began = time.process_time()
+    without_location(hostile * 20, "jpeg")
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("patch", [Patch(-1, b"x"), Patch(8, b"xyz"), Patch(2**40, b"x")])
+def test_a_patch_outside_of_the_file_is_refused(tmp_path: Path, patch: Patch) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with pytest.raises(ValueError, match="outside"):
+        apply_patches(tmp_path / "file", [patch])
+    assert (tmp_path / "file").read_bytes() == b"0123456789"

@@ -145,7 +145,12 @@ def attempt_without_privileges(attempt: str) -> str:
     """Run a statement after dropping privileges; return the name of its exception, or `done`."""
     code = f"""
 from media.privileges import drop_privileges
-import socket, ctypes, subprocess
+import os, socket, ctypes, subprocess, tempfile
+PRECIOUS = tempfile.mkstemp()[1]
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    if libc.syscall(*map(ctypes.c_long, arguments)) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
 drop_privileges(200_000_000, [])
 try:
     {attempt}
@@ -171,6 +176,25 @@ def has_landlock() -> bool:
         "open('/proc/1/environ')",
         "socket.create_connection(('127.0.0.1', 9), 1)",
         "open('/tmp/x', 'w')",
+        "os.truncate(PRECIOUS, 0)",
+        "os.open(PRECIOUS, os.O_WRONLY)",
+        "os.unlink(PRECIOUS)",
+        "os.rename(PRECIOUS, PRECIOUS + '2')",
+        "os.link(PRECIOUS, PRECIOUS + '2')",
+        "os.mkdir(PRECIOUS + '.folder')",
+        "os.listdir('/home')",
+        "os.kill(os.getppid(), 0)",
+        "os.kill(os.getppid(), 9)",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+        "socket.socket(socket.AF_UNIX)",
+        "socket.socket(socket.AF_INET6)",
+        "os.execv('/bin/true', ['true'])",
+        "subprocess.run(['/bin/true'], check=True)",
+        "call(101, 16, os.getppid(), 0, 0)",  # ptrace: attach
+        "call(310, os.getppid(), 0, 0, 0, 0, 0)",  # process_vm_readv
+        "call(272, 0x10000000)",  # unshare: a new user namespace
+        "call(425, 1, 0)",  # io_uring_setup
+        "call(0x40000000 + 41, 2, 1, 0)",  # socket by the x32 ABI
     ],
 )
 def test_a_process_without_privileges_has_no_access_to_files_and_network(attempt: str) -> None:

@@ -1,14 +1,15 @@
-"""Search pictures, spoken segments and texts by meaning."""
+"""Search pictures, spoken segments and texts by meaning and by their words."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel
 
+from flows.index.query_vectors import Encoded, EncodeQueries, encode_for_kinds, encode_here, serving_models
+from flows.index.search_report import SearchReport, nothing_found
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import search_page
 from flows.library.reading.contents import full_text, shown_picture
@@ -16,21 +17,23 @@ from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.running.prefect_context import run_as_flow
-from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
-from storage.index.parts import Hit, PartKind
+from modalities.embedding.requests import Embedding, EmbedImage, read_vector
+from storage.index.parts import PartKind
+from storage.index.search_query import Filters, VectorQuery
+from storage.index.word_query import ParsedQuery, WordQuery, parse_query, word_query
 
-KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
 _QUERY_CHARACTERS = 2000
 """How much of a stored text is embedded to search for similar artifacts."""
-
-
-class SearchReport(BaseModel):
-    """The hits, best first."""
-
-    hits: list[Hit]
-
-    def __str__(self) -> str:
-        return f"{len(self.hits)} hits."
+CUT_OFF = 0.35
+"""The probability of being what was asked for that a hit has at least; measured in benchmarks/search_calibration.py."""
+_PICTURE_LINES = ((12.0, -9.0),)
+"""What the cosine of two pictures means. There is no cut-off: whoever names a picture wants what is nearest."""
+_PARTS_OF: dict[PartKind, tuple[PartKind, ...]] = {
+    "image": ("image", "text"),
+    "speech": ("speech", "image", "text"),
+    "text": ("text", "image"),
+}
+"""The kinds of parts that an artifact of each kind may have: what is written in a picture, the frames of a film."""
 
 
 @flow(name="search")
@@ -41,90 +44,96 @@ async def search(query: Query) -> State[Any]:
 
 async def _find_and_show(context: RunContext, query: Query) -> SearchReport:
     report = await find(context, query)
-    page = await asyncio.to_thread(search_page, context.space, query.words or query.like, report.hits)
+    nothing = "" if report.hits else nothing_found(report.looked_through)
+    page = await asyncio.to_thread(search_page, context.space, query.words or query.like, report.hits, nothing)
     await context.show("hits", page)
     return report
 
 
-EmbedQuery = Callable[[RunContext, Sequence[str], str], Awaitable[list[list[float]]]]
-"""Embed words as a query, with each of the models."""
-
-
-async def embed_by_requests(context: RunContext, models: Sequence[str], words: str) -> list[list[float]]:
-    """Embed words by requests, whose answers are stored."""
-    answers = await context.answers([EmbedText(model=model, text=words, role="query") for model in models])
-    return [await _vector(context, answer) for answer in answers]
-
-
-async def find(context: RunContext, query: Query, embed: EmbedQuery = embed_by_requests) -> SearchReport:
-    """Embed the query once per vector space and search the index."""
+async def find(context: RunContext, query: Query, encode: EncodeQueries = encode_here) -> SearchReport:
+    """Encode the query once per vector space and search the index."""
     words = query.words.replace("\0", " ").strip()  # Postgres stores no NUL
-    vectors = await _query_vectors(context, query, words, embed)
-    hits = await asyncio.to_thread(
+    parsed = parse_query(words)
+    encoded, cut_off = await _encode(context, query, parsed, encode)
+    found = await asyncio.to_thread(
         context.space.index.search,
         context.space.project,
-        vectors=vectors,
-        words=words or None,
-        kinds=tuple(query.kinds),
-        labels=tuple(label.replace("\0", "") for label in query.labels),
+        vectors=encoded.vectors,
+        words=None if query.like else _literal(words, parsed),
+        filters=_filters(query),
+        cut_off=cut_off if query.at_least is None else query.at_least,
         limit=query.limit,
         offset=query.offset,
+    )
+    looked = {} if found.hits else await asyncio.to_thread(_looked_through, context, query)
+    return SearchReport(hits=found.hits, total=found.total, looked_through=looked, notices=encoded.notices)
+
+
+def _literal(words: str, parsed: ParsedQuery) -> WordQuery:
+    """The words as they stand; without those after a minus, which must not occur."""
+    return word_query(parsed, parsed.wanted if parsed.excluded or parsed.phrases else words)
+
+
+def _filters(query: Query) -> Filters:
+    return Filters(
+        kinds=tuple(query.kinds),
+        labels=tuple(label.replace("\0", "") for label in query.labels),
         since=query.since,
         until=query.until,
+        made_since=query.made_since,
+        made_until=query.made_until,
+        without=query.like if len(query.like) == 64 else "",
     )
-    return SearchReport(hits=hits)
 
 
-Vectors = dict[PartKind, tuple[str, list[float]]]
-"""The name of a vector space and a vector in it, by kind."""
+def _looked_through(context: RunContext, query: Query) -> dict[str, int]:
+    counts = context.space.index.looked_through(context.space.project)
+    return {kind: number for kind, number in counts.items() if kind in query.kinds}
 
 
-async def _query_vectors(context: RunContext, query: Query, words: str, embed: EmbedQuery) -> Vectors:
-    """Embed the query in the vector space of each kind."""
-    if not query.like and not words:
-        raise NothingToDo("The search has no words: say what to look for, or name an artifact to compare with.")
+async def _encode(
+    context: RunContext, query: Query, parsed: ParsedQuery, encode: EncodeQueries
+) -> tuple[Encoded, float]:
+    """The vectors of the query by kind of part, and the cut-off."""
+    kinds = tuple(dict.fromkeys(part for kind in query.kinds for part in _PARTS_OF[kind]))
     if not query.like:
-        return await _word_vectors(context, words, query.kinds, embed)
-    vectors = await _artifact_vectors(context, await asyncio.to_thread(resolve_input, context.space, query.like), embed)
-    return _mean_vectors(vectors, await _word_vectors(context, words, list(vectors), embed)) if words else vectors
-
-
-async def _word_vectors(context: RunContext, words: str, kinds: list[Any], embed: EmbedQuery) -> Vectors:
-    """Embed words in the vector space of each kind: with the picture model's text encoder, or the passage model."""
-    profile = context.space.profile
-    models: dict[PartKind, str] = {
-        kind: profile.pictures if kind == "image" else profile.passages for kind in KINDS if kind in kinds
-    }
-    names = list(dict.fromkeys(models.values()))
-    vectors = dict(zip(names, await embed(context, names, words), strict=True))
-    return {kind: (context.space.platform.vector_space(name), vectors[name]) for kind, name in models.items()}
-
-
-async def _artifact_vectors(context: RunContext, example: InputArtifact, embed: EmbedQuery) -> Vectors:
-    """Embed an artifact: a picture to find pictures, a text to find every kind."""
-    if example.kind == "image":
-        model = context.space.profile.pictures
-        picture = await asyncio.to_thread(shown_picture, context.space, example)
-        answer = await context.answer(EmbedImage(model=model, image=picture))
-        return {"image": (context.space.platform.vector_space(model), await _vector(context, answer))}
+        if not parsed.wanted:
+            missing = " beside what to leave out" if parsed.excluded else ", or name an artifact to compare with"
+            raise NothingToDo(f"The search has no words: say what to look for{missing}.")
+        return await encode_for_kinds(context, parsed, kinds, encode), CUT_OFF
+    example = await asyncio.to_thread(resolve_input, context.space, query.like)
     if example.kind == "text":
         text = await asyncio.to_thread(full_text, context.space, example)
-        return await _word_vectors(context, text[:_QUERY_CHARACTERS], list(KINDS), embed)
-    raise NothingToDo(f"{example.name} is neither a picture nor a text: search for the words that are said in it.")
+        parsed = ParsedQuery(wanted=f"{parsed.wanted} {text[:_QUERY_CHARACTERS]}".strip())
+        return await encode_for_kinds(context, parsed, kinds, encode), CUT_OFF
+    if example.kind != "image":
+        raise NothingToDo(f"{example.name} is neither a picture nor a text: search for the words that are said in it.")
+    vectors = await _picture_vectors(context, example)
+    if parsed.wanted:
+        by_words = await encode_for_kinds(context, parsed, list(vectors), encode)
+        return Encoded(_mean_vectors(vectors, by_words.vectors), by_words.notices), 0.0
+    return Encoded(vectors), 0.0
 
 
-def _mean_vectors(examples: Vectors, words: Vectors) -> Vectors:
-    """Return the normalized mean of the vectors of an example and of words, by kind."""
-    means: Vectors = {}
-    for kind, (space, example) in examples.items():
-        total = np.array(example) + np.array(words[kind][1])
-        means[kind] = (space, (total / max(float(np.linalg.norm(total)), 1e-9)).tolist())
-    return means
-
-
-async def _vector(context: RunContext, answer: Any) -> list[float]:
-    if isinstance(answer, Exception):
-        raise answer
+async def _picture_vectors(context: RunContext, example: InputArtifact) -> dict[PartKind, VectorQuery]:
+    """The vector of a picture, to find pictures with."""
+    chosen, _ = await asyncio.to_thread(serving_models, context.space, ("image",))
+    if not chosen:
+        return {}
+    model, name = chosen["image"]
+    picture = await asyncio.to_thread(shown_picture, context.space, example)
+    answer = await context.answer(EmbedImage(model=model, image=picture))
     assert isinstance(answer, Embedding)
     vector = await asyncio.to_thread(read_vector, context.space.store, answer)
-    return vector.tolist()
+    return {"image": VectorQuery(space=name, vector=vector.tolist(), lines=_PICTURE_LINES)}
+
+
+def _mean_vectors(
+    examples: dict[PartKind, VectorQuery], words: dict[PartKind, VectorQuery]
+) -> dict[PartKind, VectorQuery]:
+    """Return the normalized mean of the vectors of an example and of words, by kind."""
+    means: dict[PartKind, VectorQuery] = {}
+    for kind, example in examples.items():
+        total = np.array(example.vector) + np.array(words[kind].vector)
+        means[kind] = replace(example, vector=(total / max(float(np.linalg.norm(total)), 1e-9)).tolist())
+    return means

@@ -132,7 +132,11 @@ class Client:
     ) -> list[Hit]:
         """Search by words, by similarity to the artifact `like`, or by both."""
         query = {"words": words, "like": like, "kinds": kinds, "labels": labels, "limit": limit, "offset": offset}
-        return [Hit.model_validate(hit) for hit in self._request("POST", "/api/search", json=query)["hits"]]
+        return [Hit.model_validate(hit) for hit in self.search_report(query)["hits"]]
+
+    def search_report(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Search with all fields of /api/search; `total` counts all pages, `looked_through` where nothing was found."""
+        return self._request("POST", "/api/search", json=query)
 
     def artifacts(self, *, kinds: Sequence[str] = (), labels: Sequence[str] = (), name: str = "") -> Iterator[Artifact]:
         """Iterate over the project's artifacts, newest first."""

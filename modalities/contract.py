@@ -76,6 +76,7 @@ class Source(BaseModel):
     hub: str | None = Field(default=None, description="A Hugging Face hub id.")
     revision: str | None = Field(default=None, description="The hub commit; required with a hub id.")
     alias: str | None = Field(default=None, description="The alias of the published version to use.")
+    beside: str | None = Field(default=None, description="With packages: a folder of the checkout with more files.")
     files: tuple[str, ...] = Field(default=(), description="Glob patterns of the files to use; all files if empty.")
 
     @model_validator(mode="after")
@@ -85,7 +86,18 @@ class Source(BaseModel):
             raise ValueError("a source names exactly one of folder, bucket, packages and hub")
         if self.hub and not self.revision:
             raise ValueError(f"the hub id {self.hub} needs a revision: pin the commit")
+        if self.beside and not self.packages:
+            raise ValueError("`beside` goes with packages alone")
         return self
+
+
+class Calibration(BaseModel):
+    """What the cosines of a model mean: the logit of relevance is slope · (cosine - middle)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slope: float = Field(gt=0, description="How fast a larger cosine makes relevance more probable.")
+    middle: float = Field(description="The cosine at which relevance is as probable as not.")
 
 
 class ModelSpec(BaseModel):
@@ -102,6 +114,9 @@ class ModelSpec(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     memory_mb: int | None = Field(default=None, ge=1, description="Estimated memory; used until it is measured.")
+    calibration: Calibration | None = Field(
+        default=None, description="For search; without it, measured on a sample of what is stored."
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the operator; part of every recipe.")
 
 
@@ -109,7 +124,8 @@ class ModelSpec(BaseModel):
 class Weights:
     """A model's files on this machine.
 
-    `folders` has one folder per package, otherwise exactly one. `cache` is the folder for files that are derived from
+    `folders` has one folder per package and the one beside them, otherwise exactly one.
+    `cache` is the folder for files that are derived from
     the weights, such as converted checkpoints.
     """
 

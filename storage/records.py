@@ -51,6 +51,14 @@ class ArtifactRecord(BaseModel):
         """The kind of its media type."""
         return kind_of(self.artifact.media_type)
 
+    @property
+    def made(self) -> datetime | None:
+        """When the camera or program says that it was made; a time without a zone is one of the local zone."""
+        try:
+            return datetime.fromisoformat(str(self.properties.get("taken", ""))).astimezone()
+        except (ValueError, OverflowError):
+            return None
+
 
 class Records:
     """The artifact records of one project. `on_add` is called with the stored record at each `add`."""

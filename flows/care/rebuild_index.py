@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
+from flows.index.space_filling import pending_kinds, tidy_index
 from flows.library.indexing import index_artifacts, is_findable
 from flows.library.listing import rebuild_listing
 from flows.running.context import RunContext
@@ -33,5 +34,7 @@ async def rebuild_index(context: RunContext) -> RebuildReport:
     for start in range(0, len(findable), _CHUNK):
         failures |= await index_artifacts(silent, findable[start : start + _CHUNK])
         context.progress(min((start + _CHUNK) / len(findable), 1.0))
-    await asyncio.to_thread(context.space.index.create_vector_indexes)
+    for kind, name in (await asyncio.to_thread(pending_kinds, context.space)).items():
+        await asyncio.to_thread(context.space.index.serve, context.space.project, kind, name)
+    await asyncio.to_thread(tidy_index, context.space)
     return RebuildReport(artifacts=len(findable) - len(failures), failures=failures)

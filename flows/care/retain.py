@@ -177,7 +177,7 @@ def _recipes_to_remove(space: Space, inventory: _Inventory, removed: set[str]) -
 
 def _passage_texts(space: Space, record: ArtifactRecord) -> list[str]:
     try:
-        entries = expected_entries(space, record, ()) if is_findable(record) else []
+        entries = expected_entries(space, record, (), {}) if is_findable(record) else []
     except StorageError:
         return []  # its bytes are lost
     return [entry.text for entry in entries or [] if entry.text]

@@ -66,8 +66,12 @@ async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]
     return failures
 
 
-def expected_entries(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> list[Entry] | None:
+def expected_entries(
+    space: Space, record: ArtifactRecord, labels: tuple[str, ...], serving: Mapping[PartKind, str]
+) -> list[Entry] | None:
     """Return the entries that the index should have of an artifact, with empty vectors in their vector spaces.
+
+    `serving` are the spaces that answer, where those are not of the profile's models.
 
     None if it has no stored transcript or contents although it should have. Runs no model and reads no file.
     """
@@ -82,7 +86,8 @@ def expected_entries(space: Space, record: ArtifactRecord, labels: tuple[str, ..
             return None
         parts += _segment_parts(space, record, transcript)
     spaces = {
-        kind: space.platform.vector_space(profile.pictures if kind == "image" else profile.passages)
+        kind: serving.get(kind)
+        or space.platform.vector_space(profile.pictures if kind == "image" else profile.passages)
         for kind in {part.kind for part in parts}
     }
     return [_entry(part, labels, {spaces[part.kind]: []}) for part in parts]
@@ -217,4 +222,6 @@ def _entry(part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]])
         created=part.record.created,
         vectors=vectors,
         place=part.place,
+        artifact_kind=part.record.kind if part.record.kind != "data" else part.kind,
+        made=part.record.made,
     )

@@ -50,8 +50,10 @@ def ingest_page(items: Sequence[tuple[str, str, str, str]]) -> str:
     return "\n".join(lines)
 
 
-def search_page(space: Space, words: str, hits: Sequence[Hit]) -> str:
-    """Render a table of hits: thumbnails of pictures, text and times of the others."""
+def search_page(space: Space, words: str, hits: Sequence[Hit], nothing: str = "") -> str:
+    """Render a table of hits: thumbnails of pictures, text and times of the others. `nothing` is shown without hits."""
+    if not hits:
+        return f"## {escaped(words)}\n\n{escaped(nothing)}"
     lines = [f"## {escaped(words)}", "", "| | what | where | score |", "|---|---|---|---|"]
     for hit in hits[:50]:
         when = f" at {format_time(hit.start_seconds)}" if hit.start_seconds is not None else ""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from flows.running.form import (
     ADMINS_ONLY,
@@ -18,7 +18,9 @@ from flows.running.form import (
     vad_field,
     vocabulary_field,
 )
+from flows.running.local_time import Since, Until
 
+_WORDS = 'What it shows, says or is about. "In quotes" as it stands; -word leaves out.'
 SIZES = ("native", "64x64", "128x128", "256x256", "512x512", "768x768", "1024x1024", "768x512", "512x768")
 """The sizes that a form suggests; any other of multiples of 8 is possible."""
 
@@ -77,7 +79,7 @@ class PictureOrder(Form):
 class Query(Form):
     """A search query: words, an artifact that results should resemble, or both."""
 
-    words: str = Field(default="", title="Words", description="What it shows, says or is about.", max_length=2000)
+    words: str = Field(default="", title="Words", description=_WORDS, max_length=2000)
     like: str = artifact_field(
         "Like this artifact", "The id of a stored picture or text that the results should resemble; with words: both."
     )
@@ -85,10 +87,29 @@ class Query(Form):
         default=["image", "speech", "text"], title="Kinds", description="What to look through.", min_length=1
     )
     labels: list[str] = Field(default=[], title="Labels", description="Only what has all of these labels.")
-    since: AwareDatetime | None = Field(
-        default=None, title="Since", description="Only what came at this time or later."
+    since: Since | None = Field(
+        default=None,
+        title="Since",
+        description="Only what came at this time or later; a day such as 2024-01-31 will do.",
     )
-    until: AwareDatetime | None = Field(default=None, title="Until", description="Only what came before this time.")
+    until: Until | None = Field(
+        default=None, title="Until", description="Only what came before this time, or until the end of this day."
+    )
+    made_since: Since | None = Field(
+        default=None, title="Made since", description="Only what was made, such as photographed, at this time or later."
+    )
+    made_until: Until | None = Field(
+        default=None,
+        title="Made until",
+        description="Only what was made before this time, or until the end of this day.",
+    )
+    at_least: float | None = Field(
+        default=None,
+        title="Score at least",
+        description="Leave out what is less probable, from 0 for everything to 1; empty for the usual.",
+        ge=0,
+        le=1,
+    )
     limit: int = Field(default=10, title="Results at most", description="How many results to list.", ge=1, le=200)
     offset: int = Field(default=0, title="Leave out", description="How many of the best to leave out.", ge=0, le=400)
     project: str = project_field()

@@ -97,9 +97,25 @@ class Platform:
     def claims(self) -> Claims:
         return Claims(self.settings.postgres_dsn.get_secret_value(), self.settings.patience_seconds)
 
+    @cached_property
+    def background(self) -> dict[tuple[str, str], tuple[int, tuple[tuple[float, float], ...]]]:
+        """The measured calibration by vector space and kind of part: the size of its sample, and its lines."""
+        return {}
+
     def vector_space(self, model: str) -> str:
-        """Return the name of the vector space of a model. It contains the digest of the weights."""
-        return f"{model}@{self.pool.digest(model)[:16]}"
+        """Return the name of the vector space of a model. It contains a digest of all that decides a vector."""
+        return f"{model}@{self.pool.fingerprint(model)[:16]}"
+
+    def model_of_space(self, name: str) -> str | None:
+        """Return the configured model that makes the vectors of a space; None if there is none any more.
+
+        Spaces of the first releases are named by the digest of the weights alone.
+        """
+        model = name.rpartition("@")[0]
+        if model not in self.catalogue.models:
+            return None
+        first_name = f"{model}@{self.pool.digest(model)[:16]}"
+        return model if name in (self.vector_space(model), first_name) else None
 
     def space(self, project: str) -> "Space":
         """Open the data of one project. Raises InvalidName."""

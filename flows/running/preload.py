@@ -11,6 +11,7 @@ PRELOAD = (
     "flows.ingest",
     "flows.ingest_urls",
     "flows.process_inbox",
+    "flows.care.renew_index",
     "flows.care.retain",
     "flows.review_images",
     "flows.search",

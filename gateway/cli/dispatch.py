@@ -25,8 +25,7 @@ def search_at_gateway(form: Query) -> dict[str, Any] | None:
     with _gateway(form.project) as client:
         if client is None:
             return None
-        hits = client.search(form.words, like=form.like, kinds=form.kinds, labels=form.labels, limit=form.limit)
-    return {"hits": [hit.model_dump(mode="json") for hit in hits]}
+        return client.search_report(form.model_dump(mode="json", exclude={"project"}))
 
 
 def run_deployment(

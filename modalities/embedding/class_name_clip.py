@@ -63,8 +63,11 @@ class ClassNameClip:
         self._device = device
 
     @classmethod
-    def load(cls, spec: ModelSpec, weights: Weights) -> Self:
-        """Load the packages' files, caching the tensors derived from them. Raises ModelUnavailable."""
+    def load(cls, spec: ModelSpec, weights: Weights, names: Vectors | None = None) -> Self:
+        """Load the packages' files, caching the tensors derived from them. Raises ModelUnavailable.
+
+        `names` are the vectors of the classes, if they need not be made.
+        """
         import timm
         import torch
 
@@ -79,12 +82,8 @@ class ClassNameClip:
         )
         classifier.load_state_dict(tower)
         classifier = classifier.eval().to(device, getattr(torch, dtype), memory_format=torch.channels_last)
-        texts = _class_texts()
-        key = hashlib.sha256(f"{dtype}\n{texts}".encode()).hexdigest()[:16]
-        names = _cached_tensors(
-            weights.cache / f"class_names_{key}.safetensors", lambda: _class_vectors(encoder, texts)
-        )["names"]
-        return cls(classifier, names.to(device), encoder, options, device)
+        vectors = torch.from_numpy(names) if names is not None else _cached_class_vectors(encoder, weights, dtype)
+        return cls(classifier, vectors.to(device), encoder, options, device)
 
     def __call__(
         self, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
@@ -99,6 +98,11 @@ class ClassNameClip:
         return np.array(picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
 
     def encode_pictures(self, prepared: Sequence[Any]) -> Vectors:
+        weights, classes = self.class_weights(prepared)
+        return unit_rows((weights[..., None] * self._names[classes]).sum(1))
+
+    def class_weights(self, prepared: Sequence[Any]) -> tuple[Any, Any]:
+        """The probabilities of the most probable classes of each picture, and their numbers: tensors (n, top)."""
         import torch
 
         with torch.inference_mode():
@@ -107,8 +111,16 @@ class ClassNameClip:
             )  # a view in channels_last order
             pixels = (pixels.float() / 127.5 - 1).to(next(self._classifier.parameters()).dtype)
             probabilities = (self._classifier(pixels).float() / self._options.temperature).softmax(-1)
-            weights, classes = probabilities.topk(self._options.top, dim=-1)
-            return unit_rows((weights[..., None] * self._names[classes]).sum(1))
+            return probabilities.topk(self._options.top, dim=-1)
+
+    def class_names(self) -> Vectors:
+        """The sentence embedding of each class: shape (1000, dimension)."""
+        return self._names.cpu().numpy()
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the sentence encoder."""
+        return self._encoder.tokenizer
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         return self._encoder.encode(texts)
@@ -120,6 +132,14 @@ def _class_texts() -> list[tuple[str, str]]:
 
     info = ImageNetInfo()
     return list(zip(info.label_descriptions(), info.label_descriptions(detailed=True), strict=True))
+
+
+def _cached_class_vectors(encoder: SentenceEncoder, weights: Weights, dtype: str) -> Any:
+    """The vectors of the classes by this encoder, which are made once."""
+    texts = _class_texts()
+    key = hashlib.sha256(f"{dtype}\n{texts}".encode()).hexdigest()[:16]
+    path = weights.cache / f"class_names_{key}.safetensors"
+    return _cached_tensors(path, lambda: _class_vectors(encoder, texts))["names"]
 
 
 def _class_vectors(encoder: SentenceEncoder, texts: list[tuple[str, str]]) -> dict[str, Any]:

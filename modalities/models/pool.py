@@ -1,5 +1,7 @@
 """Load each model once per process, share it between threads, and measure the memory that it takes."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -72,6 +74,12 @@ class OperatorPool:
     def digest(self, model: str) -> str:
         """Return the digest of a model's weights. Loads no model."""
         return self._weights.digest(self.catalogue.spec(model))
+
+    def fingerprint(self, model: str) -> str:
+        """Return the sha256 of all that decides a model's answers: a recipe without its request. Loads no model."""
+        spec = self.catalogue.spec(model)
+        parts = [recipe_name(spec), operator_class(spec).version, self.digest(model), spec.options, spec.dtype]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def refresh(self) -> None:
         """Read again which published versions the aliases name; a model in use keeps its version until it is idle."""

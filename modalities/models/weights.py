@@ -78,7 +78,8 @@ class WeightsLocator:
         if source.folder:
             return (self._checkout_folder(spec.name, source.folder),)
         if source.packages:
-            return tuple(_package_folder(spec.name, package) for package in source.packages)
+            beside = (self._checkout_folder(spec.name, source.beside),) if source.beside else ()
+            return (*(_package_folder(spec.name, package) for package in source.packages), *beside)
         if source.bucket:
             return (self._download(spec.name, source.bucket),)
         if not source.hub:
@@ -162,7 +163,10 @@ class WeightsLocator:
 
 
 def _package_folder(name: str, package: str) -> Path:
-    """The top-level folder of an installed distribution. Raises ModelUnavailable if it has none or several."""
+    """The top-level folder of an installed distribution: its only one, or the one of its name.
+
+    Raises ModelUnavailable if there is none.
+    """
     try:
         listed = files(package)
     except PackageNotFoundError as error:
@@ -172,6 +176,9 @@ def _package_folder(name: str, package: str) -> Path:
         for file in listed or []
         if len(file.parts) > 1 and file.parts[0] != ".." and not file.parts[0].endswith(".dist-info")
     }
+    named = package.replace("-", "_")
+    if named in tops:
+        tops = {named: tops[named]}
     if len(tops) != 1:
         raise ModelUnavailable(f"The package {package} does not carry exactly one folder for {name}.")
     top, file = next(iter(tops.items()))

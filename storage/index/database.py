@@ -1,8 +1,8 @@
 """A connection pool to the Postgres database of the index, whose errors are translated into ours."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg import Connection, Error, OperationalError
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -11,6 +11,12 @@ from storage.errors import StorageError, StorageUnavailable
 
 _SCHEMA_LOCK = 7_421_913
 """The key of the advisory lock for changes of the schema."""
+_VERSIONS = (
+    "create table if not exists schema_versions (component text primary key, version int not null, "
+    "changed timestamptz not null default now())"
+)
+Migration = Callable[[Connection[Any]], None]
+"""A step of the schema. It is applied once, in the transaction that records it."""
 
 
 class Database:
@@ -43,13 +49,51 @@ class Database:
         except Error as error:
             raise StorageError(f"The search index failed: {str(error).splitlines()[0]}") from error
 
-    def create_schema(self, schema: LiteralString) -> None:
-        """Run statements that create missing tables and indexes, in one process at a time."""
+    @contextmanager
+    def autocommit(self) -> Generator[Connection[Any]]:
+        """A connection outside transactions, for statements that Postgres runs in none."""
         with self.connection() as connection:
+            connection.commit()
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                connection.autocommit = False
+
+    def migrate(self, component: str, migrations: Sequence[Migration]) -> None:
+        """Apply the migrations of a component that this database has not had yet, in one process at a time.
+
+        A database that has them all costs one query. Raises StorageError for one that a later release has migrated.
+        """
+        with self.connection() as connection:
+            version = _version(connection, component)
+            if version == len(migrations):
+                return
             lock_schema(connection)
-            connection.execute(schema)
+            connection.execute(_VERSIONS)
+            version = _version(connection, component)
+            if version > len(migrations):
+                raise StorageError(
+                    f"The database is of a later release: its {component} has version {version}, "
+                    f"and this release knows {len(migrations)}. Update this machine."
+                )
+            for migration in migrations[version:]:
+                migration(connection)
+            connection.execute(
+                "insert into schema_versions (component, version) values (%s, %s) "
+                "on conflict (component) do update set version = excluded.version, changed = now()",
+                [component, len(migrations)],
+            )
 
 
 def lock_schema(connection: Connection[Any]) -> None:
     """Take the lock for changes of the schema, until the end of the transaction."""
     connection.execute("select pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
+
+
+def _version(connection: Connection[Any], component: str) -> int:
+    exists = connection.execute("select to_regclass('schema_versions')").fetchone()
+    if not exists or not exists[0]:
+        return 0
+    row = connection.execute("select version from schema_versions where component = %s", [component]).fetchone()
+    return row[0] if row else 0

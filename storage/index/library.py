@@ -5,7 +5,7 @@ Like the search index it is a copy of what the bucket holds, and can be rebuilt 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.rows import class_row
@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from storage.errors import InvalidName
-from storage.index.database import Database
+from storage.index.database import Database, Migration
 from storage.records import ArtifactRecord, Kind
 
 _SCHEMA: LiteralString = """
@@ -27,22 +27,45 @@ create index if not exists artifacts_newest on artifacts (project, created desc,
 create index if not exists artifacts_parents on artifacts using gin (parents);
 create index if not exists artifacts_labels on artifacts using gin (labels);
 """
-_COLUMNS = sql.SQL("artifact, name, media_type, kind, size, labels, parents, producer, created, properties")
+_WHEN_MADE: LiteralString = """
+alter table artifacts add column if not exists made timestamptz;
+update artifacts set made = created where made is null;
+alter table artifacts alter column made set not null;
+create index if not exists artifacts_made on artifacts (project, made desc, artifact desc);
+"""
+Order = Literal["created", "made"]
+"""What a list is ordered by, the newest first: when artifacts came, or when they were made."""
+_COLUMNS = sql.SQL("artifact, name, media_type, kind, size, labels, parents, producer, created, made, properties")
 _INSERT = sql.SQL(
-    "insert into artifacts (project, {}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+    "insert into artifacts (project, {}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
     "on conflict (project, artifact) do "
 ).format(_COLUMNS)
 _KEEP = sql.SQL("nothing")
 _OVERWRITE = sql.SQL(
     "update set name = excluded.name, media_type = excluded.media_type, kind = excluded.kind, size = excluded.size, "
     "labels = excluded.labels, parents = excluded.parents, producer = excluded.producer, "
-    "created = excluded.created, properties = excluded.properties"
+    "created = excluded.created, made = excluded.made, properties = excluded.properties"
 )
 _MOST = 1000
+_PAGE_CONDITION: LiteralString = (
+    "project = %s and (cardinality(%s::text[]) = 0 or kind = any(%s)) and labels @> %s::text[] "
+    "and not labels && %s::text[] and strpos(lower(name), lower(%s)) > 0 "
+)
+_PAGE_BY: dict[Order, LiteralString] = {
+    "created": _PAGE_CONDITION + "and created >= coalesce(%s::timestamptz, '-infinity') "
+    "and created < coalesce(%s::timestamptz, 'infinity') "
+    "and (created, artifact) < (%s::timestamptz, %s) order by created desc, artifact desc limit %s",
+    "made": _PAGE_CONDITION + "and made >= coalesce(%s::timestamptz, '-infinity') "
+    "and made < coalesce(%s::timestamptz, 'infinity') "
+    "and (made, artifact) < (%s::timestamptz, %s) order by made desc, artifact desc limit %s",
+}
 
 
 class Listed(BaseModel):
-    """A row of the library; `size` in bytes, `labels` are the current ones."""
+    """A row of the library; `size` in bytes, `labels` are the current ones.
+
+    `created` is when the artifact came, `made` when it was made, if its file says so, otherwise when it came.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +78,7 @@ class Listed(BaseModel):
     parents: tuple[str, ...]
     producer: str | None
     created: datetime
+    made: datetime
     properties: dict[str, Any]
 
 
@@ -72,8 +96,8 @@ class Library:
         self._database = database
 
     def ensure_schema(self) -> None:
-        """Create the missing tables; safe when several processes do it at once."""
-        self._database.create_schema(_SCHEMA)
+        """Apply the migrations that are missing; safe when several processes do it at once."""
+        self._database.migrate("library", _MIGRATIONS)
 
     def add(self, record: ArtifactRecord) -> None:
         """Insert the row of a record; an existing row stays, with its current labels."""
@@ -113,30 +137,28 @@ class Library:
         name: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        order: Order = "created",
         after: str | None = None,
         limit: int = 50,
     ) -> Page:
         """A page of artifacts, newest first, of any of the kinds, with all of the labels and `name` in their names.
 
-        Only those created from `since` on and before `until`, with none of the labels `without`. `after` is the `next`
-        of the previous page. Raises InvalidName when it is not a cursor.
+        Only those from `since` on and before `until` by the time of the order, with none of the labels `without`.
+        `after` is the `next` of the previous page. Raises InvalidName when it is not a cursor.
         """
-        created, artifact = _parse_cursor(after)
+        time, artifact = _parse_cursor(after)
         limit = min(limit, _MOST)
         scope = (project, list(kinds), list(kinds), list(labels), list(without), name)
         with self._database.connection() as connection:
             found = _rows(
                 connection,
-                "project = %s and (cardinality(%s::text[]) = 0 or kind = any(%s)) and labels @> %s::text[] "
-                "and not labels && %s::text[] and strpos(lower(name), lower(%s)) > 0 "
-                "and created >= coalesce(%s::timestamptz, '-infinity') "
-                "and created < coalesce(%s::timestamptz, 'infinity') "
-                "and (created, artifact) < (%s::timestamptz, %s) order by created desc, artifact desc limit %s",
-                [*scope, since, until, created, artifact, limit + 1],
+                _PAGE_BY[order],
+                [*scope, since, until, time, artifact, limit + 1],
             )
         more = len(found) > limit
         rows = found[:limit]
-        return Page(rows=rows, next=f"{rows[-1].created.isoformat()}_{rows[-1].artifact}" if more else None)
+        last = (rows[-1].made if order == "made" else rows[-1].created) if more else None
+        return Page(rows=rows, next=f"{last.isoformat()}_{rows[-1].artifact}" if last else None)
 
     def children(self, project: str, artifact: str) -> list[Listed]:
         """The artifacts that have this one among their parents, oldest first."""
@@ -166,6 +188,17 @@ class Library:
             return dict(rows.fetchall())
 
 
+def _create_tables(connection: Connection[Any]) -> None:
+    connection.execute(_SCHEMA)
+
+
+def _add_when_made(connection: Connection[Any]) -> None:
+    connection.execute(_WHEN_MADE)
+
+
+_MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_when_made)
+
+
 def listed_record(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
     """The row of a record with these labels."""
     return Listed(
@@ -178,6 +211,7 @@ def listed_record(record: ArtifactRecord, labels: Sequence[str]) -> Listed:
         parents=record.parents,
         producer=record.producer,
         created=record.created,
+        made=record.made or record.created,
         properties=_without_nul(record.properties),
     )
 

@@ -1,10 +1,13 @@
-"""The table `parts` of the search index: one row per searchable part, its full-text search, and its hits."""
+"""The parts of artifacts that search finds: one row each in the table `parts`, and what a search returns of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from pydantic import BaseModel, ConfigDict
+
+from storage.index.lexemes import text_search_vector
 
 PartKind = Literal["image", "speech", "text"]
 PART_KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
@@ -13,7 +16,9 @@ PART_KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
 class Entry(BaseModel):
     """A searchable part of an artifact; `vectors` are L2-normalised, by the name of their space.
 
-    `place` is where the part is in the artifact, such as `page=3`; empty for the whole, and for times.
+    `kind` says how the part is searched: something seen, said or written. `artifact_kind` is what the whole is, if
+    that is another. `place` is where the part is in the artifact, such as `page=3`; empty for the whole, and for
+    times. `made` is when the artifact was made, if that is known; `created` when it came.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,10 +35,33 @@ class Entry(BaseModel):
     created: datetime
     vectors: dict[str, list[float]]
     place: str = ""
+    artifact_kind: PartKind | None = None
+    made: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What is unique to a part; rows are written in this order, since other orders could deadlock."""
+        return (self.project, self.artifact, self.kind, self.ordinal)
+
+
+class Place(BaseModel):
+    """A part of a hit: its words, and where it is in the artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: PartKind
+    score: float
+    text: str
+    start_seconds: float | None
+    end_seconds: float | None
+    place: str = ""
 
 
 class Hit(BaseModel):
-    """A search result; a higher score is better."""
+    """An artifact that a search found. `score` is the probability that it is what was asked for, from 0 to 1.
+
+    The text, times and place are those of its best part; `places` are its best parts.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,79 +73,54 @@ class Hit(BaseModel):
     start_seconds: float | None
     end_seconds: float | None
     place: str = ""
+    places: tuple[Place, ...] = ()
 
 
-def upsert_part(connection: Connection[Any], entry: Entry) -> int:
-    """Insert or replace the row of a part; returns its id."""
-    row = connection.execute(
-        "insert into parts (project, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, "
-        "place) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-        "on conflict (project, artifact, kind, ordinal) do update set "
-        "name = excluded.name, body = excluded.body, start_seconds = excluded.start_seconds, "
-        "end_seconds = excluded.end_seconds, labels = excluded.labels, created = excluded.created, "
-        "place = excluded.place returning id",
-        [
-            entry.project,
-            entry.kind,
-            entry.artifact,
-            entry.ordinal,
-            entry.name.replace("\0", " "),
-            entry.text.replace("\0", " "),
-            entry.start_seconds,
-            entry.end_seconds,
-            list(entry.labels),
-            entry.created,
-            entry.place,
-        ],
-    ).fetchone()
-    assert row is not None
-    return row[0]
+_COLUMNS = (
+    "project, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, place, artifact_kind, "
+    "made, words"
+)
+_STAGE = (
+    "create temporary table if not exists incoming_parts (project text, kind text, artifact text, ordinal int, "
+    "name text, body text, start_seconds float8, end_seconds float8, labels text[], created timestamptz, place text, "
+    "artifact_kind text, made timestamptz, words tsvector) on commit delete rows"
+)
+_UPSERT = (
+    "on conflict (project, artifact, kind, ordinal) do update set name = excluded.name, body = excluded.body, "
+    "start_seconds = excluded.start_seconds, end_seconds = excluded.end_seconds, labels = excluded.labels, "
+    "created = excluded.created, place = excluded.place, artifact_kind = excluded.artifact_kind, "
+    "made = excluded.made, words = excluded.words returning project, artifact, kind, ordinal, id"
+)
 
 
-def full_text_matches(connection: Connection[Any], scope: list[Any], words: str | None, limit: int) -> list[int]:
-    """The ids of parts that contain all of the words, best first.
+def write_parts(connection: Connection[Any], entries: Sequence[Entry]) -> dict[tuple[str, str, str, int], int]:
+    """Insert or replace the rows of parts, each given once. Returns their ids by their keys."""
+    connection.execute(_STAGE)
+    with connection.cursor().copy(sql.SQL("copy incoming_parts ({}) from stdin").format(sql.SQL(_COLUMNS))) as copy:
+        for entry in entries:
+            copy.write_row(_row(entry))
+    columns = sql.SQL(_COLUMNS)
+    statement = sql.SQL(
+        "insert into parts ({0}) select {0} from incoming_parts order by project, artifact, kind, ordinal {1}"
+    ).format(columns, sql.SQL(_UPSERT))
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in connection.execute(statement).fetchall()}
 
-    Words of scripts without spaces match as a substring.
-    """
-    if not words:
-        return []
-    found = connection.execute(
-        "select id from parts, plainto_tsquery('simple', %s) q where project = %s and kind = %s "
-        "and labels @> %s::text[] and created >= coalesce(%s::timestamptz, '-infinity') "
-        "and created < coalesce(%s::timestamptz, 'infinity') "
-        "and (words @@ q or (length(%s) >= 2 and %s ~ '[^\\x01-\\u024F]' "
-        "and position(lower(%s) in lower(body)) > 0)) "
-        "order by ts_rank_cd(words, q) desc, artifact, ordinal limit %s",
-        [words, *scope, words, words, words, limit],
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    name, text = entry.name.replace("\0", " "), entry.text.replace("\0", " ")
+    return (
+        entry.project,
+        entry.kind,
+        entry.artifact,
+        entry.ordinal,
+        name,
+        text,
+        entry.start_seconds,
+        entry.end_seconds,
+        list(entry.labels),
+        entry.created,
+        entry.place,
+        entry.artifact_kind or entry.kind,
+        entry.made or entry.created,
+        text_search_vector(name, text),
     )
-    return [row[0] for row in found.fetchall()]
-
-
-def hits_of_parts(
-    connection: Connection[Any], scores: dict[int, float], tie_breakers: dict[int, float]
-) -> list[tuple[float, float, str, int, Hit]]:
-    """The hits of these parts, each after what it is ordered by: score, tie breaker, artifact and ordinal."""
-    rows = connection.execute(
-        "select id, artifact, name, kind, body, start_seconds, end_seconds, place, ordinal from parts "
-        "where id = any(%s)",
-        [list(scores)],
-    ).fetchall()
-    return [
-        (
-            scores[part],
-            tie_breakers.get(part, 0.0),
-            artifact,
-            ordinal,
-            Hit(
-                artifact=artifact,
-                name=name,
-                kind=kind,
-                score=round(scores[part], 6),
-                text=body,
-                start_seconds=start,
-                end_seconds=end,
-                place=place,
-            ),
-        )
-        for part, artifact, name, kind, body, start, end, place, ordinal in rows
-    ]

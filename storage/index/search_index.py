@@ -1,50 +1,38 @@
 """The search index in Postgres with pgvector: a cache that can be dropped and rebuilt from the bucket.
 
 It has one row per searchable part (a picture, a spoken segment, a passage of text) and its vectors in the tables of
-their spaces. In each kind, the ranks by vector similarity and by full text are fused; then the kinds are merged by
-their fused scores.
+their spaces. A search gives every part a probability, from its vector and its words, and one hit to each artifact.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import LiteralString
+from dataclasses import dataclass
 
 from psycopg import sql
 
+from storage.index import serving
 from storage.index.database import Database, lock_schema
-from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, full_text_matches, hits_of_parts, upsert_part
-from storage.index.rank_fusion import fuse, z_scores
-from storage.index.vector_spaces import (
-    SpaceVector,
-    create_hnsw_indexes,
-    ensure_space,
-    nearest_parts,
-    put_vector,
-    space_table,
-)
+from storage.index.entries import read_entries
+from storage.index.hits import hits_of_rows, known_spaces
+from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, write_parts
+from storage.index.schema import MIGRATIONS
+from storage.index.search_query import Filters, VectorQuery, search_statement
+from storage.index.vector_spaces import all_tables, build_hnsw_indexes, drop_space_tables, write_vectors
+from storage.index.word_query import WordQuery
 
-_DEPTH = 200
-"""How many parts of each kind are ranked, by vectors and by words each."""
-
-_SCHEMA: LiteralString = """
-create extension if not exists vector;
-create table if not exists parts (
-    id bigint generated always as identity primary key,
-    project text not null, kind text not null, artifact text not null, ordinal int not null,
-    name text not null, body text not null, start_seconds float8, end_seconds float8,
-    labels text[] not null, created timestamptz not null,
-    words tsvector generated always as (to_tsvector('simple', name || ' ' || body)) stored,
-    unique (project, artifact, kind, ordinal));
-alter table parts add column if not exists place text not null default '';
-create index if not exists parts_words on parts using gin (words);
-create index if not exists parts_place on parts (project, kind);
-create table if not exists spaces (
-    id int generated always as identity primary key, name text not null unique, dimension int not null);
-"""
+_COMPONENT = "index"
+_DEPTH, _DEEPEST = 200, 12_800
+"""How many parts of each kind are ranked at first, and at most: parts of one artifact may fill the first."""
+_SCAN = "set local hnsw.iterative_scan = strict_order; set local hnsw.ef_search = {}"
+_MAX_EF_SEARCH = 1000
+NO_FILTERS = Filters()
 
 
-_FIELDS = ("kind", "artifact", "ordinal", "name", "text", "start_seconds", "end_seconds", "labels", "created", "place")
+@dataclass(frozen=True)
+class Found:
+    """A page of hits, and how many there are in all pages."""
+
+    hits: list[Hit]
+    total: int
 
 
 class SearchIndex:
@@ -62,42 +50,40 @@ class SearchIndex:
         self._database.close()
 
     def ensure_schema(self) -> None:
-        """Create the missing tables; safe when several processes do it at once."""
-        self._database.create_schema(_SCHEMA)
+        """Apply the migrations that are missing; safe when several processes do it at once."""
+        self._database.migrate(_COMPONENT, MIGRATIONS)
 
     def drop(self) -> None:
         """Delete everything, in all projects, and create empty tables."""
         with self._database.connection() as connection:
             lock_schema(connection)
-            spaces = connection.execute("select to_regclass('spaces')").fetchone()
-            if spaces and spaces[0]:
-                for (number,) in connection.execute("select id from spaces").fetchall():
-                    connection.execute(sql.SQL("drop table if exists {}").format(space_table(number)))
-            connection.execute("drop table if exists parts, spaces cascade")
-            connection.execute(_SCHEMA)
+            for (number,) in connection.execute("select id from spaces").fetchall():
+                drop_space_tables(connection, number)
+            connection.execute("drop table if exists parts, serving, spaces cascade")
+            connection.execute("delete from schema_versions where component = %s", [_COMPONENT])
+        self.ensure_schema()
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Insert or replace parts in one transaction."""
-        if not entries:
+        """Insert or replace parts in one transaction. Of several entries of one part, the last one counts."""
+        unique = {entry.key: entry for entry in entries}
+        if not unique:
             return
+        ordered = [unique[key] for key in sorted(unique)]
         with self._database.connection() as connection:
-            tables = {
-                name: ensure_space(connection, name, len(vector))
-                for entry in entries
-                for name, vector in entry.vectors.items()
-            }
-            # Sorted: two writers that lock the same rows in different orders would deadlock.
-            for entry in sorted(entries, key=lambda e: (e.project, e.artifact, e.kind, e.ordinal)):
-                part = upsert_part(connection, entry)
-                for name, vector in entry.vectors.items():
-                    put_vector(connection, tables[name], part, vector)
+            write_vectors(connection, ordered, write_parts(connection, ordered))
 
     def set_labels(self, project: str, artifact: str, labels: Sequence[str]) -> None:
         """Replace the labels of every part of an artifact."""
         with self._database.connection() as connection:
-            connection.execute(
-                "update parts set labels = %s where project = %s and artifact = %s", [list(labels), project, artifact]
+            values = [list(labels), project, artifact]
+            parts = connection.execute(
+                "update parts set labels = %s where project = %s and artifact = %s returning id", values
             )
+            ids = [row[0] for row in parts.fetchall()]
+            for _, _, table in all_tables(connection) if ids else []:
+                connection.execute(
+                    sql.SQL("update {} set labels = %s where part = any(%s)").format(table), [list(labels), ids]
+                )
 
     def remove(self, project: str, artifacts: Sequence[str]) -> None:
         """Delete every part of these artifacts."""
@@ -123,24 +109,6 @@ class SearchIndex:
             rows = connection.execute("select distinct artifact from parts where project = %s", [project])
             return {row[0] for row in rows.fetchall()}
 
-    def parts(self, project: str) -> dict[str, list[Entry]]:
-        """The parts of each artifact, in order; `vectors` has the names of their spaces with empty lists."""
-        found: defaultdict[str, list[Entry]] = defaultdict(list)
-        with self._database.connection() as connection:
-            spaces: defaultdict[int, dict[str, list[float]]] = defaultdict(dict)
-            for number, name in connection.execute("select id, name from spaces").fetchall():
-                for (part,) in connection.execute(sql.SQL("select part from {}").format(space_table(number))):
-                    spaces[part][name] = []
-            rows = connection.execute(
-                "select id, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, place "
-                "from parts where project = %s order by artifact, kind, ordinal",
-                [project],
-            )
-            for part, *values in rows:
-                entry = dict(zip(_FIELDS, values, strict=True))
-                found[values[1]].append(Entry(project=project, vectors=spaces[part], **entry))
-        return found
-
     def first_texts(self, project: str, artifacts: Sequence[str]) -> dict[str, str]:
         """The text of the first part of each artifact, by artifact id; artifacts without parts are missing."""
         with self._database.connection() as connection:
@@ -157,37 +125,76 @@ class SearchIndex:
             rows = connection.execute("select kind, count(*) from parts where project = %s group by kind", [project])
             return dict(rows.fetchall())
 
+    def looked_through(self, project: str) -> dict[str, int]:
+        """The number of artifacts of each kind that a search of a project without filters looks through."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "select artifact_kind, count(distinct artifact) from parts where project = %s group by 1", [project]
+            )
+            return dict(rows.fetchall())
+
+    def parts(self, project: str) -> dict[str, list[Entry]]:
+        """The parts of each artifact, in order; `vectors` has the names of their spaces with empty lists."""
+        with self._database.connection() as connection:
+            return read_entries(connection, project)
+
     def search(
         self,
         project: str,
         *,
-        vectors: dict[PartKind, SpaceVector],
-        words: str | None,
-        kinds: Sequence[PartKind],
-        labels: Sequence[str],
-        limit: int,
+        vectors: Mapping[PartKind, VectorQuery],
+        words: WordQuery | None = None,
+        filters: Filters = NO_FILTERS,
+        cut_off: float = 0.0,
+        limit: int = 10,
         offset: int = 0,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[Hit]:
-        """The best parts by vector similarity (`vectors`, per kind) and full text (all `words` must occur), best first.
+    ) -> Found:
+        """The artifacts that are what was asked for with a probability of `cut_off` or more, the best first.
 
-        Only parts with all of the labels, created from `since` on and before `until`; skips the first `offset`.
-        Parts with equal ranks in different kinds are ordered by the z-score of their similarity within their kind.
+        A vector in an unknown space finds nothing. Skips the first `offset` hits; the total counts those of all pages,
+        down to the depth of the ranking.
         """
-        hits: list[tuple[float, float, str, int, Hit]] = []
+        depth = _DEPTH
+        while True:
+            with self._database.connection() as connection:
+                spaces = known_spaces(connection.execute("select name, id from spaces").fetchall(), vectors)
+                statement, values = search_statement(
+                    project, spaces, words, filters, depth=depth, cut_off=cut_off, limit=limit, offset=offset
+                )
+                connection.execute(sql.SQL(_SCAN).format(sql.Literal(min(depth, _MAX_EF_SEARCH))))
+                rows = connection.execute(statement, values).fetchall()
+            hits, total, may_be_deeper = hits_of_rows(rows)
+            if len(hits) == limit or not may_be_deeper or depth >= _DEEPEST:
+                return Found(hits, total)
+            depth *= 8
+
+    def serving(self, project: str) -> dict[PartKind, str]:
+        """The name of the vector space that answers, by kind of part."""
         with self._database.connection() as connection:
-            connection.execute("set local hnsw.iterative_scan = strict_order")
-            connection.execute("set local hnsw.ef_search = 200")
-            for kind in kinds:
-                scope = [project, kind, list(labels), since, until]
-                similarities = nearest_parts(connection, scope, vectors.get(kind), _DEPTH)
-                scores = fuse([list(similarities), full_text_matches(connection, scope, words, _DEPTH)])
-                hits += hits_of_parts(connection, scores, z_scores(similarities))
-        hits.sort(key=lambda row: (-row[0], -row[1], row[2], row[3]))
-        return [hit for *_, hit in hits[offset : offset + limit]]
+            return serving.serving_spaces(connection, project)
+
+    def unfilled(self, project: str, kind: PartKind, space: str, limit: int) -> list[str]:
+        """Artifacts whose parts of a kind have no vectors in a space."""
+        with self._database.connection() as connection:
+            return serving.artifacts_without_vectors(connection, project, kind, space, limit)
+
+    def serve(self, project: str, kind: PartKind, space: str) -> None:
+        """Let a space answer for a kind from now on."""
+        with self._database.connection() as connection:
+            serving.serve(connection, project, kind, space)
+
+    def drop_unused_spaces(self, wanted: Sequence[str]) -> list[str]:
+        """Drop the spaces that answer nothing and are not among those wanted; returns their names."""
+        with self._database.connection() as connection:
+            lock_schema(connection)
+            return serving.drop_unused(connection, wanted)
+
+    def sample(self, space: str, kind: PartKind, limit: int) -> list[list[float]]:
+        """Some vectors of a kind in a space."""
+        with self._database.connection() as connection:
+            return serving.sample(connection, space, kind, limit)
 
     def create_vector_indexes(self) -> None:
-        """Create the HNSW index of every space that is too large for an exact scan."""
-        with self._database.connection() as connection:
-            create_hnsw_indexes(connection)
+        """Build the missing HNSW index of every table that is too large for an exact scan; writers go on meanwhile."""
+        with self._database.autocommit() as connection:
+            build_hnsw_indexes(connection)

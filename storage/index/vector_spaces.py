@@ -1,91 +1,155 @@
-"""Vector spaces of the search index: one pgvector table of embeddings per embedding model and weights."""
+"""Vector spaces: for each space and kind of part, one pgvector table, so that no index scan meets another kind.
 
+The tables repeat what searches filter by, so that a filter needs no join. A space is named by everything that decides
+a vector. `serving` says which space answers for a kind in a project: the one of its first vectors, until `serve` moves
+it to another one that is complete.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pgvector import Vector
-from pgvector.psycopg.vector import VectorBinaryDumper
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import Connection, adapters, sql
+from psycopg.types.numeric import Int8
 
 from storage.errors import StorageError
 from storage.index.database import lock_schema
+from storage.index.parts import PART_KINDS, Entry, PartKind
 
-SpaceVector = tuple[str, list[float]]
-"""The name of a space, and a vector in it."""
-_EXACT_ROWS = 20_000
-"""Up to how many vectors a space is scanned, without an HNSW index."""
-
+EXACT_ROWS = 20_000
+"""Up to how many vectors of a kind are scanned, without an HNSW index."""
 
 # `pgvector.psycopg.register_vector` asks the server for the id of the type on each connection, and fails as long as the
-# extension is missing. In `%s::vector` the server infers the type itself.
-adapters.register_dumper(Vector, VectorBinaryDumper)
+# extension is missing. In `%s::halfvec` the server infers the type itself.
+adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
 
 
-def space_table(number: int) -> sql.Identifier:
-    """The table of the vectors of a space, by its id."""
-    return sql.Identifier(f"space_{number}")
+def space_table(number: int, kind: PartKind) -> sql.Identifier:
+    """The table of the vectors of one kind in a space, by its id."""
+    return sql.Identifier(f"space_{number}_{kind}")
 
 
-def ensure_space(connection: Connection[Any], name: str, dimension: int) -> sql.Identifier:
-    """The table of a space, created when it is missing. Raises StorageError when its dimension is another."""
+def create_space_tables(connection: Connection[Any], number: int, dimension: int) -> None:
+    """Create the tables of a space."""
+    for kind in PART_KINDS:
+        connection.execute(
+            sql.SQL(
+                "create table if not exists {table} (part bigint primary key references parts (id) on delete cascade, "
+                "project text not null, artifact text not null, artifact_kind text not null, labels text[] not null, "
+                "created timestamptz not null, made timestamptz not null, embedding halfvec({dimension}) not null); "
+                "alter table {table} alter column embedding set storage plain; "
+                "create index on {table} (project, created); create index on {table} using gin (labels)"
+            ).format(table=space_table(number, kind), dimension=sql.Literal(dimension))
+        )
+
+
+def drop_space_tables(connection: Connection[Any], number: int) -> None:
+    """Drop the tables of a space, in the form of any release."""
+    for kind in PART_KINDS:
+        connection.execute(sql.SQL("drop table if exists {}").format(space_table(number, kind)))
+    connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(f"space_{number}")))
+
+
+def ensure_space(connection: Connection[Any], name: str, dimension: int) -> int:
+    """The id of a space, created when it is missing. Raises StorageError when its dimension is another."""
     row = connection.execute("select id, dimension from spaces where name = %s", [name]).fetchone()
     if row is None:
         lock_schema(connection)
-        connection.execute(
-            "insert into spaces (name, dimension) values (%s, %s) on conflict (name) do nothing", [name, dimension]
-        )
+        inserted = connection.execute(
+            "insert into spaces (name, dimension) values (%s, %s) on conflict (name) do nothing returning id",
+            [name, dimension],
+        ).fetchone()
+        if inserted:
+            create_space_tables(connection, inserted[0], dimension)
         row = connection.execute("select id, dimension from spaces where name = %s", [name]).fetchone()
         assert row is not None
-        connection.execute(
-            sql.SQL(
-                "create table if not exists {} "
-                "(part bigint primary key references parts (id) on delete cascade, embedding vector({}))"
-            ).format(space_table(row[0]), sql.Literal(dimension))
-        )
     if row[1] != dimension:
         raise StorageError(f"The space {name} has {row[1]} dimensions, and a vector with {dimension} came.")
-    return space_table(row[0])
+    return row[0]
 
 
-def put_vector(connection: Connection[Any], table: sql.Identifier, part: int, vector: list[float]) -> None:
-    """Insert or replace the vector of a part."""
+def write_vectors(
+    connection: Connection[Any], entries: Sequence[Entry], parts: dict[tuple[str, str, str, int], int]
+) -> None:
+    """Insert or replace the vectors of entries whose parts are written; the first of a project and kind serve it."""
+    groups: defaultdict[tuple[str, PartKind], list[tuple[int, list[float]]]] = defaultdict(list)
+    served: set[tuple[str, PartKind, str]] = set()
+    for entry in entries:
+        for space, vector in entry.vectors.items():
+            groups[space, entry.kind].append((parts[entry.key], vector))
+            served.add((entry.project, entry.kind, space))
+    numbers: dict[str, int] = {}
+    for (space, kind), rows in sorted(groups.items(), key=lambda group: group[0]):
+        numbers[space] = ensure_space(connection, space, len(rows[0][1]))
+        _check_dimensions(space, rows)
+        _copy_vectors(connection, space_table(numbers[space], kind), rows)
+    for project, kind, space in sorted(served):
+        connection.execute(
+            "insert into serving (project, kind, space) values (%s, %s, %s) on conflict do nothing",
+            [project, kind, numbers[space]],
+        )
+
+
+def _check_dimensions(space: str, rows: Sequence[tuple[int, list[float]]]) -> None:
+    sizes = {len(vector) for _, vector in rows}
+    if len(sizes) > 1:
+        raise StorageError(f"The space {space} would get vectors of {sorted(sizes)} dimensions.")
+
+
+def _copy_vectors(connection: Connection[Any], table: sql.Identifier, rows: Iterable[tuple[int, list[float]]]) -> None:
+    connection.execute(
+        "create temporary table if not exists incoming_vectors (part bigint, embedding halfvec) on commit delete rows"
+    )
+    connection.execute("delete from incoming_vectors")
+    with connection.cursor().copy("copy incoming_vectors (part, embedding) from stdin (format binary)") as copy:
+        for part, vector in rows:
+            copy.write_row((Int8(part), HalfVector(vector)))
     connection.execute(
         sql.SQL(
-            "insert into {} (part, embedding) values (%s, %s::vector) "
-            "on conflict (part) do update set embedding = excluded.embedding"
-        ).format(table),
-        [part, Vector(vector)],
+            "insert into {} (part, project, artifact, artifact_kind, labels, created, made, embedding) "
+            "select p.id, p.project, p.artifact, p.artifact_kind, p.labels, p.created, p.made, i.embedding "
+            "from incoming_vectors i join parts p on p.id = i.part order by p.id "
+            "on conflict (part) do update set artifact_kind = excluded.artifact_kind, labels = excluded.labels, "
+            "created = excluded.created, made = excluded.made, embedding = excluded.embedding"
+        ).format(table)
     )
 
 
-def nearest_parts(
-    connection: Connection[Any], scope: list[Any], vector: SpaceVector | None, limit: int
-) -> dict[int, float]:
-    """The cosine similarity of the nearest parts by their ids, nearest first; equally near ones by artifact.
+def all_tables(connection: Connection[Any]) -> list[tuple[str, PartKind, sql.Identifier]]:
+    """Every table of vectors, with the name of its space and its kind."""
+    rows = connection.execute("select id, name from spaces order by id").fetchall()
+    return [(name, kind, space_table(number, kind)) for number, name in rows for kind in PART_KINDS]
 
-    `scope` are the project, kind, labels, and the earliest and latest creation time. Empty for an unknown space.
+
+def build_hnsw_indexes(connection: Connection[Any], rows: int = EXACT_ROWS) -> list[str]:
+    """Build the HNSW index of each table with more than `rows` vectors that has none; returns the names of the indexes.
+
+    Outside transactions: readers and writers go on meanwhile. An index whose building was cut off is built again.
     """
-    space = connection.execute("select id from spaces where name = %s", [vector[0]]).fetchone() if vector else None
-    if vector is None or space is None:
-        return {}
-    query = sql.SQL(
-        "select p.id, v.embedding <=> %s::vector, p.artifact, p.ordinal from {} v join parts p on p.id = v.part "
-        "where p.project = %s and p.kind = %s and p.labels @> %s::text[] "
-        "and p.created >= coalesce(%s::timestamptz, '-infinity') "
-        "and p.created < coalesce(%s::timestamptz, 'infinity') "
-        "order by v.embedding <=> %s::vector limit %s"
-    ).format(space_table(space[0]))
-    wanted = Vector(vector[1])
-    found = connection.execute(query, [wanted, *scope, wanted, limit]).fetchall()
-    return {row[0]: 1 - row[1] for row in sorted(found, key=lambda row: row[1:])}
-
-
-def create_hnsw_indexes(connection: Connection[Any]) -> None:
-    """Create the missing HNSW index of every space that is too large for an exact scan."""
-    for (number,) in connection.execute("select id from spaces").fetchall():
-        count = connection.execute(sql.SQL("select count(*) from {}").format(space_table(number))).fetchone()
-        if count and count[0] > _EXACT_ROWS:
-            connection.execute(
-                sql.SQL("create index if not exists {} on {} using hnsw (embedding vector_cosine_ops)").format(
-                    sql.Identifier(f"space_{number}_hnsw"), space_table(number)
-                )
+    made: list[str] = []
+    for number, kind in [(n, k) for (n,) in connection.execute("select id from spaces").fetchall() for k in PART_KINDS]:
+        name = f"space_{number}_{kind}_hnsw"
+        if _has_index(connection, name) or not _has_more_than(connection, space_table(number, kind), rows):
+            continue
+        index = sql.Identifier(name)
+        connection.execute(sql.SQL("drop index concurrently if exists {}").format(index))
+        connection.execute(
+            sql.SQL("create index concurrently {} on {} using hnsw (embedding halfvec_cosine_ops)").format(
+                index, space_table(number, kind)
             )
+        )
+        made.append(name)
+    return made
+
+
+def _has_index(connection: Connection[Any], name: str) -> bool:
+    valid = "select i.indisvalid from pg_index i where i.indexrelid = to_regclass(%s)"
+    row = connection.execute(valid, [name]).fetchone()
+    return bool(row and row[0])
+
+
+def _has_more_than(connection: Connection[Any], table: sql.Identifier, rows: int) -> bool:
+    found = connection.execute(sql.SQL("select 1 from {} offset %s limit 1").format(table), [rows]).fetchone()
+    return found is not None

@@ -22,23 +22,38 @@ def search(
     like: Annotated[Path | None, typer.Option(help="A picture or text that the results should resemble.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="image, speech or text; repeatable.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="Only what has this label; repeatable.")] = None,
+    since: Annotated[str, typer.Option(help="Only what came then or later, such as 2024-01-31.")] = "",
+    until: Annotated[str, typer.Option(help="Only what came until the end of this day.")] = "",
+    made_since: Annotated[str, typer.Option(help="Only what was made, such as photographed, then or later.")] = "",
+    made_until: Annotated[str, typer.Option(help="Only what was made until the end of this day.")] = "",
+    at_least: Annotated[float | None, typer.Option(help="Leave out scores below this; 0 shows everything.")] = None,
     limit: Annotated[int, typer.Option("-k", "--limit", help="How many results.")] = 10,
     project: Project = "default",
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Find pictures, spoken moments and texts by what they mean."""
+    """Find pictures, spoken moments and texts by what they mean and by their words."""
     from flows.running.content_forms import Query
     from gateway.cli.dispatch import search_at_gateway
 
     with space_opener(project, local) as space:
         artifact = store_query_file(space(), like) if like else ""
         kinds = {"kinds": kind} if kind else {}
-        form = fill_form(Query, words=query, like=artifact, **kinds, labels=label or [], limit=limit, project=project)
+        times = {"since": since, "until": until, "made_since": made_since, "made_until": made_until}
+        given = kinds | {name: day for name, day in times.items() if day} | {"at_least": at_least}
+        form = fill_form(Query, words=query, like=artifact, **given, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
         document = found or run_form("search", "query", form, "flows.search:find", local)
     rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_excerpt(hit)}" for hit in document["hits"]]
-    print_result(document, as_json, "\n".join(rows) or "Nothing was found.")
+    for notice in document.get("notices", ()):
+        say(notice)
+    print_result(document, as_json, "\n".join(rows) or _nothing_found(document))
+
+
+def _nothing_found(document: dict[str, Any]) -> str:
+    from flows.index.search_report import nothing_found
+
+    return nothing_found(document.get("looked_through", {}))
 
 
 def generate(

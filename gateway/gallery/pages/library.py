@@ -18,7 +18,7 @@ from gateway.forms import fill_form
 from gateway.gallery.page import PageRenderer
 from gateway.gallery.parts.cards import Card, card_of_hit, cards_of
 from gateway.gallery.route import GalleryRoute
-from gateway.http.access import Viewer
+from gateway.http.access import Caller, Viewer
 from storage.records import Kind
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
@@ -69,10 +69,11 @@ async def library(request: Request, caller: Viewer, query: Annotated[LibraryQuer
     cards: list[Card] = []
     similar_to: InputArtifact | None = None
     more, error_text = "", ""
+    report = search.SearchReport(hits=[])
     try:
         if query.like:
             similar_to = await run_in_threadpool(resolve_input, space, query.like)
-        cards, more = await find_cards(space, query)
+        cards, more, report = await find_cards(caller, query)
     except (*EXPECTED, WrongInput) as error:
         if getattr(error, "retryable", False):
             raise
@@ -87,14 +88,17 @@ async def library(request: Request, caller: Viewer, query: Annotated[LibraryQuer
         more=f"/?{more}" if more else "",
         error=error_text,
         labels=sorted(labels.items(), key=lambda pair: -pair[1])[:200],
-        heading=_heading(renderer, query, len(cards)),
+        heading=_heading(renderer, query, report.total),
+        looked_through=_looked_through(renderer, report.looked_through),
+        notices=report.notices,
     )
 
 
-async def find_cards(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
-    """Return a page of cards, and the query string of the next page, empty on the last one."""
+async def find_cards(caller: Caller, query: LibraryQuery) -> tuple[list[Card], str, search.SearchReport]:
+    """Return a page of cards, the query string of the next page, empty on the last one, and the report of a search."""
+    space = caller.space
     if not query.is_search:
-        return await run_in_threadpool(_newest, space, query)
+        return *await run_in_threadpool(_newest, space, query), search.SearchReport(hits=[])
     search_query = fill_form(
         search.Query,
         words="" if query.like else query.q,
@@ -102,14 +106,15 @@ async def find_cards(space: Space, query: LibraryQuery) -> tuple[list[Card], str
         kinds=list(query.kinds),
         labels=[query.label] if query.label else [],
         since=query.since,
-        limit=PAGE_SIZE + 1,
+        limit=PAGE_SIZE,
         offset=query.page * PAGE_SIZE,
         project=space.project,
     )
-    hits = (await search.find(local_context(space), search_query)).hits
+    report = await search.find(local_context(space), search_query, caller.services.query_embeddings.encode)
     words = search_query.words.strip()
-    more = query.query_string(page=query.page + 1) if len(hits) > PAGE_SIZE and query.page < _LAST_PAGE else ""
-    return [card_of_hit(hit, words) for hit in hits[:PAGE_SIZE]], more
+    has_more = report.total > (query.page + 1) * PAGE_SIZE and query.page < _LAST_PAGE
+    more = query.query_string(page=query.page + 1) if has_more else ""
+    return [card_of_hit(hit, words) for hit in report.hits], more, report
 
 
 def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
@@ -127,7 +132,17 @@ def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
     return cards, query.query_string(after=page.next) if page.next else ""
 
 
-def _heading(renderer: PageRenderer, query: LibraryQuery, count: int) -> str:
-    if query.is_search:
-        return renderer.translate("{count} found", count=f"{count}+" if count >= PAGE_SIZE else count)
-    return renderer.translate("Newest first")
+def _heading(renderer: PageRenderer, query: LibraryQuery, total: int) -> str:
+    return renderer.translate("{count} found", count=total) if query.is_search else renderer.translate("Newest first")
+
+
+def _looked_through(renderer: PageRenderer, counts: dict[str, int]) -> str:
+    """Say in how much nothing was found; empty if there is nothing to look through."""
+    if not any(counts.values()):
+        return ""
+    return renderer.translate(
+        "Nothing in {pictures} pictures, {recordings} recordings and {texts} texts is about that.",
+        pictures=counts.get("image", 0),
+        recordings=counts.get("speech", 0),
+        texts=counts.get("text", 0),
+    )

@@ -14,7 +14,7 @@ from gateway.gallery.pages.library import LibraryQuery, find_cards
 from gateway.gallery.parts.cards import preview_address
 from gateway.gallery.parts.collections import Collections
 from gateway.gallery.route import GalleryRoute
-from gateway.http.access import Maker
+from gateway.http.access import Caller, Maker
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 _MAX_PICTURES = 200
@@ -40,17 +40,18 @@ class Picture:
 @router.get("/review")
 async def review(request: Request, caller: Maker, query: Annotated[ReviewQuery, Query()]) -> Response:
     """Show the pictures."""
-    pictures = await _pictures(caller.space, query)
+    pictures = await _pictures(caller, query)
     return PageRenderer(request, caller.person).page("review.html", pictures=pictures)
 
 
-async def _pictures(space: Space, query: ReviewQuery) -> Sequence[Picture]:
+async def _pictures(caller: Caller, query: ReviewQuery) -> Sequence[Picture]:
+    space = caller.space
     if query.collection:
         chosen = await run_in_threadpool(lambda: Collections(space.refs).get(query.collection).artifacts)
     elif query.of:
         chosen = query.of
     else:
-        cards, _ = await find_cards(space, query.model_copy(update={"kind": "image"}))
+        cards, *_ = await find_cards(caller, query.model_copy(update={"kind": "image"}))
         chosen = tuple(card.artifact for card in cards)
     return await run_in_threadpool(_load_pictures, space, chosen[:_MAX_PICTURES])
 

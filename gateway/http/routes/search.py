@@ -34,7 +34,7 @@ class PictureQuery(BaseModel):
 async def search(caller: Viewer, query: Query) -> SearchReport:
     """Search by words, by similarity to a stored artifact, or by both."""
     scoped = caller.in_project(query.project if "project" in query.model_fields_set else None)
-    return await find(local_context(scoped.space), query, scoped.services.query_embeddings.embed)
+    return await find(local_context(scoped.space), query, scoped.services.query_embeddings.encode)
 
 
 @router.post("/picture")
@@ -43,4 +43,4 @@ async def search_by_picture(caller: Viewer, asked: Annotated[PictureQuery, Form(
     """Search by similarity to an uploaded picture or text, which is not added to the library."""
     like = await run_in_threadpool(store_query_file, caller.space, asked.file.file, asked.file.filename or "picture")
     query = Query(like=like.sha256, project=caller.project, **asked.model_dump(exclude={"file"}))
-    return await find(local_context(caller.space), query, caller.services.query_embeddings.embed)
+    return await find(local_context(caller.space), query, caller.services.query_embeddings.encode)

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from storage.errors import StorageError, StorageUnavailable
-from storage.index.parts import Entry
+from storage.index.parts import PART_KINDS, Entry, Hit
 from storage.index.search_index import SearchIndex
+from storage.index.search_query import Filters, VectorQuery
+from storage.index.word_query import parse_query, word_query
 
 SPACE = "model@digest"
 
@@ -31,15 +33,23 @@ def entry(project: str, kind: Any, number: int, vector: list[float], **values: A
     )
 
 
-def found(index: SearchIndex, project: str, **question: Any) -> list[int]:
-    fixed: dict[str, Any] = {
-        "vectors": {kind: (SPACE, [1.0, 0.0]) for kind in ("image", "speech", "text")},
-        "words": None,
-        "kinds": ("image", "speech", "text"),
-        "labels": (),
-        "limit": 10,
+LINES = ((1.0, 0.0),)
+NEAR = {kind: VectorQuery(SPACE, [1.0, 0.0], LINES) for kind in PART_KINDS}
+
+
+def search(index: SearchIndex, project: str, words: str = "", **question: Any) -> list[Hit]:
+    limits = {
+        name: question.pop(name)
+        for name in ("labels", "kinds", "since", "made_since", "made_until", "without")
+        if name in question
     }
-    return [int(hit.artifact, 16) for hit in index.search(project, **(fixed | question))]
+    parsed = parse_query(words)
+    given = {"vectors": NEAR, "words": word_query(parsed, parsed.wanted) if words else None}
+    return index.search(project, filters=Filters(**limits), **(given | question)).hits
+
+
+def found(index: SearchIndex, project: str, words: str = "", **question: Any) -> list[int]:
+    return [int(hit.artifact, 16) for hit in search(index, project, words, **question)]
 
 
 def test_the_nearest_picture_comes_first(index: SearchIndex, project: str) -> None:
@@ -75,6 +85,8 @@ def test_a_text_with_all_words_ranks_higher(index: SearchIndex, project: str) ->
     assert found(index, project) == [1, 2]
     assert found(index, project, words="heron lake") == [2, 1]
     assert found(index, project, words="heron submarine") == [1, 2]
+    assert found(index, project, words="herons") == [2, 1]
+    assert found(index, project, words="lake -heron") == [1]
 
 
 def test_words_of_languages_without_spaces_are_found(index: SearchIndex, project: str) -> None:
@@ -95,9 +107,7 @@ def test_a_search_is_limited_to_its_kinds_labels_and_project(index: SearchIndex,
     assert found(index, project, kinds=("speech",)) == [2]
     assert found(index, project, labels=("red",)) == [1]
     assert found(index, project, labels=("red", "small")) == []
-    hit = index.search(
-        project, vectors={"speech": (SPACE, [1.0, 0.0])}, words=None, kinds=("speech",), labels=(), limit=1
-    )[0]
+    [hit] = search(index, project, vectors={"speech": NEAR["speech"]})
     assert (hit.text, hit.start_seconds, hit.end_seconds) == ("hello", 1.5, 2.0)
 
 

@@ -1,0 +1,1 @@
+"""Steps of searching: encode queries, report what was found, fill the vector spaces of new models."""

@@ -1,0 +1,117 @@
+"""Encode a search query for each kind of part, with the model of the vector space that answers for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flows.running.context import RunContext
+from flows.running.platform import Space
+from modalities.embedding.queries import EncodedQuery, encode_query, lines_of_background
+from storage.index.parts import PART_KINDS, PartKind
+from storage.index.search_query import VectorQuery
+from storage.index.word_query import ParsedQuery
+
+EncodeQueries = Callable[[RunContext, str, Sequence[str]], Awaitable[list[EncodedQuery]]]
+"""Encode texts as queries with a model. Nothing of a query is stored in the bucket."""
+
+_SAMPLE = 300
+_BACKGROUND = (
+    *("a photo of a street", "the weather tomorrow", "how to cook rice", "an old letter", "mathematics", "a dog"),
+    *("Wie spät ist es?", "la maison bleue", "una canción triste", "football results", "a chair", "the parliament"),
+)
+"""Queries about anything, for the cosines of what has nothing to do with each other."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The vector queries by kind of part, and what a person should know about what they do not reach."""
+
+    vectors: dict[PartKind, VectorQuery] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+def default_models(space: Space) -> dict[PartKind, str]:
+    """The model of the profile that embeds each kind of part."""
+    profile = space.profile
+    return {kind: profile.pictures if kind == "image" else profile.passages for kind in PART_KINDS}
+
+
+def serving_models(space: Space, kinds: Sequence[PartKind]) -> tuple[dict[PartKind, tuple[str, str]], tuple[str, ...]]:
+    """The model and the space that answer for each of the kinds that there are parts of, and notices.
+
+    Where no configured model makes the vectors of the space that answers, the profile's model answers with what its
+    own space has: the notice says so.
+    """
+    chosen: dict[PartKind, tuple[str, str]] = {}
+    notices: list[str] = []
+    for kind, name in space.index.serving(space.project).items():
+        if kind not in kinds:
+            continue
+        model = space.platform.model_of_space(name)
+        if model is None:
+            model = default_models(space)[kind]
+            notices.append(
+                f"Parts of the kind {kind} were embedded by a model that is not configured any more ({name}): "
+                f"those that {model} has embedded since are looked through. `triptych rebuild` embeds the others."
+            )
+            name = space.platform.vector_space(model)
+        elif name != space.platform.vector_space(default_models(space)[kind]):
+            notices.append(
+                f"The index is being renewed: {model} answers for the kind {kind} until then, "
+                "and what has come in since is found by its words."
+            )
+        chosen[kind] = (model, name)
+    return chosen, tuple(notices)
+
+
+async def encode_for_kinds(
+    context: RunContext, parsed: ParsedQuery, kinds: Sequence[PartKind], encode: EncodeQueries
+) -> Encoded:
+    """Encode what is wanted and what is not, once per model."""
+    chosen, notices = await asyncio.to_thread(serving_models, context.space, kinds)
+    texts = [parsed.wanted, *parsed.unwanted]
+    encoded = {model: await encode(context, model, texts) for model in dict.fromkeys(m for m, _ in chosen.values())}
+    vectors: dict[PartKind, VectorQuery] = {}
+    for kind, (model, name) in chosen.items():
+        wanted, *unwanted = [
+            (query.vector, query.lines or await background_lines(context, kind, model, name, encode))
+            for query in encoded[model]
+        ]
+        vectors[kind] = VectorQuery(space=name, vector=wanted[0], lines=wanted[1], unwanted=tuple(unwanted))
+    return Encoded(vectors, notices)
+
+
+async def encode_here(context: RunContext, model: str, texts: Sequence[str]) -> list[EncodedQuery]:
+    """Encode queries with a model that is loaded in this process."""
+
+    def encode() -> list[EncodedQuery]:
+        platform = context.space.platform
+        with platform.pool.operator(model) as operator:
+            return [encode_query(operator, platform.catalogue.spec(model), text) for text in texts]
+
+    return await asyncio.to_thread(encode)
+
+
+async def background_lines(
+    context: RunContext, kind: PartKind, model: str, name: str, encode: EncodeQueries
+) -> tuple[tuple[float, float], ...]:
+    """The line of a model without a calibration of its own, from a sample of the vectors of a kind in a space.
+
+    It is measured again whenever the sample would be twice as large.
+    """
+    known = context.space.platform.background
+    sample = await asyncio.to_thread(context.space.index.sample, name, kind, known.get((name, kind), _NONE)[0] * 2 or 1)
+    size, lines = known.get((name, kind), _NONE)
+    if size < _SAMPLE and len(sample) >= max(size * 2, 1):
+        rows = np.array(await asyncio.to_thread(context.space.index.sample, name, kind, _SAMPLE), np.float32)
+        queries = np.array([query.vector for query in await encode(context, model, _BACKGROUND)], np.float32)
+        size, lines = len(rows), lines_of_background(queries @ rows.T)
+        known[name, kind] = (size, lines)
+    return lines or _UNCALIBRATED
+
+
+_NONE: tuple[int, tuple[tuple[float, float], ...]] = (0, ())
+_UNCALIBRATED = ((8.0, -2.0),)
+"""For a space with too few vectors to measure anything: nothing near is left out."""

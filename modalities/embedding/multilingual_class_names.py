@@ -1,0 +1,118 @@
+"""Picture search in many languages without a trained pair of towers.
+
+Like ClassNameClip, a picture is the mean of the class names that a classifier sees in it, here in two sentence
+encoders at once: an English one and a multilingual one. A query in English is compared in both, any other in the
+multilingual one alone. The first 384 components are the English part, the others the multilingual one.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from media.errors import ItemError
+from modalities.contract import ModelSpec, Progress, Weights
+from modalities.embedding.class_name_clip import ClassNameClip
+from modalities.embedding.english import is_english
+from modalities.embedding.nano_e5 import E5Engine
+from modalities.embedding.queries import EncodedQuery
+from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Vectors
+from modalities.embedding.two_towers import embed
+from modalities.errors import ModelUnavailable
+from storage.artifacts import ArtifactStore
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_CLASS_NAMES = "class_names.safetensors"
+_WEIGHT = 0.5
+"""What the cosine of the multilingual part counts, when that of the English part counts 1."""
+_END = re.compile(r"[\s.!?。！？…]+$")
+
+# Measured on captions and absent things (benchmarks/search_calibration.py): how much a cosine counts, and how much it
+# counts that the query is like the names of things that can be seen. The second line is about the picture alone: how
+# far it stands out of what the query has in common with every class.
+_COSINE, _TYPICAL, _INTERCEPT = 6.0, 25.0, -0.1
+_EVEN_ENGLISH, _EVEN_OTHER = (1.5, 2.5), (2.0, 1.5)
+"""Slope for each standard deviation, and the number of them at even odds."""
+
+
+class MultilingualClassNames:
+    """EfficientNet-Lite0 as image tower; MiniLM and multilingual E5 as text towers and for the class names.
+
+    The other requests of a batch change a vector by rounding only, as with ClassNameClip.
+    """
+
+    version: ClassVar[str] = "1"
+
+    def __init__(self, english: ClassNameClip, names: Vectors, mean: Vectors, engine: E5Engine) -> None:
+        self.batch_size = english.batch_size
+        self.picture_side = english.picture_side
+        self._english = english
+        self._names = names
+        self._mean = mean
+        self._engine = engine
+        self._typical = _unit(names.mean(0))
+        self._classes = _joined(english.class_names(), names)
+
+    @classmethod
+    def load(cls, spec: ModelSpec, weights: Weights) -> Self:
+        """Load the packages' files and the vectors of the class names. Raises ModelUnavailable."""
+        from safetensors.numpy import load_file
+
+        files = [path for folder in weights.folders for path in folder.glob(_CLASS_NAMES)]
+        if not files:
+            raise ModelUnavailable(f"The weights of {spec.name} have no {_CLASS_NAMES}.")
+        tensors = load_file(files[0])
+        english, names, mean = (tensors[key].astype(np.float32) for key in ("english", "names", "mean"))
+        clip = ClassNameClip.load(spec, weights, names=_unit(english))
+        return cls(clip, _unit(names), mean, E5Engine.load(spec.name, weights))
+
+    def __call__(
+        self, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
+    ) -> Sequence[Embedding | ItemError]:
+        """Return one embedding per picture or text."""
+        return embed(self, requests, store, progress)
+
+    def prepare(self, picture: "Image") -> Any:
+        """Resize the whole picture, ignoring its aspect ratio, to uint8 of shape (224, 224, 3)."""
+        return self._english.prepare(picture)
+
+    def encode_pictures(self, prepared: Sequence[Any]) -> Vectors:
+        """Return one row of 768 components per prepared picture."""
+        weights, classes = self._english.class_weights(prepared)
+        weights, classes = weights.cpu().numpy(), classes.cpu().numpy()
+        english = (weights[..., None] * self._english.class_names()[classes]).sum(1)
+        return _joined(_unit(english), _unit((weights[..., None] * self._names[classes]).sum(1)))
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Return one row of 768 components per text."""
+        return np.stack([self._encode(_END.sub("", text))[0] for text in texts])
+
+    def encode_query(self, text: str) -> EncodedQuery:
+        """Encode a query; its lines say how probable it is that a picture shows it."""
+        vector, multilingual, english = self._encode(_END.sub("", text))
+        background = self._classes @ vector
+        slope, even = _EVEN_ENGLISH if english else _EVEN_OTHER
+        per_cosine = slope / max(float(background.std()), 1e-3)
+        stands_out = (per_cosine, -per_cosine * float(background.mean()) - slope * even)
+        typical = _TYPICAL * float(self._typical @ multilingual) + _INTERCEPT
+        return EncodedQuery(vector.tolist(), ((_COSINE, typical), stands_out))
+
+    def _encode(self, text: str) -> tuple[Vectors, Vectors, bool]:
+        """The vector of a query, its multilingual part, and whether it is English."""
+        multilingual = _unit(self._engine.encode([text], "query")[0] - self._mean)
+        english = is_english(text, self._english.tokenizer)
+        if not english:
+            return np.concatenate([np.zeros_like(multilingual), multilingual]), multilingual, False
+        return _joined(self._english.encode_texts([text]), multilingual[None])[0], multilingual, True
+
+
+def _unit(rows: Vectors) -> Vectors:
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
+
+
+def _joined(english: Vectors, multilingual: Vectors) -> Vectors:
+    """The two parts of each row, weighted and scaled to length 1."""
+    return np.concatenate([english, multilingual * _WEIGHT**0.5], axis=-1) / (1 + _WEIGHT) ** 0.5

@@ -1,0 +1,69 @@
+"""Encode a search query: its vector, and the lines that make a probability of relevance of a cosine.
+
+The logit of the probability that something with cosine c is what was asked for is the least of slope · c + intercept.
+A line may depend on the query: words that are about nothing the model knows need a larger cosine.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from modalities.contract import ModelSpec
+from modalities.embedding.requests import Vectors
+
+Line = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class EncodedQuery:
+    """A unit vector, and the lines of its cosines; none for a model that says nothing about them."""
+
+    vector: list[float]
+    lines: tuple[Line, ...] = ()
+
+
+@runtime_checkable
+class QueryEncoder(Protocol):
+    """An operator that calibrates each query by itself."""
+
+    def encode_query(self, text: str) -> EncodedQuery:
+        """Encode one query."""
+        ...
+
+
+class TextTower(Protocol):
+    """An operator that embeds texts as queries."""
+
+    def encode_texts(self, texts: list[str]) -> Vectors:
+        """Return one row per text."""
+        ...
+
+
+def encode_query(operator: Any, spec: ModelSpec, text: str) -> EncodedQuery:
+    """Encode a query with a loaded model; with the calibration of its entry if it does not calibrate by itself."""
+    if isinstance(operator, QueryEncoder):
+        return operator.encode_query(text)
+    tower: TextTower = operator
+    return EncodedQuery(tower.encode_texts([text])[0].tolist(), calibrated_lines(spec))
+
+
+def calibrated_lines(spec: ModelSpec) -> tuple[Line, ...]:
+    """The line of the calibration in models.yaml, if there is one."""
+    calibration = spec.calibration
+    return ((calibration.slope, -calibration.slope * calibration.middle),) if calibration else ()
+
+
+def lines_of_background(cosines: Vectors) -> tuple[Line, ...]:
+    """The line of a model without calibration, from the cosines of queries and parts that have nothing to do with
+    each other: even odds at 3.2 standard deviations above their mean, as contrastive models have it in common.
+    """
+    if cosines.size < _FEWEST:
+        return ()
+    deviation = max(float(np.std(cosines)), 1e-3)
+    slope = _SLOPE_PER_DEVIATION / deviation
+    return ((slope, -slope * (float(np.mean(cosines)) + _MIDDLE_DEVIATIONS * deviation)),)
+
+
+_FEWEST = 200
+_SLOPE_PER_DEVIATION, _MIDDLE_DEVIATIONS = 1.5, 3.2

@@ -1,0 +1,105 @@
+"""Turn names and texts into lexemes: without accents and case, names in pieces, scripts without spaces by character.
+
+The lexemes are made here and not by Postgres, whose own depend on the locale of its cluster.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CHARACTERWISE = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+"""Thai, Lao, Burmese, Khmer, kana, Han and Hangul: their words have no spaces, or take endings."""
+_TOKEN = re.compile(rf"[{_CHARACTERWISE}]|\d+|[^\W\d_{_CHARACTERWISE}]+|[\u2190-\u2bff\U0001f000-\U0001faff]")
+_WORD = re.compile(r"[^\s_\-.,;:!?()\[\]{}\"“”„«»/\\|+=&@#~*<>]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_POSSESSIVE = re.compile(r"['’]s\b")
+_MARKS = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\ufe0f\u200c\u200d]")
+_LETTERS = str.maketrans("øłđıæœþð", "oldiaotd")
+_BODY_POSITION = 300
+"""The position of the first word of a body, behind those of the name: no phrase spans both."""
+_LAST_POSITION = 16_383
+_LONGEST = 100
+_STEM, _INSIDE = "~", "^"
+"""Begin the lexeme of a stem, and of the end of a word in a name, which is found from inside the word."""
+_SHORTEST_INSIDE = 3
+
+
+def folded(text: str) -> str:
+    """The text in one form of each character, without accents and case."""
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFC", _MARKS.sub("", decomposed)).translate(_LETTERS)
+
+
+def tokens(text: str) -> list[str]:
+    """Words, numbers, emoji, and the characters of scripts without spaces, in order."""
+    return [token[:_LONGEST] for token in _TOKEN.findall(folded(_POSSESSIVE.sub("", text)))]
+
+
+def stem(token: str) -> str:
+    """The token without the plural endings of English, which are those of Spanish and French for the most part."""
+    if len(token) < 4 or not token.isascii() or not token.endswith("s") or token.endswith(("ss", "us", "is")):
+        return token
+    if token.endswith("ies") and len(token) > 4:
+        return f"{token[:-3]}y"
+    return token[:-2] if token.endswith(("ses", "xes", "zes", "ches", "shes")) else token[:-1]
+
+
+def exact_lexeme(token: str) -> str:
+    """The lexeme of a token as it is written."""
+    return token
+
+
+def stem_lexeme(token: str) -> str:
+    """The lexeme that a token and its plural share."""
+    return _STEM + stem(token)
+
+
+def inside_lexeme(token: str) -> str:
+    """The beginning of the lexemes of names that contain the token."""
+    return _INSIDE + token
+
+
+def text_search_vector(name: str, body: str) -> str:
+    """The tsvector of a part as Postgres reads it; the lexemes of the name have the weight A."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for lexeme, position in _name_lexemes(name):
+        places[lexeme].append(f"{position}A")
+    for position, token in enumerate(tokens(body), start=_BODY_POSITION):
+        for lexeme in (exact_lexeme(token), stem_lexeme(token)):
+            places[lexeme].append(str(min(position, _LAST_POSITION)))
+    return " ".join(f"{quoted(lexeme)}:{','.join(at[:200])}" for lexeme, at in places.items())
+
+
+def quoted(lexeme: str) -> str:
+    """The lexeme in quotes, as tsvector and tsquery read it."""
+    doubled = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{doubled}'"
+
+
+def _name_lexemes(name: str) -> Iterator[tuple[str, int]]:
+    for position, token in enumerate(tokens(name)[:200], start=1):
+        yield exact_lexeme(token), position
+        yield stem_lexeme(token), position
+        for start in range(1, len(token) - _SHORTEST_INSIDE + 1):
+            yield inside_lexeme(token[start:]), position
+    for humps in _CAMEL.split(name)[1:]:  # HolidayPhoto: its whole is above
+        for token in tokens(humps)[:1]:
+            yield exact_lexeme(token), _BODY_POSITION - 1
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a query as a person typed it, in the tokens it consists of."""
+
+    tokens: tuple[str, ...]
+
+
+def words_of(text: str) -> list[Word]:
+    """The words of a query; signs alone are none."""
+    found = [tuple(tokens(word)) for word in _WORD.findall(_POSSESSIVE.sub("", text))]
+    return [Word(each) for each in found if each]

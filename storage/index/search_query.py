@@ -1,0 +1,238 @@
+"""The SQL of a search: one statement finds the nearest parts and those with the words, scores them and groups them.
+
+A score is a probability. A vector's is the logistic function of a line of its cosine: of the lowest of several lines.
+Words are evidence beside it: 1 - (1 - vector) (1 - words). What is unwanted takes from it: times 1 - unwanted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pgvector import HalfVector
+from psycopg import sql
+
+from storage.index.parts import PartKind
+from storage.index.vector_spaces import space_table
+from storage.index.word_query import WordQuery
+
+Line = tuple[float, float]
+"""Slope and intercept: the logit of a probability as a function of a cosine."""
+_WORD_MATCHES = 2000
+_EVIDENCE = {"written_in_name": 0.97, "in_name": 0.95, "phrase": 0.93, "written": 0.85, "anywhere": 0.75, "some": 0.3}
+"""How probable it is that a part with the words is what was asked for: by where and how they occur."""
+
+
+@dataclass(frozen=True)
+class VectorQuery:
+    """A query in a vector space: its vector, and the lines that make a probability of a cosine.
+
+    `unwanted` are vectors with their lines; a part that is near one of them is less probably a hit.
+    """
+
+    space: str
+    vector: list[float]
+    lines: tuple[Line, ...]
+    unwanted: tuple[tuple[list[float], tuple[Line, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a search is limited to. `since` and `until` are when an artifact came, `made_…` when it was made.
+
+    The earlier limit belongs to the range, the later one does not. `without` is an artifact that is no hit.
+    """
+
+    kinds: tuple[PartKind, ...] = ("image", "speech", "text")
+    labels: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    made_since: datetime | None = None
+    made_until: datetime | None = None
+    without: str = ""
+
+
+def search_statement(
+    project: str,
+    spaces: dict[PartKind, tuple[int, VectorQuery]],
+    words: WordQuery | None,
+    filters: Filters,
+    *,
+    depth: int,
+    cut_off: float,
+    limit: int,
+    offset: int,
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """The statement and its parameters. A row is a part of a hit, best first, with the columns of `hits_of_rows`."""
+    values: dict[str, Any] = {"project": project, "depth": depth, "cut_off": cut_off, "limit": limit, "offset": offset}
+    condition = _condition(filters, values)
+    candidates = [
+        _near(kind, number, query, condition, bool(words and words.required), values)
+        for kind, (number, query) in spaces.items()
+    ]
+    matches = _matches(words, condition, values) if words and (words.required or words.anywhere) else None
+    near: Sequence[sql.Composable] = candidates or [_NOTHING_NEAR]
+    ctes = [sql.SQL("near as ({})").format(sql.SQL(" union all ").join(near))]
+    if matches is not None:
+        ctes.append(matches)
+        ctes.append(_vectors_of_matches(spaces, values))
+    ctes += _scores(words, matches is not None, values)
+    statement = sql.SQL("with {} {}").format(sql.SQL(", ").join(ctes), _PAGE)
+    return statement, values
+
+
+def _condition(filters: Filters, values: dict[str, Any]) -> sql.Composed:
+    """The filters on a table with the alias p, without those that limit nothing."""
+    terms = [sql.SQL("p.project = %(project)s")]
+    if set(filters.kinds) != {"image", "speech", "text"}:
+        values["kinds"] = list(filters.kinds)
+        terms.append(sql.SQL("p.artifact_kind = any(%(kinds)s)"))
+    if filters.labels:
+        values["labels"] = list(filters.labels)
+        terms.append(sql.SQL("p.labels @> %(labels)s::text[]"))
+    if filters.without:
+        values["without"] = filters.without
+        terms.append(sql.SQL("p.artifact <> %(without)s"))
+    for name, column, sign in _TIMES:
+        if (limit := getattr(filters, name)) is not None:
+            values[name] = limit
+            terms.append(sql.SQL("p.{} {} {}").format(sql.Identifier(column), sql.SQL(sign), sql.Placeholder(name)))
+    return sql.SQL(" and ").join(terms)
+
+
+_TIMES: Sequence[tuple[str, str, Any]] = (
+    ("since", "created", ">="),
+    ("until", "created", "<"),
+    ("made_since", "made", ">="),
+    ("made_until", "made", "<"),
+)
+
+
+def _near(
+    kind: PartKind, number: int, query: VectorQuery, condition: sql.Composed, required: bool, values: dict[str, Any]
+) -> sql.Composed:
+    """The nearest parts of a kind. None where words in quotes are required: those are found by their words."""
+    values[f"vector_{kind}"] = HalfVector(query.vector)
+    return sql.SQL(
+        "select v.part, v.artifact, {score} as vector, count(*) over () >= %(depth)s and "
+        "min({score}) over () >= %(cut_off)s as full_depth from (select p.part, p.artifact, p.embedding, "
+        "1 - (p.embedding <=> {vector}::halfvec) as cosine from {table} p where {condition} {never} "
+        "order by p.embedding <=> {vector}::halfvec limit %(depth)s) v"
+    ).format(
+        score=_probability(kind, query, values),
+        vector=sql.Placeholder(f"vector_{kind}"),
+        table=space_table(number, kind),
+        condition=condition,
+        never=sql.SQL("and false" if required else ""),
+    )
+
+
+def _probability(kind: PartKind, query: VectorQuery, values: dict[str, Any]) -> sql.Composed:
+    """The probability of a row v with a cosine and an embedding."""
+    score = _logistic(sql.SQL("v.cosine"), query.lines)
+    for number, (vector, lines) in enumerate(query.unwanted):
+        name = f"unwanted_{kind}_{number}"
+        values[name] = HalfVector(vector)
+        cosine = sql.SQL("(1 - (v.embedding <=> {}::halfvec))").format(sql.Placeholder(name))
+        score = sql.SQL("{} * (1 - {})").format(score, _logistic(cosine, lines))
+    return sql.SQL("({})").format(score)
+
+
+def _logistic(cosine: sql.Composable, lines: Sequence[Line]) -> sql.Composed:
+    terms = [
+        sql.SQL("{} * {} + {}").format(sql.Literal(round(slope, 6)), cosine, sql.Literal(round(intercept, 6)))
+        for slope, intercept in lines
+    ]
+    # exp overflows beyond 700
+    return sql.SQL("(1 / (1 + exp(-greatest(least({}), -500))))").format(sql.SQL(", ").join(terms))
+
+
+def _matches(words: WordQuery, condition: sql.Composed, values: dict[str, Any]) -> sql.Composed:
+    """The parts with the words, and how probable each match makes a hit."""
+    values["words"] = words.required or " | ".join(f"({query})" for query in (words.anywhere, words.some) if query)
+    levels = [
+        (_both(words.written, words.in_name), "written_in_name"),
+        (words.in_name, "in_name"),
+        (words.phrase, "phrase"),
+        (words.written, "written"),
+        (words.anywhere, "anywhere"),
+        (words.some, "some"),
+    ]
+    if words.required:
+        levels.append((words.required, "phrase"))
+    whens: list[sql.Composable] = []
+    for number, (query, evidence) in enumerate(levels):
+        if query:
+            values[f"level_{number}"] = query
+            whens.append(
+                sql.SQL("when p.words @@ {}::tsquery then {}").format(
+                    sql.Placeholder(f"level_{number}"), sql.Literal(_EVIDENCE[evidence])
+                )
+            )
+    return sql.SQL(
+        "matches as (select p.id as part, p.artifact, p.kind, case {} else 0.5 end::float8 as evidence from parts p "
+        "where {} and p.words @@ %(words)s::tsquery limit {})"
+    ).format(sql.SQL(" ").join(whens), condition, sql.Literal(_WORD_MATCHES))
+
+
+def _both(first: str, second: str) -> str:
+    return f"({first}) & ({second})" if first and second else ""
+
+
+def _vectors_of_matches(spaces: dict[PartKind, tuple[int, VectorQuery]], values: dict[str, Any]) -> sql.Composed:
+    """The probability by vector of the parts with the words; none is taken from those without a vector."""
+    selects = [
+        sql.SQL(
+            "select v.part, {score} as vector from (select p.part, p.embedding, "
+            "1 - (p.embedding <=> {vector}::halfvec) as cosine from matches m join {table} p on p.part = m.part) v"
+        ).format(
+            score=_probability(kind, query, values),
+            vector=sql.Placeholder(f"vector_{kind}"),
+            table=space_table(number, kind),
+        )
+        for kind, (number, query) in spaces.items()
+    ]
+    none = sql.SQL("select null::bigint as part, null::float8 as vector where false")
+    return sql.SQL("matched_vectors as ({})").format(sql.SQL(" union all ").join(selects or [none]))
+
+
+def _scores(words: WordQuery | None, has_matches: bool, values: dict[str, Any]) -> list[sql.Composed]:
+    """Every candidate with its score, without the excluded words; then the artifacts above the cut-off."""
+    excluded: sql.Composable = sql.SQL("")
+    if words and words.excluded:
+        values["excluded"] = words.excluded
+        excluded = sql.SQL(
+            "where not exists (select 1 from parts p where p.id = part and p.words @@ %(excluded)s::tsquery)"
+        )
+    merged = sql.SQL("select part, artifact, vector, 0::float8 as evidence from near")
+    if has_matches:
+        merged = sql.SQL(
+            "{} union all select m.part, m.artifact, coalesce(v.vector, 0), m.evidence "
+            "from matches m left join matched_vectors v on v.part = m.part"
+        ).format(merged)
+    return [
+        sql.SQL(
+            "scored as (select part, artifact, 1 - (1 - max(vector)) * (1 - max(evidence)) as score, "
+            "max(vector) as vector, max(evidence) as evidence from ({}) c {} group by part, artifact)"
+        ).format(merged, excluded),
+        sql.SQL(
+            "ranked as (select *, row_number() over (partition by artifact order by score desc, part) as place "
+            "from scored where score >= %(cut_off)s)"
+        ),
+        sql.SQL(
+            "hits as (select artifact, score, count(*) over () as total from ranked where place = 1 "
+            "order by score desc, artifact limit %(limit)s offset %(offset)s)"
+        ),
+    ]
+
+
+_NOTHING_NEAR = sql.SQL(
+    "select null::bigint part, null::text artifact, null::float8 vector, false full_depth where false"
+)
+_PAGE = sql.SQL(
+    "select h.artifact, h.score, h.total, p.name, p.artifact_kind, p.kind, r.score, p.body, p.start_seconds, "
+    "p.end_seconds, p.place, (select bool_or(full_depth) from near) from hits h "
+    "join ranked r on r.artifact = h.artifact and r.place <= 5 join parts p on p.id = r.part "
+    "order by h.score desc, h.artifact, r.place"
+)
+"""The hits with at most five parts each."""

@@ -1,0 +1,81 @@
+"""Which vector space answers for each kind of part in a project, and how the next one takes over."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection, sql
+
+from storage.index.parts import PART_KINDS, PartKind
+from storage.index.vector_spaces import drop_space_tables, space_table
+
+_MISSING = "from parts p where p.project = %s and p.kind = %s and not exists (select 1 from {} v where v.part = p.id)"
+
+
+def serving_spaces(connection: Connection[Any], project: str) -> dict[PartKind, str]:
+    """The name of the space that answers, by kind; a kind without parts is missing."""
+    rows = connection.execute(
+        "select v.kind, s.name from serving v join spaces s on s.id = v.space where v.project = %s", [project]
+    )
+    return dict(rows.fetchall())
+
+
+def artifacts_without_vectors(
+    connection: Connection[Any], project: str, kind: PartKind, space: str, limit: int
+) -> list[str]:
+    """Artifacts with parts of a kind that have no vector in a space, which need not exist."""
+    number = _number(connection, space)
+    if number is None:
+        rows = connection.execute(
+            "select distinct artifact from parts where project = %s and kind = %s limit %s", [project, kind, limit]
+        )
+    else:
+        statement = sql.SQL(f"select distinct p.artifact {_MISSING} limit %s")  # pyright: ignore[reportArgumentType]
+        rows = connection.execute(statement.format(space_table(number, kind)), [project, kind, limit])
+    return [row[0] for row in rows.fetchall()]
+
+
+def serve(connection: Connection[Any], project: str, kind: PartKind, space: str) -> None:
+    """Let a space answer from now on."""
+    connection.execute(
+        "insert into serving (project, kind, space) select %s, %s, id from spaces where name = %s "
+        "on conflict (project, kind) do update set space = excluded.space",
+        [project, kind, space],
+    )
+
+
+def drop_unused(connection: Connection[Any], wanted: Sequence[str]) -> list[str]:
+    """Drop the spaces that answer for no project and are not among those wanted; returns their names."""
+    rows = connection.execute(
+        "delete from spaces s where s.name <> all(%s) and not exists (select 1 from serving v where v.space = s.id) "
+        "returning id, name",
+        [list(wanted)],
+    ).fetchall()
+    for number, _ in rows:
+        drop_space_tables(connection, number)
+    return [name for _, name in rows]
+
+
+def has_vectors(connection: Connection[Any], space: str) -> bool:
+    """Whether a space has any vectors."""
+    number = _number(connection, space)
+    return number is not None and any(
+        connection.execute(sql.SQL("select 1 from {} limit 1").format(space_table(number, kind))).fetchone()
+        for kind in PART_KINDS
+    )
+
+
+def sample(connection: Connection[Any], space: str, kind: PartKind, limit: int) -> list[list[float]]:
+    """Some vectors of a kind in a space, from all over its table; none of an unknown space."""
+    number = _number(connection, space)
+    if number is None:
+        return []
+    rows = connection.execute(
+        sql.SQL("select embedding::real[] from {} order by hashint8(part) limit %s").format(space_table(number, kind)),
+        [limit],
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def _number(connection: Connection[Any], space: str) -> int | None:
+    row = connection.execute("select id from spaces where name = %s", [space]).fetchone()
+    return row[0] if row else None

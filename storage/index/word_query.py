@@ -1,0 +1,128 @@
+"""What a person typed: the words to look for, phrases in quotes, and what to leave out."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from storage.index.lexemes import Word, exact_lexeme, inside_lexeme, quoted, stem_lexeme, words_of
+
+_QUOTED = re.compile(r"[\"“„«]([^\"“”„«»]+)[\"”“»]")
+_MINUS = re.compile(r"(?<!\S)[-−](?:[\"“]([^\"“”]+)[\"”]|(?=[^\W\d])(\S+))")
+_WITHOUT = re.compile(
+    r"(?:(?<!\S)(?:without(?: any)?|ohne|sans|sin|senza|sem|zonder|без)\s+([^,;.]+))|(?:没有|不含|沒有)([^,，。]+)",
+    re.IGNORECASE,
+)
+_COMMON_WORDS = (
+    "a an and at by for from in into is it of on or the to with der die das ein eine einen einer und im am mit von zu "
+    "le la les un une des et du de en el los las una y con por para il lo di e"
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+_MAX_WORDS = 24
+_FEWEST_FOR_SOME, _MOST_FOR_SOME = 3, 8
+
+
+@dataclass(frozen=True)
+class ParsedQuery:
+    """A query in its parts; `wanted` and `unwanted` are embedded, the others are matched literally."""
+
+    wanted: str
+    unwanted: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WordQuery:
+    """The text search queries of a search. An empty string is no query.
+
+    `some` finds every part that two of the words occur in, if there are more; `anywhere` those with all of them, at
+    least inside words of the name. The others say how well: as a phrase, as written, in the name. `required` and
+    `excluded` limit the results.
+    """
+
+    anywhere: str
+    some: str = ""
+    phrase: str = ""
+    written: str = ""
+    in_name: str = ""
+    required: str = ""
+    excluded: str = ""
+
+
+def parse_query(text: str) -> ParsedQuery:
+    """Read quotes, a minus before a word, and words such as "without". What is left is what to look for."""
+    excluded = tuple(found[1] or found[2] for found in _MINUS.finditer(text))
+    kept = _MINUS.sub(" ", text)
+    phrases = tuple(found[1] for found in _QUOTED.finditer(kept) if words_of(found[1]))
+    unwanted = tuple((found[1] or found[2]).strip() for found in _WITHOUT.finditer(kept))
+    wanted = " ".join(_WITHOUT.sub(" ", kept).replace('"', " ").split()) if unwanted else kept
+    wanted = " ".join(re.sub(r"[\"“”„«»]", " ", wanted).split()) if phrases else " ".join(wanted.split())
+    if not wanted or not any(character.isalnum() for character in wanted):
+        # Nothing is wanted beside it, such as in "no -x": the words are meant as they stand.
+        return ParsedQuery(wanted=wanted or ("" if excluded else " ".join(text.split())), excluded=excluded)
+    return ParsedQuery(wanted=wanted, unwanted=unwanted + excluded, phrases=phrases, excluded=excluded)
+
+
+def word_query(parsed: ParsedQuery, literal: str) -> WordQuery:
+    """The text search queries of a parsed query. `literal` are the words that should occur."""
+    words = words_of(literal)[:_MAX_WORDS]
+    telling = [word for word in words if not _is_common(word)] or words
+    stems, inside = _all(telling, _stems), _all(telling, _inside_name)
+    return WordQuery(
+        anywhere=_any(stems, inside),
+        some=_some(telling),
+        phrase=_adjacent([token for word in words for token in word.tokens], exact_lexeme) if words else "",
+        written=_all(telling, lambda word: _adjacent(word.tokens, exact_lexeme)),
+        in_name=_all(telling, lambda word: _any(*(_adjacent(word.tokens, form, "A") for form in _FORMS))),
+        required=" & ".join(_adjacent(_tokens(phrase), exact_lexeme) for phrase in parsed.phrases),
+        excluded=_any(*(_stems(word) for text in parsed.excluded for word in words_of(text))),
+    )
+
+
+_FORMS = (exact_lexeme, stem_lexeme)
+
+
+def _some(words: Sequence[Word]) -> str:
+    """Two of the words, if there are more than two."""
+    if len(words) < _FEWEST_FOR_SOME:
+        return ""
+    return _any(*(f"{_stems(one)} & {_stems(other)}" for one, other in combinations(words[:_MOST_FOR_SOME], 2)))
+
+
+def _stems(word: Word) -> str:
+    return _adjacent(word.tokens, stem_lexeme)
+
+
+def _inside_name(word: Word) -> str:
+    """The word at the beginning or, if it is long enough, inside a word of the name."""
+    if len(word.tokens) > 1 or len(word.tokens[0]) < 2:
+        return _adjacent(word.tokens, stem_lexeme)
+    [token] = word.tokens
+    forms = [f"{quoted(exact_lexeme(token))}:*A"]
+    if len(token) > 2:
+        forms.append(f"{quoted(inside_lexeme(token))}:*A")
+    return _any(*forms)
+
+
+def _adjacent(tokens: Sequence[str], lexeme: Callable[[str], str], weight: str = "") -> str:
+    mark = f":{weight}" if weight else ""
+    joined = " <-> ".join(f"{quoted(lexeme(token))}{mark}" for token in tokens)
+    return f"({joined})" if len(tokens) > 1 else joined
+
+
+def _all(words: Sequence[Word], query: Callable[[Word], str]) -> str:
+    return " & ".join(query(word) for word in words)
+
+
+def _any(*queries: str) -> str:
+    given = [query for query in dict.fromkeys(queries) if query]
+    return f"({' | '.join(f'({query})' for query in given)})" if given else ""
+
+
+def _tokens(text: str) -> list[str]:
+    return [token for word in words_of(text) for token in word.tokens]
+
+
+def _is_common(word: Word) -> bool:
+    return len(word.tokens) == 1 and word.tokens[0] in _COMMON

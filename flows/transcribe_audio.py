@@ -10,17 +10,17 @@ from pydantic import BaseModel
 
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import download_links, transcript_page
+from flows.library.translation import translate_lines
 from flows.running.content_forms import Recording
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.running.prefect_context import run_as_flow
-from flows.translate_text import translate_lines
 from media.errors import UnsupportedMedia
+from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_out
 from modalities.speech.languages import separator, spoken_language
 from modalities.speech.requests import Transcribe, Transcript, read_segments
 from modalities.speech.segments import Segment, spoken_by
 from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
-from modalities.translation.segmentation.cues import TimedText, joined_text, sentence_groups, share_out
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow
@@ -10,16 +9,17 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.markdown import escaped
+from flows.library.translation import detected_source, translate_document, translate_lines
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.running.prefect_context import run_as_flow
-from media.errors import ItemError
 from media.identify import read_text
-from modalities.translation.languages import detect_language
-from modalities.translation.requests import Doubt, MarkedLine, Translation, requests_for_lines
-from modalities.translation.routes import route
-from modalities.translation.scripts import rewritten
+from modalities.translation.requests import Doubt
+
+ENDINGS = {"paragraphs": ".txt", "markdown": ".md", "html": ".html", "srt": ".srt", "vtt": ".vtt"}
+"""The endings of documents by the formats of the form."""
+_ROWS_SHOWN = 200
 
 
 class TranslationReport(BaseModel):
@@ -35,18 +35,6 @@ class TranslationReport(BaseModel):
         return f"{lines} lines from {self.source} to {self.target}, {doubtful} of them doubtful."
 
 
-@dataclass(frozen=True)
-class TranslatedLines:
-    """Translated lines with their marks, and where they may be wrong."""
-
-    lines: tuple[MarkedLine, ...]
-    doubts: tuple[Doubt, ...]
-
-    @property
-    def texts(self) -> list[str]:
-        return [line.text for line in self.lines]
-
-
 @flow(name="translate-text")
 async def translate_text(text: Text) -> State[Any]:
     """Translate a text into another language, line by line."""
@@ -54,48 +42,30 @@ async def translate_text(text: Text) -> State[Any]:
 
 
 async def translate(context: RunContext, text: Text) -> TranslationReport:
-    """Detect the language unless the form names it, and translate every line."""
+    """Detect the language unless the form names it, and translate every line, or the document that the text is."""
     original = await asyncio.to_thread(_source_text, context, text)
-    source = text.source or await asyncio.to_thread(detect_language, original)
-    translated = await translate_lines(context, original.split("\n"), source, text.target)
-    report = TranslationReport(
-        text="\n".join(translated.texts), source=source, target=text.target, doubts=list(translated.doubts)
+    if text.format == "text":
+        source = text.source or await detected_source(context, [original])
+        translated = await translate_lines(context, original.split("\n"), source, text.target)
+        said, doubts = "\n".join(translated.texts), translated.doubts
+        rows = list(zip(original.split("\n"), translated.texts, strict=True))
+    else:
+        ending = ENDINGS[text.format]
+        document = await translate_document(context, original.encode(), ending, text.source, text.target)
+        source, said, doubts = document.source, document.data.decode(), document.doubts
+        rows = list(document.passages)
+    await context.show("translation", translation_page(source, text.target, rows, doubts))
+    return TranslationReport(text=said, source=source, target=text.target, doubts=list(doubts))
+
+
+def translation_page(source: str, target: str, rows: Sequence[tuple[str, str]], doubts: Sequence[Doubt]) -> str:
+    """Render texts before and after, and why some of them may be wrong."""
+    reasons = {doubt.line: doubt.reason for doubt in doubts}
+    table = "\n".join(
+        f"| {escaped(before)} | {escaped(after)} | {escaped(reasons.get(number, ''))} |"
+        for number, (before, after) in enumerate(rows[:_ROWS_SHOWN])
     )
-    rows = zip(original.split("\n")[:200], translated.texts[:200], strict=False)
-    table = "\n".join(f"| {escaped(before)} | {escaped(after)} |" for before, after in rows)
-    await context.show("translation", f"| {source} | {text.target} |\n|---|---|\n{table}")
-    return report
-
-
-async def translate_lines(
-    context: RunContext,
-    lines: Sequence[str | MarkedLine],
-    source: str,
-    target: str,
-    glossary: Sequence[tuple[str, str]] = (),
-) -> TranslatedLines:
-    """Translate lines one to one, through a second model (a pivot language) if no single model knows the pair.
-
-    Raises UnsupportedLanguagePair.
-    """
-    marked = [MarkedLine(text=line) if isinstance(line, str) else line for line in lines]
-    doubts: list[Doubt] = []
-    hops = route(context.space.catalogue, source, target)
-    for hop in hops:
-        terms = glossary if len(hops) == 1 else [(term, term) for term, said in glossary if term == said]
-        asked = requests_for_lines(hop.model, marked, hop.source, hop.target, terms)
-        answers = await context.answers(asked)
-        marked = []
-        for answer in answers:
-            if isinstance(answer, ItemError):
-                raise answer
-            assert isinstance(answer, Translation)
-            doubts += [Doubt(line=len(marked) + doubt.line, reason=doubt.reason) for doubt in answer.doubts]
-            marks = answer.marks or ((),) * len(answer.lines)
-            marked += [MarkedLine(text=t, marks=m) for t, m in zip(answer.lines, marks, strict=True)]
-    if not hops:
-        marked = [line.model_copy(update={"text": rewritten(line.text, source, target)}) for line in marked]
-    return TranslatedLines(tuple(marked), tuple(dict.fromkeys(doubts)))
+    return f"| {source} | {target} | doubtful |\n|---|---|---|\n{table}"
 
 
 def _source_text(context: RunContext, text: Text) -> str:

@@ -17,6 +17,8 @@ from media.identify import identify, load_libraries
 from media.location import location_patches
 from media.privileges import drop_privileges, limit_cpu
 from media.read import read_contents
+from media.rewriting.passages import PASSAGES
+from media.rewriting.rewrite import outline, rewrite
 
 
 def main() -> None:
@@ -34,23 +36,32 @@ def main() -> None:
 
 
 def _respond(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """Identify or read one file, within its CPU time; return facts or contents, or the name and message of an error."""
+    """Identify, read or rewrite one file, within its CPU time; return what came out, or the name of an error."""
     limit_cpu(request["cpu_seconds"])
-    path, caps = Path(request["path"]), Caps.model_validate(request["caps"])
     try:
-        if request["task"] == "identify":
-            return {"facts": identify(path, request["name"], caps).model_dump(mode="json")}, []
-        if request["task"] == "locate":
-            patches = location_patches(path, request["media_type"])
-            places = [[patch.offset, patch.is_whole] for patch in patches]
-            return {"places": places}, [patch.data for patch in patches]
-        extract, blobs = read_contents(path, request["media_type"], caps)
-        return {}, [extract.model_dump_json().encode(), *blobs]
+        return _result(request, Path(request["path"]), Caps.model_validate(request["caps"]))
     except ItemError as error:
         return {"error": type(error).__name__, "message": str(error)}, []
     except MemoryError:
         reason = "The file needs more memory to be read than Triptych gives it: make it smaller."
         return {"error": UnsupportedMedia.__name__, "message": reason}, []
+
+
+def _result(request: dict[str, Any], path: Path, caps: Caps) -> tuple[dict[str, Any], list[bytes]]:
+    """Do the task of a request. Raises ItemError."""
+    if request["task"] == "identify":
+        return {"facts": identify(path, request["name"], caps).model_dump(mode="json")}, []
+    if request["task"] == "locate":
+        patches = location_patches(path, request["media_type"])
+        places = [[patch.offset, patch.is_whole] for patch in patches]
+        return {"places": places}, [patch.data for patch in patches]
+    if request["task"] == "outline":
+        return {}, [PASSAGES.dump_json(outline(path.read_bytes(), request["ending"]))]
+    if request["task"] == "rewrite":
+        answers = PASSAGES.validate_json(Path(request["answers"]).read_bytes())
+        return {}, [rewrite(path.read_bytes(), request["ending"], answers)]
+    extract, blobs = read_contents(path, request["media_type"], caps)
+    return {}, [extract.model_dump_json().encode(), *blobs]
 
 
 if __name__ == "__main__":

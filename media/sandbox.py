@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from media.errors import DecoderFailed, DecoderUnavailable, UnreadableMedia, Uns
 from media.facts import CAPS, Caps, MediaFacts
 from media.location import Patch, apply_patches
 from media.reading.contents import Extract
+from media.rewriting.passages import PASSAGES, Passage
 
 _MAX_ATTEMPTS = 3
 FoundT = TypeVar("FoundT")
@@ -83,6 +84,17 @@ class Decoders:
         apply_patches(path, patches)
         return bool(patches)
 
+    def outline(self, data: bytes, ending: str) -> list[Passage]:
+        """List the passages of a document that is to be translated; `ending` such as .docx. Raises as `identify`."""
+        with _temporary_files(data) as (path,):
+            return self._answer(path, {"task": "outline", "ending": ending}, CAPS, _parse_passages)
+
+    def rewrite(self, data: bytes, ending: str, answers: Sequence[Passage]) -> bytes:
+        """Return a document with the translations of its passages. Raises as `identify`."""
+        with _temporary_files(data, PASSAGES.dump_json(list(answers))) as (path, answered):
+            task = {"task": "rewrite", "ending": ending, "answers": str(answered)}
+            return self._answer(path, task, CAPS, lambda response: response[1][0])
+
     def _answer(self, path: Path, task: dict[str, str], caps: Caps, parse: Callable[[Response], FoundT]) -> FoundT:
         seconds = self.limits.cpu_for(path.stat().st_size)
         request = {"path": str(path), "caps": caps.model_dump(), "cpu_seconds": seconds} | task
@@ -136,6 +148,23 @@ def _readable_by_decoders(path: Path) -> Generator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
         yield Path(shutil.copyfile(path, Path(folder) / "file"))
+
+
+@contextmanager
+def _temporary_files(*contents: bytes) -> Generator[list[Path]]:
+    """Yield files that decoders can read."""
+    with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
+        paths = [Path(folder).resolve() / str(number) for number in range(len(contents))]
+        for path, data in zip(paths, contents, strict=True):
+            path.write_bytes(data)
+        yield paths
+
+
+def _parse_passages(response: Response) -> list[Passage]:
+    try:
+        return PASSAGES.validate_json(response[1][0])
+    except (LookupError, ValidationError) as error:
+        raise Died("invalid response") from error
 
 
 def _end(decoder: DecoderProcess | None) -> None:

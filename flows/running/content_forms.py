@@ -148,6 +148,28 @@ class Text(Form):
     source: str = Field(
         default="", title="From", description="Such as en; empty to detect the language.", max_length=12
     )
+    format: Literal["text", "paragraphs", "markdown", "html", "srt", "vtt"] = Field(
+        default="text",
+        title="Format",
+        description="text: line by line; paragraphs: lines that are wrapped belong together; or markup, which is kept.",
+    )
+    project: str = project_field()
+
+
+class Document(Form):
+    """A document to translate, and the language to translate it into."""
+
+    document: str = artifact_field("Document", "The id of a stored document.")
+    name: str = Field(
+        default="",
+        title="File name",
+        description="Its ending tells the format; empty for the document's own.",
+        max_length=255,
+    )
+    target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
+    source: str = Field(
+        default="", title="From", description="Such as en; empty to detect the language.", max_length=12
+    )
     project: str = project_field()
 
 

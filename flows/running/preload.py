@@ -18,6 +18,7 @@ PRELOAD = (
     "flows.speak_text",
     "flows.subtitle_media",
     "flows.transcribe_audio",
+    "flows.translate_document",
     "flows.translate_text",
     "flows.care.verify",
 )

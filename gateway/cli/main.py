@@ -14,6 +14,7 @@ from gateway.cli.commands import speech as speech_commands
 from gateway.cli.commands import stack as stack_commands
 from gateway.cli.commands import tokens as token_commands
 from gateway.cli.commands import training as training_commands
+from gateway.cli.commands import translation as translation_commands
 from gateway.cli.terminal import exit_code, say
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
 
 for _command in (
     *(ingest_commands.ingest, content_commands.search, content_commands.generate, speech_commands.transcribe),
-    *(content_commands.translate, speech_commands.speak, content_commands.run),
+    *(translation_commands.translate, speech_commands.speak, content_commands.run),
     *(artifact_commands.show, artifact_commands.export),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
     *(stack_commands.password, stack_commands.rights),
@@ -38,6 +39,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(token_commands.app)
+app.add_typer(translation_commands.glossary, name="glossary")
 
 
 def main() -> None:

@@ -1,22 +1,11 @@
-"""Detect the language of a text, match BCP 47 tags, and find the language tokens of a vocabulary."""
+"""Match BCP 47 tags, and find the language tokens of a vocabulary."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any
-
-from modalities.errors import UnknownLanguage
-
-_DETECTED = "ar bg cs da de el en es fa fi fr he hi hu id it ja ko nb nl pl pt ro ru sv th tr uk vi zh"
-_SAMPLE_CHARACTERS = 2000
-# Measured on 3,900 sentences of the staged translation data: with this confidence, the low-accuracy models were wrong
-# for 3 in 2,000 sentences; without the threshold, for one in ten of the sentences of 20 to 60 characters.
-_MIN_FAST_CONFIDENCE = 0.99
-_MIN_CONFIDENCE, _MIN_LEAD = 0.2, 1.5
-_MAX_LANGUAGES, _MIN_LISTED_CONFIDENCE = 5, 0.01
+from functools import lru_cache
 
 # What translation models and language detection mean by a language, where CLDR's aliases keep them apart.
-_SYNONYMS = {"nb": "no", "fil": "tl", "gsw": "de", "pbt": "ps"}
+SYNONYMS = {"nb": "no", "fil": "tl", "gsw": "de", "pbt": "ps"}
 _SERBO_CROATIAN = ("sh", "hbs")  # an alias of sr-Latn in CLDR, and a language of its own in vocabularies
 _MAX_CACHED_TAGS = 4096
 _ALIASES = {"zt": "zh-Hant", "pb": "pt-BR"}
@@ -31,37 +20,6 @@ class _Tag:
     language: str
     script: str | None
     region: str | None
-
-
-def detect_language(text: str) -> str:
-    """Detect the language of a text by its first 2,000 characters, in BCP 47.
-
-    Loads models of about 55 MB; for a doubtful text, additional ones of half a gigabyte.
-    Raises UnknownLanguage for a text without words, or one that could be in several languages.
-    """
-    sample = text.strip()[:_SAMPLE_CHARACTERS]
-    if not any(character.isalpha() for character in sample):
-        raise UnknownLanguage("The text has no words, so that its language cannot be told: name it.")
-    (first, share), _ = _two_most_probable(_detector(accurate=False), sample)
-    if share >= _MIN_FAST_CONFIDENCE:
-        return first
-    (first, share), (second, less) = _two_most_probable(_detector(accurate=True), sample)
-    if share < _MIN_CONFIDENCE or share < _MIN_LEAD * less:
-        raise UnknownLanguage(
-            f"The text is too short or too mixed to tell its language ({first} or {second}, perhaps): name it."
-        )
-    return first
-
-
-def likely_languages(text: str) -> list[tuple[str, float]]:
-    """List the most probable languages of a text in BCP 47 with their confidences (sum 1); empty without words."""
-    sample = text.strip()[:_SAMPLE_CHARACTERS]
-    if not any(character.isalpha() for character in sample):
-        return []
-    values = _detector(accurate=False).compute_language_confidence_values(sample)
-    if values[0].value < _MIN_FAST_CONFIDENCE:
-        values = _detector(accurate=True).compute_language_confidence_values(sample)
-    return [named for named in map(_tag_and_confidence, values[:_MAX_LANGUAGES]) if named[1] >= _MIN_LISTED_CONFIDENCE]
 
 
 def english_name(tag: str) -> str:
@@ -145,28 +103,8 @@ def _parse(tag: str) -> _Tag:
     language = parsed.language or "und"
     has_implied_script = language == "zh" and parsed.territory is not None  # zh-TW is zh-Hant; zh alone is either
     script = parsed.maximize().script if has_implied_script else parsed.script
-    return _Tag(_SYNONYMS.get(language, language), script, parsed.territory)
+    return _Tag(SYNONYMS.get(language, language), script, parsed.territory)
 
 
 def _same_language(one: _Tag, other: _Tag) -> bool:
     return one.language == other.language and (one.script == other.script or None in (one.script, other.script))
-
-
-@cache
-def _detector(*, accurate: bool) -> Any:
-    from lingua import IsoCode639_1, LanguageDetectorBuilder
-
-    codes = [getattr(IsoCode639_1, code.upper()) for code in _DETECTED.split()]
-    builder = LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
-    return (builder if accurate else builder.with_low_accuracy_mode()).build()
-
-
-def _two_most_probable(detector: Any, text: str) -> tuple[tuple[str, float], tuple[str, float]]:
-    """The two most probable languages with their confidences."""
-    first, second = detector.compute_language_confidence_values(text)[:2]
-    return _tag_and_confidence(first), _tag_and_confidence(second)
-
-
-def _tag_and_confidence(found: Any) -> tuple[str, float]:
-    code: str = found.language.iso_code_639_1.name.lower()
-    return _SYNONYMS.get(code, code), found.value

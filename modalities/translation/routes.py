@@ -47,6 +47,12 @@ def list_languages(catalogue: Catalogue) -> list[str]:
     return sorted({language for each in options for language in (*each.sources, *each.targets)})
 
 
+def list_sources(catalogue: Catalogue) -> list[str]:
+    """List the languages that the profile's models translate from, sorted."""
+    options = [read_options(catalogue.spec(name)) for name in catalogue.profile.translation]
+    return sorted({language for each in options for language in each.sources})
+
+
 def _hop(models: dict[str, TranslatorOptions], source: str, target: str) -> Hop | None:
     for name, options in models.items():
         pair = matching_pair(options, source, target)

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from flows.ingest import store_file, store_unrecorded
-from flows.running.content_forms import Recording, Text
+from flows.library.glossary import Term, add_term, list_terms, remove_term
+from flows.running.content_forms import Document, Recording, Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
 from flows.subtitle_media import SubtitleOrder, subtitle
 from flows.transcribe_audio import transcribe
+from flows.translate_document import translate_file
 from flows.translate_text import translate
 from media.errors import ItemError
 
@@ -93,3 +95,28 @@ async def test_a_pair_that_no_model_knows_is_refused_with_the_pairs_there_are(co
 async def test_an_empty_text_is_refused(context: RunContext) -> None:
     with pytest.raises(NothingToDo, match="There is no text"):
         await translate(context, Text(text=" \n ", target="de", project=context.space.project))
+
+
+async def test_a_document_keeps_its_markup_and_a_glossary_is_kept(context: RunContext) -> None:
+    for term in (("en", "de", "invoice", "Rechnung"), ("*", "*", "Triptych", "Triptych")):
+        add_term(context.space, Term(source=term[0], target=term[1], term=term[2], translation=term[3]))
+    page = b"<h1>Hello</h1><p>I <b>really</b> like this <i>old house</i>.</p><p>I paid the invoice of Triptych.</p>"
+    stored = context.space.store.put(page, "text/html")
+    form = Document(document=stored.sha256, name="page.html", target="de", project=context.space.project)
+    report = await translate_file(context, form)
+    assert (report.name, report.source, report.passages) == ("page.de.html", "en", 3)
+    html = context.space.store.get(report.artifact).decode()
+    assert html.startswith("<h1>Hallo</h1><p>")
+    assert "<b>wirklich</b>" in html
+    assert "Haus</i>" in html
+    assert "Rechnung" in html
+    assert "Triptych" in html
+    text = Text(text=page.decode(), format="html", target="de", source="en", project=context.space.project)
+    assert (await translate(context, text)).text == html
+    assert remove_term(context.space, list_terms(context.space)[0])
+    assert len(list_terms(context.space)) == 1
+
+
+async def test_chinese_changes_its_script_without_a_model(context: RunContext) -> None:
+    text = Text(text="我們學習漢字。", source="zh-Hant", target="zh-Hans", project=context.space.project)
+    assert (await translate(context, text)).text == "我们学习汉字。"

@@ -1,4 +1,4 @@
-"""Commands that do work on content: search, generate, transcribe, translate and run."""
+"""Commands that do work on content: search, generate and run."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener, store_query_file
-from gateway.cli.terminal import SOME_FAILED, existing_file, parse_named_value, print_result, progress_bar, say
+from gateway.cli.terminal import SOME_FAILED, parse_named_value, print_result, progress_bar, say
 from gateway.forms import fill_form
 
 if TYPE_CHECKING:
@@ -82,26 +82,6 @@ def generate(
     if report["failures"]:
         say(report["failures"][0])
         raise typer.Exit(SOME_FAILED)
-
-
-def translate(
-    text: Annotated[str, typer.Argument(help="What to translate.")] = "",
-    to: Annotated[str, typer.Option(help="The language to translate to, such as de.")] = "en",
-    source: Annotated[str, typer.Option("--from", help="The language of the text; detected if not given.")] = "",
-    file: Annotated[Path | None, typer.Option(help="Translate this text file, line by line.")] = None,
-    project: Project = "default",
-    as_json: Json = False,
-    local: Local = False,
-) -> None:
-    """Say a text in another language, with as many lines out as in."""
-    from flows.running.content_forms import Text
-    from media.identify import read_text
-
-    original = read_text(existing_file(file)) if file else text
-    lines = original.removesuffix("\n")
-    form = fill_form(Text, text=lines, target=to, source=source, project=project)
-    document = run_form("translate-text", "text", form, "flows.translate_text:translate", local)
-    print_result(document, as_json, document["text"])
 
 
 def run(

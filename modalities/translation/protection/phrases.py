@@ -29,6 +29,18 @@ def known_phrase(table: str, text: str, source: str, target: str) -> str | None:
     return _punctuated(_with_capital_of(found[2], answer), stops, target)
 
 
+def phrase_languages(table: str, text: str) -> list[str]:
+    """List the languages in which a text is a phrase of a table, in the order of its columns."""
+    found = _AROUND.match(text) if len(text) <= _MOST_CHARACTERS else None
+    key = _key(found[2]) if found else ""
+    languages, rows = _table(table)
+    return [
+        language
+        for number, language in enumerate(languages)
+        if key and any(key == _key(said) for cells in rows for said in cells[number].split(";"))
+    ]
+
+
 def _punctuated(answer: str, stops: str, target: str) -> str:
     if target == "zh":
         return answer + "".join(_WIDE_STOPS.get(stop, stop) for stop in stops)
@@ -52,17 +64,23 @@ def _key(phrase: str) -> str:
 
 @cache
 def _phrases(table: str, source: str, target: str) -> dict[str, str]:
-    """Read a table: a column per language, and in each cell the ways to say it, of which the first is the answer."""
-    head, *rows = (_FOLDER / f"{table}.tsv").read_text(encoding="utf-8").splitlines()
-    languages = head.split("\t")
+    """Return the phrases of a language pair; in each cell are the ways to say it, of which the first is the answer."""
+    languages, rows = _table(table)
     if source not in languages or target not in languages:
         return {}
     first: dict[str, str] = {}
     others: dict[str, str] = {}
-    for cells in (row.split("\t") for row in rows):
+    for cells in rows:
         answer = cells[languages.index(target)].split(";")[0]
         said, *also = map(_key, cells[languages.index(source)].split(";"))
         first.setdefault(said, answer)
         for each in also:
             others.setdefault(each, answer)
     return others | first
+
+
+@cache
+def _table(table: str) -> tuple[list[str], list[list[str]]]:
+    """Read the languages of a table's columns, and its rows."""
+    head, *rows = (_FOLDER / f"{table}.tsv").read_text(encoding="utf-8").splitlines()
+    return head.split("\t"), [row.split("\t") for row in rows]

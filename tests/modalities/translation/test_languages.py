@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modalities.errors import UnknownLanguage
-from modalities.translation.languages import best_match, detect_language, is_same_language, language_token
+from modalities.translation.detection import detect_language, likely_languages
+from modalities.translation.languages import best_match, is_same_language, language_token
 from modalities.translation.sentences import split_line, split_to_fit, symbols
 
 
@@ -37,6 +38,36 @@ def test_the_language_of_a_short_everyday_sentence_is_detected() -> None:
 def test_a_text_of_unclear_language_is_an_error_that_asks_for_it(text: str) -> None:
     with pytest.raises(UnknownLanguage, match="name it"):
         detect_language(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Hello", "en"),
+        ("Guten Tag", "de"),
+        ("Merci beaucoup", "fr"),
+        ("Buenos días", "es"),
+        ("你好", "zh"),
+        ("Where is it?", "en"),
+        ("Danke schön", "de"),
+        ("Bonjour", "fr"),
+        ("Gracias", "es"),
+        ("OK", "en"),
+    ],
+)
+def test_a_few_words_are_told_among_the_languages_that_models_know(text: str, language: str) -> None:
+    known = ["de", "en", "es", "fr", "zh"]
+    assert detect_language(text, known) == language
+    assert 0 < likely_languages(text, known)[0][1] <= 1
+
+
+def test_a_sentence_of_a_language_that_no_model_knows_is_not_taken_for_another() -> None:
+    assert detect_language("Il comitato si riunirà di nuovo giovedì prossimo per parlare.", ["de", "en", "es"]) == "it"
+
+
+def test_the_codes_of_libretranslate_are_understood() -> None:
+    assert best_match("zt", ["zh-Hans", "zh-Hant"]) == "zh-Hant"
+    assert best_match("pb", ["pt", "pt-BR"]) == "pt-BR"
 
 
 def test_tags_match_by_language_script_and_region() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from modalities.translation.segmentation.cues import joined_text
+from media.rewriting.cues import joined_text
 
 _ITEM = re.compile(r"^\s*(?:[-*+•–—]\s|\d{1,3}[.)]\s|[#>|]|\w{1,20}:\s*$|```|={3,}|-{3,})")
 _STOPS = tuple(".!?…:;。！？：；")

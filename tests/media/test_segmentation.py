@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modalities.translation.segmentation.cues import TimedText, joined_text, sentence_groups, share_out
-from modalities.translation.segmentation.paragraphs import split_paragraphs
+from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_out
+from media.rewriting.paragraphs import split_paragraphs
 
 CUES = [
     TimedText("I have never seen", 0.0, 1.5),

@@ -1,0 +1,117 @@
+"""Translate SRT and WebVTT: a sentence over several cues is one passage; times, numbers and the count of cues stay."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_out
+from media.rewriting.inline import Block, Kind, Tag
+from media.rewriting.passages import Passage, TranslatePassages
+
+_TIMES = re.compile(r"^\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
+_SPEAKER = re.compile(r"^\s*[-–—]\s*")
+_LINE_COLUMNS = 42
+
+
+@dataclass
+class _Line:
+    """Lines of a cue that are said together, with the tags around them."""
+
+    before: str
+    block: Block
+    after: str
+    lines: int
+    time: tuple[float, float]
+
+
+def rewrite_subtitles(text: str, translate: TranslatePassages) -> str:
+    """Translate the cues of a file."""
+    parts = list(_parts(text.split("\n")))
+    lines = [part for part in parts if isinstance(part, _Line)]
+    timed = [TimedText(f"- {each.block.text}" if "-" in each.before else each.block.text, *each.time) for each in lines]
+    groups = [group for group in sentence_groups(timed) if any(lines[n].block.has_words() for n in group)]
+    passages = [_passage([lines[number] for number in group]) for group in groups]
+    shown: dict[int, str] = {}
+    for group, answer in zip(groups, translate(passages), strict=True):
+        weights = [max(len(lines[number].block.text.strip()), 1) for number in group]
+        said = [_shown(lines[group[0]], answer)] if len(group) == 1 else share_out(answer.text, weights)
+        for number, words in zip(group, said, strict=True):
+            shown[id(lines[number])] = _wrapped(words, lines[number].lines)
+    return "\n".join(
+        part if isinstance(part, str) else f"{part.before}{shown.get(id(part), part.block.source)}{part.after}"
+        for part in parts
+    )
+
+
+def _passage(group: Sequence[_Line]) -> Passage:
+    """Return what a group says; tags inside a cue are kept where it is alone."""
+    if len(group) == 1:
+        return group[0].block.passage()
+    return Passage(text=joined_text([line.block.text for line in group]))
+
+
+def _shown(line: _Line, answer: Passage) -> str:
+    return "".join(content for _, content in line.block.events(answer))
+
+
+def _parts(lines: Sequence[str]) -> Iterator[str | _Line]:
+    """Yield the lines that are copied, and what is said in the cues."""
+    at = 0
+    while at < len(lines):
+        found = _TIMES.match(lines[at])
+        yield lines[at]
+        at += 1
+        if found:
+            end = next((n for n in range(at, len(lines)) if not lines[n].strip()), len(lines))
+            yield from _said(lines[at:end], (_seconds(found.groups()[:4]), _seconds(found.groups()[4:])))
+            at = end
+
+
+def _said(lines: Sequence[str], time: tuple[float, float]) -> Iterator[_Line]:
+    """Yield what is said in a cue: all of it, or line by line if several persons speak."""
+    speakers = [bool(_SPEAKER.match(_TAG.sub("", line))) for line in lines]
+    if len(lines) > 1 and all(speakers):
+        yield from (_line([line], time) for line in lines)
+    elif lines:
+        yield _line(lines, time)
+
+
+def _line(lines: Sequence[str], time: tuple[float, float]) -> _Line:
+    text = "\n".join(line.rstrip("\r") for line in lines)
+    before = re.match(rf"(?:{_TAG.pattern}|\s|[-–—]\s)*", text)
+    start = before.end() if before else 0
+    after = re.search(rf"(?:{_TAG.pattern}|\s)*$", text[start:])
+    end = start + (after.start() if after else len(text))
+    block = Block(source=text[start:end])
+    at = start
+    for tag in _TAG.finditer(text, start, end):
+        block.text += text[at : tag.start()]
+        block.tags.append(Tag(len(block.text), tag[0], _kind(tag[0])))
+        at = tag.end()
+    block.text += text[at:end]
+    ending = "\r" if lines and lines[-1].endswith("\r") else ""
+    return _Line(text[:start], block, text[end:] + ending, len(lines), time)
+
+
+def _kind(tag: str) -> Kind:
+    if tag.startswith("</"):
+        return "close"
+    return "open" if tag[:2].lower() in ("<i", "<b", "<u", "<f", "<c", "<v") else "void"
+
+
+def _wrapped(text: str, lines: int) -> str:
+    """Break a text near its middle if it had several lines, or is wider than a line."""
+    plain = _TAG.sub("", text)
+    if len(plain) <= _LINE_COLUMNS and (lines < 2 or len(plain) < _LINE_COLUMNS * 2 / 3):
+        return text
+    places = [found.start() for found in re.finditer(r" (?![^<>{}]*[>}])", text)]
+    if not places:
+        return text
+    middle = min(places, key=lambda place: abs(place - len(text) / 2))
+    return f"{text[:middle]}\n{text[middle + 1 :]}"
+
+
+def _seconds(groups: Sequence[str | None]) -> float:
+    hours, minutes, seconds, fraction = (int(each or 0) for each in groups)
+    return hours * 3600 + minutes * 60 + seconds + fraction / 1000

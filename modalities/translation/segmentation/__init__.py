@@ -1,1 +1,0 @@
-"""Sentences of texts that break them: cues of subtitles, wrapped paragraphs, Markdown."""

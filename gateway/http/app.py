@@ -12,9 +12,11 @@ from flows.running.platform import Platform
 from gateway.http import problems
 from gateway.http.access import document_roles
 from gateway.http.admission import Admission
+from gateway.http.instant_translation import InstantTranslation
 from gateway.http.jobs.deliveries import Deliveries
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
+from gateway.http.libretranslate import files as libretranslate_files
 from gateway.http.libretranslate import routes as libretranslate
 from gateway.http.limits import RateLimits
 from gateway.http.openai import audio as openai_audio
@@ -41,6 +43,7 @@ _OURS = (
     jobs.router,
     webhook_routes.router,
     libretranslate.router,
+    libretranslate_files.router,
 )
 _OPENAI = (
     openai_images.router,
@@ -66,6 +69,7 @@ def create_app(platform: Platform) -> FastAPI:
                 jobs=opened,
                 webhooks=webhooks,
                 query_embeddings=QueryEmbeddings(),
+                instant_translation=InstantTranslation(),
                 limits=RateLimits(settings.gateway_rate),
             )
             known = asyncio.create_task(_open_projects(app.state.services.tokens))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flows.running.platform import Platform
+from gateway.http.instant_translation import InstantTranslation
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
 from gateway.http.limits import RateLimits
@@ -19,4 +20,5 @@ class Services:
     jobs: Jobs
     webhooks: Webhooks
     query_embeddings: QueryEmbeddings
+    instant_translation: InstantTranslation
     limits: RateLimits

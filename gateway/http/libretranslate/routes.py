@@ -1,41 +1,51 @@
-"""/translate, /detect and /languages. Bodies are JSON or forms, and the token may be the field `api_key`."""
+"""/translate, /detect, /languages and /frontend/settings, as LibreTranslate's clients know them.
+
+Bodies are JSON or forms; fields may be in the query, too. Listing languages needs no key.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.running.content_forms import Text
-from flows.running.platform import Space
-from gateway.errors import WrongInput
 from gateway.forms import fill_form
-from gateway.http.access import Caller, Maker, Viewer
+from gateway.http.access import Viewer, services_of
 from gateway.http.body_limits import body_limit
 from gateway.http.fields import read_fields
-from gateway.http.libretranslate.html_text import split_html
-from modalities.errors import UnknownLanguage, UnsupportedLanguagePair
-from modalities.translation.languages import english_name, likely_languages
-from modalities.translation.routes import list_languages, route
+from gateway.http.libretranslate.answers import Asked, translate_texts
+from gateway.http.libretranslate.languages import AUTO, LanguageOut, known_code, list_out
+from gateway.http.libretranslate.route import LibreTranslateRoute
+from media.rewriting.rewrite import FORMATS
+from modalities.translation.detection import likely_languages
+from modalities.translation.routes import list_sources
 
-router = APIRouter(tags=["LibreTranslate"])
-_DEPLOYMENT = "translate-text"
-_AUTO = "auto"
+router = APIRouter(tags=["LibreTranslate"], route_class=LibreTranslateRoute)
+_MOST_ALTERNATIVES = 10
+_FRONTEND_TIMEOUT_MS = 500
 QueryText = Annotated[str, Field(max_length=100_000)]
-Fields = Annotated[dict[str, Any], Depends(read_fields)]
+Texts = QueryText | Annotated[list[QueryText], Field(min_length=1, max_length=500)]
+
+
+async def _all_fields(request: Request) -> dict[str, Any]:
+    """Return the fields of the query and the body."""
+    return {**dict(request.query_params), **await read_fields(request)}
+
+
+Fields = Annotated[dict[str, Any], Depends(_all_fields)]
 
 
 class TranslateFields(BaseModel):
-    """The texts to translate. `alternatives` is accepted, but there is only one translation."""
+    """The texts to translate."""
 
     model_config = ConfigDict(extra="ignore")
 
-    q: QueryText | Annotated[list[QueryText], Field(min_length=1, max_length=500)]
-    source: str = Field(min_length=2, max_length=12, description="Such as en, or auto.")
+    q: Texts
+    source: str = Field(default=AUTO, min_length=2, max_length=12, description="Such as en, or auto.")
     target: str = Field(min_length=2, max_length=12)
     format: Literal["text", "html"] = "text"
-    alternatives: int = Field(default=0, ge=0, le=100)
+    alternatives: int = Field(default=0, ge=0, le=100, description="Other translations, at most ten.")
     api_key: str | None = None
 
 
@@ -44,7 +54,7 @@ class DetectFields(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: QueryText | Annotated[list[QueryText], Field(min_length=1, max_length=500)]
+    q: Texts
     api_key: str | None = None
 
 
@@ -56,19 +66,12 @@ class Detected(BaseModel):
 
 
 class Translated(BaseModel):
-    """The translation; a list if `q` was a list."""
+    """The translation; a list if `q` was a list. `doubts` says, for each text, why it may be wrong; empty if not."""
 
     translatedText: str | list[str]  # noqa: N815
     detectedLanguage: Detected | list[Detected] | None = None  # noqa: N815
     alternatives: list[str] | list[list[str]] | None = None
-
-
-class LanguageOut(BaseModel):
-    """A source language, and the target languages it can be translated to."""
-
-    code: str
-    name: str
-    targets: list[str]
+    doubts: list[str] | list[list[str]] | None = None
 
 
 def _request_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -79,68 +82,73 @@ def _request_body(model: type[BaseModel]) -> dict[str, Any]:
 
 @router.post("/translate", response_model_exclude_none=True, openapi_extra=_request_body(TranslateFields))
 @body_limit(8_000_000)
-async def translate(caller: Maker, fields: Fields) -> Translated:
+async def translate(caller: Viewer, fields: Fields) -> Translated:
     """Translate a text, or each text of a list."""
     asked = fill_form(TranslateFields, **fields)
     many = isinstance(asked.q, list)
     texts = asked.q if isinstance(asked.q, list) else [asked.q]
-    detected = await run_in_threadpool(_detect, "\n".join(texts))
-    source = detected[0].language if asked.source == _AUTO and detected else asked.source
-    translated = texts if source == _AUTO else await _translate_texts(caller, texts, source, asked)
-    shown = detected[0] if detected else Detected(confidence=0, language=_AUTO)
+    known = list_sources(caller.space.catalogue)
+    detected = await run_in_threadpool(_detect_each, texts, known) if asked.source == AUTO else []
+    answers = await translate_texts(
+        caller,
+        [
+            Asked(text, detected[n].language if detected else known_code(asked.source), asked.format)
+            for n, text in enumerate(texts)
+        ],
+        known_code(asked.target),
+        min(asked.alternatives, _MOST_ALTERNATIVES),
+    )
+    said = [each.text for each in answers]
+    others, doubts = [list(each.others) for each in answers], [list(each.doubts) for each in answers]
     return Translated(
-        translatedText=translated if many else translated[0],
-        detectedLanguage=None if asked.source != _AUTO else [shown] * len(texts) if many else shown,
-        alternatives=None if not asked.alternatives else [[]] * len(texts) if many else [],
+        translatedText=said if many else said[0],
+        detectedLanguage=None if not detected else detected if many else detected[0],
+        alternatives=None if not asked.alternatives else others if many else others[0],
+        doubts=None if not any(doubts) else doubts if many else doubts[0],
     )
 
 
 @router.post("/detect", openapi_extra=_request_body(DetectFields))
-async def detect(_caller: Viewer, fields: Fields) -> list[Detected]:
+async def detect(caller: Viewer, fields: Fields) -> list[Detected]:
     """Detect the most likely languages of a text."""
     asked = fill_form(DetectFields, **fields)
     text = "\n".join(asked.q) if isinstance(asked.q, list) else asked.q
-    return await run_in_threadpool(_detect, text)
+    return await run_in_threadpool(_detect, text, list_sources(caller.space.catalogue))
 
 
 @router.get("/languages")
-def languages(caller: Viewer) -> list[LanguageOut]:
-    """List the source languages and their targets."""
-    space = caller.space
-    known = list_languages(space.catalogue)
-    return [
-        LanguageOut(
-            code=source,
-            name=english_name(source).title(),
-            targets=[target for target in known if target == source or _has_route(space, source, target)],
-        )
-        for source in known
-    ]
+def languages(request: Request) -> list[LanguageOut]:
+    """List the source languages and their targets. Needs no key."""
+    return list_out(services_of(request).platform.catalogue)
 
 
-async def _translate_texts(caller: Caller, texts: Sequence[str], source: str, asked: TranslateFields) -> list[str]:
-    """Translate all lines of all texts in one job. Raises WrongInput if the numbers of lines differ."""
-    split = [split_html(text) if asked.format == "html" else (text.split("\n"), "\n".join) for text in texts]
-    lines = [line for parts, _ in split for line in parts]
-    translated = lines
-    if any(line.strip() for line in lines):
-        form = fill_form(Text, text="\n".join(lines), source=source, target=asked.target, project=caller.project)
-        jobs = caller.services.jobs
-        await run_in_threadpool(route, caller.space.catalogue, source, asked.target)
-        job = await jobs.start(caller.person, caller.project, _DEPLOYMENT, {"text": form.model_dump(mode="json")})
-        translated = str((await jobs.wait_for_result(caller.project, job.id))["text"]).split("\n")
-    if len(translated) != len(lines):
-        raise WrongInput("The text could not be translated line by line.")
-    rest = iter(translated)
-    return [join([next(rest) for _ in parts]) for parts, join in split]
+@router.get("/frontend/settings")
+def frontend_settings(request: Request) -> dict[str, Any]:
+    """Say what a page that translates should offer. Needs no key."""
+    first = next((each for each in list_out(services_of(request).platform.catalogue) if each.code != "en"), None)
+    target = {"code": first.code, "name": first.name} if first else {"code": "en", "name": "English"}
+    return {
+        "apiKeys": True,
+        "keyRequired": True,
+        "charLimit": 100_000,
+        "filesTranslation": True,
+        "frontendTimeout": _FRONTEND_TIMEOUT_MS,
+        "language": {"source": {"code": AUTO, "name": "Auto Detect"}, "target": target},
+        "suggestions": False,
+        "supportedFilesFormat": list(FORMATS),
+    }
 
 
-def _detect(text: str) -> list[Detected]:
-    return [Detected(confidence=round(share * 100, 1), language=tag) for tag, share in likely_languages(text)]
+def _detect_each(texts: Sequence[str], known: Sequence[str]) -> list[Detected]:
+    """Detect the language of each text; a short one of a list is rather of the language of the whole."""
+    whole = _detect("\n".join(texts), known)
+    if len(texts) == 1:
+        return whole
+    return [_detect(text, known)[0] if len(text) > 40 else whole[0] for text in texts]
 
 
-def _has_route(space: Space, source: str, target: str) -> bool:
-    try:
-        return bool(route(space.catalogue, source, target))
-    except (UnsupportedLanguagePair, UnknownLanguage):
-        return False
+def _detect(text: str, known: Sequence[str]) -> list[Detected]:
+    """List the likely languages of a text; of one without words, the first that is known, with no confidence."""
+    likely = likely_languages(text, known)
+    found = [Detected(confidence=round(share * 100, 1), language=tag) for tag, share in likely]
+    return found or [Detected(confidence=0, language="en")]

@@ -33,9 +33,11 @@ REFUSALS = {400, 401, 403, 404, 405, 426}
 OPEN = {
     "s3": {"/healthz", "/status"},  # S3 and filer: empty; volume: disk use and volume numbers
     "prefect": {"/api/health", "/api/ready"},
-    "gateway": {"/health", "/openapi.json", "/docs", "/sign-in", "/sign-out", "/preferences"},
+    "gateway": {"/health", "/openapi.json", "/docs", "/sign-in", "/sign-out", "/preferences"}
+    | {"/languages", "/frontend/settings"},
 }
 """Paths that answer without credentials: health checks, and the static files of pages."""
+LIBRETRANSLATE = {"/detect", "/translate", "/translate_file", "/download_file/filename"}
 PATHS = (
     *("/", "/healthz", "/health", "/status", "/metrics", "/debug/pprof/", "/ui/index.html", "/stats/counter"),
     *("/cluster/status", "/dir/status", "/dir/assign", "/dir/lookup?volumeId=1", "/vol/status", "/triptych/"),
@@ -185,7 +187,9 @@ def test_every_route_of_the_gateway_requires_a_token(
         for route in routes:
             address = route.path.replace("{", "").replace("}", "")
             for method in route.methods or ():
-                if anybody.request(method, address).status_code not in (401, 403):
+                # LibreTranslate's own status for a missing key, and for the name of no file, is 400.
+                refusals = (400, 401, 403) if address in LIBRETRANSLATE else (401, 403)
+                if anybody.request(method, address).status_code not in refusals:
                     let_in.add(address)
     assert let_in <= OPEN["gateway"]
 

@@ -44,7 +44,7 @@ def _rewriter(data: bytes, ending: str) -> RewriteBytes:
         raise UnsupportedMedia(f"The document has more than {_MOST_BYTES / 1e6:.0f} MB: split it.")
     if (text := _text_rewriter(ending)) is not None:
         return _of_bytes(text)
-    from media.rewriting import epub, office, open_document
+    from media.rewriting.packages import epub, office, open_document
 
     found: dict[str, RewriteBytes] = {
         ".docx": office.rewrite_docx,

@@ -107,7 +107,7 @@ def _store_document(space: "Space", path: Path) -> str:
     """Store a document as the input of its translation, which reads it in the sandbox; return its id."""
     from flows.translate_document import media_type_of
 
-    return space.store.put(path._read_bytes(), media_type_of(path.name)).sha256
+    return space.store.put(path.read_bytes(), media_type_of(path.name)).sha256
 
 
 def _say_doubts(document: dict[str, Any]) -> None:

@@ -193,9 +193,13 @@ def test_transcribe_outputs_text_subtitles_and_json(triptych: Any, project: str)
 def test_translate_keeps_the_number_of_lines(triptych: Any, project: str, tmp_path: Path) -> None:
     file = tmp_path / "letter.txt"
     file.write_text("Good morning.\n\nThank you very much.\n", encoding="utf-8")
+    assert triptych("glossary", "add", "Triptych", "--project", project, "--local")[0] == 0
     code, out, _ = triptych("translate", "--file", file, "--to", "de", "--project", project, "--local")
-    assert code == 0
-    assert len(out.removesuffix("\n").split("\n")) == 3
+    assert (code, out.strip()) == (0, str(tmp_path / "letter.de.txt"))
+    assert (tmp_path / "letter.de.txt").read_text(encoding="utf-8") == "Guten Morgen.\n\nVielen Dank.\n"
+    assert "Triptych" in triptych("glossary", "list", "--project", project, "--local")[1]
+    code, _, said = triptych("glossary", "add", "en", "de", "--project", project, "--local")
+    assert (code, "Name two languages" in said) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from media.rewriting.packages import parse_xml, read_package, write_package, xml_bytes
+from media.rewriting.packages.members import parse_xml, read_package, write_package, xml_bytes
+from media.rewriting.packages.runs import Dialect, read_paragraph, write_paragraph
 from media.rewriting.passages import TranslatePassages
-from media.rewriting.runs import Dialect, read_paragraph, write_paragraph
 
 _TABLE = re.compile(r"xl/tables/[^/]+\.xml")
 

@@ -6,7 +6,7 @@ from html import escape, unescape
 
 from media.plain_text import decode_text
 from media.rewriting.html import rewrite_html
-from media.rewriting.packages import read_package, write_package
+from media.rewriting.packages.members import read_package, write_package
 from media.rewriting.passages import Passage, TranslatePassages
 
 _CHAPTER = re.compile(r".*\.(?:xhtml|html|htm)", re.IGNORECASE)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from media.rewriting.inline import Block, Tag
-from media.rewriting.packages import parse_xml, read_package, write_package, xml_bytes
+from media.rewriting.packages.members import parse_xml, read_package, write_package, xml_bytes
 from media.rewriting.passages import TranslatePassages
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import download_links, transcript_page
-from flows.library.translation import translate_lines
+from flows.library.translation.documents import translate_lines
 from flows.running.content_forms import Recording
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import download_links
-from flows.library.translation import TranslatedDocument, translate_document
+from flows.library.translation.documents import TranslatedDocument, translate_document
 from flows.running.content_forms import Document
 from flows.running.context import RunContext
 from flows.running.prefect_context import run_as_flow

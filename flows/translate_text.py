@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.markdown import escaped
-from flows.library.translation import detected_source, translate_document, translate_lines
+from flows.library.translation.documents import detected_source, translate_document, translate_lines
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.ingest import store_file, store_unrecorded
-from flows.library.glossary import Term, add_term, list_terms, remove_term
+from flows.library.translation.glossary import Term, add_term, list_terms, remove_term
 from flows.running.content_forms import Document, Recording, Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo

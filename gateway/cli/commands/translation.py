@@ -13,7 +13,7 @@ from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
 if TYPE_CHECKING:
-    from flows.library.glossary import Term
+    from flows.library.translation.glossary import Term
     from flows.running.platform import Space
 
 _ADDED = "Two languages, a term and its translation; or one word."
@@ -61,7 +61,7 @@ def add_to_glossary(
     local: Local = False,
 ) -> None:
     """Add a term: `add en de invoice Rechnung`; or a word that is never translated: `add Triptych`."""
-    from flows.library.glossary import add_term
+    from flows.library.translation.glossary import add_term
 
     with space_opener(project, local) as space:
         add_term(space(), _term(words))
@@ -74,7 +74,7 @@ def remove_from_glossary(
     local: Local = False,
 ) -> None:
     """Remove a term: `remove en de invoice`, or `remove Triptych`."""
-    from flows.library.glossary import remove_term
+    from flows.library.translation.glossary import remove_term
 
     with space_opener(project, local) as space:
         if not remove_term(space(), _term([*words, words[-1]] if len(words) == 3 else words)):
@@ -84,7 +84,7 @@ def remove_from_glossary(
 @glossary.command("list")
 def list_glossary(project: Project = "default", as_json: Json = False, local: Local = False) -> None:
     """List the terms of a project."""
-    from flows.library.glossary import list_terms
+    from flows.library.translation.glossary import list_terms
 
     with space_opener(project, local) as space:
         terms = list_terms(space())
@@ -94,7 +94,7 @@ def list_glossary(project: Project = "default", as_json: Json = False, local: Lo
 
 
 def _term(words: list[str]) -> "Term":
-    from flows.library.glossary import ANY, Term
+    from flows.library.translation.glossary import ANY, Term
 
     if len(words) == 1:
         return fill_form(Term, source=ANY, target=ANY, term=words[0], translation=words[0])

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from fastapi.concurrency import run_in_threadpool
 
-from flows.library.translation import translate_document, translate_lines
+from flows.library.translation.documents import translate_document, translate_lines
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
 from gateway.forms import fill_form

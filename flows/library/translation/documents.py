@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.library.glossary import terms_for
+from flows.library.translation.glossary import terms_for
 from flows.running.context import RunContext
 from media.errors import ItemError
 from media.rewriting.passages import Passage, PassageMark

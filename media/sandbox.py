@@ -93,7 +93,7 @@ class Decoders:
         """Return a document with the translations of its passages. Raises as `identify`."""
         with _temporary_files(data, PASSAGES.dump_json(list(answers))) as (path, answered):
             task = {"task": "rewrite", "ending": ending, "answers": str(answered)}
-            return self._answer(path, task, CAPS, lambda response: response[1][0])
+            return self._answer(path, task, CAPS, _parse_written)
 
     def _answer(self, path: Path, task: dict[str, str], caps: Caps, parse: Callable[[Response], FoundT]) -> FoundT:
         seconds = self.limits.cpu_for(path.stat().st_size)
@@ -165,6 +165,12 @@ def _parse_passages(response: Response) -> list[Passage]:
         return PASSAGES.validate_json(response[1][0])
     except (LookupError, ValidationError) as error:
         raise Died("invalid response") from error
+
+
+def _parse_written(response: Response) -> bytes:
+    if len(response[1]) != 1:
+        raise Died("invalid response")
+    return response[1][0]
 
 
 def _end(decoder: DecoderProcess | None) -> None:

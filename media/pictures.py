@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from media.errors import UnreadableMedia
 
@@ -68,7 +68,8 @@ def has_hole(picture: bytes) -> bool:
 
     try:
         with Image.open(io.BytesIO(picture)) as image:
-            return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < _OPAQUE
+            least, _ = cast(tuple[int, int], image.convert("RGBA").getchannel("A").getextrema())
+            return image.has_transparency_data and least < _OPAQUE
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
 

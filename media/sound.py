@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -187,10 +187,10 @@ def _reduced(
             mixer = av.AudioResampler(format="fltp", rate=rate)
             layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         for found in mixer.resample(frame):
-            yield tracks_of(found.to_ndarray(), channel_names(found.layout), channel), first
+            yield tracks_of(cast(Samples, found.to_ndarray()), channel_names(found.layout), channel), first
     if mixer is not None:
         for found in mixer.resample(None):
-            yield tracks_of(found.to_ndarray(), channel_names(found.layout), channel), first
+            yield tracks_of(cast(Samples, found.to_ndarray()), channel_names(found.layout), channel), first
 
 
 def _split(frames: Iterator[tuple[Tracks, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:

@@ -49,14 +49,14 @@ class SoundEncoder:
         self._container: Any = av.open(file or self._written, mode="w", format=form)
         self._container.flags |= Flags.bitexact.value
         output_rate = 48_000 if kind == "opus" else rate
-        self._stream = self._container.add_stream(codec, rate=output_rate, layout="mono")
+        self._stream: Any = self._container.add_stream(codec, rate=output_rate, layout="mono")
         self._stream.codec_context.flags |= _BIT_EXACT
         if kind == "flac":
             self._stream.format = "s16"
         elif kind not in ("wav", "pcm"):
             self._stream.bit_rate = _BIT_RATE
         self._resampler = av.AudioResampler(
-            format=self._stream.format.name,
+            format="s16" if kind == "flac" else self._stream.format.name,
             layout="mono",
             rate=output_rate,
             frame_size=self._stream.codec_context.frame_size or 0,
@@ -97,7 +97,7 @@ def decode(data: bytes) -> tuple[Samples, int]:
     """Return the samples of a file that `encode` wrote, and their rate."""
     import av
 
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
         rate = container.streams.audio[0].rate
     whole = np.concatenate(frames) if frames else np.zeros(0, np.int16)

@@ -12,7 +12,7 @@ from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import Caps
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
+    from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
 BROKEN = "The document cannot be read: its data is broken or cut off."
 _MAX_MEMBERS = 20_000

@@ -81,6 +81,4 @@ def _parsed(path: Path) -> EmailMessage:
             message = BytesParser(policy=policy.default).parse(file)
     except (ValueError, LookupError, IndexError, TypeError, RecursionError) as error:
         raise UnreadableMedia("The mail cannot be read: its data is broken.") from error
-    if not isinstance(message, EmailMessage):
-        raise UnreadableMedia("The mail cannot be read.")
     return message

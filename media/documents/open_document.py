@@ -8,7 +8,7 @@ from media.documents.archive import Archive, local_name
 from media.documents.document import Document
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
+    from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -86,7 +86,9 @@ def _pieces(element: "_Element") -> Iterator[str]:
 
 def _is(element: "_Element", namespace: str, *names: str) -> bool:
     tag = element.tag
-    return isinstance(tag, str) and f":{namespace}:" in tag and local_name(tag) in names
+    # The tag of a comment is a function.
+    known = isinstance(tag, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+    return known and f":{namespace}:" in tag and local_name(tag) in names
 
 
 def _add_pictures(archive: Archive, root: "_Element", place: str, document: Document) -> None:

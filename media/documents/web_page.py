@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from media.documents.archive import local_name
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
+    from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
 _SILENT = frozenset({"script", "style", "template", "noscript", "head", "svg", "math", "iframe", "object", "select"})
 _BLOCKS = frozenset(

@@ -63,7 +63,7 @@ def iso_time(value: object) -> str:
     if not found:
         return ""
     try:
-        time = datetime(*(int(part) for part in found.groups()[:6]))
+        time = datetime(*(int(part) for part in found.groups()[:6]))  # pyright: ignore[reportArgumentType]
     except ValueError:
         return ""
     zone = (found[7] or "").replace("Z", "+00:00")

@@ -90,7 +90,8 @@ def _opened(path: Path) -> Generator[tuple["InputContainer", "VideoStream | None
         streams = [
             stream
             for stream in container.streams.video
-            if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+            if stream.codec_context is not None  # pyright: ignore[reportUnnecessaryComparison] - of codecs that FFmpeg lacks
+            and not stream.disposition & Disposition.attached_pic
         ]
         yield container, streams[0] if streams else None
 
@@ -163,4 +164,9 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Property]:
     make, model = (keys.get(f"com.apple.quicktime.{name}") or keys.get(name, "") for name in ("make", "model"))
     camera = " ".join("".join(c for c in f"{make} {model}" if c.isprintable()).split())[:100]
     stamp = iso_time(taken)
-    return ({"taken": stamp} if stamp else {}) | ({"camera": camera} if camera else {})
+    properties: dict[str, Property] = {}
+    if stamp:
+        properties["taken"] = stamp
+    if camera:
+        properties["camera"] = camera
+    return properties

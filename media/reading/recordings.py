@@ -17,7 +17,7 @@ def identify_recording(path: Path, name: str, caps: Caps, head: bytes) -> MediaF
     except UnreadableMedia:
         if not film:
             raise
-        container, properties = film_format(path), {"has_sound": False}
+        container, properties = film_format(path), dict[str, Property](has_sound=False)
     seconds = properties.setdefault("duration_seconds", film.get("film_seconds", 0.0))
     if float(seconds) > caps.sound_seconds:
         raise UnsupportedMedia(f"The recording is longer than {caps.sound_seconds / 3600:.0f} hours: cut it.")

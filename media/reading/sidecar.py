@@ -11,7 +11,7 @@ from media.images.exif import iso_time
 from media.reading.contents import Extract, Passages
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
+    from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
 _XMP_NAMES = {
     "title": "title",
@@ -70,5 +70,7 @@ def _from_xmp(data: bytes) -> Iterator[tuple[str, str]]:
 
 def _words(element: "_Element") -> str:
     """The text of an element, or the items of the list in it, joined by commas."""
-    items = [" ".join((inner.text or "").split()) for inner in element.iter() if isinstance(inner.tag, str)]
+    # The tag of a comment is a function.
+    elements = [one for one in element.iter() if isinstance(one.tag, str)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    items = [" ".join((one.text or "").split()) for one in elements]
     return ", ".join(item for item in items if item)

@@ -6,7 +6,7 @@ start picture at the noise level of that step.
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from media.errors import UnreadableMedia
 from modalities.errors import InvalidRequest
@@ -37,7 +37,8 @@ def read_mask(mask: bytes, picture: bytes, width: int, height: int) -> "Image":
             "give both the same size."
         )
     holes = ImageOps.fit(ImageOps.invert(alpha), (width, height), Image.Resampling.BOX)
-    if holes.getextrema()[1] < 128:
+    _, most = cast(tuple[int, int], holes.getextrema())
+    if most < 128:
         raise InvalidRequest("The mask has no transparent part: make transparent what should change.")
     return holes
 

@@ -123,7 +123,7 @@ def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str, te
     places, lost = _places(draft, said)
     edits = [(start, end, span.copy) for (start, end), span in places]
     answer, move = replaced(with_case(said, draft.case, target), edits)
-    copies = [((move(start), move(start) + len(span.copy)), span) for (start, end), span in places]
+    copies = [((move(start), move(start) + len(span.copy)), span) for (start, _), span in places]
     marks = (
         [] if lost else [_mark(draft, output, said, vocabulary, mark, copies, move) for mark in draft.sentence.marks]
     )

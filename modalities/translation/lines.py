@@ -48,7 +48,8 @@ def translate_line(asker: Asker, line: MarkedLine, request: Translate, longest: 
     text, found = joined(ranges, pieces)
     shown = in_script_of(text, request.target)
     if len(shown) != len(text):
-        found = tuple(r and tuple(len(in_script_of(text[:end], request.target)) for end in r) for r in found)  # pyright: ignore[reportAssignmentType]
+        moved = {end: len(in_script_of(text[:end], request.target)) for each in found if each for end in each}
+        found = tuple((moved[each[0]], moved[each[1]]) if each else None for each in found)
     alternatives = ("".join(each) for each in others)
     return TranslatedLine(
         text=shown,

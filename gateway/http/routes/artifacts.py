@@ -18,10 +18,14 @@ from storage.records import Kind
 
 router = APIRouter(prefix="/api/artifacts", tags=["Artifacts"])
 
+_BYTES: dict[str, object] = {
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+}
 _DOWNLOAD: dict[int | str, dict[str, object]] = {
-    code: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-    for code in (200, 206)
-} | {307: {"description": "Redirect to the S3 server."}}
+    200: _BYTES,
+    206: _BYTES,
+    307: {"description": "Redirect to the S3 server."},
+}
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$", description="An artifact's id, or a prefix of it.")]
 
 

@@ -28,9 +28,15 @@ _PARTS = re.compile(
     rf"(?P<before>{_CURRENCY})?(?P<gap>[{_SPACES}]?)(?P<sign>[-−+±]?)(?P<digits>{_DIGITS})"
     rf"(?P<after>[{_SPACES}]?(?:{_CURRENCY}|{_UNIT}|bn|[kmKM])?)"
 )
-_GROUPS = dict.fromkeys(("en", "zh", "ja", "ko"), ",") | dict.fromkeys(("de", "es", "it", "pt", "nl"), ".")
-_GROUPS["fr"] = "\u202f"
-_POINTS = dict.fromkeys(("en", "zh", "ja", "ko"), ".") | dict.fromkeys(("de", "es", "it", "pt", "nl", "fr"), ",")
+_GROUPS: dict[str, str] = {
+    **dict.fromkeys(("en", "zh", "ja", "ko"), ","),
+    **dict.fromkeys(("de", "es", "it", "pt", "nl"), "."),
+    "fr": "\u202f",
+}
+_POINTS: dict[str, str] = {
+    **dict.fromkeys(("en", "zh", "ja", "ko"), "."),
+    **dict.fromkeys(("de", "es", "it", "pt", "nl", "fr"), ","),
+}
 _SYMBOL_FIRST = frozenset({"en", "zh", "ja", "ko"})
 _MOST_EASY_DIGITS = 4
 _WORDS = {

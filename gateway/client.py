@@ -71,7 +71,7 @@ class Ingested(_Response):
     """The result of one uploaded file; `reason` says why it was rejected."""
 
     path: str
-    status: Literal["stored", "duplicate", "rejected"]
+    status: Literal["stored", "duplicate", "rejected", "waiting"]
     artifact: str | None
     kind: str | None
     reason: str | None
@@ -86,9 +86,20 @@ class Picture(_Response):
 
 
 class Client:
-    """A connection to a gateway, in one project. URL and token default to those of the stack on this machine."""
+    """A connection to a gateway, in one project. URL and token default to those of the stack on this machine.
 
-    def __init__(self, url: str | None = None, token: str | None = None, project: str | None = None) -> None:
+    `patience_seconds` is how long `result` and `run` ask again while the gateway restarts.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        project: str | None = None,
+        *,
+        patience_seconds: float = 60.0,
+    ) -> None:
+        self._patience_seconds = patience_seconds
         if url is None or token is None:
             from flows.running.settings import load_settings
 
@@ -213,16 +224,23 @@ class Client:
                     yield Job.model_validate(event)
 
     def result(self, job: Job, progress: Callable[[float], None] | None = None) -> dict[str, Any]:
-        """Wait until a job ends and return its report; a lost connection is opened again."""
-        latest = job
+        """Wait until a job ends and return its report.
+
+        While the gateway is away, it is asked again for `patience_seconds`; then NotReachable is raised.
+        """
+        latest, lost_since = job, None
         while not latest.is_final:
             try:
                 for latest in self.follow(job.id):
+                    lost_since = None
                     if progress:
                         progress(latest.progress)
+                latest = latest if latest.is_final else self.job(job.id)
             except NotReachable:
+                lost_since = lost_since or time.monotonic()
+                if time.monotonic() - lost_since > self._patience_seconds:
+                    raise
                 time.sleep(_RECONNECT_SECONDS)
-                latest = self.job(job.id)
         return self._request("GET", f"/api/jobs/{job.id}/result")
 
     def _request(self, method: str, path: str, **request: Any) -> Any:

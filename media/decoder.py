@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import media
+from media.confinement.privileges import drop_privileges, limit_cpu
 from media.errors import ItemError, UnsupportedMedia
 from media.facts import Caps
 from media.identify import identify, load_libraries
 from media.location import location_patches
-from media.privileges import drop_privileges, limit_cpu
 from media.read import read_contents
 from media.rewriting.passages import PASSAGES
 from media.rewriting.rewrite import outline, rewrite

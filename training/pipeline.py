@@ -19,6 +19,10 @@ class TrainingError(Exception):
     """A training cannot start or continue; the message says in one sentence what to do."""
 
 
+class DataChanged(TrainingError):
+    """A training that was begun with other data cannot go on with this."""
+
+
 class DataMissing(TrainingError):
     """The training data is missing."""
 

@@ -46,6 +46,8 @@ class _Plan(BaseModel):
     name: str
     size: int
     part_size: int
+    composed: str | None = None
+    """The key of the whole file, once the parts were joined."""
     begun: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def sizes(self) -> list[int]:
@@ -78,15 +80,28 @@ def read(space: Space, upload: UUID) -> Upload:
 
 
 def compose(space: Space, upload: UUID) -> str:
-    """Join the parts into one object and return its key. Raises NotFound, and WrongInput while parts are missing."""
+    """Join the parts into one object and return its key, which is the same when it is asked for again.
+
+    Raises NotFound, and WrongInput while parts are missing.
+    """
     bucket, plan = space.platform.bucket, _read_plan(space, upload)
+    if plan.composed:
+        return plan.composed
     missing = [part.number for part in _describe(bucket, plan).parts if not part.there]
     if missing:
         raise WrongInput(f"Of the parts of {plan.name}, {len(missing)} are missing or not whole: first {missing[0]}.")
-    key = f"tmp/{uuid4()}"
+    key = f"tmp/{plan.id}-whole"
     keys = [plan.key(number) for number in range(1, len(plan.sizes()) + 1)]
     bucket.compose(keys, key, metadata={NAME_METADATA: encoded_file_name(plan.name)})
+    done = plan.model_copy(update={"composed": key})
+    bucket.put(f"{_PREFIX}{plan.id}.json", done.model_dump_json().encode(), media_type="application/json")
     return key
+
+
+def remove_parts(space: Space, upload: UUID) -> None:
+    """Delete the parts of an upload whose job has begun. The plan stays for two days, for a repeated request."""
+    bucket = space.platform.bucket
+    bucket.remove_all([found.key for found in bucket.objects(f"tmp/{upload}/")])
 
 
 def remove(space: Space, upload: UUID) -> None:
@@ -101,7 +116,7 @@ def _describe(bucket: Bucket, plan: _Plan) -> Upload:
         Part(
             number=number,
             size=size,
-            there=stored.get(plan.key(number)) == size,
+            there=plan.composed is not None or stored.get(plan.key(number)) == size,
             url=bucket.presign_put(plan.key(number), expires=_URL_LIFETIME),
         )
         for number, size in enumerate(plan.sizes(), start=1)

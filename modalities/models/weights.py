@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from modalities.contract import ModelSpec, Source, Weights
 from modalities.errors import ModelUnavailable
 from modalities.models.published import PublishedModels, version_prefix
 from modalities.models.weight_files import EXCLUDED_SUFFIXES, files_digest, list_weight_files
+from storage.atomic_files import create_once
 from storage.bucket import Bucket
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 4 * 1024 * 1024
 
 
@@ -125,15 +129,16 @@ class WeightsLocator:
             target = folder / found.key.removeprefix(prefix)
             if folder.resolve() not in target.resolve().parents:
                 raise ModelUnavailable(f"The object {found.key} of {name} would leave its folder.")
-            if target.exists() and target.stat().st_size == found.size:
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(target.name + ".partial")
-            with self._bucket.open(found.key) as stream, partial.open("wb") as file:
-                for chunk in iter(lambda: stream.read(_CHUNK), b""):
-                    file.write(chunk)
-            partial.replace(target)
+            if target.exists() and target.stat().st_size != found.size:
+                target.unlink()  # of an earlier version, which wrote it in place
+            create_once(target, partial(self._fetch, found.key))
         return folder
+
+    def _fetch(self, key: str, path: Path) -> None:
+        assert self._bucket is not None
+        with self._bucket.open(key) as stream, path.open("wb") as file:
+            for chunk in iter(lambda: stream.read(_CHUNK), b""):
+                file.write(chunk)
 
     def _verified_digest(self, spec: ModelSpec) -> str:
         """Compute the digest, and compare it with the one in the catalogue. Raises ModelUnavailable."""
@@ -154,12 +159,15 @@ class WeightsLocator:
             json.dumps([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
         ).hexdigest()
         cached = self._cache / "digests" / state
-        if cached.exists():
-            return cached.read_text()
-        digest = files_digest(paths)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        cached.write_text(digest)
-        return digest
+        noted = cached.read_text(encoding="ascii") if cached.exists() else ""
+        if _DIGEST.fullmatch(noted):
+            return noted
+        cached.unlink(missing_ok=True)  # half a note, of an earlier version
+
+        def note(path: Path) -> None:
+            path.write_text(files_digest(paths), encoding="ascii")
+
+        return create_once(cached, note).read_text(encoding="ascii")
 
 
 def _package_folder(name: str, package: str) -> Path:

@@ -144,7 +144,7 @@ def test_the_process_has_no_secret_and_dies_with_its_parent(tmp_path: Path, phot
 def attempt_without_privileges(attempt: str) -> str:
     """Run a statement after dropping privileges; return the name of its exception, or `done`."""
     code = f"""
-from media.privileges import drop_privileges
+from media.confinement.privileges import drop_privileges
 import os, socket, ctypes, subprocess, tempfile
 PRECIOUS = tempfile.mkstemp()[1]
 libc = ctypes.CDLL(None, use_errno=True)

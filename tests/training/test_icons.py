@@ -199,6 +199,9 @@ def test_own_pictures_can_be_trained_on_and_a_started_training_is_not_overwritte
     with pytest.raises(TrainingError, match="--resume"):
         train_recipe(recipe, tmp_path / "work", data=pictures)
     assert train_recipe(recipe, tmp_path / "work", resume=True) == measured
+    others = draw_icons(tmp_path / "others") / "icons"
+    with pytest.raises(TrainingError, match="begun with other pictures"):
+        train_recipe(recipe, tmp_path / "work", data=others, resume=True)
     with Image.open(tmp_path / "work" / MODEL / "losses.png") as plot:
         assert plot.width > 100
 

@@ -23,7 +23,7 @@ from training.icons.evaluate import Evaluation, contact_sheet, evaluate_folder
 from training.icons.model import IconConfig, Parts, build_parts, save, warm_start
 from training.icons.stage import run
 from training.icons.train import autoencoder_stage, decoder_stage, latents_of, load_all_averages, prompts_of, unet_stage
-from training.pipeline import LOSSES, DataMissing, Progress, no_progress, plot_losses
+from training.pipeline import LOSSES, DataChanged, DataMissing, Progress, no_progress, plot_losses
 
 _INITIAL = "initial"
 
@@ -50,6 +50,10 @@ def prepare(work: Path, recipe: IconRecipe, data: Path | None = None) -> int:
     gone = folder.readlink() if folder.is_symlink() and not folder.exists() else None
     if gone and data is None:
         raise DataMissing(f"The pictures of this training lay in {gone}, which is gone: name their folder with --data.")
+    if data is not None and folder.exists() and not (folder.is_symlink() and folder.resolve() == data.resolve()):
+        raise DataChanged(
+            f"The training in {work} was begun with other pictures: give it another work folder, or no --data to go on."
+        )
     if data is not None and not folder.exists():
         read_icons(data)
         folder.unlink(missing_ok=True)

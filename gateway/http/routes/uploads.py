@@ -48,10 +48,10 @@ def show_upload(caller: Maker, upload: UUID) -> Upload:
 
 @router.post("/{upload}/complete", status_code=202)
 async def complete_upload(caller: Maker, upload: UUID, completion: Completion) -> Job:
-    """Join the parts and ingest the file."""
+    """Join the parts and ingest the file. The same request again, within two days, answers the same job."""
     key = await run_in_threadpool(multipart_uploads.compose, caller.space, upload)
     job = await start_ingest(caller, [key], completion.labels, idempotency_key=str(upload))
-    await run_in_threadpool(multipart_uploads.remove, caller.space, upload)
+    await run_in_threadpool(multipart_uploads.remove_parts, caller.space, upload)
     return job
 
 

@@ -49,7 +49,9 @@ def test_an_upload_in_parts_is_resumed_after_an_interruption(maker: httpx.Client
     assert items[0]["status"] == "stored"
     assert items[0]["artifact"] == hashlib.sha256(data).hexdigest()
     assert items[0]["path"] == "large.png"
-    assert maker.get(address).status_code == 404
+    again = maker.post(f"{address}/complete", json={"labels": ["large"]})  # as a client whose answer was lost
+    assert (again.status_code, again.json()["id"]) == (202, job.json()["id"])
+    assert all(part["there"] for part in maker.get(address).json()["parts"])
 
 
 def test_an_upload_can_be_aborted_and_a_too_large_one_is_refused(maker: httpx.Client) -> None:

@@ -60,7 +60,7 @@ async def find(context: RunContext, query: Query, encode: EncodeQueries = encode
         context.space.project,
         vectors=encoded.vectors,
         words=None if query.like else _literal(words, parsed),
-        filters=_filters(query),
+        filters=_filters(query, encoded),
         cut_off=cut_off if query.at_least is None else query.at_least,
         limit=query.limit,
         offset=query.offset,
@@ -74,7 +74,7 @@ def _literal(words: str, parsed: ParsedQuery) -> WordQuery:
     return word_query(parsed, parsed.wanted if parsed.excluded or parsed.phrases else words)
 
 
-def _filters(query: Query) -> Filters:
+def _filters(query: Query, encoded: Encoded) -> Filters:
     return Filters(
         kinds=tuple(query.kinds),
         labels=tuple(label.replace("\0", "") for label in query.labels),
@@ -82,7 +82,7 @@ def _filters(query: Query) -> Filters:
         until=query.until,
         made_since=query.made_since,
         made_until=query.made_until,
-        without=query.like if len(query.like) == 64 else "",
+        without=encoded.example,
     )
 
 
@@ -102,6 +102,18 @@ async def _encode(
             raise NothingToDo(f"The search has no words: say what to look for{missing}.")
         return await encode_for_kinds(context, parsed, kinds, encode), CUT_OFF
     example = await asyncio.to_thread(resolve_input, context.space, query.like)
+    encoded, cut_off = await _encode_example(context, example, parsed, kinds, encode)
+    return replace(encoded, example=example.artifact.sha256), cut_off
+
+
+async def _encode_example(
+    context: RunContext,
+    example: InputArtifact,
+    parsed: ParsedQuery,
+    kinds: tuple[PartKind, ...],
+    encode: EncodeQueries,
+) -> tuple[Encoded, float]:
+    """The vectors of an artifact that the hits should resemble, with words that they should be about, too."""
     if example.kind == "text":
         text = await asyncio.to_thread(full_text, context.space, example)
         parsed = ParsedQuery(wanted=f"{parsed.wanted} {text[:_QUERY_CHARACTERS]}".strip())
@@ -111,7 +123,7 @@ async def _encode(
     vectors = await _picture_vectors(context, example)
     if parsed.wanted:
         by_words = await encode_for_kinds(context, parsed, list(vectors), encode)
-        return Encoded(_mean_vectors(vectors, by_words.vectors), by_words.notices), 0.0
+        return Encoded(_mean_vectors(vectors, by_words.vectors), notices=by_words.notices), 0.0
     return Encoded(vectors), 0.0
 
 

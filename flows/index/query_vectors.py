@@ -26,9 +26,13 @@ _BACKGROUND = (
 
 @dataclass(frozen=True)
 class Encoded:
-    """The vector queries by kind of part, and what a person should know about what they do not reach."""
+    """The vector queries by kind of part, and what a person should know about what they do not reach.
+
+    `example` is the artifact that the hits should resemble, which is no hit itself.
+    """
 
     vectors: dict[PartKind, VectorQuery] = field(default_factory=dict)
+    example: str = ""
     notices: tuple[str, ...] = ()
 
 
@@ -80,7 +84,7 @@ async def encode_for_kinds(
             for query in encoded[model]
         ]
         vectors[kind] = VectorQuery(space=name, vector=wanted[0], lines=wanted[1], unwanted=tuple(unwanted))
-    return Encoded(vectors, notices)
+    return Encoded(vectors, notices=notices)
 
 
 async def encode_here(context: RunContext, model: str, texts: Sequence[str]) -> list[EncodedQuery]:

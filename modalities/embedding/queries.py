@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from modalities.contract import ModelSpec
+from modalities.contract import Calibration, ModelSpec
 from modalities.embedding.requests import Vectors
 
 Line = tuple[float, float]
@@ -50,8 +50,12 @@ def encode_query(operator: Any, spec: ModelSpec, text: str) -> EncodedQuery:
 
 def calibrated_lines(spec: ModelSpec) -> tuple[Line, ...]:
     """The line of the calibration in models.yaml, if there is one."""
-    calibration = spec.calibration
-    return ((calibration.slope, -calibration.slope * calibration.middle),) if calibration else ()
+    return (scaled_line(spec.calibration, 1.0),) if spec.calibration else ()
+
+
+def scaled_line(calibration: Calibration, length: float) -> Line:
+    """The line of the cosine to a vector of length 1, where the calibration is of products with one of this length."""
+    return (calibration.slope * length, -calibration.slope * calibration.middle)
 
 
 def lines_of_background(cosines: Vectors) -> tuple[Line, ...]:

@@ -13,6 +13,7 @@ from gateway.gallery.pages import make as make_page
 from gateway.gallery.pages import media
 from gateway.gallery.pages import review as review_page
 from gateway.gallery.pages import sign_in as sign_in_page
+from gateway.gallery.pages import translation as translation_page
 from gateway.gallery.pages import upload as upload_page
 
 _POLICY = (
@@ -38,6 +39,7 @@ def add_gallery(app: FastAPI) -> None:
         artifact_page,
         media,
         make_page,
+        translation_page,
         upload_page,
         review_page,
         collection_pages,

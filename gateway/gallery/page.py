@@ -92,6 +92,7 @@ class PageRenderer:
         return [
             *everybody,
             *(makers if self.may_make else []),
+            ("translation", "/translation", "translation", self.translate("Translate")),
             ("collections", "/collections", "collections", self.translate("Collections")),
         ]
 

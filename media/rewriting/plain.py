@@ -29,7 +29,7 @@ def rewrite_gettext(text: str, translate: TranslatePassages) -> str:
         catalogue = polib.pofile(text)
     except (OSError, ValueError, IndexError) as error:
         raise UnreadableMedia("The file is no gettext catalogue that can be read.") from error
-    entries = [entry for entry in catalogue if not entry.translated() and not entry.obsolete and entry.msgid]
+    entries = [entry for entry in catalogue if not _has_translation(entry) and not entry.obsolete and entry.msgid]
     plural = [entry for entry in entries if entry.msgid_plural]
     said = plain_passages(translate, [*(entry.msgid for entry in entries), *(entry.msgid_plural for entry in plural)])
     for entry, words in zip(entries, said, strict=False):
@@ -41,6 +41,10 @@ def rewrite_gettext(text: str, translate: TranslatePassages) -> str:
         numbers = sorted(entry.msgstr_plural) or [0, 1]
         entry.msgstr_plural = {number: singular[id(entry)] if number == 0 else words for number in numbers}
     return str(catalogue)
+
+
+def _has_translation(entry: Any) -> bool:
+    return bool(entry.msgstr or any(entry.msgstr_plural.values()))
 
 
 def rewrite_json(text: str, translate: TranslatePassages) -> str:

@@ -1,5 +1,6 @@
 """/translate_file and /download_file: documents in another language."""
 
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from flows.running.content_forms import Document
-from flows.translate_document import media_type_of
+from flows.translate_document import DocumentReport, media_type_of
 from gateway.errors import NotFound, WrongInput
 from gateway.forms import fill_form
 from gateway.http.access import Caller, Viewer, services_of
@@ -32,6 +33,14 @@ class TranslatedFile(BaseModel):
     translatedFileUrl: str  # noqa: N815
 
 
+@dataclass(frozen=True)
+class OfferedFile:
+    """A document that can be downloaded at /download_file/FILE_NAME, and the report of its translation."""
+
+    file_name: str
+    report: DocumentReport
+
+
 @router.post("/translate_file")
 async def translate_file(
     caller: Viewer,
@@ -41,21 +50,26 @@ async def translate_file(
     source: Annotated[str, Form(min_length=2, max_length=12)] = AUTO,
 ) -> TranslatedFile:
     """Translate a document; its formatting stays."""
-    name = PurePath(file.filename or "").name
+    data = await file.read(_MOST_BYTES + 1)
+    language = "" if source == AUTO else known_code(source)
+    made = await translate_upload(caller, data, file.filename or "", language, known_code(target))
+    return TranslatedFile(translatedFileUrl=str(request.url_for("download_file", filename=made.file_name)))
+
+
+async def translate_upload(caller: Caller, data: bytes, file_name: str, source: str, target: str) -> OfferedFile:
+    """Translate an uploaded document in a job, and offer the result for a day. Raises WrongInput, HTTPException."""
+    name = PurePath(file_name).name
     if PurePath(name).suffix.lower() not in FORMATS:
         raise WrongInput(f"Invalid request: file format not supported: use {', '.join(each[1:] for each in FORMATS)}.")
-    data = await file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise HTTPException(413, f"The document has more than {_MOST_BYTES // 1_000_000} MB.")
     stored = await run_in_threadpool(caller.space.store.put, data, media_type_of(name))
-    language = "" if source == AUTO else known_code(source)
-    form = fill_form(Document, document=stored.sha256, name=name, source=language, target=known_code(target))
-    jobs = caller.services.jobs
+    form = fill_form(Document, document=stored.sha256, name=name, source=source, target=target)
     values = {"document": form.model_dump(mode="json") | {"project": caller.project}}
-    job = await jobs.start(caller.person, caller.project, _DEPLOYMENT, values)
-    report = await jobs.wait_for_result(caller.project, job.id)
-    key = await run_in_threadpool(_offer, caller, Artifact.model_validate(report["artifact"]))
-    return TranslatedFile(translatedFileUrl=str(request.url_for("download_file", filename=f"{key}.{report['name']}")))
+    job = await caller.services.jobs.start(caller.person, caller.project, _DEPLOYMENT, values)
+    report = DocumentReport.model_validate(await caller.services.jobs.wait_for_result(caller.project, job.id))
+    key = await run_in_threadpool(_offer, caller, report.artifact)
+    return OfferedFile(f"{key}.{report.name}", report)
 
 
 @router.get("/download_file/{filename}")

@@ -175,3 +175,18 @@ def test_the_page_of_a_document_has_a_heading_for_each_page_that_a_hit_opens_at(
         place="page=2",
     )
     assert card_of_hit(hit, "").address.endswith("?place=page%3D2#page=2")
+
+
+def test_the_page_that_translates_shows_the_answer_and_why_it_may_be_wrong(
+    browse: Callable[..., httpx.Client], stack_settings: Settings
+) -> None:
+    client = browse("viewer")
+    assert 'href="/translation"' in client.get("/translation").text
+    origin = {"Origin": str(stack_settings.gateway_url).rstrip("/")}
+    sent = client.post("/translation", data={"text": "Good morning.\r\n<b>", "target": "de"}, headers=origin)
+    assert "<p>Guten Morgen.</p>" in sent.text
+    assert "Detected: English" in sent.text
+    unsure = client.post("/translation", data={"text": "Counterparties subrogate.", "target": "de"}, headers=origin)
+    assert "This may be wrong:" in unsure.text
+    refused = client.post("/translation", data={"text": "Hello there", "target": "xx"}, headers=origin)
+    assert (refused.status_code, "No model translates" in refused.text) == (422, True)

@@ -36,8 +36,8 @@ from stack.servers import postgres, seaweed, workers
 from stack.servers import prefect as prefect_server
 
 _COUNTED = {
-    "starter-clip": "benchmarks.counted:CountedClip",
-    "starter-minilm": "benchmarks.counted:CountedEncoder",
+    "starter-pictures": "benchmarks.counted:CountedClip",
+    "starter-e5": "benchmarks.counted:CountedEncoder",
     "whisper-base": "benchmarks.counted:CountedWhisper",
 }
 _INBOX_RUN_SECONDS = 15.0

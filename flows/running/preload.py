@@ -41,14 +41,14 @@ def load_models() -> None:
     """Load every model of the profile. The machine needs memory for all of them."""
     platform = open_platform()
     profile = platform.catalogue.profile
-    voices = (profile.speaking,) if profile.speaking else ()
+    others = [model for model in (profile.speaking, profile.text_in_pictures) if model]
     for model in (
         profile.pictures,
         profile.passages,
         profile.speech,
         *profile.translation,
         profile.generation,
-        *voices,
+        *others,
     ):
         with platform.pool.operator(model):
             pass

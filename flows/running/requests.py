@@ -12,6 +12,7 @@ from media.errors import ItemError
 from modalities.contract import Request
 from modalities.embedding.requests import EmbedImage, EmbedText
 from modalities.generation.requests import GenerateImage
+from modalities.ocr.requests import ReadText
 from modalities.speaking.requests import Speak
 from modalities.speech.requests import Transcribe, TranscribePiece
 from modalities.translation.requests import Translate
@@ -22,6 +23,7 @@ _TYPES: dict[str, type[Request[Any]]] = {
         EmbedImage,
         EmbedText,
         GenerateImage,
+        ReadText,
         Speak,
         Transcribe,
         TranscribePiece,

@@ -22,6 +22,8 @@ _ENTIRE = ("PSD", "MPO", "ICO")
 
 def read_picture(path: Path, blobs: Blobs, caps: Caps) -> Extract:
     """Return the picture to show, and a few frames of an animation or the pages of a TIFF. Raises UnreadableMedia."""
+    from PIL import Image
+
     if is_raw(path):
         image, _ = develop(path, caps)
         return Extract(shown=Rendering(blob=blobs.add(to_jpeg(image))))
@@ -31,7 +33,7 @@ def read_picture(path: Path, blobs: Blobs, caps: Caps) -> Extract:
             scale_down(image, caps)
             shown = Rendering(blob=blobs.add(to_jpeg(in_srgb(image))))
             return Extract(shown=shown, frames=_further_frames(image, blobs, caps))
-    except DECODE_ERRORS as error:
+    except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
         raise UnreadableMedia(BROKEN) from error
 
 

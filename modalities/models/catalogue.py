@@ -22,6 +22,7 @@ class Profile(BaseModel):
         description="Translate; the first one that supports the language pair is used."
     )
     generation: str = Field(description="Generates pictures from prompts.")
+    text_in_pictures: str | None = Field(default=None, description="Reads the text in pictures; none: it is not read.")
     speaking: str | None = Field(default=None, description="Reads texts aloud.")
 
 

@@ -31,6 +31,7 @@ OPERATORS = {
         "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"
     ),
     "hibari": BuiltIn("modalities.speaking.hibari:HibariVoice", "modalities.speaking:HibariVoice"),
+    "rapid-ocr": BuiltIn("modalities.ocr.rapid_ocr:RapidOcr", "modalities.ocr:RapidOcr"),
     "diffusion": BuiltIn("modalities.generation.diffusion:Diffusion", "modalities.generation:Diffusion"),
 }
 _BY_ANY_NAME = {

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from flows.care.rebuild_index import rebuild_index
 from flows.care.verify import Inspection, verify_project
@@ -16,7 +16,7 @@ from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import SearchReport, find
 from media.pictures import thumbnail
-from tests.media.documents import write_documents
+from tests.media.documents import pdf, write_documents
 from tests.media.files import encoded, heic
 from tests.media.films import film
 
@@ -61,8 +61,8 @@ async def test_a_silent_film_is_seen_by_its_scenes_and_survives_a_rebuild(
     path = film(tmp_path / "holiday.mp4", scenes, codec="libx264")
     item = (await ingest_files(context, send([path]))).items[0]
     assert (item.status, item.kind, item.reason) == ("stored", "speech", None)
-    hits = [hit for hit in (await search(context, "a bus", "image")).hits if hit.artifact == item.artifact]
-    assert (hits[0].kind, hits[0].start_seconds) == ("image", 0.0)
+    hits = (await search(context, "a bus", "speech")).hits
+    assert (hits[0].artifact, hits[0].places[0].kind, hits[0].start_seconds) == (item.artifact, "image", 0.0)
     found = resolve_input(context.space, item.artifact or "")
     contents = find_contents(context.space, found.artifact)
     assert contents is not None
@@ -111,3 +111,25 @@ async def test_documents_are_found_at_their_page_and_their_pictures_are_pictures
     assert (
         full_text(space, resolve_input(space, ids["bees.odt"])) == "Bees\n\nHoney is golden.\n\nWax\n\nCandles  burn."
     )
+
+
+async def test_what_is_written_in_pictures_and_scans_is_found(context: RunContext, send: Send, tmp_path: Path) -> None:
+    sign = Image.new("RGB", (800, 300), "white")
+    ImageDraw.Draw(sign).text((60, 100), "BAKERY open 7-18", fill="black", font_size=70)
+    (tmp_path / "IMG_1.HEIC").write_bytes(heic(sign))
+    (tmp_path / "scan.pdf").write_bytes(pdf(scanned=True))
+    page = Image.new("RGB", (1200, 900), "white")
+    for number in range(20):
+        ImageDraw.Draw(page).text(
+            (60, 20 + 42 * number), f"Paragraph {number} of the tenancy", fill="black", font_size=28
+        )
+    (tmp_path / "screenshot.png").write_bytes(encoded(page, "PNG"))
+    items = (await ingest_files(context, send(sorted(tmp_path.iterdir())))).items
+    ids = {item.path: item.artifact for item in items}
+    hit = (await search(context, "bakery", "image")).hits[0]
+    assert (hit.artifact, hit.text) == (ids["IMG_1.HEIC"], "BAKERY open 7-18")
+    hit = (await search(context, "lighthouse", "text")).hits[0]
+    assert (hit.artifact, hit.place, hit.text) == (ids["scan.pdf"], "page=1", "LIGHTHOUSE")
+    hit = (await search(context, "Paragraph 3 of the tenancy", "image")).hits[0]
+    assert (hit.artifact, hit.place[:13]) == (ids["screenshot.png"], "xywh=percent:")
+    assert (await verify_project(context, Inspection(project=context.space.project))).findings == []

@@ -1,12 +1,13 @@
 """The parts of an artifact that search can find: pictures, frames, passages of text."""
 
 from dataclasses import dataclass
-from itertools import count
 
 from flows.library.reading.contents import Contents, StoredPicture
+from flows.library.reading.text_in_pictures import Texts
 from flows.running.platform import Space
 from media.identify import read_text
 from modalities.embedding.passages import split_passages
+from modalities.ocr.requests import Line, WrittenText
 from storage.artifacts import Artifact
 from storage.index.parts import PartKind
 from storage.records import ArtifactRecord
@@ -29,55 +30,81 @@ class Part:
     picture: Artifact | None = None
 
 
+_MAX_WORDS = 2000
+_MUCH, _PASSAGE = 200, 800
+"""Characters from which the text in a picture is passages of its own, and characters of each of them."""
 _TOLD = ("title", "description", "keywords")
 """Properties whose words a picture is found by."""
 
 
-def contents_parts(space: Space, record: ArtifactRecord, contents: Contents | None) -> list[Part]:
-    """Return the parts of an artifact that are seen or read; plain texts and pictures have no contents of their own."""
+def contents_parts(space: Space, record: ArtifactRecord, contents: Contents | None, texts: Texts) -> list[Part]:
+    """Return the parts of an artifact that are seen or read. `texts` are those that were read in its pictures."""
     if contents is None:
-        return _whole(space, record)
-    seen = [contents.shown] if contents.shown and record.kind == "image" else []
-    return [
-        *(_seen(record, ordinal, picture) for ordinal, picture in enumerate([*seen, *contents.frames])),
-        *_passages(record, contents),
-    ]
+        return _whole(space, record, texts)
+    whole = [contents.shown] if contents.shown and record.kind == "image" else []
+    pictures = [*whole, *contents.frames]
+    seen = [_seen(record, ordinal, picture, texts) for ordinal, picture in enumerate(pictures)]
+    passages = [(each.place, piece) for each in contents.passages for piece in split_passages(each.text)]
+    for picture in pictures:
+        passages += _written(record, picture.place, texts.get(picture.artifact.sha256))
+    return [*seen, *_passages(record, passages)]
 
 
-def _whole(space: Space, record: ArtifactRecord) -> list[Part]:
+def _whole(space: Space, record: ArtifactRecord, texts: Texts) -> list[Part]:
     if record.kind == "image":
-        return [Part(record, "image", 0, _told(record))]
+        written = texts.get(record.artifact.sha256)
+        seen = Part(record, "image", 0, _words(_told(record), written))
+        return [seen, *_passages(record, _written(record, "", written))]
     if record.kind != "text":
         return []
     text = read_text(space.store.get(record.artifact))
-    return [Part(record, "text", ordinal, piece) for ordinal, piece in enumerate(split_passages(text))]
+    return _passages(record, [("", piece) for piece in split_passages(text)])
 
 
-def _seen(record: ArtifactRecord, ordinal: int, picture: StoredPicture) -> Part:
+def _seen(record: ArtifactRecord, ordinal: int, picture: StoredPicture, texts: Texts) -> Part:
     seconds = float(picture.place.removeprefix("t=")) if picture.place.startswith("t=") else None
-    place = "" if seconds is not None else picture.place
-    text = _told(record) if record.kind == "image" and not ordinal else ""
+    told = _told(record) if record.kind == "image" and not ordinal else ""
     return Part(
         record,
         "image",
         ordinal,
-        text,
+        _words(told, texts.get(picture.artifact.sha256)),
         start_seconds=seconds,
         end_seconds=seconds,
-        place=place,
+        place="" if seconds is not None else picture.place,
         picture=picture.artifact,
     )
 
 
+def _words(told: str, written: WrittenText | None) -> str:
+    """The words that a picture is found by: what a sidecar tells, and the beginning of what is written in it."""
+    return f"{told}\n{written.text if written else ''}".strip()[:_MAX_WORDS]
+
+
 def _told(record: ArtifactRecord) -> str:
-    """The words that a sidecar gives a picture."""
     return "\n".join(str(record.properties[name]) for name in _TOLD if name in record.properties)
 
 
-def _passages(record: ArtifactRecord, contents: Contents) -> list[Part]:
-    numbers = count()
-    return [
-        Part(record, "text", next(numbers), piece, place=passages.place)
-        for passages in contents.passages
-        for piece in split_passages(passages.text)
-    ]
+def _written(record: ArtifactRecord, place: str, written: WrittenText | None) -> list[tuple[str, str]]:
+    """Return passages, with their places, of a picture that has much to read: a page, a slide, a screenshot."""
+    if written is None or place.startswith("t=") or (record.kind == "image" and len(written.text) < _MUCH):
+        return []
+    passages: list[tuple[str, str]] = []
+    lines: list[Line] = []
+    for line in (*written.lines, None):
+        if lines and (line is None or sum(len(each.text) for each in lines) + len(line.text) > _PASSAGE):
+            passages.append((place or _around(lines), "\n".join(each.text for each in lines)))
+            lines = []
+        lines += [line] if line else []
+    return passages
+
+
+def _around(lines: list[Line]) -> str:
+    """The place of lines in a picture, as a media fragment in percent: left, top, width, height."""
+    left, top = (min(line.box[side] for line in lines) for side in (0, 1))
+    right, bottom = (max(line.box[side] + line.box[side + 2] for line in lines) for side in (0, 1))
+    return f"xywh=percent:{left:g},{top:g},{right - left:.4g},{bottom - top:.4g}"
+
+
+def _passages(record: ArtifactRecord, passages: list[tuple[str, str]]) -> list[Part]:
+    return [Part(record, "text", ordinal, text, place=place) for ordinal, (place, text) in enumerate(passages)]

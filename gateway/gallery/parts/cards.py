@@ -48,7 +48,7 @@ def card_of_hit(hit: Hit, words: str) -> Card:
         excerpt=excerpt(hit.text, words),
         moment=moment,
         place=hit.place,
-        face=face_address(hit.artifact, hit.start_seconds, hit.place) if hit.kind == "image" else "",
+        face=face_address(hit.artifact, hit.start_seconds, hit.place) if _is_seen(hit) else "",
     )
 
 
@@ -68,6 +68,11 @@ def cards_of(space: Space, listed: Sequence[tuple[str, str, str]]) -> list[Card]
         )
         for artifact, media_type, name in listed
     ]
+
+
+def _is_seen(hit: Hit) -> bool:
+    """Whether a hit is a picture, or was found by what a frame or a page shows."""
+    return hit.kind == "image" or bool(hit.places and hit.places[0].kind == "image")
 
 
 def face_address(artifact: str, seconds: float | None = None, place: str = "") -> str:

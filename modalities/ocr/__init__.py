@@ -1,0 +1,1 @@
+"""Pictures to the text that is written in them."""

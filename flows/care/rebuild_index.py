@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from flows.index.space_filling import pending_kinds, tidy_index
 from flows.library.indexing import index_artifacts, is_findable
 from flows.library.listing import rebuild_listing
+from flows.library.reading.text_in_pictures import read_texts
 from flows.running.context import RunContext
 from modalities.contract import no_progress
 
@@ -23,6 +24,17 @@ class RebuildReport(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.artifacts} artifacts are findable."
+
+
+async def read_and_rebuild(context: RunContext) -> RebuildReport:
+    """Read the contents of files and the text in pictures that were taken in before Triptych did, then rebuild."""
+    records = await asyncio.to_thread(lambda: [record for record in context.space.records.all() if is_findable(record)])
+    silent, unread = replace(context, progress=no_progress), dict[str, str]()
+    for start in range(0, len(records), _CHUNK):
+        unread |= await read_texts(silent, records[start : start + _CHUNK])
+        context.progress(min((start + _CHUNK) / len(records), 1.0) / 2)
+    report = await rebuild_index(replace(context, progress=lambda done: context.progress((1 + done) / 2)))
+    return report.model_copy(update={"failures": unread | report.failures})
 
 
 async def rebuild_index(context: RunContext) -> RebuildReport:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from flows.library.reading.contents import Contents, find_contents, has_contents
+from flows.library.reading.contents import Contents, has_contents, read_contents
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError, UnreadableMedia
 from modalities.ocr.requests import ReadText, WrittenText
 from storage.artifacts import Artifact
+from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.records import ArtifactRecord
 
 _MAX_PICTURES = 100
@@ -52,7 +53,10 @@ def stored_texts(space: Space, record: ArtifactRecord, contents: Contents | None
 
 
 def _pictures_of(space: Space, record: ArtifactRecord) -> list[Artifact]:
-    contents = find_contents(space, record.artifact) if has_contents(record.artifact, record) else None
+    try:
+        contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
+    except (ItemError, ArtifactNotFound, ArtifactCorrupt):
+        return []  # indexing says why
     return list(_of_contents(record, contents))
 
 

@@ -35,14 +35,20 @@ def label(
     print_result({"labels": labels}, as_json, "\n".join(rows))
 
 
-def rebuild(project: Project = "default", as_json: Json = False) -> None:
+def rebuild(
+    read: Annotated[bool, typer.Option(help="First read the text in pictures, and files, that were not.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
     """Make a project's search index again, from the bucket alone."""
-    from flows.care.rebuild_index import rebuild_index
+    from flows.care.rebuild_index import read_and_rebuild, rebuild_index
     from flows.running.form import Form
     from gateway.cli.local import run_locally
 
     with progress_bar() as progress:
-        report = run_locally(project, Form(), lambda context, _: rebuild_index(context), progress)
+        report = run_locally(
+            project, Form(), lambda context, _: (read_and_rebuild if read else rebuild_index)(context), progress
+        )
     print_result(report, as_json, f"{report['artifacts']} artifacts are findable.")
 
 

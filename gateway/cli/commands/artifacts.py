@@ -2,17 +2,35 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from gateway.cli.options import Json, Project
 from gateway.cli.terminal import print_result
+from gateway.errors import WrongInput
 
 
-def show(artifact: str, project: Project = "default", as_json: Json = False) -> None:
-    """The record of an artifact, how it was made, and a link to it."""
+def show(
+    artifact: str,
+    at: Annotated[str, typer.Option(help="A place in a document, such as page=3: what is written there.")] = "",
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """The record of an artifact, how it was made, and a link to it; or the words at a place in it."""
+    from flows.library.reading.contents import find_contents
     from flows.running.platform import open_platform
 
     space = open_platform().space(project)
     record = space.records.resolve(artifact)
+    contents = find_contents(space, record.artifact)
+    places = dict.fromkeys(each.place for each in contents.passages if each.place) if contents else {}
+    if at:
+        words = [each.text for each in contents.passages if each.place == at] if contents else []
+        if not words:
+            raise WrongInput(f"{record.name} has no words at {at}: its places are {', '.join(places) or 'none'}.")
+        print_result({"place": at, "text": "\n\n".join(words)}, as_json, "\n\n".join(words))
+        return
     recipe = space.recipes.find(record.producer) if record.producer else None
     children = space.library.children(project, record.artifact.sha256)
     document = {
@@ -20,6 +38,7 @@ def show(artifact: str, project: Project = "default", as_json: Json = False) -> 
         "labels": list(space.labels.of(record)),
         "children": [child.model_dump(mode="json") for child in children],
         "recipe": recipe.model_dump(mode="json") if recipe else None,
+        "places": list(places),
         "url": space.store.url(record.artifact, record.name),
     }
     print_result(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))

@@ -14,6 +14,7 @@ from flows.running.platform import Platform, open_platform
 from flows.running.settings import Settings, load_settings
 from gateway.cli import main as command_line
 from storage.names import blob_key
+from tests.media.documents import pdf
 from tests.paths import SAMPLES
 
 
@@ -88,6 +89,22 @@ def test_an_ingested_file_can_be_shown_exported_and_indexed_again(triptych: Any,
     assert document(triptych("rebuild", "--project", project, "--json"))["artifacts"] == 1
     hits = document(triptych("search", "--like", file, "--project", project, "--local", "--json"))["hits"]
     assert hits[0]["artifact"] == stored
+
+
+def test_a_folder_of_a_mac_is_taken_in_without_its_junk_and_a_document_is_shown_at_its_page(
+    triptych: Any, project: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (tmp_path / "ice.pdf").write_bytes(pdf())
+    taken = document(triptych("ingest", tmp_path, "--project", project, "--local", "--json"))
+    assert ([item["status"] for item in taken["items"]], taken["skipped"]) == (["stored"], 1)
+    stored = taken["items"][0]["artifact"]
+    shown = ("show", stored, "--project", project, "--json")
+    assert document(triptych(*shown))["places"] == ["page=1", "page=2"]
+    assert document(triptych(*shown, "--at", "page=2"))["text"] == "Fjords are drowned valleys."
+    code, _, told = triptych(*shown, "--at", "page=9")
+    assert code != 0
+    assert "page=1, page=2" in told
 
 
 def test_a_label_can_be_searched_for_at_once_and_outlives_the_index(triptych: Any, project: str) -> None:

@@ -15,9 +15,9 @@ from PIL import Image
 from media.errors import ItemError
 from media.facts import CONTENTS
 from media.sandbox import Decoders
-from tests.media.documents import DOCUMENTS, archive, docx
-from tests.media.files import display_p3, dng, encoded, half_and_half, heic, psd, turned
-from tests.media.films import film, turned_film
+from tests.media.made.documents import DOCUMENTS, archive, docx
+from tests.media.made.films import film, turned_film
+from tests.media.made.pictures import display_p3, dng, encoded, half_and_half, heic, psd, turned
 
 SCENES = [(200, 0, 0), (0, 0, 200)]
 REFUSED = "refused"

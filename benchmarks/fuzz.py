@@ -22,8 +22,8 @@ from media.errors import ItemError, UnreadableMedia, UnsupportedMedia
 from media.facts import CONTENTS
 from media.location import drop_location
 from media.sandbox import Decoders, Limits
-from tests.media.documents import DOCUMENTS
-from tests.media.files import dng, encoded, half_and_half, heic, psd
+from tests.media.made.documents import DOCUMENTS
+from tests.media.made.pictures import dng, encoded, half_and_half, heic, psd
 
 EXTREMES = (
     b"\xff\xff\xff\xff",

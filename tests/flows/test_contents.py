@@ -16,9 +16,9 @@ from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import SearchReport, find
 from media.pictures import thumbnail
-from tests.media.documents import pdf, write_documents
-from tests.media.files import encoded, heic
-from tests.media.films import film
+from tests.media.made.documents import pdf, write_documents
+from tests.media.made.films import film
+from tests.media.made.pictures import encoded, heic
 
 Send = Callable[..., list[str]]
 

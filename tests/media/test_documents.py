@@ -12,8 +12,8 @@ from media.identify import identify
 from media.read import read_contents
 from media.reading.contents import Extract
 from media.sandbox import Decoders
-from tests.media.documents import DOCUMENTS, archive, docx, mail, pdf, write_documents
-from tests.media.files import written
+from tests.media.made.documents import DOCUMENTS, archive, docx, mail, pdf, write_documents
+from tests.media.made.pictures import written
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
 OPEN = "application/vnd.oasis.opendocument."

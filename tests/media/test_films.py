@@ -11,8 +11,8 @@ from media.facts import CONTENTS
 from media.identify import identify
 from media.reading.contents import Blobs
 from media.reading.films import read_film
-from tests.media.files import half_and_half
-from tests.media.films import film, turned_film
+from tests.media.made.films import film, turned_film
+from tests.media.made.pictures import half_and_half
 
 SCENES = [(0, 0, 0), (200, 0, 0), (0, 0, 200), (0, 160, 0)]
 

@@ -14,7 +14,7 @@ from media.identify import identify
 from media.reading.contents import Blobs
 from media.reading.renditions import read_picture
 from media.sandbox import Decoders
-from tests.media.files import display_p3, dng, encoded, half_and_half, heic, psd, turned, written
+from tests.media.made.pictures import display_p3, dng, encoded, half_and_half, heic, psd, turned, written
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 BURST = [Image.new("RGB", (64, 48), (20 * number, 0, 0)) for number in range(9)]

@@ -6,7 +6,7 @@ import pytest
 
 from media.errors import UnreadableMedia
 from media.reading.sidecar import read_sidecar
-from tests.media.files import written
+from tests.media.made.pictures import written
 
 TAKEOUT = b"""{"title": "a.jpg", "description": "On the lake", "photoTakenTime": {"timestamp": "1433154600"},
 "geoData": {"latitude": 48.8}, "people": [{"name": "Ada"}, {"name": "Bob"}]}"""

@@ -10,7 +10,7 @@ from media.errors import UnreadableMedia
 from modalities.contract import no_progress
 from modalities.ocr.requests import ReadText, WrittenText
 from storage.artifacts import ArtifactStore
-from tests.media.files import encoded
+from tests.media.made.pictures import encoded
 from tests.paths import SAMPLES
 
 

@@ -14,7 +14,7 @@ from flows.running.platform import Platform, open_platform
 from flows.running.settings import Settings, load_settings
 from gateway.cli import main as command_line
 from storage.names import blob_key
-from tests.media.documents import pdf
+from tests.media.made.documents import pdf
 from tests.paths import SAMPLES
 
 

@@ -17,8 +17,8 @@ from gateway.gallery.parts.cards import card_of_hit
 from gateway.tokens import Role, Tokens
 from storage.index.parts import Hit
 from storage.records import ArtifactRecord
-from tests.media.documents import pdf
-from tests.media.films import film
+from tests.media.made.documents import pdf
+from tests.media.made.films import film
 from tests.paths import SAMPLES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from tests.media.files import encoded, half_and_half
+from tests.media.made.pictures import encoded, half_and_half
 
 
 def photo() -> bytes:

@@ -11,6 +11,7 @@ from gateway.errors import GatewayError
 from gateway.gallery.page import PageRenderer
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Caller, Viewer
+from gateway.http.body_limits import starts_no_job
 from gateway.http.libretranslate.answers import Asked, translate_texts
 from gateway.http.libretranslate.files import translate_upload
 from gateway.http.libretranslate.languages import list_out
@@ -43,6 +44,7 @@ async def show_form(request: Request, caller: Viewer) -> Response:
 
 
 @router.post("/translation")
+@starts_no_job  # a text is answered at once; a document's job is admitted when it is started
 async def submit(
     request: Request,
     caller: Viewer,

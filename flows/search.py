@@ -95,7 +95,7 @@ async def _encode(
     context: RunContext, query: Query, parsed: ParsedQuery, encode: EncodeQueries
 ) -> tuple[Encoded, float]:
     """The vectors of the query by kind of part, and the cut-off."""
-    kinds = tuple(dict.fromkeys(part for kind in query.kinds for part in _PARTS_OF[kind]))
+    kinds: tuple[PartKind, ...] = tuple(dict.fromkeys(part for kind in query.kinds for part in _PARTS_OF[kind]))
     if not query.like:
         if not parsed.wanted:
             missing = " beside what to leave out" if parsed.excluded else ", or name an artifact to compare with"

@@ -86,10 +86,11 @@ def expected_entries(
         if transcript is None:
             return None
         parts += _segment_parts(space, record, transcript)
+    kinds: set[PartKind] = {part.kind for part in parts}
     spaces = {
         kind: serving.get(kind)
         or space.platform.vector_space(profile.pictures if kind == "image" else profile.passages)
-        for kind in {part.kind for part in parts}
+        for kind in kinds
     }
     return [_entry(part, labels, {spaces[part.kind]: []}) for part in parts]
 

@@ -9,8 +9,10 @@ from media.rewriting.passages import MAX_PASSAGES, Passage, TranslatePassages
 _MOST_BYTES = 100_000_000
 RewriteText = Callable[[str, TranslatePassages], str]
 RewriteBytes = Callable[[bytes, TranslatePassages], bytes]
-FORMATS = (".docx", ".pptx", ".xlsx", ".odt", ".odp", ".ods", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown")
-FORMATS += (".srt", ".vtt", ".po", ".pot", ".json", ".arb", ".txt", ".text")
+FORMATS = (
+    *(".docx", ".pptx", ".xlsx", ".odt", ".odp", ".ods", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown"),
+    *(".srt", ".vtt", ".po", ".pot", ".json", ".arb", ".txt", ".text"),
+)
 """Endings of the names of documents that can be translated."""
 
 

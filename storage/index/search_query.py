@@ -72,7 +72,7 @@ def search_statement(
     ]
     matches = _matches(words, condition, values) if words and (words.required or words.anywhere) else None
     near: Sequence[sql.Composable] = candidates or [_NOTHING_NEAR]
-    ctes = [sql.SQL("near as ({})").format(sql.SQL(" union all ").join(near))]
+    ctes: list[sql.Composable] = [sql.SQL("near as ({})").format(sql.SQL(" union all ").join(near))]
     if matches is not None:
         ctes.append(matches)
         ctes.append(_vectors_of_matches(spaces, values))
@@ -83,7 +83,7 @@ def search_statement(
 
 def _condition(filters: Filters, values: dict[str, Any]) -> sql.Composed:
     """The filters on a table with the alias p, without those that limit nothing."""
-    terms = [sql.SQL("p.project = %(project)s")]
+    terms: list[sql.Composable] = [sql.SQL("p.project = %(project)s")]
     if set(filters.kinds) != {"image", "speech", "text"}:
         values["kinds"] = list(filters.kinds)
         terms.append(sql.SQL("p.artifact_kind = any(%(kinds)s)"))
@@ -196,7 +196,7 @@ def _vectors_of_matches(spaces: dict[PartKind, tuple[int, VectorQuery]], values:
     return sql.SQL("matched_vectors as ({})").format(sql.SQL(" union all ").join(selects or [none]))
 
 
-def _scores(words: WordQuery | None, has_matches: bool, values: dict[str, Any]) -> list[sql.Composed]:
+def _scores(words: WordQuery | None, has_matches: bool, values: dict[str, Any]) -> list[sql.Composable]:
     """Every candidate with its score, without the excluded words; then the artifacts above the cut-off."""
     excluded: sql.Composable = sql.SQL("")
     if words and words.excluded:
@@ -204,7 +204,7 @@ def _scores(words: WordQuery | None, has_matches: bool, values: dict[str, Any]) 
         excluded = sql.SQL(
             "where not exists (select 1 from parts p where p.id = part and p.words @@ %(excluded)s::tsquery)"
         )
-    merged = sql.SQL("select part, artifact, vector, 0::float8 as evidence from near")
+    merged: sql.Composable = sql.SQL("select part, artifact, vector, 0::float8 as evidence from near")
     if has_matches:
         merged = sql.SQL(
             "{} union all select m.part, m.artifact, coalesce(v.vector, 0), m.evidence "

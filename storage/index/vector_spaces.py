@@ -7,6 +7,7 @@ it to another one that is complete.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Any
 
 from pgvector import HalfVector
@@ -129,7 +130,8 @@ def build_hnsw_indexes(connection: Connection[Any], rows: int = EXACT_ROWS) -> l
     Outside transactions: readers and writers go on meanwhile. An index whose building was cut off is built again.
     """
     made: list[str] = []
-    for number, kind in [(n, k) for (n,) in connection.execute("select id from spaces").fetchall() for k in PART_KINDS]:
+    numbers = [number for (number,) in connection.execute("select id from spaces").fetchall()]
+    for number, kind in product(numbers, PART_KINDS):
         name = f"space_{number}_{kind}_hnsw"
         if _has_index(connection, name) or not _has_more_than(connection, space_table(number, kind), rows):
             continue

@@ -5,7 +5,9 @@ This is a cache: without it every file is simply tried again.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
+from psycopg import Connection
 from pydantic import BaseModel
 
 from storage.index.database import Database
@@ -25,6 +27,10 @@ create index if not exists waiting_project on waiting (project);
 """
 
 
+def _create(connection: Connection[Any]) -> None:
+    connection.execute(_SCHEMA)
+
+
 class WaitingFile(BaseModel):
     """A file that waits in the inbox: why, how often it was tried, and when it is tried again."""
 
@@ -42,8 +48,8 @@ class WaitingFiles:
         self._database = database
 
     def ensure_schema(self) -> None:
-        """Create the table if it is missing."""
-        self._database.create_schema(_SCHEMA)
+        """Apply the migrations that are missing; safe when several processes do it at once."""
+        self._database.migrate("waiting", (_create,))
 
     def add(self, project: str, key: str, etag: str, *, name: str, reason: str) -> None:
         """Note a failed attempt. The pause until the next one doubles each time, up to an hour."""

@@ -67,7 +67,9 @@ def _ingest_files(
         items += [{"path": str(path), "status": "duplicate", "reason": None} | row for path, row in known.items()]
         if fresh:
             keys = upload(
-                *(opened.platform.bucket, fresh, lambda *_: None),
+                opened.platform.bucket,
+                fresh,
+                lambda _index, _bytes: None,
                 keep_location=keep_location,
                 sidecars=found.sidecars,
             )

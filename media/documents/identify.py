@@ -15,7 +15,7 @@ PDF, EPUB, HTML, MAIL = "application/pdf", "application/epub+zip", "text/html", 
 DOCX = f"{_OFFICE}wordprocessingml.document"
 PPTX = f"{_OFFICE}presentationml.presentation"
 XLSX = f"{_OFFICE}spreadsheetml.sheet"
-_MAIN_PARTS = {"word/document.xml": DOCX, "ppt/presentation.xml": PPTX, "xl/workbook.xml": XLSX}
+_OFFICE_FOLDERS = {"word": DOCX, "ppt": PPTX, "xl": XLSX}
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _MIMETYPES = (EPUB, *(f"{_OPEN_DOCUMENT}{kind}" for kind in ("text", "presentation", "spreadsheet")))
 _OTHER_KINDS = {"image": "a picture", "audio": "a recording", "video": "a film"}
@@ -92,7 +92,7 @@ def _archive_type(path: Path, caps: Caps) -> str:
     """Return the media type of an archive. Raises UnsupportedMedia if it is no document."""
     with open_archive(path, caps) as archive:
         if "[Content_Types].xml" in archive.names:
-            found = next((kind for part, kind in _MAIN_PARTS.items() if part in archive.names), None)
+            found = _OFFICE_FOLDERS.get(office.main_part(archive).partition("/")[0])
             if found:
                 return found
         if "mimetype" in archive.names:

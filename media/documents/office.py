@@ -13,20 +13,30 @@ from media.errors import UnreadableMedia
 if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
-_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _HEADINGS = ("heading 1", "heading 2", "title")
+_FOLDERS = ("word/", "ppt/", "xl/")
+_USUAL = ("word/document.xml", "ppt/presentation.xml", "xl/workbook.xml")
 _BESIDE = ("footnotes", "endnotes", "comments", "header", "footer")
 _MAX_CELLS = 500_000
 
 
+def main_part(archive: Archive) -> str:
+    """Return the member that the others belong to, such as word/document.xml; empty if the archive is no document.
+
+    Programs name it as they like: what the archive itself says counts.
+    """
+    known = [part for part in archive.relations("").values() if part.startswith(_FOLDERS) and part in archive.names]
+    usual = [part for part in _USUAL if part in archive.names]
+    return next((part for part in (*known, *usual) if part.endswith((".xml", ".bin"))), "")
+
+
 def read_docx(archive: Archive, document: Document) -> None:
     """Read a Word document. A heading begins a chapter; notes, headers and comments come last."""
-    headings = _heading_styles(archive)
-    relations = archive.relations("word/document.xml")
+    headings, part = _heading_styles(archive), main_part(archive)
+    relations = archive.relations(part)
     chapter, lines = 1, list[str]()
-    for paragraph in _paragraphs(archive.xml("word/document.xml")):
+    for paragraph in _paragraphs(archive.xml(part)):
         if lines and _style(paragraph) in headings:
             document.add_text(f"chapter={chapter}", "\n\n".join(lines))
             chapter, lines = chapter + 1, []
@@ -98,24 +108,37 @@ def _heading_styles(archive: Archive) -> set[str]:
     if "word/styles.xml" not in archive.names:
         return set()
     found = set[str]()
-    for style in archive.xml("word/styles.xml").iter(f"{_WORD}style"):
-        name = style.find(f"{_WORD}name")
-        if name is not None and str(name.get(f"{_WORD}val", "")).lower().startswith(_HEADINGS):
-            found.add(str(style.get(f"{_WORD}styleId")))
+    for style in archive.xml("word/styles.xml").iter():
+        names = [_value(child, "val").lower() for child in style if local_name(child.tag) == "name"]
+        if local_name(style.tag) == "style" and any(name.startswith(_HEADINGS) for name in names):
+            found.add(_value(style, "styleId"))
     return found
 
 
 def _style(paragraph: "_Element") -> str:
-    style = paragraph.find(f"{_WORD}pPr/{_WORD}pStyle")
-    return str(style.get(f"{_WORD}val")) if style is not None else ""
+    return next((_value(each, "val") for each in paragraph.iter() if local_name(each.tag) == "pStyle"), "")
+
+
+def _value(element: "_Element", name: str) -> str:
+    """The attribute with this name, whatever its namespace: "strict" documents have others."""
+    return next((str(value) for key, value in element.attrib.items() if local_name(str(key)) == name), "")
+
+
+def _reference(element: "_Element", *names: str) -> str:
+    """The id of the relation that an element refers to, under one of these names."""
+    references = {
+        local_name(str(key)): str(value) for key, value in element.attrib.items() if "relationships}" in str(key)
+    }
+    return next((references[name] for name in names if name in references), "")
 
 
 def _slides(archive: Archive) -> Iterator[str]:
     """Yield the members that are slides, in the order of the presentation."""
-    relations = archive.relations("ppt/presentation.xml")
-    for element in archive.xml("ppt/presentation.xml").iter():
+    presentation = main_part(archive)
+    relations = archive.relations(presentation)
+    for element in archive.xml(presentation).iter():
         if local_name(element.tag) == "sldId":
-            part = relations.get(str(element.get(f"{_RELATION}id")), "")
+            part = relations.get(_reference(element, "id"), "")
             if part in archive.names:
                 yield part
 
@@ -142,6 +165,6 @@ def _add_pictures(
     archive: Archive, element: "_Element", relations: dict[str, str], place: str, document: Document
 ) -> None:
     for blip in element.iter():
-        target = relations.get(str(blip.get(f"{_RELATION}embed") or blip.get(f"{_RELATION}id")), "")
+        target = relations.get(_reference(blip, "embed", "id"), "")
         if local_name(blip.tag) in ("blip", "imagedata") and target in archive.names:
             document.add_picture(archive.read(target), place, posixpath.basename(target))

@@ -158,6 +158,24 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(tmp_path: Path, data: ob
     assert str(refused.value).endswith(".")
 
 
+def test_an_office_file_of_another_program_is_read_by_what_it_says_itself(tmp_path: Path) -> None:
+    """Strict namespaces, and a main part under another name, as SharePoint writes it."""
+    with zipfile.ZipFile(io.BytesIO(docx())) as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    strict = {
+        name.replace("document.xml", "document2.xml"): data.replace(b"document.xml", b"document2.xml")
+        .replace(b"schemas.openxmlformats.org/wordprocessingml/2006", b"purl.oclc.org/ooxml/wordprocessingml")
+        .replace(
+            b'schemas.openxmlformats.org/officeDocument/2006/relationships"',
+            b'purl.oclc.org/ooxml/officeDocument/relationships"',
+        )
+        for name, data in members.items()
+    }
+    extract = extract_of(tmp_path, archive(dict(strict)), "a.docx")
+    assert [(each.place, each.text) for each in extract.passages] == EXPECTED["orchard.docx"][1]
+    assert [picture.place for picture in extract.pictures] == ["chapter=2"]
+
+
 def test_a_text_about_mail_is_no_mail(tmp_path: Path) -> None:
     texts = (b"Note: buy milk.\nTo do: call Ada.\n", b"Subject: verbs agree with it.\n\nFrom: here.\n")
     assert [identify(written(tmp_path, text), "notes.txt").media_type for text in texts] == ["text/plain"] * 2

@@ -17,6 +17,7 @@ from flows.library.quarantine import Rejection, quarantine_file
 from flows.running.context import RunContext
 from flows.running.form import ADMINS_ONLY, Form, project_field
 from flows.running.prefect_context import run_as_flow
+from flows.running.prefect_runs import cancel_overdue_runs
 from storage.claims import ClaimSession
 from storage.objects import StoredObject
 
@@ -45,6 +46,7 @@ async def process_inbox(inbox: Inbox | None = None) -> State[Any]:
 
     Unreadable files go to quarantine beside the reason.
     """
+    await cancel_overdue_runs()
     if inbox is None:
         return await run_as_flow(DEFAULT, drain_all, queue="batch")
     return await run_as_flow(inbox.project, lambda context: drain_inbox(context, inbox), queue="batch")

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 
 from flows.library.markdown import download_links, escaped
 from flows.running.context import RunContext
-from flows.running.form import Form, project_field, recording_field
+from flows.running.form import Form, project_field, recording_field, spoken_language_field, style_field
 from flows.running.prefect_context import run_as_flow
 from flows.transcribe_audio import store_subtitles, transcribe_recording, translate_segments
 from media.errors import ItemError
+from modalities.speech.subtitles.styles import StyleName
 from storage.artifacts import Artifact
 
 
@@ -23,9 +24,8 @@ class SubtitleOrder(Form):
     languages: list[Literal["en", "de", "fr", "es", "zh", "it", "pt", "nl", "ru", "ja", "ko", "zh-Hant"]] = Field(
         default=[], title="Languages", description="The languages beside the spoken one."
     )
-    language: str = Field(
-        default="", title="Spoken language", description="Such as en; empty to detect it.", max_length=12
-    )
+    language: str = spoken_language_field()
+    style: StyleName = style_field()
     project: str = project_field()
 
 
@@ -55,7 +55,9 @@ async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport
     """Transcribe once, translate the segments into each language that a model knows, store the files."""
     recording, transcript, segments = await transcribe_recording(context, order.recording, order.language)
     language = transcript.language
-    subtitles = {language: await asyncio.to_thread(store_subtitles, context, recording, language, segments)}
+    subtitles = {
+        language: await asyncio.to_thread(store_subtitles, context, recording, language, segments, order.style)
+    }
     missing: dict[str, str] = {}
     doubtful: dict[str, list[int]] = {}
     for target in order.languages:
@@ -69,7 +71,9 @@ async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport
             missing[target] = str(error)
             continue
         doubtful[target] = sorted(translated.doubtful)
-        subtitles[target] = await asyncio.to_thread(store_subtitles, context, recording, target, translated.segments)
+        subtitles[target] = await asyncio.to_thread(
+            store_subtitles, context, recording, target, translated.segments, order.style
+        )
     files = [
         (f"{recording.name}.{lang}.{end}", file) for lang, formats in subtitles.items() for end, file in formats.items()
     ]

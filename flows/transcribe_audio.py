@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.library.hearing import transcript
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import download_links, transcript_page
 from flows.library.translation.documents import translate_lines
@@ -20,7 +21,9 @@ from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_
 from modalities.speech.languages import separator, spoken_language
 from modalities.speech.requests import Transcribe, Transcript, read_segments
 from modalities.speech.segments import Segment, spoken_by
-from modalities.speech.subtitles import cues, to_srt, to_text, to_vtt, translated_segments
+from modalities.speech.subtitles.cues import cues, translated_segments
+from modalities.speech.subtitles.formats import to_srt, to_text, to_vtt
+from modalities.speech.subtitles.styles import STYLES, StyleName
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
@@ -68,13 +71,13 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     """Transcribe, then translate if the form names another language."""
     source = await find_recording(context, recording.recording)
     hear = _hear_channels if recording.channels == "separate" else _hear
-    transcript, segments = await hear(context, recording_request(context, source, recording))
-    language, doubtful = transcript.language, list[int]()
+    heard, segments = await hear(context, recording_request(context, source, recording))
+    language, doubtful = heard.language, list[int]()
     if recording.to and recording.to != language and segments:
         translated = await translate_segments(context, source, language, segments, recording.to, recording.model)
         segments, doubtful = translated.segments, sorted(translated.doubtful)
         language = recording.to
-    files = await asyncio.to_thread(store_subtitles, context, source, language, segments)
+    files = await asyncio.to_thread(store_subtitles, context, source, language, segments, recording.style)
     rows = [(segment.start_seconds, segment.text) for segment in segments]
     links = await asyncio.to_thread(
         download_links, context.space, [(f"{source.name}.{language}.{ending}", file) for ending, file in files.items()]
@@ -82,7 +85,7 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     await context.show("transcript", f"{transcript_page(source.name, language, rows)}\n\n{links}")
     return TranscriptReport(
         language=language,
-        duration_seconds=transcript.duration_seconds,
+        duration_seconds=heard.duration_seconds,
         text=to_text(segments),
         segments=list(segments),
         files=files,
@@ -121,8 +124,8 @@ def recording_request(context: RunContext, source: InputArtifact, recording: Rec
 
 
 async def _hear(context: RunContext, request: Transcribe) -> tuple[Transcript, tuple[Segment, ...]]:
-    transcript = await context.answer(request)
-    return transcript, await asyncio.to_thread(read_segments, context.space.store, transcript)
+    found = await transcript(context, request)
+    return found, await asyncio.to_thread(read_segments, context.space.store, found)
 
 
 async def _hear_channels(context: RunContext, request: Transcribe) -> tuple[Transcript, tuple[Segment, ...]]:
@@ -140,8 +143,8 @@ async def _hear_channels(context: RunContext, request: Transcribe) -> tuple[Tran
         for number, (_, segments) in enumerate(heard, start=1)
         for segment in segments
     ]
-    transcript = max(heard, key=lambda each: len(each[1]))[0]
-    return transcript, tuple(sorted(marked, key=lambda segment: segment.start_seconds))
+    fullest = max(heard, key=lambda each: len(each[1]))[0]
+    return fullest, tuple(sorted(marked, key=lambda segment: segment.start_seconds))
 
 
 async def translate_segments(
@@ -159,7 +162,7 @@ async def translate_segments(
     if target == "en":
         speech_model = model or context.space.profile.speech
         request = Transcribe(model=speech_model, audio=recording.artifact, language=language, task="translate")
-        answer = await context.answer(request)
+        answer = await transcript(context, request)
         return TranslatedSegments(await asyncio.to_thread(read_segments, context.space.store, answer))
     timed = [TimedText(each.text, each.start_seconds, each.end_seconds) for each in segments]
     groups = sentence_groups(timed)
@@ -173,10 +176,14 @@ async def translate_segments(
 
 
 def store_subtitles(
-    context: RunContext, recording: InputArtifact, language: str, segments: tuple[Segment, ...]
+    context: RunContext,
+    recording: InputArtifact,
+    language: str,
+    segments: tuple[Segment, ...],
+    style: StyleName = "netflix",
 ) -> dict[Literal["srt", "vtt", "txt"], Artifact]:
     """Store subtitles and plain text; record them as children of the recording if the library has it."""
-    subtitle_cues = cues(segments)
+    subtitle_cues = cues(segments, STYLES[style])
     files: dict[Literal["srt", "vtt", "txt"], tuple[str, str]] = {
         "srt": ("application/x-subrip", to_srt(subtitle_cues)),
         "vtt": ("text/vtt", to_vtt(subtitle_cues)),

@@ -1,18 +1,14 @@
-"""Decode audio to 16 kHz mono, in pieces that are cut where it is quiet.
-
-A piece has at most five minutes, which bounds the memory for a recording of any length.
-"""
+"""Open and decode the sound of a file. Pieces of it, at 16 kHz mono, are read by media.recordings.pieces."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from media.audio.channels import Samples, Tracks, channel_names, mixed, tracks_of
+from media.audio.channels import Samples, Tracks, channel_names, tracks_of
 from media.errors import UnreadableMedia, UnsupportedMedia
 
 if TYPE_CHECKING:
@@ -21,9 +17,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 SAMPLE_RATE = 16_000
-_PIECE_SECONDS = 300
-_SEARCH_SECONDS = 30
-"""The last part of a piece in which the cut is made."""
 _WINDOW_SECONDS = 0.4
 # A whitelist, because playlists are formats too, and they open other files and URLs.
 _FORMATS = "wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,ogg,mov,matroska,avi,mpeg,mpegts,asf,flv"
@@ -32,24 +25,14 @@ _MAX_KERNEL_ROWS = 1000
 """torchaudio's kernel has source rate / gcd rows; odd rates are first resampled by PyAV."""
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Samples at 16 kHz (float32, shape (n,)), their start, and the fraction of the recording up to their end."""
-
-    samples: Samples
-    start_seconds: float
-    done: float
-
-    @property
-    def end_seconds(self) -> float:
-        return self.start_seconds + len(self.samples) / SAMPLE_RATE
-
-
 @contextmanager
-def open_sound(path: Path, track: str = "") -> Generator[tuple["InputContainer", "AudioStream"]]:
+def open_sound(
+    path: Path, track: str = "", channel: int | None = None
+) -> Generator[tuple["InputContainer", "AudioStream"]]:
     """Open a container and one of its audio streams with channels: by default the one marked as default, or the first.
 
-    `track` is a number from 1, or a language. Raises UnreadableMedia, and UnsupportedMedia if there is no such track.
+    `track` is a number from 1, or a language. Raises UnreadableMedia, and UnsupportedMedia if there is no such track or
+    channel (from 0).
     """
     import av
     from av.error import FFmpegError
@@ -66,27 +49,15 @@ def open_sound(path: Path, track: str = "") -> Generator[tuple["InputContainer",
             raise UnreadableMedia(
                 "The recording has no sound that can be decoded: no audio stream with channels in it."
             )
-        yield container, _chosen(streams, track)
-
-
-def read_pieces(path: Path, track: str = "", channel: int | None = None) -> Iterator[Piece]:
-    """Yield the sound of a file piece by piece, up to where it is damaged.
-
-    `track` as for `open_sound`; `channel` is the only one to hear, from 0. Raises UnreadableMedia, UnsupportedMedia.
-    """
-    with open_sound(path, track) as (container, stream):
+        stream = _chosen(streams, track)
         if channel is not None and channel >= stream.channels:
             raise UnsupportedMedia(f"The recording has {stream.channels} channels, and no channel {channel + 1}.")
-        rate = stream.rate
-        if gcd(rate, SAMPLE_RATE) * _MAX_KERNEL_ROWS < rate:
-            rate = 48_000
-        seconds = duration_seconds(container, stream)
-        start = 0.0
-        for samples, first in _split(_reduced(container, stream, rate, channel), rate):
-            start = first if first is not None else start
-            end = start + len(samples) / rate
-            yield Piece(_resampled(samples, rate), start, min(end / seconds, 1.0) if seconds else 1.0)
-            start = end
+        yield container, stream
+
+
+def decoding_rate(stream: "AudioStream") -> int:
+    """Return the rate at which a stream is decoded: its own, unless torchaudio cannot resample it well."""
+    return 48_000 if gcd(stream.rate, SAMPLE_RATE) * _MAX_KERNEL_ROWS < stream.rate else stream.rate
 
 
 def duration_seconds(container: "InputContainer", stream: "AudioStream") -> float | None:
@@ -172,63 +143,36 @@ def primary_language(tag: str) -> str:
         return tag.lower()
 
 
-def _reduced(
+def reduced_frames(
     container: "InputContainer", stream: "AudioStream", rate: int, channel: int | None
 ) -> Iterator[tuple[Tracks, float | None]]:
-    """Yield what the mix needs of each frame, at `rate`, with the time in seconds at which the stream starts."""
+    """Yield what the mix needs of each frame, at `rate`, with the time in seconds of the frame in its stream."""
     import av
 
-    mixer, layout, first = None, None, None
+    mixer, layout, time = None, None, None
     for frame in decoded_frames(container, stream):
-        if first is None:
-            begin = (container.start_time or 0) / 1_000_000
-            first = max((frame.time or 0.0) - begin, 0.0)
+        time = frame.time
         if mixer is None or layout != (frame.format.name, frame.layout.name, frame.sample_rate):
             mixer = av.AudioResampler(format="fltp", rate=rate)
             layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         for found in mixer.resample(frame):
-            yield tracks_of(cast(Samples, found.to_ndarray()), channel_names(found.layout), channel), first
+            yield tracks_of(cast(Samples, found.to_ndarray()), channel_names(found.layout), channel), time
     if mixer is not None:
         for found in mixer.resample(None):
-            yield tracks_of(cast(Samples, found.to_ndarray()), channel_names(found.layout), channel), first
-
-
-def _split(frames: Iterator[tuple[Tracks, float | None]], rate: int) -> Iterator[tuple[Samples, float | None]]:
-    """Mix frames, and split them into pieces of at most five minutes; the first one comes with its start in seconds."""
-    kept: list[Samples] = []
-    count = 0
-    begin: float | None = None
-    kind = ""
-    is_first = True
-    for tracks, first in frames:
-        begin = first
-        if kept and (tracks.kind != kind or len(tracks.rows) != len(kept[0])):  # the layout changes: rare, and lossy
-            kept = [mixed(np.concatenate(kept, axis=1), kind)[None].repeat(len(tracks.rows), axis=0)]
-        kind = tracks.kind
-        kept.append(tracks.rows)
-        count += tracks.rows.shape[1]
-        if count >= _PIECE_SECONDS * rate:
-            together = np.concatenate(kept, axis=1)
-            whole = mixed(together, kind)
-            end = quietest_position(whole, rate)
-            kept, count = [together[:, end:].copy()], count - end
-            yield whole[:end], begin if is_first else None
-            del together, whole
-            is_first = False
-    if count:
-        yield mixed(np.concatenate(kept, axis=1), kind), begin if is_first else None
+            yield tracks_of(cast(Samples, found.to_ndarray()), channel_names(found.layout), channel), time
 
 
 def quietest_position(samples: Samples, rate: int) -> int:
-    """Return the index of the middle of the quietest 0.4 s in the last 30 s."""
+    """Return the index of the middle of the quietest 0.4 s."""
     window = int(_WINDOW_SECONDS * rate)
-    tail = samples[-_SEARCH_SECONDS * rate :]
-    windows = tail[: len(tail) // window * window].reshape(-1, window)
+    if len(samples) < window:
+        return len(samples) // 2
+    windows = samples[: len(samples) // window * window].reshape(-1, window)
     loudness = np.square(windows).mean(axis=1)
-    return len(samples) - len(tail) + int(loudness.argmin()) * window + window // 2
+    return int(loudness.argmin()) * window + window // 2
 
 
-def _resampled(samples: Samples, rate: int) -> Samples:
+def resampled(samples: Samples, rate: int) -> Samples:
     import torch
     import torchaudio
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from media.errors import ItemError
 from modalities.contract import (
@@ -20,6 +20,7 @@ from modalities.contract import (
 )
 from modalities.errors import ArtifactLost, ModelFault
 from modalities.models.pool import OperatorPool
+from modalities.scratch import ScratchStore
 from storage.artifacts import ArtifactStore
 from storage.claims import Claims, ClaimSession
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
@@ -72,6 +73,10 @@ class Answers:
             return fault
         return None
 
+    def keep(self, request: Request[ResultT], result: ResultT) -> ResultT:
+        """Store a result that was put together from those of other requests; return the stored one."""
+        return self._store_answer(request, result, seconds=None)  # pyright: ignore[reportReturnType]
+
     def recipe(self, request: Request[Any]) -> Recipe:
         """Return the recipe under which the result is stored. Loads no model."""
         return self._pool.recipe(request)
@@ -118,6 +123,20 @@ class Answers:
                 batch_progress = progress_of_part(progress, done, len(batch), total)
                 yield batch, self._answer_batch(operator, batch, batch_progress)
                 done += len(batch)
+
+    def run_unkept(self, requests: Sequence[Request[Any]]) -> tuple[list[Answer], ScratchStore]:
+        """Return one answer per request, in order, of which nothing is stored, and the store with their artifacts.
+
+        Equal requests run once.
+        """
+        scratch = ScratchStore(self._store)
+        store = cast("ArtifactStore", scratch)
+        answers: dict[Request[Any], Answer] = {}
+        for model, group in _group_by_model(list(dict.fromkeys(requests))).items():
+            with self._pool.operator(model) as operator:
+                for batch in _batches(group, operator.batch_size):
+                    answers.update(zip(batch, operator(batch, store, no_progress), strict=True))
+        return [answers[request] for request in requests], scratch
 
     def recompute(self, requests: Sequence[Request[Any]]) -> list[RecipeRecord | ItemError]:
         """Run the models even for requests with stored results.
@@ -197,7 +216,7 @@ class Answers:
         seconds = round(time.perf_counter() - started, 4)
         return self._store_answer(part, result, seconds=seconds)  # pyright: ignore[reportReturnType]
 
-    def _store_answer(self, request: Request[Any], answer: Answer, *, seconds: float) -> Answer:
+    def _store_answer(self, request: Request[Any], answer: Answer, *, seconds: float | None) -> Answer:
         """Store a result unless its recipe has one, and return the stored result. Errors are passed through."""
         if isinstance(answer, ItemError):
             return answer

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from flows.library.hearing import transcripts
 from flows.library.labelling import sync_labels
 from flows.library.reading.contents import find_contents, has_contents, read_contents
 from flows.library.reading.parts import Part, contents_parts
@@ -116,7 +117,7 @@ def _is_heard(record: ArtifactRecord) -> bool:
 
 
 async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures) -> list[Part]:
-    answers = await context.answers([transcription_request(context, record) for record in records])
+    answers = await transcripts(context, [transcription_request(context, record) for record in records])
     parts: list[Part] = []
     for record, answer in zip(records, answers, strict=True):
         if isinstance(answer, ItemError):

@@ -15,6 +15,7 @@ from flows.running.form import (
     recording_field,
     seed_field,
     spoken_language_field,
+    style_field,
     vad_field,
     vocabulary_field,
 )
@@ -133,6 +134,7 @@ class Recording(Form):
         description="Its number from 1, or its language; empty for the default.",
         max_length=40,
     )
+    style: Literal["netflix", "bbc", "plain"] = style_field()
     channels: Literal["mixed", "separate"] = Field(
         default="mixed", title="Channels", description="separate: a transcript of each, marked with its channel."
     )

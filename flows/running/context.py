@@ -36,6 +36,8 @@ class RunContext:
     show: ShowPage
     progress: Progress = no_progress
     queue: Queue = "interactive"
+    parallel: int = 1
+    """How many requests that belong together are asked at once, each in a run of its own."""
     show_status: Callable[[str], None] = lambda _: None
     """Set the status text beside the progress bar."""
 

@@ -92,3 +92,12 @@ def vad_field() -> Any:
         title="Leave out what is no speech",
         description="on or off; off for songs and speech under music; model is its own way.",
     )
+
+
+def style_field() -> Any:
+    """Return the field for the rules that subtitles keep."""
+    return Field(
+        default="netflix",
+        title="Style of subtitles",
+        description="Whose rules they keep: netflix, bbc, or plain for the times as they are said.",
+    )

@@ -26,6 +26,8 @@ from flows.running.prefect_runs import (
     published_message,
 )
 
+_PARALLEL = 6
+"""How many pieces of one recording wait or run in the pool of the models at once."""
 _PROGRESS = "How far the run is."
 _PAUSES_SECONDS = (2.0, 10.0, 30.0)
 """Pauses before the attempts after the first."""
@@ -83,6 +85,7 @@ async def _attempt(
         show=_show_page,
         progress=progress,
         queue=queue,
+        parallel=_PARALLEL,
         show_status=progress.show_status,
     )
     if earlier_message is None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,21 @@ import httpx
 from prefect.artifacts import Artifact as PrefectArtifact
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactUpdate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterType, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import Artifact as StoredPrefectArtifact
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
 from pydantic import BaseModel
 
 from storage.artifacts import Artifact, ArtifactStore
@@ -58,6 +70,30 @@ def current_flow_run() -> FlowRun | None:
     """Return the flow run that this code runs in, if any."""
     context = FlowRunContext.get()
     return context.flow_run if context else None
+
+
+async def cancel_overdue_runs() -> int:
+    """Cancel the overdue runs that ask for the same as the current one, which does their work; count them.
+
+    After a pause of the work pool, a schedule has one run for each time that was missed. A run that somebody started
+    has his name among its tags, and stays.
+    """
+    current = current_flow_run()
+    if current is None or current.deployment_id is None:
+        return 0
+    overdue = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[current.deployment_id]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+    )
+    async with get_client() as client:
+        found = await client.read_flow_runs(flow_run_filter=overdue)
+        runs = [run for run in found if (run.parameters, run.tags) == (current.parameters, current.tags)]
+        for run in runs:
+            state = Cancelled(message=f"It was overdue, and {current.name} does its work.")
+            with suppress(ObjectNotFound):
+                await client.set_flow_run_state(run.id, state)
+    return len(runs)
 
 
 async def publish_report(store: ArtifactStore, report: BaseModel) -> None:

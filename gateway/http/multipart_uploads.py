@@ -1,4 +1,4 @@
-"""Resumable uploads: clients PUT the parts of a large file to presigned URLs, in any order, and retry lost ones."""
+"""Resumable uploads: clients PUT the parts of a large file, in any order, and retry lost ones."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -20,7 +20,7 @@ _RETENTION = timedelta(days=2)
 
 
 class Part(BaseModel):
-    """One part of `size` bytes. PUT it to `url`; `there` is true once it is stored."""
+    """One part of `size` bytes. PUT it to `url`, with the token; `there` is true once it is stored."""
 
     number: int
     size: int
@@ -61,7 +61,7 @@ class _Plan(BaseModel):
 FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
-def begin(space: Space, name: str, size: int) -> Upload:
+def begin(space: Space, name: str, size: int, address: str) -> Upload:
     """Create an upload and remove expired ones. Raises TooLarge."""
     limit = space.platform.settings.gateway_upload_mb * 1_000_000
     if size > limit:
@@ -71,12 +71,23 @@ def begin(space: Space, name: str, size: int) -> Upload:
     part_size = max(_MIN_PART_BYTES, -(-size // _MAX_PARTS))
     plan = _Plan(project=space.project, name=name, size=size, part_size=part_size)
     bucket.create(f"{_PREFIX}{plan.id}.json", plan.model_dump_json().encode(), media_type="application/json")
-    return _describe(bucket, plan)
+    return _describe(space, plan, address)
 
 
-def read(space: Space, upload: UUID) -> Upload:
+def read(space: Space, upload: UUID, address: str) -> Upload:
     """Return the state of an upload, with new URLs. Raises NotFound."""
-    return _describe(space.platform.bucket, _read_plan(space, upload))
+    return _describe(space, _read_plan(space, upload), address)
+
+
+def put_part(space: Space, upload: UUID, number: int, data: bytes) -> None:
+    """Store a part. Raises NotFound, and WrongInput if there is no such part or it has another size."""
+    plan = _read_plan(space, upload)
+    sizes = plan.sizes()
+    if number > len(sizes):
+        raise WrongInput(f"The upload has {len(sizes)} parts, and no part {number}.")
+    if len(data) != sizes[number - 1]:
+        raise WrongInput(f"Part {number} has {sizes[number - 1]} bytes, and {len(data)} came.")
+    space.platform.bucket.put(plan.key(number), data)
 
 
 def compose(space: Space, upload: UUID) -> str:
@@ -87,7 +98,7 @@ def compose(space: Space, upload: UUID) -> str:
     bucket, plan = space.platform.bucket, _read_plan(space, upload)
     if plan.composed:
         return plan.composed
-    missing = [part.number for part in _describe(bucket, plan).parts if not part.there]
+    missing = [part.number for part in _describe(space, plan, "").parts if not part.there]
     if missing:
         raise WrongInput(f"Of the parts of {plan.name}, {len(missing)} are missing or not whole: first {missing[0]}.")
     key = f"tmp/{plan.id}-whole"
@@ -110,14 +121,18 @@ def remove(space: Space, upload: UUID) -> None:
     _remove(space.platform.bucket, plan)
 
 
-def _describe(bucket: Bucket, plan: _Plan) -> Upload:
+def _describe(space: Space, plan: _Plan, address: str) -> Upload:
+    """Return the state of an upload; parts go to `address`, or straight to the S3 server if that is public."""
+    bucket, is_public = space.platform.bucket, space.platform.settings.s3_public_url is not None
     stored = {found.key: found.size for found in bucket.objects(f"tmp/{plan.id}/")}
     parts = [
         Part(
             number=number,
             size=size,
             there=plan.composed is not None or stored.get(plan.key(number)) == size,
-            url=bucket.presign_put(plan.key(number), expires=_URL_LIFETIME),
+            url=bucket.presign_put(plan.key(number), expires=_URL_LIFETIME)
+            if is_public
+            else f"{address}/{plan.id}/parts/{number}?project={plan.project}",
         )
         for number, size in enumerate(plan.sizes(), start=1)
     ]

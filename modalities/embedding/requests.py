@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from modalities.contract import Request, Result
+from modalities.scratch import ScratchStore
 from storage.artifacts import Artifact, ArtifactStore
 
 Vectors = NDArray[np.float32]
@@ -36,7 +37,7 @@ class EmbedText(Request[Embedding]):
     role: Role = Field(default="query", description="query: a search; passage: a text to be found.")
 
 
-def read_vector(store: ArtifactStore, embedding: Embedding) -> Vectors:
+def read_vector(store: ArtifactStore | ScratchStore, embedding: Embedding) -> Vectors:
     """Read the vector: float32 of shape (dimension,)."""
     return np.frombuffer(store.get(embedding.vector), "<f4", count=embedding.dimension).astype(np.float32)
 

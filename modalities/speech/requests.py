@@ -52,21 +52,26 @@ class Transcribe(Request[Transcript]):
 
 
 class PieceTranscript(Result):
-    """The transcript of one piece of a recording; `language` is None if the piece is too short to have one."""
+    """The transcript of one piece of a recording; `language` is None if the piece is too short to have one.
 
+    `expected_seconds` is the duration of the whole recording by its header, 0 if that says nothing.
+    """
+
+    end_seconds: float
+    is_last: bool
+    expected_seconds: float
     language: str | None
     language_probability: float
     segments: Artifact = Field(description="application/json: the segments, with times within the recording.")
 
 
 class TranscribePiece(Request[PieceTranscript]):
-    """Transcribe one piece of a long recording. Its result is stored, so that a crash loses at most one piece."""
+    """Transcribe one piece of a recording (see media.recordings.pieces): any free process can, in any order."""
 
     added_fields: ClassVar[frozenset[str]] = HEARING
 
     audio: Artifact
-    start_seconds: float
-    end_seconds: float
+    number: int = Field(ge=0, description="From 0.")
     language: str | None
     task: Literal["transcribe", "translate"]
     prompt: str = ""

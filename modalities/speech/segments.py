@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
-from media.sound import Piece
+from media.recordings.pieces import Window
 
 
 class Word(BaseModel):
@@ -41,7 +41,7 @@ class Segment(BaseModel):
 SEGMENTS = TypeAdapter(list[Segment])
 
 
-def segments_of(found: Iterable[Any], piece: Piece) -> Iterator[Segment]:
+def segments_of(found: Iterable[Any], piece: Window) -> Iterator[Segment]:
     """Convert the segments of one piece, lazily, to segments with times within the recording; skip empty ones."""
     for segment in found:
         text = segment.text.strip()
@@ -71,6 +71,6 @@ def spoken_by(speaker: str, segment: Segment) -> Segment:
     return segment.model_copy(update={"text": f"{speaker}: {segment.text}", "words": words})
 
 
-def _recording_time(seconds: float, piece: Piece) -> float:
+def _recording_time(seconds: float, piece: Window) -> float:
     """Convert a time within a piece to a time within the recording, in seconds to the millisecond."""
     return round(min(piece.start_seconds + max(float(seconds), 0.0), piece.end_seconds), 3)

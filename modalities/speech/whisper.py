@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError
-from media.sound import SAMPLE_RATE, Piece, read_pieces
+from media.recordings.pieces import count_windows, read_window
+from media.sound import SAMPLE_RATE
 from modalities.contract import (
     Memoize,
     ModelSpec,
@@ -21,17 +23,8 @@ from modalities.contract import (
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.devices import choose_device
 from modalities.speech.joined_weights import model_folder
-from modalities.speech.languages import separator
-from modalities.speech.repetitions import collapsed, spoken
-from modalities.speech.requests import (
-    HEARING,
-    UNDETERMINED,
-    PieceTranscript,
-    Transcribe,
-    TranscribePiece,
-    Transcript,
-    TranscriptDocument,
-)
+from modalities.speech.pieces import assemble, piece_request
+from modalities.speech.requests import PieceTranscript, Transcribe, TranscribePiece, Transcript
 from modalities.speech.seeded_decoder import SeededDecoder
 from modalities.speech.segments import SEGMENTS, Segment, segments_of
 from storage.artifacts import ArtifactStore
@@ -128,63 +121,33 @@ class Whisper:
         self, request: Transcribe, store: ArtifactStore, progress: Progress, memoize: Memoize
     ) -> Transcript:
         """Transcribe a recording piece by piece; the first piece with speech decides the language. Raises ItemError."""
-        language = self._whisper_language(request.language)
-        probability = 1.0 if language else 0.0
-        segments: list[Segment] = []
-        duration, done = 0.0, 0.0
+        pieces: list[PieceTranscript] = []
+        done = 0.0
         with store.local(request.audio) as path:
-            for piece in read_pieces(path, request.track, request.channel):
-                part = TranscribePiece(
-                    model=request.model,
-                    audio=request.audio,
-                    start_seconds=round(piece.start_seconds, 3),
-                    end_seconds=round(piece.end_seconds, 3),
-                    language=language,
-                    task=request.task,
-                    **request.model_dump(include=set(HEARING)),
-                )
-                piece_progress = progress_of_part(progress, done, piece.done - done, 1)
-                # A recording of a single piece is not stored twice: its whole transcript is stored next.
-                run = _compute if duration == 0.0 and piece.done >= 1.0 else memoize
-                transcript = run(part, partial(self._decode, part, piece, store, piece_progress))
-                segments += SEGMENTS.validate_json(store.get(transcript.segments))
-                if language is None and transcript.language and segments:
-                    language, probability = transcript.language, transcript.language_probability
-                duration, done = piece.end_seconds, piece.done
+            while not pieces or not pieces[-1].is_last:
+                part = piece_request(request, pieces, store)
+                size = 1 / max(count_windows(pieces[0].expected_seconds), part.number + 1) if pieces else 0.5
+                piece_progress = progress_of_part(progress, done, min(size, 1 - done), 1)
+                pieces.append(memoize(part, partial(self._decode, part, path, store, piece_progress)))
+                done = 1.0 if pieces[-1].is_last else min(len(pieces) / count_windows(pieces[0].expected_seconds), 0.99)
                 progress(done)
-        tag = _FROM_WHISPER.get(language, language) if language else UNDETERMINED
-        document = TranscriptDocument(
-            language=tag,
-            task=request.task,
-            duration_seconds=round(duration, 3),
-            segments=tuple(collapsed(segments)),
-        )
-        between = separator("en" if request.task == "translate" else tag)
-        return Transcript(
-            language=tag,
-            language_probability=round(probability, 4),
-            duration_seconds=document.duration_seconds,
-            text=between.join(segment.text for segment in spoken(document.segments)),
-            document=store.put(document.model_dump_json().encode(), "application/json"),
-        )
+        return assemble(request, pieces, store)
 
     def _transcribe_piece(self, part: TranscribePiece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
-        """Transcribe the piece that begins at the requested time. Raises InvalidRequest if there is none."""
         with store.local(part.audio) as path:
-            for piece in read_pieces(path, part.track, part.channel):
-                if round(piece.start_seconds, 3) == part.start_seconds:
-                    return self._decode(part, piece, store, progress)
-        raise InvalidRequest(f"The recording has no piece that begins at {part.start_seconds} s.")
+            return self._decode(part, path, store, progress)
 
-    def _decode(self, part: TranscribePiece, piece: Piece, store: ArtifactStore, progress: Progress) -> PieceTranscript:
-        """Run the model on the samples of a piece and store the segments."""
+    def _decode(self, part: TranscribePiece, path: Path, store: ArtifactStore, progress: Progress) -> PieceTranscript:
+        """Run the model on the samples of a piece and store the segments. Raises ItemError."""
+        code = self._whisper_language(part.language)
+        piece = read_window(path, part.number, part.track, part.channel)
         language, probability = None, 0.0
         segments: list[Segment] = []
         if len(piece.samples) >= _SHORTEST_SECONDS * SAMPLE_RATE:
             self._decoder.restart()
             found, info = self._model.transcribe(
                 piece.samples,
-                language=part.language,
+                language=code,
                 task=part.task,
                 beam_size=self._options.beam_size,
                 temperature=list(self._options.temperatures),
@@ -193,12 +156,15 @@ class Whisper:
                 initial_prompt=part.prompt or None,
                 hotwords=", ".join(part.vocabulary) or None,
             )
-            language, probability = info.language, float(info.language_probability)
+            language, probability = _FROM_WHISPER.get(info.language, info.language), float(info.language_probability)
             for segment in segments_of(found, piece):
                 segments.append(segment)
                 seconds = segment.end_seconds - piece.start_seconds
                 progress(min(seconds / (piece.end_seconds - piece.start_seconds), 1.0))
         return PieceTranscript(
+            end_seconds=round(piece.end_seconds, 3),
+            is_last=piece.is_last,
+            expected_seconds=round(piece.expected_seconds, 3),
             language=language,
             language_probability=round(probability, 4),
             segments=store.put(SEGMENTS.dump_json(segments), "application/json"),

@@ -18,7 +18,8 @@ from flows.search import find
 from gateway.cli.demo import Demo, _page
 from gateway.cli.uploads import upload
 from modalities.speech.segments import Segment
-from modalities.speech.subtitles import cues, to_srt, to_vtt
+from modalities.speech.subtitles.cues import cues
+from modalities.speech.subtitles.formats import to_srt, to_vtt
 from stack.lifecycle import StackStatus
 
 NASTY = [

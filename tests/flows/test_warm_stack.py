@@ -64,3 +64,27 @@ def test_each_worker_has_an_artifact_in_the_prefect_ui(home: Path) -> None:
     with api_of(load_settings(home)).client() as api:
         found = api.post("/artifacts/latest/filter", json={"artifacts": {"key": {"like_": "warm-%"}}}).json()
     assert {one["key"] for one in found} == {"warm-cpu-worker-cpu", "warm-gpu-worker-gpu"}
+
+
+@pytest.mark.serial
+def test_a_paused_pool_resumes_with_about_one_run_of_the_inbox(home: Path) -> None:
+    with api_of(load_settings(home)).client() as api:
+        deployment = api.get("/deployments/name/process-inbox/process-inbox").json()
+        api.patch("/work_pools/cpu", json={"is_paused": True})
+        try:
+            missed = [
+                api.post(
+                    f"/deployments/{deployment['id']}/create_flow_run",
+                    json={"state": {"type": "SCHEDULED"}, "tags": ["missed"]},
+                ).json()["id"]
+                for _ in range(15)
+            ]
+        finally:
+            api.patch("/work_pools/cpu", json={"is_paused": False})
+
+        def states() -> list[str]:
+            runs = api.post("/flow_runs/filter", json={"flow_runs": {"id": {"any_": missed}}}).json()
+            return [run["state_type"] for run in runs]
+
+        wait_for(lambda: set(states()) <= {"COMPLETED", "CANCELLED"}, 120, "the runs that were missed")
+        assert 1 <= states().count("COMPLETED") <= 4

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener, store_query_file
-from gateway.cli.terminal import existing_file, print_result
+from gateway.cli.terminal import SOME_FAILED, existing_file, print_result
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -24,6 +24,7 @@ def transcribe(
     word: Annotated[list[str] | None, typer.Option(help="A word that is likely to be said; repeatable.")] = None,
     vad: Annotated[str, typer.Option(help="Leave out what is no speech: on, off (for songs), model.")] = "model",
     track: Annotated[str, typer.Option(help="The number or language of the track to hear.")] = "",
+    style: Annotated[str, typer.Option(help="Rules of the subtitles: netflix, bbc or plain.")] = "netflix",
     channels: Annotated[str, typer.Option(help="mixed, or separate: a transcript of each channel.")] = "mixed",
     project: Project = "default",
     as_json: Json = False,
@@ -36,12 +37,44 @@ def transcribe(
         raise WrongInput(f"There is no format {output}: use json, srt, vtt or txt.")
     with space_opener(project, local) as space:
         recording = store_query_file(space(), file)
-        heard = {"prompt": prompt, "vocabulary": word or [], "vad": vad, "track": track, "channels": channels}
+        heard = {
+            "prompt": prompt,
+            "vocabulary": word or [],
+            "vad": vad,
+            "track": track,
+            "style": style,
+            "channels": channels,
+        }
         form = fill_form(Recording, recording=recording, language=language, to=to, project=project, **heard)
         report = run_form("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)
         text = report["text"] if output in ("txt", "json") else _read_text(space(), report["files"][output])
     document = {name: report[name] for name in ("language", "text", "segments")}
     print_result(document, as_json or output == "json", text)
+
+
+def check_subtitles(
+    file: Annotated[Path, typer.Argument(help="A SubRip or WebVTT file.")],
+    style: Annotated[str, typer.Option(help="Whose rules: netflix, bbc or plain.")] = "netflix",
+    as_json: Json = False,
+) -> None:
+    """Say which rules for subtitles a file breaks, and where."""
+    from media.identify import read_text
+    from modalities.speech.subtitles.check import check_cues
+    from modalities.speech.subtitles.formats import clock, read_cues
+    from modalities.speech.subtitles.styles import STYLES
+
+    rules = next((each for name, each in STYLES.items() if name == style), None)
+    if rules is None:
+        raise WrongInput(f"There is no style {style}: use {', '.join(STYLES)}.")
+    cues = read_cues(read_text(existing_file(file)))
+    if not cues:
+        raise WrongInput(f"{file} has no cues: is it a SubRip or WebVTT file?")
+    faults = check_cues(cues, rules)
+    rows = [f"{each.cue:>4}  {clock(each.start_seconds, '.')}  {each.rule}" for each in faults]
+    document = {"cues": len(cues), "faults": [each.model_dump() for each in faults]}
+    print_result(document, as_json, "\n".join(rows) or f"{len(cues)} cues, and no rule of {style} is broken.")
+    if faults:
+        raise typer.Exit(SOME_FAILED)
 
 
 def speak(

@@ -20,6 +20,7 @@ from gateway.gallery.route import GalleryRoute, wants_json
 from gateway.http.access import Caller, Maker, Viewer
 from gateway.http.artifacts import Lineage, read_lineage
 from media.identify import read_text
+from modalities.speech.repetitions import spoken
 from storage.artifacts import Artifact
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
@@ -98,7 +99,7 @@ def _content(space: Space, found: InputArtifact) -> dict[str, Any]:
         values["video"] = found.artifact.media_type.startswith("video/")
         values["heard"] = not found.record or found.record.properties.get("has_sound", True)
         if transcript:
-            values |= {"segments": transcript.segments, "spoken": transcript.language}
+            values |= {"segments": spoken(transcript.segments), "spoken": transcript.language}
     return values
 
 

@@ -13,7 +13,9 @@ from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, thumbnail_file
 from gateway.http.downloads.byte_ranges import stream_artifact
-from modalities.speech.subtitles import cues, to_vtt
+from modalities.speech.repetitions import spoken
+from modalities.speech.subtitles.cues import cues
+from modalities.speech.subtitles.formats import to_vtt
 from storage.artifacts import Artifact
 
 _PREVIEW_SIDE = 1600
@@ -43,7 +45,7 @@ def content(caller: Viewer, artifact: str, request: Request) -> Response:
 def captions(caller: Viewer, artifact: str) -> Response:
     """Send the transcript of a recording as WebVTT."""
     transcript = find_transcript(caller.space, resolve_input(caller.space, artifact).artifact)
-    text = to_vtt(cues(transcript.segments if transcript else ()))
+    text = to_vtt(cues(spoken(transcript.segments) if transcript else ()))
     return Response(text, media_type="text/vtt", headers={"Cache-Control": "private, max-age=60"})
 
 

@@ -1,7 +1,6 @@
 """/v1/audio: transcribe recordings and translate speech into English."""
 
 import zlib
-from collections.abc import AsyncIterator
 from math import log
 from typing import Annotated, Any, Literal
 
@@ -16,9 +15,10 @@ from flows.transcribe_audio import TranscriptReport
 from gateway.forms import fill_form
 from gateway.http.access import Caller, Maker
 from gateway.http.incoming_files import store_query_file
+from gateway.http.jobs.job import Job
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.stream import sse_events
-from modalities.speech.languages import separator
+from gateway.http.openai.transcript_stream import stream_segments, wait_for_report
 from modalities.speech.segments import Segment
 from modalities.translation.languages import english_name
 
@@ -81,10 +81,10 @@ class TranscriptionForm(SpeechForm):
 @router.post("/transcriptions", response_class=Response, responses=_RESPONSES)
 async def transcribe(caller: Maker, options: Annotated[TranscriptionForm, Form()]) -> Response:
     """Transcribe speech in its own language. A stream has one event per segment."""
-    job = await _start_job(caller, options, language=options.language)
+    job, form = await _start_job(caller, options, language=options.language)
     if options.stream:
-        return EventSourceResponse(sse_events(_stream_events(caller, job)))
-    report = await _wait_for_report(caller, job)
+        return EventSourceResponse(sse_events(stream_segments(caller, job, form)))
+    report = await wait_for_report(caller, job)
     if options.response_format == "verbose_json":
         return JSONResponse(_verbose_document(report, "transcribe", options.granularities or ["segment"]))
     return await _plain_response(caller, report, options.response_format)
@@ -93,14 +93,15 @@ async def transcribe(caller: Maker, options: Annotated[TranscriptionForm, Form()
 @router.post("/translations", response_class=Response, responses=_RESPONSES)
 async def translate(caller: Maker, options: Annotated[SpeechForm, Form()]) -> Response:
     """Transcribe speech and translate it into English."""
-    report = await _wait_for_report(caller, await _start_job(caller, options, to="en"))
+    job, _ = await _start_job(caller, options, to="en")
+    report = await wait_for_report(caller, job)
     if options.response_format == "verbose_json":
         return JSONResponse(_verbose_document(report, "translate", ["segment"]))
     return await _plain_response(caller, report, options.response_format)
 
 
-async def _start_job(caller: Caller, options: SpeechForm, **languages: str) -> Any:
-    """Store an uploaded recording and start a job that transcribes it."""
+async def _start_job(caller: Caller, options: SpeechForm, **languages: str) -> tuple[Job, Recording]:
+    """Store an uploaded recording and start a job that transcribes it; return the job and its form."""
     file = options.file
     recording = await run_in_threadpool(
         store_query_file, caller.space, file.file, file.filename or "recording", "speech"
@@ -114,19 +115,7 @@ async def _start_job(caller: Caller, options: SpeechForm, **languages: str) -> A
         **languages,
     )
     values = {"recording": form.model_dump(mode="json")}
-    return await caller.services.jobs.start(caller.person, caller.project, _DEPLOYMENT, values)
-
-
-async def _wait_for_report(caller: Caller, job: Any) -> TranscriptReport:
-    return TranscriptReport.model_validate(await caller.services.jobs.wait_for_result(caller.project, job.id))
-
-
-async def _stream_events(caller: Caller, job: Any) -> AsyncIterator[dict[str, Any]]:
-    report = await _wait_for_report(caller, job)
-    between = separator(report.language)
-    for number, segment in enumerate(report.segments):
-        yield {"type": "transcript.text.delta", "delta": f"{between}{segment.text}" if number else segment.text}
-    yield {"type": "transcript.text.done", "text": between.join(segment.text for segment in report.segments)}
+    return await caller.services.jobs.start(caller.person, caller.project, _DEPLOYMENT, values), form
 
 
 async def _plain_response(caller: Caller, report: TranscriptReport, kind: Format) -> Response:

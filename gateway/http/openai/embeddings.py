@@ -16,6 +16,7 @@ from gateway.http.openai.names import resolve_model
 from gateway.http.openai.token_ids import text_of
 from media.errors import ItemError
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role, read_vector
+from modalities.scratch import ScratchStore
 
 router = APIRouter(prefix="/v1/embeddings", tags=["OpenAI"])
 _DATA = "data:image/"
@@ -76,10 +77,9 @@ async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
     name = resolve_model(caller.space, model, "passages")
     requests = [await run_in_threadpool(_request, caller, name, given, asked.role) for given in inputs]
     async with caller.services.query_embeddings.embedding_slots:
-        answers = await run_in_threadpool(caller.space.answers.run_all, requests)
+        answers, store = await run_in_threadpool(caller.space.answers.run_unkept, requests)
     data = [
-        EmbeddingOut(index=number, embedding=await run_in_threadpool(_vector, caller, answer, asked))
-        for number, answer in enumerate(answers)
+        EmbeddingOut(index=number, embedding=_vector(store, answer, asked)) for number, answer in enumerate(answers)
     ]
     tokens = sum(-(-len(r.text) // _CHARACTERS_PER_TOKEN) for r in requests if isinstance(r, EmbedText))
     return EmbeddingsOut(data=data, model=name, usage=Usage(prompt_tokens=tokens, total_tokens=tokens))
@@ -107,13 +107,13 @@ def _request(caller: Caller, model: str, given: str, role: Role) -> EmbedImage |
     return EmbedImage(model=model, image=store_query_picture(caller.space, data, "picture"))
 
 
-def _vector(caller: Caller, answer: object, asked: EmbeddingRequest) -> list[float] | str:
+def _vector(store: ScratchStore, answer: object, asked: EmbeddingRequest) -> list[float] | str:
     if isinstance(answer, ItemError):
         raise answer
     assert isinstance(answer, Embedding)
     if asked.dimensions not in (None, answer.dimension):
         raise WrongInput(f"The model has {answer.dimension} dimensions and gives no others.")
-    vector = read_vector(caller.space.store, answer)
+    vector = read_vector(store, answer)
     if asked.encoding_format == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode()
     return vector.tolist()

@@ -21,6 +21,7 @@ _CAPABILITIES = {
     "CTranslate2Translator": ["text-translation"],
     "Diffusion": ["image-generation", "image-edit", "image-variation"],
     "HibariVoice": ["speech-synthesis"],
+    "RapidOcr": ["text-recognition"],
 }
 """What the models of each operator can do."""
 router = APIRouter(prefix="/v1/models", tags=["OpenAI"])

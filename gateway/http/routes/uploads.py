@@ -3,18 +3,22 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.http import multipart_uploads
 from gateway.http.access import Maker
+from gateway.http.body_limits import body_limit
 from gateway.http.incoming_files import start_ingest
 from gateway.http.jobs.job import Job
 from gateway.http.multipart_uploads import FileName, Upload
 from storage.labels import Label
 
 router = APIRouter(prefix="/api/uploads", tags=["Artifacts"])
+_MAX_PART_BYTES = 256_000_000
+_PART = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 class Announcement(BaseModel):
@@ -35,15 +39,25 @@ class Completion(BaseModel):
 
 
 @router.post("", status_code=201)
-def begin_upload(caller: Maker, file: Announcement) -> Upload:
+def begin_upload(request: Request, caller: Maker, file: Announcement) -> Upload:
     """Begin an upload; the answer has a URL for each part."""
-    return multipart_uploads.begin(caller.space, file.name, file.size)
+    return multipart_uploads.begin(caller.space, file.name, file.size, _address(request))
 
 
 @router.get("/{upload}")
-def show_upload(caller: Maker, upload: UUID) -> Upload:
+def show_upload(request: Request, caller: Maker, upload: UUID) -> Upload:
     """The parts that are stored, and new URLs for the others."""
-    return multipart_uploads.read(caller.space, upload)
+    return multipart_uploads.read(caller.space, upload, _address(request))
+
+
+@router.put("/{upload}/parts/{number}", status_code=204, openapi_extra=_PART)
+@body_limit(_MAX_PART_BYTES)
+async def put_part(
+    request: Request, caller: Maker, upload: UUID, number: Annotated[int, PathParameter(ge=1, le=100_000)]
+) -> None:
+    """Store a part. It may be sent again."""
+    data = await request.body()
+    await run_in_threadpool(multipart_uploads.put_part, caller.space, upload, number, data)
 
 
 @router.post("/{upload}/complete", status_code=202)
@@ -59,3 +73,8 @@ async def complete_upload(caller: Maker, upload: UUID, completion: Completion) -
 def forget_upload(caller: Maker, upload: UUID) -> None:
     """Abort an upload and delete its parts."""
     multipart_uploads.remove(caller.space, upload)
+
+
+def _address(request: Request) -> str:
+    """Return the address of uploads under which the client reached the gateway."""
+    return f"{str(request.base_url).rstrip('/')}{router.prefix}"

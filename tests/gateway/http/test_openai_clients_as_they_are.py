@@ -79,7 +79,7 @@ def test_dall_e_3_with_its_style_quality_size_and_a_long_prompt_is_answered_with
         "size": "1792x1024",
         "n": 1,
         "seed": -1,
-        "steps": 2,
+        "steps": 1,
     }
     answers = [maker.post("/v1/images/generations", json=body) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
@@ -263,3 +263,33 @@ def test_the_list_of_models_says_what_each_can(client: openai.OpenAI) -> None:
     assert "image-edit" in found["icons"]
     assert "transcription" in found["whisper-base"]
     assert "image-embedding" in found["starter-clip"]
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("mp3", b"ID3"), ("opus", b"OggS"), ("wav", b"RIFF"), ("flac", b"fLaC")])
+def test_a_text_is_read_aloud_in_the_format_that_is_asked_for(client: openai.OpenAI, kind: Any, begins: bytes) -> None:
+    with client.audio.speech.with_streaming_response.create(
+        model="tts-1", voice="alloy", input="The weather is fine. " * 3, response_format=kind
+    ) as answer:
+        data = b"".join(answer.iter_bytes())
+        assert data.startswith(begins)
+        assert "no voice alloy" in answer.headers["x-triptych-notice"]
+
+
+def test_a_spoken_text_is_understood_by_transcriptions(client: openai.OpenAI, maker: httpx.Client) -> None:
+    text = "Please bring the red umbrella. It will rain in the afternoon."
+    sound = client.audio.speech.create(model="tts-1-hd", voice="heart", input=text, speed=0.3).content
+    heard = client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", sound), response_format="text")
+    assert {"red", "umbrella", "rain", "afternoon"} <= set(
+        "".join(c if c.isalpha() else " " for c in str(heard)).split()
+    )
+    events = maker.post("/v1/audio/speech", json={"input": text, "stream_format": "sse", "response_format": "pcm"}).text
+    assert "speech.audio.delta" in events
+    assert events.rstrip().splitlines()[-1].startswith('data: {"type": "speech.audio.done"')
+    assert [voice["id"] for voice in maker.get("/v1/audio/voices").json()["voices"]] == ["heart"]
+    for body, what in [
+        ({"input": "你好"}, "another script"),
+        ({"input": "Hello", "voice": "nobody"}, "the voices are heart"),
+    ]:
+        refused = maker.post("/v1/audio/speech", json=body)
+        assert refused.status_code == 400, refused.text
+        assert what in refused.json()["error"]["message"]

@@ -8,18 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modalities.speech.segments import Segment, Word
-from modalities.speech.subtitles import (
-    COLUMNS,
-    LONGEST_SECONDS,
-    Cue,
-    columns,
-    cues,
-    to_srt,
-    to_text,
-    to_vtt,
-    translated_cues,
-    translated_segments,
-)
+from modalities.speech.subtitles.check import check_cues
+from modalities.speech.subtitles.cues import Cue, cues, translated_segments
+from modalities.speech.subtitles.formats import read_cues, to_srt, to_text, to_vtt
+from modalities.speech.subtitles.lines import columns
+from modalities.speech.subtitles.styles import NETFLIX, PLAIN, STYLES, Style
 
 SENTENCE = (
     "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country, "
@@ -64,8 +57,8 @@ def test_every_cue_is_readable_and_none_overlap(segments: list[Segment]) -> None
     for cue in shown:
         lines = cue.text.split("\n")
         assert 1 <= len(lines) <= 2
-        assert all(line == line.strip() and 0 <= columns(line) <= COLUMNS for line in lines)
-        assert 0 < cue.end_seconds - cue.start_seconds <= LONGEST_SECONDS + 0.001
+        assert all(line == line.strip() and 0 <= columns(line) <= NETFLIX.columns for line in lines)
+        assert 0 < cue.end_seconds - cue.start_seconds <= NETFLIX.longest_seconds + 0.001
     assert all(cue.end_seconds <= later.start_seconds for cue, later in pairwise(shown))
 
 
@@ -85,7 +78,7 @@ def test_srt_and_vtt_have_one_block_for_each_cue(segments: list[Segment]) -> Non
 
 
 def test_a_long_segment_is_split_after_a_clause_at_its_word_times() -> None:
-    first, second, *_ = cues([spoken(SENTENCE)])
+    first, second, *_ = cues([spoken(SENTENCE)], PLAIN)
     assert first.text == "And so, my fellow Americans, ask not\nwhat your country can do for you,"
     assert second.text.startswith("ask what you can do")
     assert second.start_seconds == pytest.approx(14 * 0.4)
@@ -94,7 +87,7 @@ def test_a_long_segment_is_split_after_a_clause_at_its_word_times() -> None:
 def test_nothing_is_shown_through_a_long_pause() -> None:
     before, after = spoken("Ready?"), spoken("Go!", start=5.0)
     one = Segment(start_seconds=0, end_seconds=5.4, text="Ready? Go!", words=before.words + after.words)
-    assert [(cue.text, cue.start_seconds, cue.end_seconds) for cue in cues([one])] == [
+    assert [(cue.text, cue.start_seconds, cue.end_seconds) for cue in cues([one], PLAIN)] == [
         ("Ready?", 0.0, 1.0),
         ("Go!", 5.0, 6.0),
     ]
@@ -102,7 +95,7 @@ def test_nothing_is_shown_through_a_long_pause() -> None:
 
 def test_a_chinese_character_takes_two_columns() -> None:
     (cue,) = cues([Segment(start_seconds=0, end_seconds=5, text="今天天气很好，我们去公园散步，然后一起吃饭。好吗？")])
-    assert all(columns(line) <= COLUMNS for line in cue.text.split("\n"))
+    assert all(columns(line) <= 32 for line in cue.text.split("\n"))
     assert cue.text.count("\n") == 1
 
 
@@ -126,16 +119,85 @@ def test_silence_has_no_cues() -> None:
     assert to_srt(()) == ""
 
 
-def test_translated_cues_keep_their_times() -> None:
-    originals = cues([spoken("Good morning."), spoken("How are you?", start=2.0)])
-    german = translated_cues(originals, ["Guten Morgen.", "Wie geht es dir?"])
-    assert [cue.text for cue in german] == ["Guten Morgen.", "Wie geht es dir?"]
-    assert [(c.start_seconds, c.end_seconds) for c in german] == [(c.start_seconds, c.end_seconds) for c in originals]
-
-
 def test_a_translated_segment_is_split_within_its_own_time() -> None:
     segment = spoken(SENTENCE, start=10.0)
-    shown = cues(translated_segments([segment], ["Wort " * 50]))
+    shown = cues(translated_segments([segment], ["Wort " * 50]), PLAIN)
     assert shown[0].start_seconds == 10.0
     assert shown[-1].start_seconds < segment.end_seconds < shown[-1].end_seconds + 0.001
     assert len(shown) > 2
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=list(STYLES))
+@pytest.mark.parametrize("pace", [0.25, 0.33, 0.45])
+def test_speech_at_an_ordinary_pace_passes_its_own_check(style: Style, pace: float) -> None:
+    if style.name == "bbc" and pace < 0.3:
+        return  # 240 words a minute are more than anybody should have to read
+    said = [spoken(SENTENCE, 1.0, pace)]
+    for text in ("Yes.", "No!", "Well, it is what I said to you yesterday.", "Go.", SENTENCE, "Oh."):
+        said.append(spoken(text, said[-1].end_seconds + (0.0 if len(said) % 2 else 0.3), pace))
+    shown = cues(said, style)
+    assert check_cues(shown, style) == []
+    assert bare("".join(cue.text for cue in shown)) == bare("".join(segment.text for segment in said))
+    for cue in shown:
+        first = next(each for each in said if each.start_seconds <= cue.end_seconds <= each.end_seconds + 3)
+        assert cue.start_seconds >= first.start_seconds - 1.0
+
+
+def test_a_word_that_would_flash_by_is_shown_with_what_follows() -> None:
+    shown = cues([spoken("Yes.", 0, 0.3), spoken("I think so, too, my dear.", 0.3, 0.3)])
+    assert [cue.text for cue in shown] == ["Yes. I think so, too, my dear."]
+    chinese = [
+        Segment(start_seconds=0, end_seconds=0.4, text="好。"),
+        Segment(start_seconds=0.4, end_seconds=2, text="我们走吧。"),
+    ]
+    assert [cue.text for cue in cues(chinese)] == ["好。我们走吧。"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://www.example.org/a/very/long/path/to/some/page.html?query=1&other=2",
+        "somebody.with-a-name@mail.example.com",
+    ],
+)
+def test_an_address_is_never_cut(address: str) -> None:
+    for text in (f"You will find all of it at {address}, as I said.", f"请看{address}，谢谢大家。"):
+        shown = cues([Segment(start_seconds=0, end_seconds=12, text=text)])
+        assert any(address in line for cue in shown for line in cue.text.split("\n"))
+        assert not [fault for fault in check_cues(shown, NETFLIX) if "address" in fault.rule or "line" in fault.rule]
+
+
+def cue(start: float, end: float, text: str) -> Cue:
+    return Cue(start_seconds=start, end_seconds=end, text=text)
+
+
+@pytest.mark.parametrize(
+    ("shown", "rules"),
+    [
+        ([cue(0, 2, "Good."), cue(2.2, 4, "Fine.")], []),
+        ([cue(0, 0.5, "Hi.")], ["shown for 0.50 s, and 0.83 s are the least"]),
+        ([cue(0, 9, "A long time.")], ["shown for 9.00 s, and 7 s are the most"]),
+        ([cue(0, 2, "x" * 43)], ["a line has 43 characters, and 42 are the most", "21.5 characters a second"]),
+        ([cue(0, 4, "今天天气很好我们一起去公园散步吧好")], ["a line has 17 characters, and 16 are the most"]),
+        ([cue(0, 4, "a\nb\nc")], ["3 lines, and 2 are the most"]),
+        ([cue(0, 2, "One."), cue(1.5, 4, "Two.")], ["overlaps the next one by 0.50 s"]),
+        ([cue(0, 2, "One."), cue(2.04, 4, "Two.")], ["gap to the next one is 0.04 s, and 0.08 s are the least"]),
+        ([cue(2, 1, "Back.")], ["ends before it begins"]),
+        ([cue(0, 2, "See www.example.\norg/page")], ["an address is cut"]),
+        ([cue(0, 2, "Read it.\nOrganise it.")], []),
+    ],
+)
+def test_the_check_names_what_breaks_the_rules(shown: list[Cue], rules: list[str]) -> None:
+    found = [fault.rule for fault in check_cues(shown, NETFLIX)]
+    assert len(found) == len(rules)
+    assert all(rule in fault for rule, fault in zip(rules, found, strict=True))
+
+
+def test_files_of_other_tools_are_read() -> None:
+    first = "\ufeff1\r\n00:00:01,5 --> 00:00:02,000 X1:1\r\n<i>Hello</i>\r\n{\\an8}there\r\n\r\n\r\n"
+    srt = f"{first}7\r\n1:00:00,000-->1:00:01,000\r\nB"
+    assert read_cues(srt) == (cue(1.5, 2, "Hello\nthere"), cue(3600, 3601, "B"))
+    vtt = "WEBVTT\n\nNOTE no cue\n\nname\n00:01.000 --> 00:02.000 align:start\n<v Ada>Q &amp; A</v>\n"
+    assert read_cues(vtt) == (cue(1, 2, "Q & A"),)
+    shown = cues([spoken(SENTENCE)])
+    assert read_cues(to_srt(shown)) == read_cues(to_vtt(shown)) == shown

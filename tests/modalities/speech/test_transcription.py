@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 from media.errors import UnreadableMedia
-from media.sound import SAMPLE_RATE, read_pieces
+from media.recordings.pieces import read_window
+from media.sound import SAMPLE_RATE
 from modalities.contract import ModelSpec, Weights, no_progress
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.weights import WeightsLocator
 from modalities.speech.joined_weights import model_folder
 from modalities.speech.requests import Transcribe, Transcript, read_segments
+from modalities.speech.subtitles.check import check_cues
+from modalities.speech.subtitles.cues import cues
+from modalities.speech.subtitles.styles import NETFLIX
 from modalities.speech.whisper import Whisper
 from storage.artifacts import Artifact, ArtifactStore
 
@@ -91,6 +95,7 @@ def test_speech_is_transcribed_in_its_language(
     assert "".join(word.text for word in spoken).strip() == transcript.text
     assert [word.start_seconds for word in spoken] == sorted(word.start_seconds for word in spoken)
     assert all(word.start_seconds <= word.end_seconds <= transcript.duration_seconds for word in spoken)
+    assert check_cues(cues(segments), NETFLIX) == []
 
 
 @pytest.mark.shared_data
@@ -111,7 +116,7 @@ def test_a_truncated_recording_is_transcribed_as_far_as_it_decodes(hear: Hear, s
 
 @pytest.mark.shared_data
 def test_a_video_is_transcribed_with_the_times_of_the_video(hear: Hear, shared_data: Path, tmp_path: Path) -> None:
-    (piece,) = read_pieces(shared_data / "speech" / "en_librivox_0930.wav")
+    piece = read_window(shared_data / "speech" / "en_librivox_0930.wav", 0)
     transcript: Transcript = hear(film(tmp_path / "film.mkv", piece.samples))
     assert "himself" in transcript.text
 
@@ -187,27 +192,11 @@ def test_parts_of_a_model_are_joined_in_order_and_verified(tmp_path: Path) -> No
         model_folder("small", weights, "0" * 64)
 
 
-def test_a_long_recording_is_split_into_pieces_where_it_is_quiet(tmp_path: Path) -> None:
-    rate = 8000
-    sound = tone(700, rate)
-    for quiet in (290, 580):
-        sound[quiet * rate : (quiet + 2) * rate] = 0
-    path = tmp_path / "long.wav"
-    path.write_bytes(wav(sound, rate))
-    pieces = list(read_pieces(path))
-    assert len(pieces) == 3
-    assert 290 < pieces[1].start_seconds < 292
-    assert 580 < pieces[2].start_seconds < 582
-    assert sum(len(piece.samples) for piece in pieces) == pytest.approx(700 * SAMPLE_RATE, abs=10)
-    assert [piece.done for piece in pieces] == sorted(piece.done for piece in pieces)
-    assert pieces[-1].done == pytest.approx(1.0)
-
-
 @pytest.mark.parametrize("rate", [8000, 22_050, 44_099, 96_000])
 def test_any_sample_rate_becomes_sixteen_kilohertz(tmp_path: Path, rate: int) -> None:
     path = tmp_path / "tone.wav"
     path.write_bytes(wav(tone(2, rate), rate))
-    (piece,) = read_pieces(path)
+    piece = read_window(path, 0)
     assert len(piece.samples) == pytest.approx(2 * SAMPLE_RATE, abs=40)
     spectrum = np.abs(np.fft.rfft(piece.samples))
     assert spectrum.argmax() * SAMPLE_RATE / len(piece.samples) == pytest.approx(440, abs=1)

@@ -1,0 +1,1 @@
+"""Recordings, piece by piece."""

@@ -21,6 +21,7 @@ from flows.library.reading.contents import read_contents
 from flows.library.reading.inner_pictures import record_inner_pictures
 from flows.library.reading.sidecars import read_sidecars
 from flows.library.reading.text_in_pictures import read_texts
+from flows.library.trash import take_out_of_trash
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
 from flows.running.errors import FilesWait
@@ -173,6 +174,8 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
             told = read_sidecars(context.space, found)
             record, is_new = store_file(context.space, path, name, labels, keep_location=keep, told=told)
             inner = record_inner_pictures(context.space, record, path)
+            if not is_new:
+                take_out_of_trash(context.space, record.artifact.sha256)
             reason = _add_labels(context.space, record, labels) if labels and not is_new else None
     except ObjectNotFound:
         return IngestedObject(_failed("rejected", name, key, "It is not in the bucket any more."), "", None)

@@ -18,6 +18,8 @@ from storage.refs import Refs
 
 HOLD = "hold"
 """The label that protects an artifact from removal."""
+TRASH = "in the trash"
+"""The label of artifacts that people deleted: lists and searches leave them out unless they ask for it."""
 MOST = 100
 """How many labels an artifact may have."""
 _LONGEST = 64

@@ -14,15 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.library.indexing import expected_entries, is_findable
 from flows.library.markdown import escaped
+from flows.library.trash import TRASH_TIME, trashed_since
 from flows.running.context import RunContext
 from flows.running.errors import FlowError
 from flows.running.form import Form, project_field
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from modalities.embedding.requests import EmbedText
+from storage.care.mentions import outputs_of
+from storage.care.repetitions import Repetitions
 from storage.care.tombstones import Tombstone, Tombstones
 from storage.errors import StorageError
-from storage.labels import HOLD, Label
+from storage.labels import HOLD, TRASH, Label
 from storage.records import ArtifactRecord
 
 
@@ -107,19 +109,26 @@ def _apply(space: Space, rules: RetentionRules, delete: bool, now: datetime) -> 
     records = {record.artifact.sha256: record for record in space.records.all()}
     inventory = _Inventory(records, space.labels.of_many(list(records.values())))
     expired_rules = {
-        sha256: rule for sha256, record in records.items() if (rule := _rule(record, inventory, rules, now))
+        sha256: rule
+        for sha256, record in records.items()
+        if (rule := _rule(space, record, inventory.labels[sha256], rules, now))
     }
     expired = {sha256: rule for sha256, rule in expired_rules.items() if not inventory.is_held(sha256)}
     expired |= dict(_derived(inventory, expired))
     items = [Expired(artifact=sha256, name=records[sha256].name, rule=rule) for sha256, rule in expired.items()]
     if delete:
+        items = _still_expired(space, inventory, items, rules, now)
         _remove(space, inventory, items, now)
     return RetainReport(expired=items, held=len(expired_rules.keys() - expired.keys()), dry_run=not delete)
 
 
-def _rule(record: ArtifactRecord, inventory: _Inventory, rules: RetentionRules, now: datetime) -> str | None:
+def _rule(
+    space: Space, record: ArtifactRecord, labels: tuple[str, ...], rules: RetentionRules, now: datetime
+) -> str | None:
     """Return the rule by which the artifact has expired, if it has. The label with the longest period counts."""
-    periods = [(rules.days[label], label) for label in inventory.labels[record.artifact.sha256] if label in rules.days]
+    if TRASH in labels and (since := trashed_since(space, record.artifact.sha256)) and since + TRASH_TIME <= now:
+        return f"deleted, {TRASH_TIME.days} days"
+    periods = [(rules.days[label], label) for label in labels if label in rules.days]
     if not periods:
         return None
     days, label = max(periods)
@@ -132,6 +141,23 @@ def _derived(inventory: _Inventory, expired: dict[str, str]) -> Iterator[tuple[s
         is_derived = bool(record.parents) and all(parent in expired for parent in record.parents)
         if is_derived and sha256 not in expired and not is_findable(record) and not inventory.is_held(sha256):
             yield sha256, f"made from {inventory.records[record.parents[0]].name}"
+
+
+def _still_expired(
+    space: Space, inventory: _Inventory, items: Sequence[Expired], rules: RetentionRules, now: datetime
+) -> list[Expired]:
+    """Read the labels again, right before the removal, and leave out what was put on hold or relabelled meanwhile."""
+    kept: set[str] = set()
+    for item in items:
+        labels = space.labels.of(inventory.records[item.artifact])
+        was_expired_itself = _rule(space, inventory.records[item.artifact], inventory.labels[item.artifact], rules, now)
+        is_expired = not was_expired_itself or _rule(space, inventory.records[item.artifact], labels, rules, now)
+        if HOLD in labels or not is_expired:
+            kept.add(item.artifact)
+    # What derives from something that is kept is kept with it.
+    return [
+        item for item in items if item.artifact not in kept and not kept & set(inventory.records[item.artifact].parents)
+    ]
 
 
 def _remove(space: Space, inventory: _Inventory, items: Sequence[Expired], now: datetime) -> None:
@@ -159,20 +185,32 @@ def _remove(space: Space, inventory: _Inventory, items: Sequence[Expired], now: 
 
 
 def _recipes_to_remove(space: Space, inventory: _Inventory, removed: set[str]) -> Iterator[str]:
-    """Yield the keys of recipes with removed content: answers about it, and embeddings of its passages.
+    """Yield the keys of recipes that have, or repeat, removed content.
 
-    Another artifact with the same passage has it embedded again at the next rebuild.
+    Those are answers about the artifacts, whatever model gave them; answers about their texts, such as embeddings and
+    translations; and, in turn, answers about what those answers made. Another artifact with the same passage has it
+    embedded again at the next rebuild.
     """
     producers = {record.producer for sha256, record in inventory.records.items() if sha256 not in removed}
-    for recipe in space.recipes.all():
-        if removed & set(recipe.recipe.inputs) and recipe.recipe.key not in producers:
-            yield recipe.recipe.key
+    kept = {sha256 for sha256 in inventory.records if sha256 not in removed}
+    recipes = [recipe for recipe in space.recipes.all() if recipe.recipe.key not in producers]
+    repeats = Repetitions(text for sha256 in removed for text in _passage_texts(space, inventory.records[sha256]))
+    gone, found = set(removed), set[str]()
+    while True:
+        more = [
+            recipe
+            for recipe in recipes
+            if recipe.recipe.key not in found
+            and (gone & set(recipe.recipe.inputs) or repeats.are_in(recipe.recipe.request))
+        ]
+        if not more:
+            break
+        found |= {recipe.recipe.key for recipe in more}
+        gone |= {output for recipe in more for output in outputs_of(recipe)} - kept
+    yield from found
     for sha256 in removed:
-        record = inventory.records[sha256]
-        if record.producer:
-            yield from {record.producer} - producers
-        for text in _passage_texts(space, record):
-            yield space.answers.recipe(EmbedText(model=space.profile.passages, text=text, role="passage")).key
+        if producer := inventory.records[sha256].producer:
+            yield from {producer} - producers
 
 
 def _passage_texts(space: Space, record: ArtifactRecord) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from storage.errors import InvalidName
 from storage.index.database import Database, Migration
+from storage.labels import TRASH
 from storage.records import ArtifactRecord, Kind
 
 _SCHEMA: LiteralString = """
@@ -40,6 +41,9 @@ _INSERT = sql.SQL(
     "insert into artifacts (project, {}) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
     "on conflict (project, artifact) do "
 ).format(_COLUMNS)
+_LABELS: LiteralString = """
+select label, count(*) from artifacts, unnest(labels) label where project = %s and label <> %s group by 1 order by 1
+"""
 _KEEP = sql.SQL("nothing")
 _OVERWRITE = sql.SQL(
     "update set name = excluded.name, media_type = excluded.media_type, kind = excluded.kind, size = excluded.size, "
@@ -144,11 +148,11 @@ class Library:
         """A page of artifacts, newest first, of any of the kinds, with all of the labels and `name` in their names.
 
         Only those from `since` on and before `until` by the time of the order, with none of the labels `without`.
-        `after` is the `next` of the previous page. Raises InvalidName when it is not a cursor.
+        `after` is the `next` of the previous page. Raises InvalidName when it is no cursor.
         """
         time, artifact = _parse_cursor(after)
         limit = min(limit, _MOST)
-        scope = (project, list(kinds), list(kinds), list(labels), list(without), name)
+        scope = (project, list(kinds), list(kinds), list(labels), [*without, *{TRASH}.difference(labels)], name)
         with self._database.connection() as connection:
             found = _rows(
                 connection,
@@ -175,11 +179,7 @@ class Library:
     def labels(self, project: str) -> dict[str, int]:
         """The number of artifacts that have each label."""
         with self._database.connection() as connection:
-            rows = connection.execute(
-                "select label, count(*) from artifacts, unnest(labels) label where project = %s group by 1 order by 1",
-                [project],
-            )
-            return dict(rows.fetchall())
+            return dict(connection.execute(_LABELS, [project, TRASH]).fetchall())
 
     def counts(self, project: str) -> dict[Kind, int]:
         """The number of artifacts of each kind."""

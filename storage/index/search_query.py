@@ -15,6 +15,7 @@ from psycopg import sql
 from storage.index.parts import PartKind
 from storage.index.vector_spaces import space_table
 from storage.index.word_query import WordQuery
+from storage.labels import TRASH
 
 Line = tuple[float, float]
 """Slope and intercept: the logit of a probability as a function of a cosine."""
@@ -90,6 +91,9 @@ def _condition(filters: Filters, values: dict[str, Any]) -> sql.Composed:
     if filters.labels:
         values["labels"] = list(filters.labels)
         terms.append(sql.SQL("p.labels @> %(labels)s::text[]"))
+    if TRASH not in filters.labels:
+        values["trash"] = TRASH
+        terms.append(sql.SQL("%(trash)s <> all(p.labels)"))
     if filters.without:
         values["without"] = filters.without
         terms.append(sql.SQL("p.artifact <> %(without)s"))

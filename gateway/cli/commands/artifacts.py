@@ -55,3 +55,30 @@ def export(artifact: str, path: Path, project: Project = "default", as_json: Jso
     with space.store.local(record.artifact) as verified:
         target.write_bytes(verified.read_bytes())
     print_result({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
+
+
+def delete(
+    artifacts: Annotated[list[str], typer.Argument(metavar="ID...", help="Artifacts, or the beginnings of their ids.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Take them out of the trash again.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Put artifacts into the trash, which `triptych retain --delete` empties after 30 days; or take them out."""
+    from getpass import getuser
+
+    from flows.library.trash import move_to_trash, take_out_of_trash
+    from flows.running.platform import open_platform
+
+    space = open_platform().space(project)
+    records = [space.records.resolve(artifact) for artifact in artifacts]
+    if undo:
+        done = [record for record in records if take_out_of_trash(space, record.artifact.sha256)]
+        rows = [f"{record.artifact.sha256[:12]}  {record.name} is back." for record in done]
+    else:
+        until = [move_to_trash(space, record.artifact.sha256, getuser()) for record in records]
+        done = records
+        rows = [
+            f"{r.artifact.sha256[:12]}  {r.name} is in the trash until {u:%Y-%m-%d}."
+            for r, u in zip(records, until, strict=True)
+        ]
+    print_result({"artifacts": [r.artifact.sha256 for r in done]}, as_json, "\n".join(rows) or "None was in the trash.")

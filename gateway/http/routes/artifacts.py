@@ -1,12 +1,14 @@
 """/api/artifacts: list, upload, inspect and download artifacts."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from flows.library.trash import move_to_trash, take_out_of_trash
 from flows.running.local_time import Since, Until
 from gateway.http import artifacts
 from gateway.http.access import Maker, Viewer
@@ -68,6 +70,29 @@ async def upload_artifacts(
 def show_artifact(request: Request, caller: Viewer, artifact: Identity) -> Details:
     """The record of an artifact, and the recipe that made it."""
     return artifacts.read_details(request, caller.space, artifact)
+
+
+class Deleted(BaseModel):
+    """An artifact in the trash, and the time until which the deletion can be undone."""
+
+    artifact: str
+    until: datetime
+
+
+@router.delete("/{artifact}")
+def delete_artifact(caller: Maker, artifact: Identity) -> Deleted:
+    """Put an artifact into the trash: it leaves lists and searches, and is removed after 30 days.
+
+    422 if it is on hold.
+    """
+    sha256 = caller.space.records.resolve(artifact).artifact.sha256
+    return Deleted(artifact=sha256, until=move_to_trash(caller.space, sha256, caller.person.name))
+
+
+@router.post("/{artifact}/undelete", status_code=204)
+def undelete_artifact(caller: Maker, artifact: Identity) -> None:
+    """Take an artifact out of the trash."""
+    take_out_of_trash(caller.space, caller.space.records.resolve(artifact).artifact.sha256)
 
 
 @router.get("/{artifact}/lineage")

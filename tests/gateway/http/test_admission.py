@@ -184,3 +184,16 @@ def test_the_cookie_is_secure_behind_a_proxy_that_speaks_tls(
         answer = client.post(f"{scheme}://gallery.example.org/sign-in", data={"token": tokens["viewer"]})
         client.cookies.clear()
         assert ("secure" in answer.headers["set-cookie"].lower()) == is_secure
+
+
+def test_a_query_leaves_nothing_in_the_bucket(client: TestClient, tokens: dict[str, str], platform: Platform) -> None:
+    def stored() -> list[str]:
+        return [found.key for found in platform.bucket.objects("walls/")]
+
+    before, words = stored(), f"a question that nobody asked before {uuid4()}"
+    request = {"input": [words, "another"], "role": "query"}
+    answer = client.post("/v1/embeddings", json=request, headers=bearer(tokens["viewer"]))
+    assert answer.status_code == 200, answer.text
+    assert len({tuple(each["embedding"]) for each in answer.json()["data"]}) == 2
+    assert client.post("/api/search", json={"words": words}, headers=bearer(tokens["viewer"])).status_code == 200
+    assert stored() == before

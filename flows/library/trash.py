@@ -1,0 +1,58 @@
+"""The trash: artifacts that people delete leave lists and searches at once, and are removed by retention 30 days later.
+
+An artifact in the trash has the label TRASH, so bucket, library and index agree on it, and taking the label off undoes
+the deletion. A reference keeps the time.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flows.library.labelling import update_labels
+from flows.running.errors import FlowError
+from flows.running.platform import Space
+from storage.labels import HOLD, TRASH
+
+TRASH_TIME = timedelta(days=30)
+
+
+class OnHold(FlowError):
+    """The artifact has the label `hold`, and is not removed by anybody."""
+
+
+def move_to_trash(space: Space, sha256: str, by: str) -> datetime:
+    """Put an artifact into the trash; return the time after which retention removes it. Again keeps the first time.
+
+    Raises ArtifactNotFound, OnHold.
+    """
+    record = space.records.get(sha256)
+    labels = space.labels.of(record)
+    if HOLD in labels:
+        raise OnHold(f"{record.name} is on hold: take the label {HOLD!r} off first.")
+    since = trashed_since(space, sha256) if TRASH in labels else None
+    if since is None:
+        since = datetime.now(UTC)
+        value = {"since": since.isoformat(), "by": by}
+        space.refs.update(_name(sha256), lambda _: value)  # before the label, so that it always has a time
+    update_labels(space, sha256, add=[TRASH])
+    return since + TRASH_TIME
+
+
+def take_out_of_trash(space: Space, sha256: str) -> bool:
+    """Undo a deletion; return whether the artifact was in the trash. Raises ArtifactNotFound."""
+    if TRASH not in space.labels.of(space.records.get(sha256)):
+        return False
+    update_labels(space, sha256, remove=[TRASH])
+    return True
+
+
+def trashed_since(space: Space, sha256: str) -> datetime | None:
+    """Return when an artifact was last put into the trash; None if it never was."""
+    value: Any = space.refs.get(_name(sha256))
+    try:
+        return datetime.fromisoformat(value["since"])
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _name(sha256: str) -> str:
+    return f"trash/{sha256}"

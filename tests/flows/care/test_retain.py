@@ -6,20 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.care.rebuild_index import rebuild_index
-from flows.care.retain import (
-    Expired,
-    RetainReport,
-    WrongRules,
-    _Inventory,
-    _still_expired,
-    apply_retention,
-    read_rules,
-)
+from flows.care.retain import RetainReport, WrongRules, apply_retention, read_rules
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
 from flows.library.labelling import update_labels
-from flows.library.trash import OnHold, move_to_trash, take_out_of_trash
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
@@ -27,8 +17,7 @@ from flows.running.settings import Settings
 from flows.search import find
 from storage.care.garbage import mark_and_sweep
 from storage.care.tombstones import Tombstones
-from storage.labels import HOLD, TRASH
-from storage.recipes import Recipe, RecipeRecord
+from storage.labels import HOLD
 from tests.flows.conftest import upload_files
 
 LATER = datetime.now(UTC) + timedelta(days=40)
@@ -106,77 +95,6 @@ async def test_a_file_that_was_removed_can_be_ingested_again(
     assert (await ingest_files(context, files())).items[0].status == "stored"
     assert await names(context) == {"autumn-market.txt"}
     assert (await expired(context))[1] == set()
-
-
-async def test_deleted_artifacts_leave_lists_and_searches_and_can_be_brought_back(
-    context: RunContext, send: Callable[..., list[str]], samples: Path
-) -> None:
-    space = context.space
-    market, cat = [
-        item.artifact or ""
-        for item in (await ingest_files(context, send([samples / "autumn-market.txt", samples / "luggage.jpg"]))).items
-    ]
-    until = move_to_trash(space, market, "ada")
-    move_to_trash(space, cat, "ada")
-    assert move_to_trash(space, market, "bob") == until  # the first time counts
-    assert await names(context) == set()
-    assert space.library.page(space.project).rows == []
-    assert TRASH not in space.library.labels(space.project)
-    assert {row.artifact for row in space.library.page(space.project, labels=[TRASH]).rows} == {market, cat}
-    assert (await verify_project(context, Inspection())).findings == []
-    await rebuild_index(context)
-    assert await names(context) == set()
-
-    assert take_out_of_trash(space, cat)
-    assert not take_out_of_trash(space, cat)
-    assert await names(context) == {"luggage.jpg"}
-    assert (await expired(context, until - timedelta(minutes=1)))[1] == set()
-    update_labels(space, cat, add=[HOLD])
-    with pytest.raises(OnHold):
-        move_to_trash(space, cat, "ada")
-    # The same file again, while it is in the trash, takes it out.
-    assert (await ingest_files(context, send([samples / "autumn-market.txt"]))).items[0].status == "duplicate"
-    assert await names(context) == {"luggage.jpg", "autumn-market.txt"}
-    move_to_trash(space, market, "ada")
-    report, over = await expired(context, datetime.now(UTC) + timedelta(days=31), delete=True)
-    assert over == {"autumn-market.txt"}
-    assert report.expired[0].rule == "deleted, 30 days"
-    assert space.records.find(market) is None
-
-
-async def test_what_repeats_the_removed_goes_with_it_and_a_late_hold_keeps(
-    context: RunContext, send: Callable[..., list[str]], samples: Path
-) -> None:
-    space = context.space
-    files = [samples / "autumn-market.txt", samples / "luggage.jpg"]
-    market, luggage = [i.artifact or "" for i in (await ingest_files(context, send(files), ("temporary",))).items]
-    text = (samples / "autumn-market.txt").read_text(encoding="utf-8")
-    sentence = text.split(".")[0] + "."
-
-    def add(operator: str, request: dict[str, object]) -> str:
-        recipe = Recipe(operator=operator, version="1", weights="w", request=request, inputs=())
-        return space.recipes.add(RecipeRecord(recipe=recipe, result={}, outputs=(), seconds=1)).recipe.key
-
-    repeating = {
-        add("translation:Translate", {"lines": [{"text": sentence}], "target": "de"}),
-        add("text_encoder:EmbedText", {"model": "another", "text": text, "role": "passage"}),
-    }
-    other = add("translation:Translate", {"lines": [{"text": "Nothing that was ever stored."}], "target": "de"})
-    rules = read_rules(space.platform.settings.retention_config)
-    records = {record.artifact.sha256: record for record in space.records.all()}
-    inventory = _Inventory(records, space.labels.of_many(list(records.values())))
-    items = [Expired(artifact=each, name="x", rule="temporary, 30 days") for each in (market, luggage)]
-    update_labels(space, luggage, add=[HOLD])  # after the labels were read
-    assert [item.artifact for item in _still_expired(space, inventory, items, rules, LATER)] == [market]
-
-    await expired(context, delete=True)
-    keys = {
-        found.key.rpartition("/")[2].removesuffix(".json")
-        for found in space.platform.bucket.objects(f"{space.project}/recipes/")
-    }
-    assert keys & repeating == set()
-    assert other in keys
-    assert {record.name for record in space.records.all()} == {"luggage.jpg"}
 
 
 @pytest.mark.parametrize("rules", ["days: {hold: 3}", "days: {old: 0}", "days: [", "weeks: {}", "days: {' x': 3}"])

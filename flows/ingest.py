@@ -15,13 +15,12 @@ from pydantic import BaseModel
 
 from flows.library.download import save_stream
 from flows.library.indexing import IndexFailures, index_artifacts
-from flows.library.labelling import update_labels
 from flows.library.markdown import ingest_page
 from flows.library.reading.contents import read_contents
 from flows.library.reading.inner_pictures import record_inner_pictures
 from flows.library.reading.sidecars import read_sidecars
 from flows.library.reading.text_in_pictures import read_texts
-from flows.library.trash import take_out_of_trash
+from flows.library.trash import renew
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
 from flows.running.errors import FilesWait
@@ -30,7 +29,7 @@ from flows.running.prefect_context import run_as_flow
 from media.errors import DecoderFailed, ItemError
 from media.facts import CONTENTS, Property
 from storage.artifacts import Artifact
-from storage.errors import InvalidName, ObjectNotFound, RecordCorrupt, TooLarge
+from storage.errors import ObjectNotFound, RecordCorrupt, TooLarge
 from storage.objects import object_from_response
 from storage.records import ArtifactRecord, Kind
 
@@ -174,9 +173,7 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
             told = read_sidecars(context.space, found)
             record, is_new = store_file(context.space, path, name, labels, keep_location=keep, told=told)
             inner = record_inner_pictures(context.space, record, path)
-            if not is_new:
-                take_out_of_trash(context.space, record.artifact.sha256)
-            reason = _add_labels(context.space, record, labels) if labels and not is_new else None
+            reason = None if is_new else renew(context.space, record, labels)
     except ObjectNotFound:
         return IngestedObject(_failed("rejected", name, key, "It is not in the bucket any more."), "", None)
     except RecordCorrupt as error:  # of an earlier upload of the same file
@@ -191,15 +188,6 @@ def _store_object(context: RunContext, key: str, labels: tuple[str, ...]) -> Ing
         path=name, key=key, status=status, artifact=record.artifact.sha256, kind=record.kind, reason=reason
     )
     return IngestedObject(item, etag, record, inner)
-
-
-def _add_labels(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> str | None:
-    """Add the labels to an artifact that was known; return why it cannot have them, such as too many."""
-    try:
-        update_labels(space, record.artifact.sha256, add=labels)
-    except InvalidName as error:
-        return f"It is stored, without the labels: {error}"
-    return None
 
 
 def _failed(status: Literal["rejected", "waiting"], name: str, key: str, reason: str) -> IngestItem:

@@ -10,7 +10,9 @@ from typing import Any
 from flows.library.labelling import update_labels
 from flows.running.errors import FlowError
 from flows.running.platform import Space
+from storage.errors import InvalidName
 from storage.labels import HOLD, TRASH
+from storage.records import ArtifactRecord
 
 TRASH_TIME = timedelta(days=30)
 
@@ -43,6 +45,17 @@ def take_out_of_trash(space: Space, sha256: str) -> bool:
         return False
     update_labels(space, sha256, remove=[TRASH])
     return True
+
+
+def renew(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> str | None:
+    """Take an artifact that comes again out of the trash and add the labels; return why it cannot have them."""
+    take_out_of_trash(space, record.artifact.sha256)
+    try:
+        if labels:
+            update_labels(space, record.artifact.sha256, add=labels)
+    except InvalidName as error:
+        return f"It is stored, without the labels: {error}"
+    return None
 
 
 def trashed_since(space: Space, sha256: str) -> datetime | None:

@@ -35,7 +35,7 @@ SPANS = re.compile(
     re.ASCII,
 )
 NUMBER = re.compile(r"\d+")
-REGISTERS = ("-ui", "login-gov", "shop", "vita-min", "tldr-pages", "electron-docs", "rust-book")
+REGISTERS = ("bookstack-ui", "bagisto-ui", "wagtail-ui", "oscar-ui", "tldr-pages", "aosp-ui", "dspace-ui", "indico-ui")
 
 
 def operator(source: str) -> CTranslate2Translator:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ PLACEHOLDERS = tuple(f"\u27e6{number}\u27e7" for number in range(10))
 """Tokens that stand for protected spans in models that were trained to copy them."""
 
 _FEW_WORDS = 3
+_LOST_NUMBER = "Numbers are missing"
 _UNKNOWN = "The model does not know these words: they are copied."
 _CLAUSE = re.compile(r"[,;:–—]\s+|\s+(?=\()|[，、；：]\s*")
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){2,}")
@@ -74,13 +75,13 @@ class Asker:
             best = min([a for a in (best, *found) if a], key=lambda a: (len(a.doubts), -a.score), default=None)
             if best is not None and not best.doubts:
                 return best
-        if best is None and not sentence.spans:
+        if best is not None and not _lost_number(best):
+            unknown = not is_fragment and self._is_unknown_label(best, sentence)
+            return _copied(sentence, (_UNKNOWN,)) if unknown else best
+        if not sentence.spans:
             return _copied(sentence, ("The model has no answer.",))
-        if best is None:
-            return (yield from self._in_pieces(sentence))
-        if not is_fragment and self._is_unknown_label(best, sentence):
-            return _copied(sentence, (_UNKNOWN,))
-        return best
+        hard = tuple(span._replace(easy=False) for span in sentence.spans)
+        return (yield from self._in_pieces(replace(sentence, spans=hard)))
 
     def _known(self, sentence: Sentence) -> Answer | None:
         """Return the answer to a text without words, or of which there is a phrase."""
@@ -139,7 +140,7 @@ class Asker:
         """Say what may be wrong with an answer."""
         easy = " ".join(sentence.text[span.start : span.end] for span in sentence.spans if span.easy)
         if missing := missing_numbers(easy, done.text, self.pair[1]):
-            yield f"Numbers are missing: {', '.join(missing)}."
+            yield f"{_LOST_NUMBER}: {', '.join(missing)}."
         words = sentence.without_spans()
         if not output.is_complete or len(done.text) > 4 * len(sentence.text) + 40:
             yield "The answer runs on."
@@ -152,9 +153,8 @@ class Asker:
 
     def _is_worth_asking(self, best: Answer, sentence: Sentence) -> bool:
         """Whether another way may help: not a sentence in full that the model is merely not sure of."""
-        lost_number = any(doubt.startswith("Numbers") for doubt in best.doubts)
         is_label = not any(not s.easy for s in sentence.spans) and not ends_like_a_sentence(sentence.text)
-        return lost_number or is_label
+        return _lost_number(best) or is_label
 
     def _is_unknown_label(self, best: Answer, sentence: Sentence) -> bool:
         """Whether these are a few words, such as a name, that the model cannot translate."""
@@ -222,6 +222,10 @@ def together(askings: Sequence[Asking[AnyT]]) -> Asking[list[AnyT]]:
 def _copied(sentence: Sentence, doubts: tuple[str, ...] = ()) -> Answer:
     text, move = replaced(sentence.text, [(span.start, span.end, span.copy) for span in sentence.spans])
     return Answer(text, tuple((move(start), move(end)) for start, end in sentence.marks), doubts)
+
+
+def _lost_number(answer: Answer) -> bool:
+    return any(doubt.startswith(_LOST_NUMBER) for doubt in answer.doubts)
 
 
 def _own_forms(span: Protected, sentence: Sentence) -> tuple[str, ...]:

@@ -51,12 +51,13 @@ class SoundEncoder:
         output_rate = 48_000 if kind == "opus" else rate
         self._stream: Any = self._container.add_stream(codec, rate=output_rate, layout="mono")
         self._stream.codec_context.flags |= _BIT_EXACT
+        sample_format = "s16" if kind == "flac" else self._stream.format.name
         if kind == "flac":
-            self._stream.format = "s16"
+            self._stream.format = sample_format
         elif kind not in ("wav", "pcm"):
             self._stream.bit_rate = _BIT_RATE
         self._resampler = av.AudioResampler(
-            format="s16" if kind == "flac" else self._stream.format.name,
+            format=sample_format,
             layout="mono",
             rate=output_rate,
             frame_size=self._stream.codec_context.frame_size or 0,

@@ -6,7 +6,7 @@ uvicorn has no time limit for the headers of a request, nor for a body that nobo
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _CHECK_SECONDS, _WAIT_SECONDS = 5.0, 30.0
 
@@ -30,7 +30,7 @@ class ImpatientProtocol(H11Protocol):
 
     def _close_if_waiting_too_long(self) -> None:
         """Check every few seconds: the time counts while no request is being answered."""
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        cycle: Any = self.cycle  # None before the first request
         is_answering = cycle is not None and not cycle.response_complete
         if is_answering or self.cycle is not self._last_cycle:
             self._waiting_since = None if is_answering else self.loop.time()

@@ -33,7 +33,11 @@ async def read_and_rebuild(context: RunContext) -> RebuildReport:
     for start in range(0, len(records), _CHUNK):
         unread |= await read_texts(silent, records[start : start + _CHUNK])
         context.progress(min((start + _CHUNK) / len(records), 1.0) / 2)
-    report = await rebuild_index(replace(context, progress=lambda done: context.progress((1 + done) / 2)))
+
+    def second_half(done: float) -> None:
+        context.progress((1 + done) / 2)
+
+    report = await rebuild_index(replace(context, progress=second_half))
     return report.model_copy(update={"failures": unread | report.failures})
 
 

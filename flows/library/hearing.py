@@ -26,7 +26,8 @@ async def transcript(context: RunContext, request: Transcribe) -> Transcript:
 async def transcripts(context: RunContext, requests: Sequence[Transcribe]) -> list[Transcript | ItemError]:
     """Return one transcript per request, in order; the error of a recording that cannot be heard is in its place."""
     answers = context.space.answers
-    heard: dict[Transcribe, Transcript | ItemError] = dict(await asyncio.to_thread(answers.unusable, requests))
+    unusable = await asyncio.to_thread(answers.unusable, requests)
+    heard: dict[Transcribe, Transcript | ItemError] = {one: unusable[one] for one in requests if one in unusable}
     usable = [request for request in requests if request not in heard]
     found = dict(zip(usable, await asyncio.to_thread(answers.find_all, usable), strict=True))
     missing = [request for request, answer in found.items() if answer is None]

@@ -84,7 +84,7 @@ async def cancel_overdue_runs() -> int:
     overdue = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[current.deployment_id]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+        expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"before_": datetime.now(UTC)}),
     )
     async with get_client() as client:
         found = await client.read_flow_runs(flow_run_filter=overdue)

@@ -96,9 +96,9 @@ def _stems(word: Word) -> str:
 
 def _inside_name(word: Word) -> str:
     """The word at the beginning or, if it is long enough, inside a word of the name."""
-    if len(word.tokens) > 1 or len(word.tokens[0]) < 2:
+    token, *more = word.tokens
+    if more or len(token) < 2:
         return _adjacent(word.tokens, stem_lexeme)
-    token = word.tokens[0]
     forms = [f"{quoted(exact_lexeme(token))}:*A"]
     if len(token) > 2:
         forms.append(f"{quoted(inside_lexeme(token))}:*A")

@@ -49,9 +49,16 @@ def list_artifacts(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page:
     """List artifacts, newest first; those that have all of the labels."""
-    times = {"since": since, "until": until}
     return caller.space.library.page(
-        caller.project, kinds=kind, labels=label, name=name, order=order, after=after, limit=limit, **times
+        caller.project,
+        kinds=kind,
+        labels=label,
+        name=name,
+        since=since,
+        until=until,
+        order=order,
+        after=after,
+        limit=limit,
     )
 
 

@@ -1,6 +1,6 @@
 """A chaos run: mixed runs on two slots while processes, server and worker are killed, and the checks afterwards.
 
-`tests/workers/test_chaos.py` runs a short one, `benchmarks/warm_chaos.py` two hundred runs. What is done is drawn
+`tests/workers/test_chaos.py` runs a short one, `benchmarks/warm/chaos.py` two hundred runs. What is done is drawn
 from a seed; when exactly it happens depends on the machine.
 """
 

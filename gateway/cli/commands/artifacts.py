@@ -17,7 +17,7 @@ def show(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """The record of an artifact, how it was made, and a link to it; or the words at a place in it."""
+    """The record of an artifact, how it was made, and a link. With --at, the words at a place in it."""
     from flows.library.reading.contents import find_contents
     from flows.running.platform import open_platform
 
@@ -45,7 +45,7 @@ def show(
 
 
 def export(artifact: str, path: Path, project: Project = "default", as_json: Json = False) -> None:
-    """Write the bytes of an artifact to a file or into a folder."""
+    """Write the bytes of an artifact to a file or a folder."""
     from flows.library.file_names import file_name
     from flows.running.platform import open_platform
 
@@ -63,7 +63,7 @@ def delete(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Put artifacts into the trash, which `triptych retain --delete` empties after 30 days; or take them out."""
+    """Put artifacts into the trash, or take them out. `triptych retain --delete` empties it after 30 days."""
     from getpass import getuser
 
     from flows.library.trash import move_to_trash, take_out_of_trash

@@ -56,7 +56,7 @@ def restore(place: Where, keys: Profile = BACKUP, project: Project = "default", 
 
 
 def migrate(project: Project = "default", as_json: Json = False) -> None:
-    """Bring a bucket of an older Triptych to the format of this one."""
+    """Bring the bucket of an older Triptych to this format."""
     from flows.care.migration import migrate_bucket
     from flows.running.platform import Platform
     from flows.running.settings import load_settings

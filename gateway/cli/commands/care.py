@@ -40,7 +40,7 @@ def rebuild(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Make a project's search index again, from the bucket alone."""
+    """Make a project's index again, from the bucket alone."""
     from flows.care.rebuild_index import read_and_rebuild, rebuild_index
     from flows.running.form import Form
     from gateway.cli.local import run_locally
@@ -62,7 +62,7 @@ def verify(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Look whether a project's files, records and index are whole."""
+    """Look whether files, records and index are whole."""
     from functools import partial
 
     from flows.care.repair import repair_project
@@ -117,7 +117,7 @@ def retain(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Remove artifacts whose label says that their time is over.
+    """Remove artifacts whose time, by their label, is over.
 
     configs/retention.yaml has the times; what is on hold stays.
     """

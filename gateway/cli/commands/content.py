@@ -32,7 +32,7 @@ def search(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Find pictures, spoken moments and texts by what they mean and by their words."""
+    """Find pictures, speech and texts by meaning and by words."""
     from flows.running.content_forms import Query
     from gateway.cli.dispatch import search_at_gateway
 
@@ -90,7 +90,7 @@ def run(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Start a deployment as the Prefect UI does; await its report."""
+    """Start a deployment as the Prefect UI does. Its report is awaited."""
     from gateway.cli.dispatch import run_deployment
 
     given = dict(parse_named_value(value) for value in values or [])

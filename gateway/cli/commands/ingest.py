@@ -29,7 +29,7 @@ def ingest(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Take files into a project: stored once, recorded and findable."""
+    """Take files into a project, recorded and findable. What is there is not stored again."""
     from gateway.cli.folders import FoundFiles, find_files
     from gateway.cli.uploads import urls_in
 

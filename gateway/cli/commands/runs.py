@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def failed(project: Project = "default", as_json: Json = False) -> None:
-    """The runs that ended without success, latest first, and the files that wait in the inbox, with their reasons."""
+    """The runs that ended without success, latest first. Files that wait in the inbox come with their reasons."""
     from flows.running.platform import open_platform
     from gateway.cli.failed_runs import failed_runs
 

@@ -16,7 +16,7 @@ SIGN_IN = "`triptych password` prints what it asks for"
 
 
 def up(project: Project = "default", as_json: Json = False) -> None:
-    """Start S3, Postgres, Prefect, the workers and the gateway here."""
+    """Start the servers, the workers and the gateway here."""
     from stack import lifecycle
 
     found = lifecycle.up(report=say)

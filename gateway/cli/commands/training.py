@@ -52,7 +52,7 @@ def evaluate(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Measure the weights of a model in use, as its recipe does."""
+    """Measure the weights in use, as the model's recipe does."""
     from flows.running.settings import ROOT, default_home
     from flows.train_model import training_folder
     from training.pipeline import MODEL

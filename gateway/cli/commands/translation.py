@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flows.running.platform import Space
 
 _ADDED = "Two languages, a term and its translation; or one word."
-glossary = typer.Typer(help="What terms are called, and words that are never translated.", no_args_is_help=True)
+glossary = typer.Typer(help="What terms are called, and words that stay as they are.", no_args_is_help=True)
 
 
 def translate(
@@ -30,7 +30,7 @@ def translate(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Say a text or a document in another language: a text line by line, a document with its formatting."""
+    """Say a text or a document in another language. Texts keep their lines, documents their formatting."""
     from flows.running.content_forms import Document, Text
 
     if file is None:

@@ -1,6 +1,6 @@
 """Start latency of flow runs: Prefect's `process` pools beside our `warm-process` pool.
 
-    .venv/bin/python -m benchmarks.warm_start --runs 50 --default-runs 50
+    .venv/bin/python -m benchmarks.warm.start --runs 50 --default-runs 50
 
 Starts a Postgres, a Prefect server and three workers of its own, and stops them. The measurements are
 interleaved (default, tuned, warm, default, …), one run at a time, so that other load affects all pools alike. The first

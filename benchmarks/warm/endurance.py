@@ -1,6 +1,6 @@
 """Endurance of a warm process: memory, model loads and fairness over many runs.
 
-    .venv/bin/python -m benchmarks.warm_endurance --runs 500 --mix 200 --batch 1000
+    .venv/bin/python -m benchmarks.warm.endurance --runs 500 --mix 200 --batch 1000
 
 Starts a Postgres, a Prefect server and workers of its own, and stops them. The models are 40 MB of memory each in
 a real pool, into which two of three fit; loads are counted.

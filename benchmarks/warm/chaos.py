@@ -1,6 +1,6 @@
 """Chaos test of the warm worker: mixed runs on two slots while runs, the server and the worker are killed.
 
-    .venv/bin/python -m benchmarks.warm_chaos --runs 200 --seed 1
+    .venv/bin/python -m benchmarks.warm.chaos --runs 200 --seed 1
 
 Starts a Postgres, a Prefect server and a worker of its own, and stops them. Fails with the runs that ended in a wrong
 state.

@@ -1,6 +1,6 @@
 """The latency of `triptych generate` on a warm stack, beside the bare diffusers pipeline.
 
-    .venv/bin/python -m benchmarks.warm_generate --pictures 10
+    .venv/bin/python -m benchmarks.warm.generate --pictures 10
 
 Starts a stack of its own and stops it. In turns: `triptych generate … --steps 4` on the command line (a new process,
 Prefect's API, the flow in the pool `cpu`, the model in the pool `gpu`, the picture in the bucket), and the same picture

@@ -38,7 +38,9 @@ def send(context: RunContext) -> Callable[..., list[str]]:
 
 
 async def names(context: RunContext) -> set[str]:
-    report = await find(context, Query(words="anything", limit=100, project=context.space.project))
+    """The names of all that a search can find, however improbable."""
+    everything = Query(words="anything", at_least=0.0, limit=100, project=context.space.project)
+    report = await find(context, everything)
     return {hit.name for hit in report.hits}
 
 

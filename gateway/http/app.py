@@ -55,7 +55,9 @@ _OPENAI = (
 
 
 def create_app(platform: Platform) -> FastAPI:
-    """Return the app of the HTTP API. Everything except /health, /docs and /openapi.json needs a token."""
+    """Return the app of the HTTP API. All but /health, the documents, signed links and what LibreTranslate leaves open
+    needs a token.
+    """
     settings = platform.settings
 
     @asynccontextmanager

@@ -30,21 +30,21 @@ def public_url(request: Request, space: Space, artifact: Artifact, name: str) ->
 
 def signed_path(space: Space, artifact: Artifact, name: str) -> str:
     """Return the path and query of a link that is valid for 15 minutes."""
-    expires = int(time.time() + LINK_LIFETIME.total_seconds())
+    expires = str(int(time.time() + LINK_LIFETIME.total_seconds()))
     signature = _sign(space.platform.settings, space.project, artifact.sha256, name, expires)
     path = f"{PATH}/{space.project}/{artifact.sha256}/{quote(name, safe='')}"
     return f"{path}?expires={expires}&signature={signature}"
 
 
-def check_link(settings: Settings, project: str, sha256: str, name: str, expires: int, signature: str) -> None:
-    """Raise NotAllowed unless the link was signed here and has not expired."""
+def check_link(settings: Settings, project: str, sha256: str, name: str, expires: str, signature: str) -> None:
+    """Raise NotAllowed unless the link was signed here, so that its parts are right, and has not expired."""
     if not hmac.compare_digest(signature.encode(), _sign(settings, project, sha256, name, expires).encode()):
         raise NotAllowed("The link is not one of this gateway: ask for a new one.")
-    if expires < time.time():
+    if int(expires) < time.time():
         raise NotAllowed("The link has expired: ask for a new one.")
 
 
-def _sign(settings: Settings, project: str, sha256: str, name: str, expires: int) -> str:
+def _sign(settings: Settings, project: str, sha256: str, name: str, expires: str) -> str:
     key = hmac.digest(settings.s3_secret_key.get_secret_value().encode(), _PURPOSE, hashlib.sha256)
-    message = "\n".join((project, sha256, str(expires), quote(name, safe="")))
+    message = "\n".join((project, sha256, expires, quote(name, safe="")))
     return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()

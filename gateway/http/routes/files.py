@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from gateway.errors import NotFound
 from gateway.http.access import services_of
@@ -20,14 +20,15 @@ _RESPONSES: dict[int | str, dict[str, object]] = {
 @router.get("/{project}/{artifact}/{name}", response_class=Response, responses=_RESPONSES)
 def download_linked_file(
     request: Request,
-    project: Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")],
-    artifact: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
-    name: Annotated[str, Path(max_length=400)],
-    expires: Annotated[int, Query(ge=0, lt=2**53)],
-    signature: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")],
+    project: str,
+    artifact: str,
+    name: str,
+    expires: Annotated[str, Query(description="In seconds since 1970.")] = "",
+    signature: Annotated[str, Query(description="Of all that the link names.")] = "",
 ) -> Response:
     """Send the bytes, or a range of them; the link is that of another answer, and valid for 15 minutes."""
     platform = services_of(request).platform
+    # The signature is judged before anything else, so that a link of somebody else's making learns nothing.
     check_link(platform.settings, project, artifact, name, expires, signature)
     space = platform.space(project)
     found = space.store.find(artifact)

@@ -26,6 +26,9 @@ OPEN = {"/languages", "/frontend/settings"}
 AS_LIBRETRANSLATE = {"/detect", "/translate", "/translate_file", "/download_file/{filename}"}
 """A missing key, and the name of no file, is a wrong request there: 400."""
 
+SIGNED = {"/files/{project}/{artifact}/{name}"}
+"""The address of a file needs a signature instead of a token, and says nothing to whoever has none."""
+
 
 def operations(address: str) -> Iterator[tuple[str, str, str]]:
     """Yield method, path template, and the path with ids that do not exist."""
@@ -41,11 +44,24 @@ def test_every_operation_refuses_requests_without_a_token(address: str) -> None:
     assert len(asked) >= 10
     for method, pattern, path in asked:
         answer = httpx.request(method, f"{address}{path}")
-        expected = 200 if pattern in OPEN else 400 if pattern in AS_LIBRETRANSLATE else 401
+        expected = (
+            200 if pattern in OPEN else 400 if pattern in AS_LIBRETRANSLATE else 403 if pattern in SIGNED else 401
+        )
         assert answer.status_code == expected, (method, path, answer.text)
-        assert expected == 200 or "token" in answer.text or "filename" in answer.text
+        told = "filename" if pattern.startswith("/download_file/") else "link" if pattern in SIGNED else "token"
+        assert expected == 200 or told in answer.text
     wrong = httpx.get(f"{address}/api/artifacts", headers={"Authorization": "Bearer tt_wrong"})
     assert wrong.status_code == 401
+
+
+def test_a_link_that_is_not_signed_learns_nothing(address: str, viewer: httpx.Client, cat: str) -> None:
+    for path in (f"api/{cat}/cat.jpg", f"API!/{cat}/cat.jpg", "api/cat/cat.jpg", f"api/{'0' * 64}/cat.jpg"):
+        for query in ("", "?expires=9999999999", f"?expires=x&signature={'0' * 64}", "?expires=-1&signature=%C3%A9"):
+            answers = [client.get(f"{address}/files/{path}{query}") for client in (httpx, viewer)]
+            assert {answer.status_code for answer in answers} == {403}, path
+            assert {answer.text for answer in answers} == {
+                '{"error":"The link is not one of this gateway: ask for a new one."}'
+            }
 
 
 def test_a_viewer_can_only_read(address: str, viewer: httpx.Client) -> None:

@@ -30,8 +30,6 @@ from stack.processes import running_process
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 REFUSALS = {400, 401, 403, 404, 405, 426}
-FILES = "/files/project/artifact/name"
-"""The address of a file is signed; this one is not, and names no file."""
 OPEN = {
     "s3": {"/healthz", "/status"},  # S3 and filer: empty; volume: disk use and volume numbers
     "prefect": {"/api/health", "/api/ready"},

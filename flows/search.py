@@ -82,7 +82,7 @@ def _filters(query: Query, encoded: Encoded) -> Filters:
         until=query.until,
         made_since=query.made_since,
         made_until=query.made_until,
-        without=encoded.example,
+        without="" if query.itself else encoded.example,
     )
 
 

@@ -28,7 +28,7 @@ _BACKGROUND = (
 class Encoded:
     """The vector queries by kind of part, and what a person should know about what they do not reach.
 
-    `example` is the artifact that the hits should resemble, which is no hit itself.
+    `example` is the artifact that the hits should resemble, which is no hit itself unless the query asks for it.
     """
 
     vectors: dict[PartKind, VectorQuery] = field(default_factory=dict)

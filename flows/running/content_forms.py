@@ -84,6 +84,11 @@ class Query(Form):
     like: str = artifact_field(
         "Like this artifact", "The id of a stored picture or text that the results should resemble; with words: both."
     )
+    itself: bool = Field(
+        default=False,
+        title="That artifact, too",
+        description="Whether the artifact that the results should resemble may be a result: is it in the library?",
+    )
     kinds: list[Literal["image", "speech", "text"]] = Field(
         default=["image", "speech", "text"], title="Kinds", description="What to look through.", min_length=1
     )

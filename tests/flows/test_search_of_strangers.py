@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from flows.index.search_report import SearchReport
-from flows.ingest import ingest_files
+from flows.ingest import ingest_files, store_unrecorded
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
@@ -145,3 +145,10 @@ async def test_a_picture_is_not_its_own_first_hit(library: RunContext) -> None:
         found = (await ask(library, like=beginning)).hits
         assert found[0].name == "kbx_0417-retouched.jpg"
         assert bear.artifact not in [hit.artifact for hit in found]
+
+
+async def test_a_file_of_the_library_is_found_by_itself(library: RunContext) -> None:
+    given = store_unrecorded(library.space, SAMPLES / "red-bus.jpg")
+    first = (await ask(library, like=given.sha256, itself=True)).hits[0]
+    assert (first.name, first.artifact) == ("red-bus.jpg", given.sha256)
+    assert first.score > 0.9

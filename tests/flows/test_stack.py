@@ -77,7 +77,7 @@ def test_files_are_ingested_and_found_through_the_work_pools(home: Path, samples
         "page.jpg": "rejected",
     }
     assert items["page.jpg"]["reason"].endswith(".")
-    hits = document(home, "search", "a cat looks into a mirror", "--kind", "image")["hits"]
+    hits = document(home, "search", "a cat at a mirror", "--kind", "image")["hits"]
     assert hits[0]["name"] == "cat-and-mirror.jpg"
     assert set(hits[0]) >= {"artifact", "name", "kind", "score", "text", "start_seconds", "end_seconds"}
 
@@ -131,7 +131,7 @@ async def test_requests_of_a_flow_are_answered_in_the_gpu_pool(samples: Path) ->
     assert state.is_completed()
     assert state.message == "1 stored, 0 duplicate, 0 rejected."
     assert platform.pool.loaded() == []
-    hits = await find(local_context(platform.space("default")), Query(words="suitcases", labels=["bags"]))
+    hits = await find(local_context(platform.space("default")), Query(words="baggage", labels=["bags"]))
     assert [hit.name for hit in hits.hits] == ["luggage.jpg"]
 
 

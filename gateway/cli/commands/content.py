@@ -40,7 +40,7 @@ def search(
         artifact = store_query_file(space(), like) if like else ""
         kinds = {"kinds": kind} if kind else {}
         times = {"since": since, "until": until, "made_since": made_since, "made_until": made_until}
-        given = kinds | {name: day for name, day in times.items() if day} | {"at_least": at_least}
+        given = kinds | {name: day for name, day in times.items() if day} | {"at_least": at_least, "itself": True}
         form = fill_form(Query, words=query, like=artifact, **given, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
         document = found or run_form("search", "query", form, "flows.search:find", local)

@@ -40,7 +40,7 @@ async def search(caller: Viewer, query: Query) -> SearchReport:
 @router.post("/picture")
 @starts_no_job
 async def search_by_picture(caller: Viewer, asked: Annotated[PictureQuery, Form()]) -> SearchReport:
-    """Search by similarity to an uploaded picture or text, which is not added to the library."""
+    """Search by similarity to an uploaded picture or text, which is not added to the library; found if it is there."""
     like = await run_in_threadpool(store_query_file, caller.space, asked.file.file, asked.file.filename or "picture")
-    query = Query(like=like.sha256, project=caller.project, **asked.model_dump(exclude={"file"}))
+    query = Query(like=like.sha256, itself=True, project=caller.project, **asked.model_dump(exclude={"file"}))
     return await find(local_context(caller.space), query, caller.services.query_embeddings.encode)

@@ -76,15 +76,30 @@ def test_label_changes_show_in_lists_and_counts_at_once(maker: httpx.Client, vie
     assert label not in viewer.get("/api/labels").json()
 
 
-def test_search_by_words_by_a_picture_and_by_both(viewer: httpx.Client, cat: str) -> None:
+@pytest.fixture
+def smaller(maker: httpx.Client, cat: str) -> str:
+    """The id of a smaller copy of the picture `cat`, stored beside it."""
+    file = BytesIO()
+    with Image.open(SAMPLES / "cat-and-mirror.jpg") as image:
+        image.resize((image.width // 2, image.height // 2)).save(file, "JPEG")
+    sent = maker.post("/api/artifacts", files={"file": ("smaller.jpg", file.getvalue())})
+    items = finished(maker, sent.json()["id"])["items"]
+    assert isinstance(items, list)
+    return str(items[0]["artifact"])
+
+
+def test_search_by_words_by_a_picture_and_by_both(viewer: httpx.Client, cat: str, smaller: str) -> None:
     def found(**query: Any) -> list[str]:
         answer = viewer.post("/api/search", json={"kinds": ["image"]} | query)
         assert answer.status_code == 200, answer.text
         return [hit["artifact"] for hit in answer.json()["hits"]]
 
-    assert cat in found(words="a cat looks into a mirror")
-    assert found(like=cat)[0] == cat
-    assert cat in found(words="mirror", like=cat)
+    assert found(words="a cat at a mirror")[0] == cat
+    assert cat in found(words="a cat looks into a mirror", at_least=0)
+    assert found(like=cat, itself=True)[0] == cat
+    assert cat not in found(like=cat)
+    assert found(like=smaller)[0] == cat
+    assert found(words="mirror", like=smaller)[0] == cat
     assert found(words="cat", since="2100-01-01T00:00:00Z") == []
     assert found(words="cat", labels=["no-such-label"]) == []
     pages = found(words="cat", limit=1) + found(words="cat", limit=1, offset=1)
@@ -116,7 +131,7 @@ def test_the_client_does_what_the_command_line_needs(
         artifact = str(taken[0].artifact)
         assert artifact in [each.artifact for each in client.artifacts(labels=["bags"])]
         assert client.download(artifact, tmp_path / "out.jpg").read_bytes() == (SAMPLES / "luggage.jpg").read_bytes()
-        assert client.search("suitcases", kinds=["image"], limit=5)
+        assert artifact in [hit.artifact for hit in client.search("baggage", kinds=["image"], limit=5)]
         told: list[float] = []
         pictures = client.generate("cat", count=1, steps=2, seed=77, progress=told.append)
         assert [picture.seed for picture in pictures] == [77]

@@ -16,6 +16,9 @@ from typing import Any, Literal, cast
 from flows.running.platform import Platform
 from flows.running.settings import Settings
 from media.identify import CAPS, Caps, MediaFacts, identify
+from media.location import drop_location
+from media.read import read_contents
+from media.reading.contents import Extract
 from media.sandbox import Decoders
 from storage.bucket import Bucket
 from storage.index.library import Library
@@ -94,6 +97,12 @@ class DecodersInProcess:
 
     def identify(self, path: Path, name: str, caps: Caps = CAPS) -> MediaFacts:
         return identify(path, name, caps)
+
+    def read(self, path: Path, media_type: str, caps: Caps = CAPS) -> tuple[Extract, list[bytes]]:
+        return read_contents(path, media_type, caps)
+
+    def drop_location(self, path: Path, media_type: str, caps: Caps = CAPS) -> bool:
+        return drop_location(path, media_type)
 
 
 class FaultPlatform(Platform):

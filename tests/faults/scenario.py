@@ -16,7 +16,7 @@ from flows.running.platform import Platform
 from flows.running.settings import Settings
 from tests.faults.crash_points import CrashPoint, CrashTrap, FaultPlatform
 
-_TIMES = {"created", "rejected", "seconds", "write"}
+_TIMES = {"created", "made", "rejected", "seconds", "write"}
 
 
 def run_inbox(
@@ -50,7 +50,7 @@ def project_state(platform: Platform, project: str) -> dict[str, Any]:
             [project],
         ).fetchall()
         listed = connection.execute(
-            "select to_jsonb(artifacts) from artifacts where project = %s order by 1", [project]
+            "select to_jsonb(artifacts) from artifacts where project = %s order by artifact", [project]
         ).fetchall()
     found["index"] = rows
     hidden = _TIMES | {"project"}

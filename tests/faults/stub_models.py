@@ -11,8 +11,8 @@ import numpy as np
 
 from modalities.contract import ModelSpec, Progress, Request, Weights
 from modalities.embedding.requests import EmbedImage, store_vectors
-from modalities.speech.requests import Transcribe, Transcript, TranscriptDocument
-from modalities.speech.segments import Segment
+from modalities.speech.requests import PieceTranscript, TranscribePiece, Transcript, TranscriptDocument
+from modalities.speech.segments import SEGMENTS, Segment
 from storage.artifacts import ArtifactStore
 
 _DIMENSION = 8
@@ -50,17 +50,27 @@ class StubEmbedder(_StubModel):
 
 
 class StubTranscriber(_StubModel):
-    """Transcribe every recording as the same sentence."""
+    """Transcribe every recording, and its only piece, as the same sentence."""
 
-    def __call__(self, requests: Sequence[Transcribe], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
+    def __call__(self, requests: Sequence[Any], store: ArtifactStore, progress: Progress) -> Sequence[Any]:
         self.log(requests)
-        segment = Segment(start_seconds=0, end_seconds=1, text="Somebody speaks.")
-        document = TranscriptDocument(language="en", task="transcribe", duration_seconds=1, segments=(segment,))
-        kept = store.put(document.model_dump_json().encode(), "application/json")
-        transcript = Transcript(
-            language="en", language_probability=1, duration_seconds=1, text=segment.text, document=kept
-        )
-        return [transcript for _ in requests]
+        return [(_piece if isinstance(request, TranscribePiece) else _transcript)(store) for request in requests]
+
+
+_SEGMENT = Segment(start_seconds=0, end_seconds=1, text="Somebody speaks.")
+
+
+def _piece(store: ArtifactStore) -> PieceTranscript:
+    kept = store.put(SEGMENTS.dump_json([_SEGMENT]), "application/json")
+    return PieceTranscript(
+        end_seconds=1, is_last=True, expected_seconds=1, language="en", language_probability=1, segments=kept
+    )
+
+
+def _transcript(store: ArtifactStore) -> Transcript:
+    document = TranscriptDocument(language="en", task="transcribe", duration_seconds=1, segments=(_SEGMENT,))
+    kept = store.put(document.model_dump_json().encode(), "application/json")
+    return Transcript(language="en", language_probability=1, duration_seconds=1, text=_SEGMENT.text, document=kept)
 
 
 def write_catalogue(folder: Path, seconds: float = 0.0) -> Path:

@@ -106,12 +106,12 @@ def test_a_rejected_file_never_overwrites_the_reason_of_another(
     tmp_path: Path,
 ) -> None:
     project = new_project()
-    drop(project, {"page.jpg": b"<html>1</html>", "page.jpg.json": b"<html>2</html>"})
+    drop(project, {"page.jpg": b"\0\1", "page.jpg.json": b"\0\2"})
     assert run_process(processes, run_inbox, stub_settings, tmp_path / "log", None, project) == 0
     kept = {found.key: bucket.get(found.key) for found in bucket.objects(f"quarantine/{project}/")}
     place = f"quarantine/{project}/page.jpg"
     assert set(kept) == {place, f"{place}.json", f"{place}.json~2", f"{place}.json~2.json"}
-    assert (kept[place], kept[f"{place}.json~2"]) == (b"<html>1</html>", b"<html>2</html>")
+    assert (kept[place], kept[f"{place}.json~2"]) == (b"\0\1", b"\0\2")
 
 
 def test_two_rejected_files_of_one_name_are_both_quarantined_with_their_reasons(

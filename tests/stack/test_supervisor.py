@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,8 @@ def test_a_crashed_run_is_listed_with_its_reason_and_can_be_retried(stack_home: 
 def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_retried(
     stack_home: Path, stack_settings: Settings, tmp_path: Path
 ) -> None:
+    # A training that another test began with other pictures would be refused.
+    shutil.rmtree(stack_home / "training" / "icons", ignore_errors=True)
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     (tmp_path / "red.txt").write_text("plain red", encoding="utf-8")
     api = api_of(stack_settings)

@@ -1,7 +1,7 @@
 """Run the suite on one set of servers: `python -m tests [--all] [arguments of pytest]`.
 
-First what may run side by side, in one process for each core; then, alone, what stops, restarts or counts what the
-others use; with --all the soaks too.
+As many processes run side by side as there are cores, or TRIPTYCH_TEST_PROCESSES; what stops, restarts or counts what
+others use waits until nothing else uses it, see groups.py. With --all, the soaks follow, alone.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 
 from tests import shared_servers
 
-_PROCESSES = min(os.cpu_count() or 1, 4)
+_PROCESSES = int(os.environ.get("TRIPTYCH_TEST_PROCESSES") or min(os.cpu_count() or 1, 4))
 """Each process loads its own models, about 2 GB."""
 _NO_TESTS = 5
 """Pytest's exit code when the arguments select no test of a part."""
@@ -27,8 +27,7 @@ _ENVIRONMENT = {
 def main(arguments: list[str]) -> int:
     """0 when every part passed; otherwise the exit code of the first that did not."""
     parts = [
-        ["-m", "not serial and not soak", "-n", str(_PROCESSES), "--dist", "loadscope", "--no-loadscope-reorder"],
-        ["-m", "serial and not soak"],
+        ["-m", "not soak", "-n", str(_PROCESSES), "--dist", "loadscope", "--no-loadscope-reorder"],
         *([["-m", "soak"]] if "--all" in arguments else []),
     ]
     given = [argument for argument in arguments if argument != "--all"]

@@ -25,7 +25,7 @@ from storage.care.bucket_format import migrate
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
 from tests import shared_servers
-from tests.groups import FolderScheduling, is_xdist_worker, order_of
+from tests.groups import FolderScheduling, is_xdist_worker, name_groups, order_of, without_group
 from tests.paths import ROOT, SHARED
 
 
@@ -46,11 +46,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderSchedu
     return FolderScheduling(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared_data") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason="needs the staged data set beside the checkout (../shared/data)"))
-    items.sort(key=lambda item: order_of(item.path.relative_to(ROOT)))
+    items.sort(key=order_of)
+    if is_xdist_worker(config):
+        name_groups(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    report.nodeid = without_group(report.nodeid)
 
 
 @pytest.fixture(scope="session")

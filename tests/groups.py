@@ -1,12 +1,21 @@
-"""Which tests share a process of pytest-xdist: those that share loaded models, workers or a browser."""
+"""Which tests share a process of pytest-xdist: those that share loaded models, workers or a browser.
+
+The tests marked `serial` are a group of their own, of which one process takes care as soon as no other test uses the
+shared stack; the processes beside it go on with tests that have servers of their own, or only the shared storage.
+"""
 
 from pathlib import PurePath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
-_LONGEST_FIRST = ("workers", "gateway", "flows", "modalities", "training")
-"""Started first, so that no long group is left over at the end."""
+_SERIAL = "serial"
+_STACK = "shared-stack"
+_FIRST = ("workers", _STACK, _SERIAL)
+"""Started first: the longest group, and those that have to come before the serial tests."""
+_LONGEST_FIRST = ("training", "modalities", "flows", "faults", "gateway", "docker", "stack", "media")
+"""So that no long group is left over at the end."""
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:
@@ -14,14 +23,58 @@ def is_xdist_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def order_of(item: pytest.Item) -> int:
+    """A sort key; the order within a folder stays."""
+    top = PurePath(item.nodeid).parts[1]
+    order = [*_FIRST, *_LONGEST_FIRST]
+    name = _server_group(item) or top
+    return order.index(name) if name in order else len(order)
+
+
+def name_groups(items: list[pytest.Item]) -> None:
+    """Append `@serial` or `@shared-stack` to the ids, which are all that the scheduler learns of a test."""
+    for item in items:
+        if group := _server_group(item):
+            item._nodeid = f"{item.nodeid}@{group}"
+
+
+def without_group(nodeid: str) -> str:
+    """Return the id as pytest knows it."""
+    return nodeid.removesuffix(f"@{_SERIAL}").removesuffix(f"@{_STACK}")
+
+
+def _server_group(item: pytest.Item) -> str | None:
+    if item.get_closest_marker(_SERIAL):
+        return _SERIAL
+    return _STACK if "stack_home" in getattr(item, "fixturenames", ()) else None
+
+
 class FolderScheduling(LoadScopeScheduling):
-    """Give the tests of a folder to one process, all of them."""
+    """Give the tests of a folder to one process, all of them; the serial tests to one while none is on the stack."""
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        super().mark_test_complete(node, item_index, duration)
+        for other in self.nodes:
+            if other is not node:  # it may have waited for the end of this test
+                self._reschedule(other)
 
     def _split_scope(self, nodeid: str) -> str:
-        return "/".join(PurePath(nodeid.partition("::")[0]).parts[1:-1][:2])
+        if nodeid.endswith(f"@{_SERIAL}"):
+            return _SERIAL
+        folder = "/".join(PurePath(nodeid.partition("::")[0]).parts[1:-1][:2])
+        return f"{folder}@{_STACK}" if nodeid.endswith(f"@{_STACK}") else folder
 
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        scope = next((one for one in self.workqueue if one != _SERIAL or self._stack_is_free_for(node)), None)
+        if scope is not None:
+            self.workqueue.move_to_end(scope, last=False)
+            super()._assign_work_unit(node)
+        elif any(not other.shutting_down for other in self.nodes if other is not node):
+            # A process keeps its last test until it knows what follows. Nothing does: another takes the serial ones.
+            node.shutdown()
 
-def order_of(path: PurePath) -> int:
-    """A sort key; the order within a folder stays."""
-    top = path.parts[1]
-    return _LONGEST_FIRST.index(top) if top in _LONGEST_FIRST else len(_LONGEST_FIRST)
+    def _stack_is_free_for(self, node: WorkerController) -> bool:
+        """Whether no other process has tests on the stack, and none is waiting for a process."""
+        others = [work for other, work in self.assigned_work.items() if other is not node]
+        busy = (scope for work in others for scope, tests in work.items() if not all(tests.values()))
+        return not any(scope.endswith(f"@{_STACK}") for scope in (*self.workqueue, *busy))

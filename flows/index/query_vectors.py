@@ -83,7 +83,15 @@ async def encode_for_kinds(
             (query.vector, query.lines or await background_lines(context, kind, model, name, encode))
             for query in encoded[model]
         ]
-        vectors[kind] = VectorQuery(space=name, vector=wanted[0], lines=wanted[1], unwanted=tuple(unwanted))
+        named = encoded[model][0].concepts
+        vectors[kind] = VectorQuery(
+            space=name,
+            vector=wanted[0],
+            lines=wanted[1],
+            unwanted=tuple(unwanted),
+            concepts=named.groups if kind == "image" else (),
+            coverage=named.coverage,
+        )
     return Encoded(vectors, notices=notices)
 
 

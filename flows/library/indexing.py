@@ -179,7 +179,7 @@ async def _embed(
         except (ItemError, *_LOST) as error:
             failures.add(part.record.artifact.sha256, error)
             return None
-        return _entry(part, labels[part.record.artifact.sha256], {name: vector.tolist()})
+        return _entry(part, labels[part.record.artifact.sha256], {name: vector.tolist()}, answer.concepts)
 
     made = await _map_in_threads(entry, list(zip(parts, requests, answers, strict=True)))
     return [entry for entry in made if entry]
@@ -211,7 +211,9 @@ def record_transcript(context: RunContext, record: ArtifactRecord, transcript: T
     return document
 
 
-def _entry(part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]]) -> Entry:
+def _entry(
+    part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]], concepts: dict[str, float] | None = None
+) -> Entry:
     return Entry(
         project=part.record.project,
         kind=part.kind,
@@ -227,4 +229,5 @@ def _entry(part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]])
         place=part.place,
         artifact_kind=part.record.kind if part.record.kind != "data" else part.kind,
         made=part.record.made,
+        concepts=concepts or {},
     )

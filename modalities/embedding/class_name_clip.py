@@ -103,6 +103,14 @@ class ClassNameClip:
 
     def class_weights(self, prepared: Sequence[Any]) -> tuple[Any, Any]:
         """The probabilities of the most probable classes of each picture, and their numbers: tensors (n, top)."""
+        return self.most_probable(self.class_logits(prepared))
+
+    def most_probable(self, logits: Any) -> tuple[Any, Any]:
+        """The same of logits (n, 1000), at the temperature of the options."""
+        return (logits / self._options.temperature).softmax(-1).topk(self._options.top, dim=-1)
+
+    def class_logits(self, prepared: Sequence[Any]) -> Any:
+        """The logits of the classes of each picture: a float32 tensor (n, 1000)."""
         import torch
 
         with torch.inference_mode():
@@ -110,8 +118,7 @@ class ClassNameClip:
                 torch.from_numpy(np.stack(prepared)).to(self._device).permute(0, 3, 1, 2)
             )  # a view in channels_last order
             pixels = (pixels.float() / 127.5 - 1).to(next(self._classifier.parameters()).dtype)
-            probabilities = (self._classifier(pixels).float() / self._options.temperature).softmax(-1)
-            return probabilities.topk(self._options.top, dim=-1)
+            return self._classifier(pixels).float()
 
     def class_names(self) -> Vectors:
         """The sentence embedding of each class: shape (1000, dimension)."""

@@ -14,6 +14,7 @@ import numpy as np
 from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Weights
 from modalities.embedding.class_name_clip import ClassNameClip
+from modalities.embedding.concepts import ConceptLexicon, MentionedConcepts
 from modalities.embedding.english import is_english
 from modalities.embedding.nano_e5 import E5Engine
 from modalities.embedding.queries import EncodedQuery
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CLASS_NAMES = "class_names.safetensors"
+_CONCEPTS = "concepts.json"
 _WEIGHT = 0.5
 """What the cosine of the multilingual part counts, when that of the English part counts 1."""
 _END = re.compile(r"[\s.!?。！？…]+$")
@@ -34,9 +36,13 @@ _END = re.compile(r"[\s.!?。！？…]+$")
 # counts that the query is like the names of things that can be seen. The second line is about the picture alone: how
 # far it stands out of what the query has in common with every class.
 _COSINE, _TYPICAL = 6.0, 25.0
-_INTERCEPT_ENGLISH, _INTERCEPT_OTHER = -0.1, 0.28
-_EVEN_ENGLISH, _EVEN_OTHER = (1.5, 2.5), (2.0, 1.5)
+_INTERCEPT_ENGLISH, _INTERCEPT_OTHER = 0.2, 0.5
+_EVEN_ENGLISH, _EVEN_OTHER = (1.5, 2.3), (2.0, 1.25)
 """Slope for each standard deviation, and the number of them at even odds."""
+_ABSTRACT, _ABSTRACT_FREE = 2.5, 1.0
+"""How much it counts against every picture that a query is about nothing visible, and how much of that is free."""
+_NAMED_CONCEPT = 2.0
+"""What counts against a picture by its vector alone, where the query is a concept that would have been recognized."""
 
 
 class MultilingualClassNames:
@@ -47,12 +53,17 @@ class MultilingualClassNames:
 
     version: ClassVar[str] = "1"
 
-    def __init__(self, english: ClassNameClip, names: Vectors, mean: Vectors, engine: E5Engine) -> None:
+    def __init__(
+        self, english: ClassNameClip, tensors: dict[str, Vectors], lexicon: ConceptLexicon, engine: E5Engine
+    ) -> None:
+        names = _unit(tensors["names"])
         self.batch_size = english.batch_size
         self.picture_side = english.picture_side
         self._english = english
         self._names = names
-        self._mean = mean
+        self._mean = tensors["mean"]
+        self._depictable = tensors["depictable"]
+        self._lexicon = lexicon
         self._engine = engine
         self._typical = _unit(names.mean(0))
         self._classes = _joined(english.class_names(), names)
@@ -65,10 +76,10 @@ class MultilingualClassNames:
         files = [path for folder in weights.folders for path in folder.glob(_CLASS_NAMES)]
         if not files:
             raise ModelUnavailable(f"The weights of {spec.name} have no {_CLASS_NAMES}.")
-        tensors = load_file(files[0])
-        english, names, mean = (tensors[key].astype(np.float32) for key in ("english", "names", "mean"))
-        clip = ClassNameClip.load(spec, weights, names=_unit(english))
-        return cls(clip, _unit(names), mean, E5Engine.load(spec.name, weights))
+        tensors = {key: tensor.astype(np.float32) for key, tensor in load_file(files[0]).items()}
+        lexicon = ConceptLexicon.load(files[0].with_name(_CONCEPTS), len(tensors["names"]))
+        clip = ClassNameClip.load(spec, weights, names=_unit(tensors["english"]))
+        return cls(clip, tensors, lexicon, E5Engine.load(spec.name, weights))
 
     def __call__(
         self, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
@@ -82,33 +93,53 @@ class MultilingualClassNames:
 
     def encode_pictures(self, prepared: Sequence[Any]) -> Vectors:
         """Return one row of 768 components per prepared picture."""
-        weights, classes = self._english.class_weights(prepared)
+        return self.encode_and_recognize(prepared)[0]
+
+    def encode_and_recognize(self, prepared: Sequence[Any]) -> tuple[Vectors, list[dict[str, float]]]:
+        """Return one row of 768 components per prepared picture, and the probabilities of its concepts."""
+        logits = self._english.class_logits(prepared)
+        weights, classes = self._english.most_probable(logits)
         weights, classes = weights.cpu().numpy(), classes.cpu().numpy()
         english = (weights[..., None] * self._english.class_names()[classes]).sum(1)
-        return _joined(_unit(english), _unit((weights[..., None] * self._names[classes]).sum(1)))
+        vectors = _joined(_unit(english), _unit((weights[..., None] * self._names[classes]).sum(1)))
+        return vectors, self._lexicon.recognize(logits.softmax(-1).cpu().numpy())
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Return one row of 768 components per text."""
-        return np.stack([self._encode(_END.sub("", text))[0] for text in texts])
+        return np.stack([self._encode(_END.sub("", text)) for text in texts])
 
     def encode_query(self, text: str) -> EncodedQuery:
         """Encode a query; its lines say how probable it is that a picture shows it."""
-        vector, multilingual, english = self._encode(_END.sub("", text))
+        plain = _END.sub("", text)
+        read = self._engine.encode([plain], "query")[0] - self._mean
+        multilingual = _unit(read)
+        english = is_english(plain, self._english.tokenizer)
+        vector = self._vector(plain, multilingual, english=english)
+        mentioned = self._lexicon.mentioned(plain)
+        against = self._against(read, mentioned)
         background = self._classes @ vector
         slope, even = _EVEN_ENGLISH if english else _EVEN_OTHER
         per_cosine = slope / max(float(background.std()), 1e-3)
-        stands_out = (per_cosine, -per_cosine * float(background.mean()) - slope * even)
+        stands_out = (per_cosine, -per_cosine * float(background.mean()) - slope * even - against)
         typical = _TYPICAL * float(self._typical @ multilingual)
-        typical += _INTERCEPT_ENGLISH if english else _INTERCEPT_OTHER
-        return EncodedQuery(vector.tolist(), ((_COSINE, typical), stands_out))
+        typical += (_INTERCEPT_ENGLISH if english else _INTERCEPT_OTHER) - against
+        return EncodedQuery(vector.tolist(), ((_COSINE, typical), stands_out), mentioned)
 
-    def _encode(self, text: str) -> tuple[Vectors, Vectors, bool]:
-        """The vector of a query, its multilingual part, and whether it is English."""
+    def _against(self, read: Vectors, mentioned: MentionedConcepts) -> float:
+        """What a query takes from the logit of every picture: abstract words, and concepts that would be recognized."""
+        depictable = float(self._depictable[:-1] @ read + self._depictable[-1])
+        abstract = max(0.0, -_ABSTRACT * depictable - _ABSTRACT_FREE)
+        return abstract + (_NAMED_CONCEPT if mentioned.coverage == 1 else 0.0)
+
+    def _encode(self, text: str) -> Vectors:
         multilingual = _unit(self._engine.encode([text], "query")[0] - self._mean)
-        english = is_english(text, self._english.tokenizer)
+        return self._vector(text, multilingual, english=is_english(text, self._english.tokenizer))
+
+    def _vector(self, text: str, multilingual: Vectors, *, english: bool) -> Vectors:
+        """The vector of a query of which the multilingual part is known."""
         if not english:
-            return np.concatenate([np.zeros_like(multilingual), multilingual]), multilingual, False
-        return _joined(self._english.encode_texts([text]), multilingual[None])[0], multilingual, True
+            return np.concatenate([np.zeros_like(multilingual), multilingual])
+        return _joined(self._english.encode_texts([text]), multilingual[None])[0]
 
 
 def _unit(rows: Vectors) -> Vectors:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from modalities.contract import Calibration, ModelSpec
+from modalities.embedding.concepts import NO_CONCEPTS, MentionedConcepts
 from modalities.embedding.requests import Vectors
 
 Line = tuple[float, float]
@@ -17,10 +18,14 @@ Line = tuple[float, float]
 
 @dataclass(frozen=True)
 class EncodedQuery:
-    """A unit vector, and the lines of its cosines; none for a model that says nothing about them."""
+    """A unit vector, and the lines of its cosines; none for a model that says nothing about them.
+
+    `concepts` are what the query names of the concepts that the model recognizes in pictures.
+    """
 
     vector: list[float]
     lines: tuple[Line, ...] = ()
+    concepts: MentionedConcepts = NO_CONCEPTS
 
 
 @runtime_checkable

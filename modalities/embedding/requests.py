@@ -1,5 +1,6 @@
 """Requests and results of embedding: pictures and texts as unit vectors whose cosine measures similarity."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -22,6 +23,10 @@ class Embedding(Result):
 
     vector: Artifact = Field(description="application/octet-stream: little-endian float32; see read_vector.")
     dimension: int = Field(ge=1)
+    concepts: dict[str, float] = Field(
+        default_factory=dict,
+        description="What a picture shows, such as dog.n.01 (WordNet), with its probability; by models that can tell.",
+    )
 
 
 class EmbedImage(Request[Embedding]):
@@ -42,12 +47,15 @@ def read_vector(store: ArtifactStore | ScratchStore, embedding: Embedding) -> Ve
     return np.frombuffer(store.get(embedding.vector), "<f4", count=embedding.dimension).astype(np.float32)
 
 
-def store_vectors(store: ArtifactStore, vectors: Vectors) -> list[Embedding]:
-    """Store each row as an artifact, in parallel, and return one embedding per row."""
+def store_vectors(
+    store: ArtifactStore, vectors: Vectors, concepts: Sequence[dict[str, float]] | None = None
+) -> list[Embedding]:
+    """Store each row as an artifact, in parallel, and return one embedding per row, with its concepts if given."""
 
-    def store_vector(vector: Vectors) -> Embedding:
+    def store_vector(vector: Vectors, shown: dict[str, float]) -> Embedding:
         data = vector.astype("<f4").tobytes()
-        return Embedding(vector=store.put(data, "application/octet-stream"), dimension=len(vector))
+        stored = store.put(data, "application/octet-stream")
+        return Embedding(vector=stored, dimension=len(vector), concepts=shown)
 
     with ThreadPoolExecutor(_PARALLEL_WRITES) as threads:
-        return list(threads.map(store_vector, vectors))
+        return list(threads.map(store_vector, vectors, concepts or [{}] * len(vectors)))

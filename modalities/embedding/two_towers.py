@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from media.errors import ItemError, UnreadableMedia
 from media.pictures import upright_rgb
@@ -39,6 +39,15 @@ class TwoTowers(Protocol):
         ...
 
 
+@runtime_checkable
+class RecognizesConcepts(Protocol):
+    """A model with two towers whose image tower also tells what a picture shows."""
+
+    def encode_and_recognize(self, prepared: Sequence[Any]) -> tuple[Vectors, list[dict[str, float]]]:
+        """Return one row per prepared picture, and the probabilities of its concepts by their names."""
+        ...
+
+
 def embed(
     towers: TwoTowers, requests: Sequence[EmbedImage | EmbedText], store: ArtifactStore, progress: Progress
 ) -> list[Embedding | ItemError]:
@@ -65,10 +74,16 @@ def _embed_batch(
     with ThreadPoolExecutor(_PARALLEL_READS) as threads:
         prepared = list(threads.map(partial(_prepare, towers, store), images))
     readable = [picture for picture in prepared if not isinstance(picture, UnreadableMedia)]
-    of_pictures = iter(store_vectors(store, towers.encode_pictures(readable)) if readable else [])
+    of_pictures = iter(_store_pictures(towers, readable, store) if readable else [])
     of_texts = iter(store_vectors(store, towers.encode_texts(texts)) if texts else [])
     of_images = iter([picture if isinstance(picture, UnreadableMedia) else next(of_pictures) for picture in prepared])
     return [next(of_images) if isinstance(request, EmbedImage) else next(of_texts) for request in requests]
+
+
+def _store_pictures(towers: TwoTowers, prepared: Sequence[Any], store: ArtifactStore) -> list[Embedding]:
+    if isinstance(towers, RecognizesConcepts):
+        return store_vectors(store, *towers.encode_and_recognize(prepared))
+    return store_vectors(store, towers.encode_pictures(prepared))
 
 
 def _prepare(towers: TwoTowers, store: ArtifactStore, image: Artifact) -> Any:

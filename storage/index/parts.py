@@ -7,6 +7,7 @@ from typing import Any, Literal
 from psycopg import Connection, sql
 from pydantic import BaseModel, ConfigDict
 
+from storage.index.concepts import concept_lexemes
 from storage.index.lexemes import text_search_vector
 
 PartKind = Literal["image", "speech", "text"]
@@ -19,6 +20,7 @@ class Entry(BaseModel):
     `kind` says how the part is searched: something seen, said or written. `artifact_kind` is what the whole is, if
     that is another. `place` is where the part is in the artifact, such as `page=3`; empty for the whole, and for
     times. `made` is when the artifact was made, if that is known; `created` when it came.
+    `concepts` are what a picture shows, with their probabilities; they are written and not read back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +39,7 @@ class Entry(BaseModel):
     place: str = ""
     artifact_kind: PartKind | None = None
     made: datetime | None = None
+    concepts: dict[str, float] = {}
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -122,5 +125,5 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.place,
         entry.artifact_kind or entry.kind,
         entry.made or entry.created,
-        text_search_vector(name, text),
+        " ".join((text_search_vector(name, text), *concept_lexemes(entry.concepts))),
     )

@@ -12,29 +12,31 @@ from typing import Any
 from pgvector import HalfVector
 from psycopg import sql
 
+from storage.index.concepts import concept_matches
 from storage.index.parts import PartKind
 from storage.index.vector_spaces import space_table
-from storage.index.word_query import WordQuery
+from storage.index.word_query import WordQuery, word_matches
 from storage.labels import TRASH
 
 Line = tuple[float, float]
 """Slope and intercept: the logit of a probability as a function of a cosine."""
-_WORD_MATCHES = 2000
-_EVIDENCE = {"written_in_name": 0.97, "in_name": 0.95, "phrase": 0.93, "written": 0.85, "anywhere": 0.75, "some": 0.3}
-"""How probable it is that a part with the words is what was asked for: by where and how they occur."""
 
 
 @dataclass(frozen=True)
 class VectorQuery:
     """A query in a vector space: its vector, and the lines that make a probability of a cosine.
 
-    `unwanted` are vectors with their lines; a part that is near one of them is less probably a hit.
+    `unwanted` are vectors with their lines; a part that is near one of them is less probably a hit. `concepts` are what
+    the query names that pictures may show, for each word the concepts that it may mean; `coverage` is the share of its
+    words that name any.
     """
 
     space: str
     vector: list[float]
     lines: tuple[Line, ...]
     unwanted: tuple[tuple[list[float], tuple[Line, ...]], ...] = ()
+    concepts: tuple[tuple[str, ...], ...] = ()
+    coverage: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,13 @@ def search_statement(
         _near(kind, number, query, condition, bool(words and words.required), values)
         for kind, (number, query) in spaces.items()
     ]
-    matches = _matches(words, condition, values) if words and (words.required or words.anywhere) else None
+    matches = _matches(words, spaces, condition, values)
     near: Sequence[sql.Composable] = candidates or [_NOTHING_NEAR]
     ctes: list[sql.Composable] = [sql.SQL("near as ({})").format(sql.SQL(" union all ").join(near))]
-    if matches is not None:
-        ctes.append(matches)
+    if matches:
+        ctes.append(sql.SQL("matches as ({})").format(sql.SQL(" union all ").join(matches)))
         ctes.append(_vectors_of_matches(spaces, values))
-    ctes += _scores(words, matches is not None, values)
+    ctes += _scores(words, bool(matches), values)
     statement = sql.SQL("with {} {}").format(sql.SQL(", ").join(ctes), _PAGE)
     return statement, values
 
@@ -151,36 +153,21 @@ def _logistic(cosine: sql.Composable, lines: Sequence[Line]) -> sql.Composed:
     return sql.SQL("(1 / (1 + exp(-greatest(least({}), -500))))").format(sql.SQL(", ").join(terms))
 
 
-def _matches(words: WordQuery, condition: sql.Composed, values: dict[str, Any]) -> sql.Composed:
-    """The parts with the words, and how probable each match makes a hit."""
-    values["words"] = words.required or " | ".join(f"({query})" for query in (words.anywhere, words.some) if query)
-    levels = [
-        (_both(words.written, words.in_name), "written_in_name"),
-        (words.in_name, "in_name"),
-        (words.phrase, "phrase"),
-        (words.written, "written"),
-        (words.anywhere, "anywhere"),
-        (words.some, "some"),
-    ]
-    if words.required:
-        levels.append((words.required, "phrase"))
-    whens: list[sql.Composable] = []
-    for number, (query, evidence) in enumerate(levels):
-        if query:
-            values[f"level_{number}"] = query
-            whens.append(
-                sql.SQL("when p.words @@ {}::tsquery then {}").format(
-                    sql.Placeholder(f"level_{number}"), sql.Literal(_EVIDENCE[evidence])
-                )
-            )
-    return sql.SQL(
-        "matches as (select p.id as part, p.artifact, p.kind, case {} else 0.5 end::float8 as evidence from parts p "
-        "where {} and p.words @@ %(words)s::tsquery limit {})"
-    ).format(sql.SQL(" ").join(whens), condition, sql.Literal(_WORD_MATCHES))
-
-
-def _both(first: str, second: str) -> str:
-    return f"({first}) & ({second})" if first and second else ""
+def _matches(
+    words: WordQuery | None,
+    spaces: dict[PartKind, tuple[int, VectorQuery]],
+    condition: sql.Composed,
+    values: dict[str, Any],
+) -> list[sql.Composable]:
+    """Selects of the parts with the words or the concepts of the query, and how probable each match makes a hit."""
+    selects: list[sql.Composable] = []
+    if words and (words.required or words.anywhere):
+        selects.append(word_matches(words, condition, values))
+    if not (words and words.required):
+        for _, query in spaces.values():
+            if query.concepts:
+                selects += concept_matches(query.concepts, query.coverage, condition, values)
+    return selects
 
 
 def _vectors_of_matches(spaces: dict[PartKind, tuple[int, VectorQuery]], values: dict[str, Any]) -> sql.Composed:

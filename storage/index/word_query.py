@@ -1,9 +1,12 @@
-"""What a person typed: the words to look for, phrases in quotes, and what to leave out."""
+"""What a person typed: the words to look for, phrases in quotes, and what to leave out; and which parts have them."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
+
+from psycopg import sql
 
 from storage.index.lexemes import Word, exact_lexeme, inside_lexeme, quoted, stem_lexeme, words_of
 
@@ -20,6 +23,9 @@ _COMMON_WORDS = (
 _COMMON = frozenset(_COMMON_WORDS.split())
 _MAX_WORDS = 24
 _FEWEST_FOR_SOME, _MOST_FOR_SOME = 3, 8
+_MOST_MATCHES = 2000
+_EVIDENCE = {"written_in_name": 0.97, "in_name": 0.95, "phrase": 0.93, "written": 0.85, "anywhere": 0.75, "some": 0.3}
+"""How probable it is that a part with the words is what was asked for: by where and how they occur."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,38 @@ def word_query(parsed: ParsedQuery, literal: str) -> WordQuery:
         required=" & ".join(_adjacent(_tokens(phrase), exact_lexeme) for phrase in parsed.phrases),
         excluded=_any(*(_stems(word) for text in parsed.excluded for word in words_of(text))),
     )
+
+
+def word_matches(words: WordQuery, condition: sql.Composed, values: dict[str, Any]) -> sql.Composed:
+    """The parts with the words, and how probable each match makes a hit."""
+    values["words"] = words.required or " | ".join(f"({query})" for query in (words.anywhere, words.some) if query)
+    levels = [
+        (_both(words.written, words.in_name), "written_in_name"),
+        (words.in_name, "in_name"),
+        (words.phrase, "phrase"),
+        (words.written, "written"),
+        (words.anywhere, "anywhere"),
+        (words.some, "some"),
+    ]
+    if words.required:
+        levels.append((words.required, "phrase"))
+    whens: list[sql.Composable] = []
+    for number, (query, evidence) in enumerate(levels):
+        if query:
+            values[f"level_{number}"] = query
+            whens.append(
+                sql.SQL("when p.words @@ {}::tsquery then {}").format(
+                    sql.Placeholder(f"level_{number}"), sql.Literal(_EVIDENCE[evidence])
+                )
+            )
+    return sql.SQL(
+        "(select p.id as part, p.artifact, p.kind, case {} else 0.5 end::float8 as evidence from parts p "
+        "where {} and p.words @@ %(words)s::tsquery limit {})"
+    ).format(sql.SQL(" ").join(whens), condition, sql.Literal(_MOST_MATCHES))
+
+
+def _both(first: str, second: str) -> str:
+    return f"({first}) & ({second})" if first and second else ""
 
 
 _FORMS = (exact_lexeme, stem_lexeme)

@@ -82,6 +82,24 @@ async def test_pictures_of_dogs_come_first_and_what_is_unrelated_does_not(librar
 
 
 @pytest.mark.parametrize(
+    "words", ["invoice", "Rechnung", "democracy", "税", "4711", "hello", "submarine", "liberté", "quarterly report"]
+)
+async def test_a_word_for_what_no_picture_shows_finds_none(library: RunContext, words: str) -> None:
+    assert await names(library, words, kinds=["image"]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [("bus", "red-bus.jpg"), ("Hund", "IMG_2231.jpg"), ("собака", "IMG_2231.jpg")]
+)
+async def test_one_word_finds_the_pictures_that_show_it_and_few_others(
+    library: RunContext, words: str, name: str
+) -> None:
+    report = await ask(library, words, kinds=["image"])
+    assert report.hits[0].name == name
+    assert report.total <= 2
+
+
+@pytest.mark.parametrize(
     ("words", "name"),
     [
         *[

@@ -89,6 +89,24 @@ def test_a_text_with_all_words_ranks_higher(index: SearchIndex, project: str) ->
     assert found(index, project, words="lake -heron") == [1]
 
 
+def test_what_a_picture_shows_is_evidence_beside_its_vector(index: SearchIndex, project: str) -> None:
+    far = [0.0, 1.0]
+    shown = ({"dog.n.01": 0.9, "animal.n.01": 1.0}, {"dog.n.01": 0.15}, {"cat.n.01": 0.9, "animal.n.01": 0.9})
+    index.add([entry(project, "image", n, far, concepts=concepts) for n, concepts in enumerate(shown)])
+    index.add([entry(project, "text", 7, far, text="dog.n.01 @dog.n.01")])
+
+    def ask(*groups: tuple[str, ...], coverage: float = 1.0) -> list[int]:
+        query = VectorQuery(SPACE, [1.0, 0.0], ((1.0, -9.0),), concepts=groups, coverage=coverage)
+        return found(index, project, vectors={"image": query}, cut_off=0.3)
+
+    assert ask(("dog.n.01",)) == [0, 1]
+    assert ask(("dog.n.01", "cat.n.01")) == [0, 2, 1]
+    assert ask(("dog.n.01",), ("animal.n.01",)) == [0]
+    assert ask(("dog.n.01",), ("unicorn.n.01",)) == []
+    assert ask(("dog.n.01",), coverage=0.5) == [0, 1]
+    assert ask(("dog.n.01",), coverage=0.1) == []
+
+
 def test_words_of_languages_without_spaces_are_found(index: SearchIndex, project: str) -> None:
     index.add(
         [entry(project, "text", 1, [1.0, 0.0], text="数据"), entry(project, "text", 2, [0.9, 0.1], text="你好世界")]

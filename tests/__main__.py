@@ -20,8 +20,10 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONDONTWRITEBYTECODE": "",
 }
-"""With one process for each core, the threads of a second pool in each would only wait for each other."""
+"""With one process for each core, the threads of a second pool in each would only wait for each other. Hundreds of
+processes are started: where the machine forbids byte code, each would compile torch, Prefect and all else again."""
 
 
 def main(arguments: list[str]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workers.harness import Pool, Server, Worker, own_server, running_worker
+from tests.workers.harness import SELDOM_SECONDS, Pool, Server, Worker, own_server, running_worker
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +25,32 @@ def warm(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worke
     """The worker that most tests share: one slot, one preloaded model."""
     options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded", "cancel_grace_seconds": "3"}
     with running_worker(pool, tmp_path_factory.mktemp("warm"), **options) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def pair_pool(server: Server) -> Pool:
+    """The pool of `pair`."""
+    return Pool(server)
+
+
+@pytest.fixture(scope="session")
+def pair(pair_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker of two slots, whose processes may use 500 MB."""
+    folder = tmp_path_factory.mktemp("pair")
+    with running_worker(pair_pool, folder, slots="cpu:2", memory_megabytes="500") as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def seldom_pool(server: Server) -> Pool:
+    """The pool of `seldom`."""
+    return Pool(server)
+
+
+@pytest.fixture(scope="session")
+def seldom(seldom_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker of two slots that polls so seldom that an event has told it of whatever it does sooner."""
+    folder = tmp_path_factory.mktemp("seldom")
+    with running_worker(seldom_pool, folder, query_seconds=str(SELDOM_SECONDS), slots="cpu:2") as worker:
         yield worker

@@ -25,6 +25,14 @@ from workers.warm_process import WarmProcessWorker
 DEPLOYED = Path(__file__).parent / "deployed"
 """The folder of the flows and models that the workers of the tests run."""
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+SELDOM_SECONDS = 20
+"""How often a worker polls that is to be told by events."""
+_PROFILE = """active = "tests"
+
+[profiles.tests]
+PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS = "2"
+"""
+"""The settings of the server. A run waits so long before it asks for a place under a limit again, not half a minute."""
 STANDSTILL = 120
 """Seconds that a server on SQLite may say nothing: at times it stands still for a minute, see docs/warm-pools.md."""
 
@@ -41,6 +49,9 @@ class Server:
         self.api = httpx.Client(base_url=self.url, timeout=STANDSTILL)
 
     def start(self) -> None:
+        profiles = self._home / "data" / "prefect" / "profiles.toml"
+        profiles.parent.mkdir(parents=True, exist_ok=True)
+        profiles.write_text(_PROFILE, encoding="utf-8")
         prefect_server.start_server(self._home, self._home, database=self._database, port=self._port)
 
     def stop(self) -> None:
@@ -50,6 +61,9 @@ class Server:
         return self._answer("GET", path, params=query)
 
     def post(self, path: str, **body: Any) -> Any:
+        return self._answer("POST", path, json=body)
+
+    def post_list(self, path: str, body: list[dict[str, Any]]) -> Any:
         return self._answer("POST", path, json=body)
 
     def _answer(self, method: str, path: str, **more: Any) -> Any:
@@ -142,6 +156,13 @@ class Pool:
         )
         return str(run["id"])
 
+    def start_many(self, flow: str, runs: list[dict[str, Any]], *, tags: tuple[str, ...] = ()) -> None:
+        """Create flow runs with these parameters, a hundred with each request."""
+        for first in range(0, len(runs), 100):
+            orders = [{"parameters": parameters, "tags": list(tags)} for parameters in runs[first : first + 100]]
+            answer = self.server.post_list(f"/deployments/{self.deployment(flow)}/create_flow_run/bulk", orders)
+            assert {one["status"] for one in answer["results"]} == {"CREATED"}
+
     def read(self, run: str) -> dict[str, Any]:
         found: dict[str, Any] = self.server.get(f"/flow_runs/{run}")
         return found
@@ -192,6 +213,16 @@ class Worker:
 
 def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def wait_until_begun(path: Path) -> None:
+    """Wait until the flow that tells this file has begun."""
+    wait_for(lambda: bool(lines(path)), 60, f"the flow of {path.name}")
+
+
+def release(path: Path) -> None:
+    """Let the flow `hold` of this file go on."""
+    Path(f"{path}.released").touch()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, lines, running_worker
+from tests.workers.harness import Pool, Worker, lines, release, running_worker, wait_until_begun
 from workers.options import parse_slots
 from workers.turns.policy import ServiceHistory, WaitingRun, assign, choose_run, model_of
 from workers.turns.queue_scan import QueueScan
@@ -149,12 +149,13 @@ def test_priority_and_loaded_models_decide_on_a_real_server(pool: Pool, tmp_path
     out = tmp_path / "out"
     options = {"report": "models_for_tests:loaded", "patience_seconds": "60", "model_parameters": "model"}
     with running_worker(own, tmp_path / "worker", **options):
-        first = own.start("sleep", queue="batch", path=tmp_path / "first", seconds=4)
-        wait_for(lambda: bool(lines(tmp_path / "first")), 30, "the first run")
+        first = own.start("hold", queue="batch", path=tmp_path / "first")
+        wait_until_begun(tmp_path / "first")
         runs = [
             own.start("with_model", queue="batch", path=out, model=model) for model in ("red", "blue", "red", "blue")
         ]
         runs.append(own.start("with_model", queue="interactive", path=out, model="green"))
+        release(tmp_path / "first")
         assert {own.end(one) for one in [first, *runs]} == {"COMPLETED"}
     models = [line.split()[1] for line in lines(out)]
     assert models[0] == "green", "the interactive run waited for the run in hand only"
@@ -164,8 +165,8 @@ def test_priority_and_loaded_models_decide_on_a_real_server(pool: Pool, tmp_path
 @pytest.mark.stack
 def test_a_run_beyond_the_first_page_of_the_queue_is_scheduled(pool: Pool, tmp_path: Path) -> None:
     own = Pool(pool.server)
-    for number in range(205):
-        own.start("with_model", tags=("user:ada",), path=tmp_path / "ada", model=str(number % 2))
+    batch = [{"path": str(tmp_path / "ada"), "model": str(number % 2)} for number in range(205)]
+    own.start_many("with_model", batch, tags=("user:ada",))
     image = own.start("with_model", tags=("user:bob",), path=tmp_path / "bob")
     with running_worker(own, tmp_path / "worker"):
         assert own.end(image) == "COMPLETED"
@@ -188,11 +189,21 @@ async def test_a_run_in_the_middle_of_a_long_queue_is_found_until_it_starts(pool
 
 
 @pytest.mark.stack
-def test_the_concurrency_limit_of_a_deployment_holds_and_its_runs_wait(pool: Pool, tmp_path: Path) -> None:
-    own = Pool(pool.server)
-    own.deployment("sleep", concurrency_limit=1)
-    with running_worker(own, tmp_path / "worker", slots="cpu:2"):
-        runs = [own.start("sleep", path=tmp_path / f"out{number}", seconds=2) for number in range(2)]
-        wait_for(lambda: "RUNNING" in {own.state(run) for run in runs}, 30, "the first run")
-        assert sorted(own.state(run) for run in runs) == ["RUNNING", "SCHEDULED"]
-        assert {own.end(run, 90) for run in runs} == {"COMPLETED"}
+def test_the_concurrency_limit_of_a_deployment_holds_and_its_runs_wait(
+    pair_pool: Pool, pair: Worker, tmp_path: Path
+) -> None:
+    pair_pool.deployment("hold", "limited", concurrency_limit=1)
+    told = [tmp_path / f"out{number}" for number in range(2)]
+    runs = [pair_pool.start("hold", queue="limited", path=path) for path in told]
+    wait_for(lambda: any(lines(path) for path in told), 30, "the first run")
+    assert sorted(pair_pool.state(run) for run in runs) == ["RUNNING", "SCHEDULED"]
+    wait_for(lambda: any(_was_refused(pair_pool, run) for run in runs), 30, "the other run to be refused")
+    assert [bool(lines(path)) for path in told].count(True) == 1
+    for path in told:
+        release(path)
+    assert {pair_pool.end(run, 90) for run in runs} == {"COMPLETED"}
+
+
+def _was_refused(pool: Pool, run: str) -> bool:
+    states = pool.server.get("/flow_run_states/", flow_run_id=run)
+    return any(state["name"] == "AwaitingConcurrencySlot" for state in states)

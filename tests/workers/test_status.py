@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from stack.processes import free_ports
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, lines, running_worker
+from tests.workers.harness import Pool, Server, Worker, release, running_worker, wait_until_begun
 from workers.shown.artifact import artifact_key, as_markdown
 from workers.shown.metrics import Metrics
 from workers.shown.status import SlotStatus, WorkerStatus, read_status, write_status
@@ -37,6 +38,26 @@ STATUS = WorkerStatus(
         )
     ],
 )
+
+
+@pytest.fixture(scope="module")
+def status_port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def shown_pool(server: Server) -> Pool:
+    """The pool of `shown`."""
+    return Pool(server)
+
+
+@pytest.fixture(scope="module")
+def shown(shown_pool: Pool, status_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker that has loaded a model and serves its status on a port."""
+    options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded"}
+    folder = tmp_path_factory.mktemp("shown")
+    with running_worker(shown_pool, folder, status_port=str(status_port), **options) as worker:
+        yield worker
 
 
 def test_a_status_file_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -68,20 +89,20 @@ def test_the_artifact_is_a_table_in_which_small_changes_of_memory_do_not_show() 
 
 
 @pytest.mark.stack
-def test_a_port_serves_the_current_run_and_the_loaded_models(pool: Pool, tmp_path: Path) -> None:
-    own = Pool(pool.server)
-    port = free_ports(1)[0]
-    options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded", "status_port": str(port)}
-    with running_worker(own, tmp_path / "worker", **options):
-        run = own.start("sleep", path=tmp_path / "out", seconds=10)
-        wait_for(lambda: bool(lines(tmp_path / "out")), 30, "the flow")
-        slot = json.loads(httpx.get(f"http://127.0.0.1:{port}/status").text)["slots"][0]
-        assert slot["flow_run_id"] == run
-        assert slot["models"] == {"small": 1000}
-        assert slot["resident_bytes"] > 10_000_000
-        assert own.end(run) == "COMPLETED"
-        wait_for(lambda: bool(re.search(r"runs_total\{.*cpu-0.*\} 1\.0", _metrics(port))), 20, "the run to be counted")
-        assert httpx.get(f"http://127.0.0.1:{port}/elsewhere").status_code == 404
+def test_a_port_serves_the_current_run_and_the_loaded_models(
+    shown_pool: Pool, shown: Worker, status_port: int, tmp_path: Path
+) -> None:
+    run = shown_pool.start("hold", path=tmp_path / "out")
+    wait_until_begun(tmp_path / "out")
+    slot = json.loads(httpx.get(f"http://127.0.0.1:{status_port}/status").text)["slots"][0]
+    assert slot["flow_run_id"] == run
+    assert slot["models"] == {"small": 1000}
+    assert slot["resident_bytes"] > 10_000_000
+    counted = f"runs_total\\{{.*cpu-0.*\\}} {slot['runs_done'] + 1}\\.0"
+    release(tmp_path / "out")
+    assert shown_pool.end(run) == "COMPLETED"
+    wait_for(lambda: bool(re.search(counted, _metrics(status_port))), 20, "the run to be counted")
+    assert httpx.get(f"http://127.0.0.1:{status_port}/elsewhere").status_code == 404
 
 
 async def test_a_port_with_a_token_requires_it() -> None:
@@ -105,10 +126,11 @@ def test_a_worker_has_a_page_in_the_ui_that_is_kept_up_to_date(pool: Pool, tmp_p
         return str(found[0]["data"]) if found else ""
 
     with running_worker(own, tmp_path / "worker", **options):
-        run = own.start("sleep", path=tmp_path / "out", seconds=8)
+        run = own.start("hold", path=tmp_path / "out")
         wait_for(lambda: run in shown(), 30, "the run in hand")
         assert "| cpu-0 |" in shown()
         assert "small 0 MB" in shown()
+        release(tmp_path / "out")
         assert own.end(run) == "COMPLETED"
         wait_for(lambda: "| – | small 0 MB | 1 | 0 | 0 |" in shown(), 30, "the end of the run")
     assert "was stopped" in shown()
@@ -117,33 +139,31 @@ def test_a_worker_has_a_page_in_the_ui_that_is_kept_up_to_date(pool: Pool, tmp_p
 
 
 @pytest.mark.stack
-def test_a_model_that_is_let_go_between_runs_is_no_longer_shown(pool: Pool, tmp_path: Path) -> None:
-    own = Pool(pool.server)
-    with running_worker(own, tmp_path / "worker", report="models_for_tests:loaded") as worker:
-        run = own.start("with_model_for_a_while", path=tmp_path / "out", seconds=10)
-        assert own.end(run) == "COMPLETED"
-        wait_for(lambda: worker.status().slots[0].models == {"small": 1000}, 20, "the model to be shown")
-        wait_for(lambda: worker.status().slots[0].models == {}, 60, "the model to be gone")
-        assert own.end(own.start("with_model", path=tmp_path / "out")) == "COMPLETED"
-        wait_for(lambda: worker.status().slots[0].reloads == 1, 20, "the reload to be counted")
+def test_a_model_that_is_let_go_between_runs_is_no_longer_shown(
+    shown_pool: Pool, shown: Worker, tmp_path: Path
+) -> None:
+    run = shown_pool.start("with_model_for_a_while", path=tmp_path / "out")
+    assert shown_pool.end(run) == "COMPLETED"
+    wait_for(lambda: shown.status().slots[0].models == {"small": 1000}, 20, "the model to be shown")
+    release(tmp_path / "out")
+    wait_for(lambda: shown.status().slots[0].models == {}, 60, "the model to be gone")
+    before = shown.status().slots[0].reloads
+    assert shown_pool.end(shown_pool.start("with_model", path=tmp_path / "out")) == "COMPLETED"
+    wait_for(lambda: shown.status().slots[0].reloads == before + 1, 20, "the reload to be counted")
 
 
 @pytest.mark.stack
-def test_a_port_that_is_in_use_costs_the_metrics_and_not_the_worker(pool: Pool, tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_and_a_failed_preload_are_reported_and_the_worker_executes_runs(
+    pool: Pool, tmp_path: Path
+) -> None:
     own = Pool(pool.server)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        with running_worker(own, tmp_path / "worker", status_port=port):
+        options = {"status_port": str(taken.getsockname()[1]), "preload": "no_such_module:warm_up"}
+        with running_worker(own, tmp_path / "worker", **options) as worker:
+            assert "no_such_module" in str(worker.status().slots[0].problem)
             assert own.end(own.start("with_model", path=tmp_path / "out")) == "COMPLETED"
-    assert f"No metrics on port {port}" in (tmp_path / "worker" / "worker.log").read_text(encoding="utf-8")
-
-
-@pytest.mark.stack
-def test_a_failed_preload_is_reported_and_the_worker_executes_runs(pool: Pool, tmp_path: Path) -> None:
-    own = Pool(pool.server)
-    with running_worker(own, tmp_path / "worker", preload="no_such_module:warm_up") as worker:
-        assert "no_such_module" in str(worker.status().slots[0].problem)
-        assert own.end(own.start("with_model", path=tmp_path / "out")) == "COMPLETED"
+    log = (tmp_path / "worker" / "worker.log").read_text(encoding="utf-8")
+    assert f"No metrics on port {options['status_port']}" in log
 
 
 def _metrics(port: int) -> str:

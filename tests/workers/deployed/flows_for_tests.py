@@ -39,9 +39,10 @@ async def with_model(path: str, model: str = "small", seconds: float = 0) -> Non
 
 
 @flow
-async def with_model_for_a_while(path: str, seconds: float) -> None:
+async def with_model_for_a_while(path: str) -> None:
+    """Keeps the model loaded until the file `path`.released is there."""
     models.load("small")
-    models.let_go_in(seconds)
+    models.let_go_when(Path(f"{path}.released").exists)
     tell(path, os.getpid())
 
 
@@ -84,6 +85,15 @@ async def sleep(path: str, seconds: float) -> None:
     tell(path, f"begun {os.getpid()}")
     await asyncio.sleep(seconds)
     tell(path, "slept")
+
+
+@flow
+async def hold(path: str) -> None:
+    """Keeps its slot until the file `path`.released is there."""
+    tell(path, f"begun {os.getpid()}")
+    while not Path(f"{path}.released").exists():
+        await asyncio.sleep(0.05)
+    tell(path, "released")
 
 
 @flow(on_cancellation=[_cancelled])

@@ -1,6 +1,8 @@
 """A stand-in for a module that keeps models loaded and reports them to the worker."""
 
 import threading
+import time
+from collections.abc import Callable
 
 LOADS = 0
 _LOADED: dict[str, bytes] = {}
@@ -15,9 +17,15 @@ def load(name: str) -> bytes:
     return _LOADED[name]
 
 
-def let_go_in(seconds: float) -> None:
+def let_go_when(over: Callable[[], bool]) -> None:
     """Unload the model between runs, as an idle model is evicted."""
-    threading.Timer(seconds, _LOADED.clear).start()
+
+    def watch() -> None:
+        while not over():
+            time.sleep(0.05)
+        _LOADED.clear()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def loaded() -> dict[str, int]:

@@ -1,8 +1,7 @@
-"""The promises of the shape: layers point one way, nothing heavy is imported too early, help comes at once."""
+"""The promises of the shape: layers point one way, nothing heavy is imported too early, help loads little."""
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ HEAVY = ("torch", "transformers", "diffusers", "open_clip", "timm", "faster_whis
 
 
 def loaded_after(statement: str) -> set[str]:
-    """The top-level modules that a fresh interpreter has after a statement."""
-    code = f"{statement}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    """The modules that a fresh interpreter has after a statement."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
@@ -51,17 +50,14 @@ def test_help_loads_neither_models_nor_prefect_nor_clients() -> None:
     assert loaded.isdisjoint({*HEAVY, "prefect", "minio", "psycopg", "pydantic", "numpy", "PIL", "httpx", "rich"})
 
 
-def test_help_comes_within_four_tenths_of_a_second_more_than_python_itself() -> None:
-    def best_of_five(command: list[str]) -> float:
-        times: list[float] = []
-        for _ in range(5):
-            started = time.perf_counter()
-            subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-            times.append(time.perf_counter() - started)
-        return min(times)
-
-    bare = best_of_five([sys.executable, "-c", "pass"])
-    assert best_of_five([sys.executable, "-m", "gateway.cli.main", "--help"]) - bare < 0.4
+def test_help_imports_few_modules() -> None:
+    """Each costs about a millisecond; their number, unlike seconds, is the same on a busy machine."""
+    loaded = loaded_after(
+        "import contextlib, io\n"
+        "from gateway.cli.main import app\n"
+        "with contextlib.redirect_stdout(io.StringIO()): app(['--help'], standalone_mode=False)"
+    )
+    assert len(loaded) < 250
 
 
 def test_imports_point_from_the_gateway_to_storage_only() -> None:

@@ -34,21 +34,25 @@ async def ingest_from_urls(
     downloader = downloader or Downloader()
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def download(url: str) -> str | IngestItem:
+    async def download(url: str, key: str) -> IngestItem | None:
         async with slots:
-            return await asyncio.to_thread(_download, context, url, addresses.keep_location, downloader)
+            return await asyncio.to_thread(_download, context, url, key, addresses.keep_location, downloader)
 
-    downloads = await asyncio.gather(*(download(url) for url in addresses.urls))
-    keys = [one for one in downloads if isinstance(one, str)]
-    report = await ingest_files(context, keys, tuple(addresses.labels))
-    await asyncio.to_thread(context.space.platform.bucket.remove_all, keys)
+    keys = [f"tmp/{uuid4()}" for _ in addresses.urls]
+    try:
+        rejected = await asyncio.gather(*(download(*each) for each in zip(addresses.urls, keys, strict=True)))
+        stored = [key for key, item in zip(keys, rejected, strict=True) if item is None]
+        report = await ingest_files(context, stored, tuple(addresses.labels))
+    finally:
+        await asyncio.to_thread(context.space.platform.bucket.remove_all, keys)
     ingested = iter(report.items)
-    return IngestReport(items=[one if isinstance(one, IngestItem) else next(ingested) for one in downloads])
+    return IngestReport(items=[item or next(ingested) for item in rejected])
 
 
-def _download(context: RunContext, url: str, keep_location: bool, downloader: Downloader) -> str | IngestItem:
-    """Download one file to tmp/; return its key, or the item that says why it was rejected."""
-    key = f"tmp/{uuid4()}"
+def _download(
+    context: RunContext, url: str, key: str, keep_location: bool, downloader: Downloader
+) -> IngestItem | None:
+    """Download one file to `key`; return the item that says why it was rejected, if it was."""
     try:
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / "download"
@@ -58,4 +62,4 @@ def _download(context: RunContext, url: str, keep_location: bool, downloader: Do
                 context.space.platform.bucket.put(key, file, metadata=metadata)
     except (AddressRefused, DownloadFailed, TooLarge) as error:
         return IngestItem(path=url, key=url, status="rejected", reason=str(error))
-    return key
+    return None

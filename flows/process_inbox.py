@@ -57,12 +57,14 @@ async def drain_all(context: RunContext) -> IngestReport:
 
     The report has the files of the project `default` alone; each project's are shown in a page of the run.
     """
-    bucket = context.space.platform.bucket
-    projects = await asyncio.to_thread(lambda: waiting_projects(bucket, list(bucket.objects(ROOT))))
+    platform = context.space.platform
+    found = await asyncio.to_thread(lambda: waiting_projects(platform.bucket, list(platform.bucket.objects(ROOT))))
+    # Somebody may have removed all files of a project by hand: what is known of those that waited goes, too.
+    waiting = await asyncio.to_thread(platform.waiting.projects)
     report = await drain_inbox(context, Inbox(prefix=ROOT, project=DEFAULT))
-    for project in projects:
+    for project in dict.fromkeys([*found, *waiting]):
         if project != DEFAULT:
-            other = replace(context, space=context.space.platform.space(project))
+            other = replace(context, space=platform.space(project))
             await drain_inbox(other, Inbox(project=project))
     return report
 
@@ -126,9 +128,10 @@ def _acquire_slot(slots: ClaimSession, folder: str) -> bool:
 
 
 def _list_due(context: RunContext, folder: str) -> list[StoredObject]:
-    """List the files to process now: all but those whose next attempt is not due."""
+    """List the files to process now: all but those whose next attempt is not due. Forget those that are gone."""
     platform = context.space.platform
     found = list_files(platform.bucket, folder)
+    platform.waiting.remove_others(context.space.project, folder, [each.key for each in found])
     later = platform.waiting.not_due({each.key: each.etag for each in found})
     return [each for each in found if each.key not in later]
 

@@ -8,10 +8,11 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.library.markdown import download_links, escaped
+from flows.running.content_forms import Recording
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field, recording_field, spoken_language_field, style_field
 from flows.running.prefect_context import run_as_flow
-from flows.transcribe_audio import store_subtitles, transcribe_recording, translate_segments
+from flows.transcribe_audio import find_recording, hear, recording_request, store_subtitles, translate_segments
 from media.errors import ItemError
 from modalities.speech.subtitles.styles import StyleName
 from storage.artifacts import Artifact
@@ -53,7 +54,10 @@ async def subtitle_media(order: SubtitleOrder) -> State[Any]:
 
 async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport:
     """Transcribe once, translate the segments into each language that a model knows, store the files."""
-    recording, transcript, segments = await transcribe_recording(context, order.recording, order.language)
+    recording = await find_recording(context, order.recording)
+    form = Recording(recording=order.recording, language=order.language, project=order.project)
+    request = recording_request(context, recording, form)
+    transcript, segments = await hear(context, request)
     language = transcript.language
     subtitles = {
         language: await asyncio.to_thread(store_subtitles, context, recording, language, segments, order.style)
@@ -64,7 +68,7 @@ async def subtitle(context: RunContext, order: SubtitleOrder) -> SubtitlesReport
         if target in subtitles or not segments:
             continue
         try:
-            translated = await translate_segments(context, recording, language, segments, target)
+            translated = await translate_segments(context, request, language, segments, target)
         except ItemError as error:
             if error.retryable:
                 raise

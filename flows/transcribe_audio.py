@@ -70,11 +70,11 @@ async def transcribe_audio(recording: Recording) -> State[Any]:
 async def transcribe(context: RunContext, recording: Recording) -> TranscriptReport:
     """Transcribe, then translate if the form names another language."""
     source = await find_recording(context, recording.recording)
-    hear = _hear_channels if recording.channels == "separate" else _hear
-    heard, segments = await hear(context, recording_request(context, source, recording))
+    request = recording_request(context, source, recording)
+    heard, segments = await (_hear_channels if recording.channels == "separate" else hear)(context, request)
     language, doubtful = heard.language, list[int]()
     if recording.to and recording.to != language and segments:
-        translated = await translate_segments(context, source, language, segments, recording.to, recording.model)
+        translated = await translate_segments(context, request, language, segments, recording.to)
         segments, doubtful = translated.segments, sorted(translated.doubtful)
         language = recording.to
     files = await asyncio.to_thread(store_subtitles, context, source, language, segments, recording.style)
@@ -91,15 +91,6 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
         files=files,
         doubtful=doubtful,
     )
-
-
-async def transcribe_recording(
-    context: RunContext, identity: str, language: str, model: str = ""
-) -> tuple[InputArtifact, Transcript, tuple[Segment, ...]]:
-    """Transcribe a recording; return it, its transcript and the segments. Raises NothingToDo if it is none."""
-    source = await find_recording(context, identity)
-    asked = Recording(recording=source.artifact.sha256, language=language, model=model, project=context.space.project)
-    return source, *await _hear(context, recording_request(context, source, asked))
 
 
 async def find_recording(context: RunContext, identity: str) -> InputArtifact:
@@ -123,7 +114,8 @@ def recording_request(context: RunContext, source: InputArtifact, recording: Rec
     )
 
 
-async def _hear(context: RunContext, request: Transcribe) -> tuple[Transcript, tuple[Segment, ...]]:
+async def hear(context: RunContext, request: Transcribe) -> tuple[Transcript, tuple[Segment, ...]]:
+    """Transcribe a recording; return the transcript and its segments. Raises ItemError."""
     found = await transcript(context, request)
     return found, await asyncio.to_thread(read_segments, context.space.store, found)
 
@@ -133,7 +125,7 @@ async def _hear_channels(context: RunContext, request: Transcribe) -> tuple[Tran
     heard: list[tuple[Transcript, tuple[Segment, ...]]] = []
     for channel in range(_MOST_CHANNELS):
         try:
-            heard.append(await _hear(context, request.model_copy(update={"channel": channel})))
+            heard.append(await hear(context, request.model_copy(update={"channel": channel})))
         except UnsupportedMedia:
             if not heard:
                 raise
@@ -148,22 +140,16 @@ async def _hear_channels(context: RunContext, request: Transcribe) -> tuple[Tran
 
 
 async def translate_segments(
-    context: RunContext,
-    recording: InputArtifact,
-    language: str,
-    segments: tuple[Segment, ...],
-    target: str,
-    model: str = "",
+    context: RunContext, request: Transcribe, language: str, segments: tuple[Segment, ...], target: str
 ) -> TranslatedSegments:
     """Translate segments: into English by the speech model from the sound, into other languages from the text.
 
-    A sentence that runs over several segments is translated as one, and shared out over them again.
+    `request` is the one that the segments answer, `language` the spoken one. A sentence that runs over several segments
+    is translated as one, and shared out over them again.
     """
     if target == "en":
-        speech_model = model or context.space.profile.speech
-        request = Transcribe(model=speech_model, audio=recording.artifact, language=language, task="translate")
-        answer = await transcript(context, request)
-        return TranslatedSegments(await asyncio.to_thread(read_segments, context.space.store, answer))
+        into_english = request.model_copy(update={"language": language, "task": "translate"})
+        return TranslatedSegments((await hear(context, into_english))[1])
     timed = [TimedText(each.text, each.start_seconds, each.end_seconds) for each in segments]
     groups = sentence_groups(timed)
     sentences = [joined_text([timed[number].text for number in group]) for group in groups]

@@ -8,7 +8,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.library.inputs import InputArtifact
 from flows.library.markdown import escaped
+from flows.library.reading.contents import full_text
 from flows.library.translation.documents import detected_source, translate_document, translate_lines
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
@@ -73,7 +75,9 @@ def _source_text(context: RunContext, text: Text) -> str:
         record = context.space.records.resolve(text.artifact)
         if record.kind != "text":
             raise NothingToDo(f"{record.name} is no text but {record.artifact.media_type}: name a text.")
-        return read_text(context.space.store.get(record.artifact))
+        if text.format in ("text", "paragraphs"):
+            return full_text(context.space, InputArtifact(record.artifact, record))
+        return read_text(context.space.store.get(record.artifact))  # with its markup
     if not text.text.strip():
         raise NothingToDo("There is no text: write one, or name a stored text.")
     return text.text

@@ -11,7 +11,7 @@ from flows.running.context import RunContext
 from media.errors import ItemError
 from media.recordings.pieces import count_windows
 from modalities.contract import no_progress
-from modalities.speech.pieces import assemble, language_of, piece_request
+from modalities.speech.pieces import assemble, piece_request, with_language
 from modalities.speech.requests import PieceTranscript, Transcribe, Transcript
 
 
@@ -31,7 +31,7 @@ async def transcripts(context: RunContext, requests: Sequence[Transcribe]) -> li
     usable = [request for request in requests if request not in heard]
     found = dict(zip(usable, await asyncio.to_thread(answers.find_all, usable), strict=True))
     missing = [request for request, answer in found.items() if answer is None]
-    begun = [piece_request(request, [], context.space.store) for request in missing]
+    begun = [piece_request(request, 0) for request in missing]
     firsts = await context.answers(begun, no_progress)
     heard |= {request: answer for request, answer in found.items() if isinstance(answer, Transcript)}
     for number, (request, first) in enumerate(zip(missing, firsts, strict=True)):
@@ -71,11 +71,12 @@ async def _all_pieces(
     share.show(1.0 if first.is_last else 1 / total)
 
     async def ask(number: int) -> PieceTranscript:
-        part = await asyncio.to_thread(piece_request, request, pieces, context.space.store, number)
-        return await context.answer(part, no_progress)
+        return await context.answer(piece_request(spoken, number), no_progress)
 
-    while not pieces[-1].is_last and not (request.language or _language(context, pieces)):
+    spoken = await asyncio.to_thread(with_language, request, pieces, context.space.store)
+    while not pieces[-1].is_last and not spoken.language:
         pieces.append(await ask(len(pieces)))
+        spoken = await asyncio.to_thread(with_language, request, pieces, context.space.store)
         share.show(len(pieces) / max(total, len(pieces) + 1))
     if not pieces[-1].is_last:
         pieces += await _side_by_side(context, ask, range(len(pieces), total), share, total)
@@ -108,7 +109,3 @@ async def _side_by_side(
     finally:
         for task in tasks:
             task.cancel()
-
-
-def _language(context: RunContext, pieces: Sequence[PieceTranscript]) -> str | None:
-    return language_of(pieces, context.space.store)[0]

@@ -17,18 +17,23 @@ from modalities.speech.segments import SEGMENTS, Segment
 from storage.artifacts import ArtifactStore
 
 
-def piece_request(
-    request: Transcribe, before: Sequence[PieceTranscript], store: ArtifactStore, number: int | None = None
-) -> TranscribePiece:
-    """Return the request for a piece, by default the next one; the first piece with speech decides the language."""
+def piece_request(request: Transcribe, number: int) -> TranscribePiece:
+    """Return the request for a piece by its number, from 0, in the language of the request."""
     return TranscribePiece(
         model=request.model,
         audio=request.audio,
-        number=len(before) if number is None else number,
-        language=request.language or language_of(before, store)[0],
+        number=number,
+        language=request.language,
         task=request.task,
         **request.model_dump(include=set(HEARING)),
     )
+
+
+def with_language(request: Transcribe, pieces: Sequence[PieceTranscript], store: ArtifactStore) -> Transcribe:
+    """Return the request with the language of the first piece with speech, unless it names a language itself."""
+    if request.language:
+        return request
+    return request.model_copy(update={"language": language_of(pieces, store)[0]})
 
 
 def language_of(pieces: Sequence[PieceTranscript], store: ArtifactStore) -> tuple[str | None, float]:

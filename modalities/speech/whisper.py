@@ -23,7 +23,7 @@ from modalities.contract import (
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.devices import choose_device
 from modalities.speech.joined_weights import model_folder
-from modalities.speech.pieces import assemble, piece_request
+from modalities.speech.pieces import assemble, piece_request, with_language
 from modalities.speech.requests import PieceTranscript, Transcribe, TranscribePiece, Transcript
 from modalities.speech.seeded_decoder import SeededDecoder
 from modalities.speech.segments import SEGMENTS, Segment, segments_of
@@ -125,7 +125,7 @@ class Whisper:
         done = 0.0
         with store.local(request.audio) as path:
             while not pieces or not pieces[-1].is_last:
-                part = piece_request(request, pieces, store)
+                part = piece_request(with_language(request, pieces, store), len(pieces))
                 size = 1 / max(count_windows(pieces[0].expected_seconds), part.number + 1) if pieces else 0.5
                 piece_progress = progress_of_part(progress, done, min(size, 1 - done), 1)
                 pieces.append(memoize(part, partial(self._decode, part, path, store, piece_progress)))

@@ -81,9 +81,23 @@ class WaitingFiles:
         return {key for key, etag in rows if versions[key] == etag}
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Forget files that are done, or that somebody removed."""
+        """Forget files that are done."""
         with self._database.connection() as connection:
             connection.execute("delete from waiting where key = any(%s)", [list(keys)])
+
+    def remove_others(self, project: str, folder: str, keys: Iterable[str]) -> None:
+        """Forget the files of a project in a folder of the inbox that are not among these: somebody removed them."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "delete from waiting where project = %s and starts_with(key, %s) and key <> all(%s)",
+                [project, folder, list(keys)],
+            )
+
+    def projects(self) -> list[str]:
+        """Return the projects that have waiting files."""
+        with self._database.connection() as connection:
+            rows = connection.execute("select distinct project from waiting order by project").fetchall()
+        return [name for (name,) in rows]
 
     def make_due(self, project: str) -> None:
         """Let all waiting files of a project be tried again at the next run."""

@@ -2,22 +2,25 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from flows.ingest import ingest_files
 from flows.library.indexing import index_artifacts
 from flows.library.labelling import update_labels
-from flows.process_inbox import Inbox, drain_inbox
+from flows.process_inbox import Inbox, drain_all, drain_inbox
 from flows.running.context import RunContext, local_context
 from flows.running.errors import FilesWait
 from flows.running.platform import Platform
+from gateway.tokens import Tokens
 from media.errors import DecoderUnavailable
 from media.sandbox import Decoders
 from storage.bucket import Bucket
 from storage.labels import MOST
 from storage.names import blob_key
-from tests.faults.conftest import Files, picture
+from tests.faults.conftest import Files, picture, sound
+from tests.faults.stub_models import write_catalogue
 
 Drop = Callable[[str, Files], None]
 
@@ -78,6 +81,24 @@ async def test_files_wait_for_a_model_that_cannot_load_and_the_others_go_on(
     assert left(bucket, folder) == []
     assert platform.waiting.of_project(project) == []
     assert platform.index.counts(project) == {"image": 2, "text": 1, "speech": 1}
+
+
+async def test_a_file_that_somebody_removed_from_the_inbox_does_not_wait_any_more(
+    new_platform: Callable[..., Platform], tmp_path: Path, files: Files
+) -> None:
+    platform = new_platform(models_config=write_catalogue(tmp_path), cache_dir=tmp_path / "cache")
+    catalogue = json.loads(platform.settings.models_config.read_text(encoding="utf-8"))
+    catalogue["models"]["stub-transcriber"] |= {"source": {"folder": "/nonexistent"}}
+    platform.settings.models_config.write_text(json.dumps(catalogue), encoding="utf-8")
+    Tokens(platform.bucket).create("ada", "maker", "team")
+    context, keys = local_context(platform.space("default")), ["inbox/a.wav", "inbox/b.wav", "inbox/team/c.wav"]
+    for number, key in enumerate(keys, 1):
+        platform.bucket.put(key, sound(0.1 * number))
+    await drain_all(context)
+    assert {waits.key for waits in platform.waiting.of_project()} == set(keys)
+    platform.bucket.remove_all(keys[1:])
+    await drain_all(context)
+    assert [waits.key for waits in platform.waiting.of_project()] == keys[:1]
 
 
 async def test_a_decoder_that_cannot_start_says_nothing_about_files(

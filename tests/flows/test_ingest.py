@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from flows.ingest import ingest_files
+from flows.library.reading.sidecars import sidecar_key
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import find
@@ -113,10 +114,12 @@ async def test_the_location_in_a_picture_is_removed_unless_the_uploader_keeps_it
 async def test_a_sidecar_gives_its_picture_a_time_and_words_to_be_found_by(
     context: RunContext, samples: Path, tmp_path: Path
 ) -> None:
-    picture, beside = tmp_path / "a.jpg", tmp_path / "a.jpg.json"
+    picture, beside, gone = tmp_path / "a.jpg", tmp_path / "a.jpg.json", tmp_path / "a.xmp"
+    gone.write_bytes(b"<xmp/>")
     shutil.copy(samples / "luggage.jpg", picture)
     beside.write_text('{"photoTakenTime": {"timestamp": "1433154600"}, "description": "Departure to Reykjavik"}')
-    keys = upload(context.space.platform.bucket, [picture], lambda *_: None, sidecars={picture: [beside]})
+    keys = upload(context.space.platform.bucket, [picture], lambda *_: None, sidecars={picture: [gone, beside]})
+    context.space.platform.bucket.remove(sidecar_key(next(iter(keys)), 0))
     item = (await ingest_files(context, list(keys))).items[0]
     properties = context.space.records.get(item.artifact or "").properties
     assert (properties["taken"], properties["description"]) == ("2015-06-01T10:30:00+00:00", "Departure to Reykjavik")

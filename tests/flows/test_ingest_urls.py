@@ -4,7 +4,7 @@ import http.server
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,8 +14,11 @@ from flows.ingest_urls import ingest_from_urls
 from flows.library.download import Downloader
 from flows.library.pinned_https import checked_url, is_public, resolve
 from flows.running.content_forms import Addresses
-from flows.running.context import RunContext
+from flows.running.context import RunContext, local_context
 from flows.running.errors import AddressRefused, DownloadFailed
+from flows.running.platform import Platform
+from media.errors import DecoderUnavailable
+from media.sandbox import Decoders
 from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from storage.errors import TooLarge
 
@@ -199,23 +202,11 @@ def test_a_host_is_resolved_once_so_that_dns_rebinding_has_no_effect(
         "https://192.168.1.1/",
         "https://100.64.0.1/",
         "https://169.254.169.254/latest/meta-data/",
-        "https://192.88.99.1/",
-        "https://198.18.0.1/",
-        "https://224.0.0.1/",
-        "https://255.255.255.255/",
-        "https://[::]/",
-        "https://[::1]/",
-        "https://[::ffff:127.0.0.1]/",
-        "https://[::127.0.0.1]/",
-        "https://[fe80::1]/",
-        "https://[fe80::1%25lo]/",
-        "https://[fc00::1]/",
-        "https://[fec0::1]/",
-        "https://[ff02::1]/",
-        "https://[64:ff9b::7f00:1]/",
-        "https://[64:ff9b:1::7f00:1]/",
-        "https://[2002:7f00:1::]/",
-        "https://[2001:0:7f00:1::]/",
+        *("https://192.88.99.1/", "https://198.18.0.1/", "https://224.0.0.1/", "https://255.255.255.255/"),
+        *("https://[::]/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[::127.0.0.1]/"),
+        *("https://[fe80::1]/", "https://[fe80::1%25lo]/", "https://[fc00::1]/", "https://[fec0::1]/"),
+        *("https://[ff02::1]/", "https://[64:ff9b::7f00:1]/", "https://[64:ff9b:1::7f00:1]/"),
+        *("https://[2002:7f00:1::]/", "https://[2001:0:7f00:1::]/"),
         "https://localhost/",
         "https://localhost./",
     ],
@@ -246,3 +237,13 @@ async def test_downloaded_files_are_ingested_and_failed_downloads_give_a_reason(
     assert context.space.store.get(record.artifact) == FILE
     assert "public internet" in (report.items[1].reason or "")
     assert "404" in (report.items[2].reason or "")
+
+
+async def test_downloads_are_removed_also_when_they_cannot_be_ingested(
+    new_platform: Callable[..., Platform], project: str, downloader: Downloader, base: str
+) -> None:
+    context = local_context(new_platform().space(project))
+    context.space.platform.decoders = Decoders(python="/nonexistent/python")
+    with pytest.raises(DecoderUnavailable):
+        await ingest_from_urls(context, Addresses(urls=[f"{base}/market.txt", f"{base}/gone"]), downloader)
+    assert list(context.space.platform.bucket.objects("tmp/")) == []

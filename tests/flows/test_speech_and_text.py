@@ -85,6 +85,15 @@ async def test_a_stored_text_is_translated(context: RunContext, samples: Path) -
     assert len(report.text.split("\n")) == len((samples / "herbstmarkt.md").read_text().split("\n"))
 
 
+async def test_of_a_stored_document_what_it_says_is_translated(context: RunContext, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<html><body><h1>Good morning</h1><p>Where is the <b>station</b>?</p></body></html>")
+    record, _ = store_file(context.space, page, page.name)
+    form = Text(artifact=record.artifact.sha256, source="en", target="de", project=context.space.project)
+    assert "<" not in (await translate(context, form)).text
+    assert "<h1>" in (await translate(context, form.model_copy(update={"format": "html"}))).text
+
+
 async def test_a_pair_that_no_model_knows_is_refused_with_the_pairs_there_are(context: RunContext) -> None:
     with pytest.raises(ItemError, match="sv"):
         await translate(

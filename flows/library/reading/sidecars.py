@@ -7,6 +7,7 @@ from flows.running.platform import Space
 from media.errors import ItemError
 from media.facts import Property
 from media.read import SIDECAR
+from storage.errors import ObjectNotFound
 from storage.objects import StoredObject
 
 SIDECARS_METADATA = "sidecars"
@@ -21,11 +22,17 @@ def sidecar_key(key: str, number: int) -> str:
 
 
 def read_sidecars(space: Space, upload: StoredObject) -> dict[str, Property]:
-    """Return what the sidecars of an upload tell; one that cannot be read tells nothing. They expire with tmp/."""
+    """Return what the sidecars of an upload tell. One that is missing or cannot be read is skipped.
+
+    Sidecars expire with tmp/.
+    """
     count = upload.metadata.get(SIDECARS_METADATA, "0")
     properties: dict[str, Property] = {}
     for number in range(min(int(count), _MAX_SIDECARS) if count.isdecimal() else 0):
-        data = space.platform.bucket.get(sidecar_key(upload.key, number))[:MAX_SIDECAR_BYTES]
+        try:
+            data = space.platform.bucket.get(sidecar_key(upload.key, number))[:MAX_SIDECAR_BYTES]
+        except ObjectNotFound:
+            continue
         with tempfile.TemporaryDirectory(prefix="triptych-") as folder:
             path = Path(folder) / "sidecar"
             path.write_bytes(data)

@@ -12,7 +12,7 @@ from flows.transcribe_audio import TranscriptReport, recording_request
 from gateway.http.access import Caller
 from gateway.http.jobs.job import Job
 from modalities.speech.languages import separator
-from modalities.speech.pieces import language_of, piece_request, piece_segments
+from modalities.speech.pieces import piece_request, piece_segments, with_language
 from modalities.speech.repetitions import collapsed, spoken
 from modalities.speech.requests import PieceTranscript, Transcribe
 from modalities.speech.segments import Segment
@@ -31,10 +31,10 @@ async def stream_segments(caller: Caller, job: Job, recording: Recording) -> Asy
     async for _ in caller.services.jobs.follow(caller.project, job.id):
         while (found := await asyncio.to_thread(_next_piece, caller.space, request, pieces)) is not None:
             pieces.append(found)
-            language = (await asyncio.to_thread(language_of, pieces, caller.space.store))[0]
+            request = await asyncio.to_thread(with_language, request, pieces, caller.space.store)
             for segment in await asyncio.to_thread(_spoken, caller.space, found):
                 yield _delta(segment, between)
-                until, between = segment.end_seconds, separator(language or "")
+                until, between = segment.end_seconds, separator(request.language or "")
     report = await wait_for_report(caller, job)
     for segment in report.segments:
         if segment.start_seconds >= until:
@@ -51,7 +51,7 @@ def _next_piece(space: Space, request: Transcribe, before: Sequence[PieceTranscr
     """Return the piece that follows, if it has been transcribed."""
     if before and before[-1].is_last:
         return None
-    return space.answers.find(piece_request(request, before, space.store))
+    return space.answers.find(piece_request(request, len(before)))
 
 
 def _spoken(space: Space, piece: PieceTranscript) -> Sequence[Segment]:

@@ -14,12 +14,11 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
 from flows.library.download import save_stream
-from flows.library.indexing import IndexFailures, index_artifacts
+from flows.library.indexing import IndexFailures, read_and_index
 from flows.library.markdown import ingest_page
 from flows.library.reading.contents import read_contents
 from flows.library.reading.inner_pictures import record_inner_pictures
 from flows.library.reading.sidecars import read_sidecars
-from flows.library.reading.text_in_pictures import read_texts
 from flows.library.trash import renew
 from flows.running.content_forms import UploadedFiles
 from flows.running.context import RunContext
@@ -135,9 +134,7 @@ async def ingest_chunk(context: RunContext, keys: Sequence[str], labels: tuple[s
     chunk = await asyncio.gather(*(ingest_one(key) for key in keys))
     found = [record for one in chunk for record in (one.record, *one.inner) if record]
     records = {record.artifact.sha256: record for record in found}
-    unread = await read_texts(context, list(records.values()))
-    failures = await index_artifacts(context, list(records.values()))
-    failures.update({sha256: reason for sha256, reason in unread.items() if sha256 not in failures})
+    failures = await read_and_index(context, list(records.values()))
     return [_with_failure(one, failures) for one in chunk]
 
 

@@ -6,7 +6,6 @@ from the cache, on any machine; a crash before the record is written costs only 
 
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,10 +68,18 @@ class RecipeStore:
             return record
         return self._read(self._key(key))
 
-    def all(self) -> Iterator[RecipeRecord]:
-        """Every recipe record of the project, in key order. Raises RecordCorrupt."""
+    def read_all(self) -> tuple[list[RecipeRecord], dict[str, str]]:
+        """Every recipe record that can be read, in key order, and why the others cannot be, by recipe key."""
+        records: list[RecipeRecord] = []
+        unreadable: dict[str, str] = {}
         for found in self._bucket.objects(f"{self.project}/recipes/"):
-            yield self._read(found.key)
+            try:
+                records.append(self._read(found.key))
+            except RecordCorrupt as error:
+                unreadable[found.key.rsplit("/", 1)[-1].removesuffix(".json")] = str(error)
+            except ObjectNotFound:
+                continue  # it was removed in the meantime
+        return records, unreadable
 
     def _read(self, key: str) -> RecipeRecord:
         try:

@@ -93,6 +93,10 @@ class Records:
         except ArtifactNotFound:
             return None
 
+    def exists(self, sha256: str) -> bool:
+        """Whether the artifact has a record."""
+        return self._bucket.stat(self._key(sha256)) is not None
+
     def resolve(self, prefix: str) -> ArtifactRecord:
         """The only record whose id begins with `prefix` (8 characters or more). Raises ArtifactNotFound."""
         is_prefix = len(prefix) >= 8 and set(prefix) <= set("0123456789abcdef")
@@ -107,6 +111,22 @@ class Records:
         keys = [found.key for found in self._bucket.objects(f"{self.project}/artifacts/")]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             yield from threads.map(self._read, keys)
+
+    def read_all(self) -> tuple[list[ArtifactRecord], dict[str, str]]:
+        """Every record that can be read, in the order of ids, and why the others cannot be, by artifact id."""
+        prefix = f"{self.project}/artifacts/"
+        ids = [found.key.removeprefix(prefix).removesuffix(".json") for found in self._bucket.objects(prefix)]
+
+        def read(sha256: str) -> ArtifactRecord | RecordCorrupt | None:
+            try:
+                return self.find(sha256)
+            except RecordCorrupt as error:
+                return error
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = dict(zip(ids, threads.map(read, ids), strict=True))
+        records = [record for record in found.values() if isinstance(record, ArtifactRecord)]
+        return records, {sha256: str(error) for sha256, error in found.items() if isinstance(error, RecordCorrupt)}
 
     def _read(self, key: str) -> ArtifactRecord:
         try:

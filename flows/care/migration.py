@@ -14,5 +14,8 @@ def migrate_bucket(platform: Platform, report: Callable[[str], None] = lambda _:
     if version is not None and version < FORMAT:
         for project in list_projects(platform.bucket):
             space = platform.space(project)
-            rebuild_listing(space, list(space.records.all()))
+            records, unreadable = space.records.read_all()
+            for reason in unreadable.values():
+                report(reason)
+            rebuild_listing(space, records, unreadable)
     return version

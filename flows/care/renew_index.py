@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
-from flows.index.space_filling import fill_spaces, pending_kinds, tidy_index
+from flows.index.space_filling import fill_spaces, pending_kinds, tidy_index, unusable_models
 from flows.library.markdown import escaped
 from flows.running.context import RunContext
 from flows.running.prefect_context import run_as_flow
@@ -16,19 +16,24 @@ from storage.records import list_projects
 
 
 class RenewalReport(BaseModel):
-    """The projects that new models answer now, those that are being filled, and what could not be embedded, and why."""
+    """The projects that new models answer now, those that are being filled, and what could not be embedded, and why.
+
+    `unusable` are the models without weights, and why: the models of before answer for them.
+    """
 
     renewed: list[str] = []
     pending: list[str] = []
     failures: dict[str, str] = {}
+    unusable: dict[str, str] = {}
     dropped_spaces: list[str] = []
 
     def __str__(self) -> str:
         if not self.renewed and not self.pending:
-            return "The index is that of the models of today."
-        return (
+            return " ".join(self.unusable.values()) or "The index is that of the models of today."
+        renewed = (
             f"{len(self.renewed)} projects are answered by the models of today, {len(self.pending)} are being filled."
         )
+        return " ".join([renewed, *self.unusable.values()])
 
 
 @flow(name="renew-index")
@@ -41,7 +46,7 @@ async def renew(context: RunContext) -> RenewalReport:
     """Renew the index of every project."""
     platform = context.space.platform
     projects = await asyncio.to_thread(list_projects, platform.bucket)
-    report = RenewalReport()
+    report = RenewalReport(unusable=await asyncio.to_thread(unusable_models, context.space))
     for number, project in enumerate(projects):
         space = platform.space(project)
         if not await asyncio.to_thread(pending_kinds, space):
@@ -51,6 +56,6 @@ async def renew(context: RunContext) -> RenewalReport:
         (report.pending if left else report.renewed).append(project)
         context.progress((number + 1) / len(projects))
     report.dropped_spaces.extend(await asyncio.to_thread(tidy_index, context.space))
-    if report.renewed or report.pending:
+    if report.renewed or report.pending or report.unusable:
         await context.show("index", escaped(str(report)))
     return report

@@ -12,7 +12,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows.library.indexing import expected_entries, is_findable
+from flows.care.removal import remove_artifacts
+from flows.library.indexing import is_findable
 from flows.library.markdown import escaped
 from flows.library.trash import TRASH_TIME, trashed_since
 from flows.running.context import RunContext
@@ -20,10 +21,7 @@ from flows.running.errors import FlowError
 from flows.running.form import Form, project_field
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from storage.care.mentions import outputs_of
-from storage.care.repetitions import Repetitions
-from storage.care.tombstones import Tombstone, Tombstones
-from storage.errors import StorageError
+from storage.care.tombstones import Tombstone
 from storage.labels import HOLD, TRASH, Label
 from storage.records import ArtifactRecord
 
@@ -55,16 +53,21 @@ class Expired(BaseModel):
 
 
 class RetainReport(BaseModel):
-    """What was removed, or would be, and how many expired artifacts are kept by `hold`."""
+    """What was removed, or would be, and how many expired artifacts are kept by `hold`.
+
+    `unreadable` are the ids of artifacts and the keys of recipes whose records cannot be read, and why: they stay.
+    """
 
     expired: list[Expired]
     held: int
     dry_run: bool
+    unreadable: dict[str, str] = {}
 
     def __str__(self) -> str:
         would = "would be" if self.dry_run else "were"
         held = f" {self.held} more are held." if self.held else ""
-        return f"{len(self.expired)} artifacts {would} removed.{held}"
+        unreadable = f" {len(self.unreadable)} records cannot be read." if self.unreadable else ""
+        return f"{len(self.expired)} artifacts {would} removed.{held}{unreadable}"
 
 
 @flow(name="retain")
@@ -79,6 +82,7 @@ async def apply_retention(context: RunContext, *, delete: bool, now: datetime | 
     rules = read_rules(context.space.platform.settings.retention_config)
     report = await asyncio.to_thread(_apply, context.space, rules, delete, now or datetime.now(UTC))
     lines = [f"- {escaped(item.name)}: {escaped(item.rule)}" for item in report.expired[:200]]
+    lines += [f"- {escaped(reason)}" for reason in report.unreadable.values()]
     await context.show("expired", "\n".join([escaped(str(report)), "", *lines]))
     return report
 
@@ -106,8 +110,9 @@ class _Inventory:
 
 
 def _apply(space: Space, rules: RetentionRules, delete: bool, now: datetime) -> RetainReport:
-    records = {record.artifact.sha256: record for record in space.records.all()}
-    inventory = _Inventory(records, space.labels.of_many(list(records.values())))
+    found, unreadable = space.records.read_all()
+    records = {record.artifact.sha256: record for record in found}
+    inventory = _Inventory(records, space.labels.of_many(found))
     expired_rules = {
         sha256: rule
         for sha256, record in records.items()
@@ -118,8 +123,10 @@ def _apply(space: Space, rules: RetentionRules, delete: bool, now: datetime) -> 
     items = [Expired(artifact=sha256, name=records[sha256].name, rule=rule) for sha256, rule in expired.items()]
     if delete:
         items = _still_expired(space, inventory, items, rules, now)
-        _remove(space, inventory, items, now)
-    return RetainReport(expired=items, held=len(expired_rules.keys() - expired.keys()), dry_run=not delete)
+        tombstones = [_tombstone(inventory, item, now) for item in items]
+        unreadable |= remove_artifacts(space, tombstones, records, unreadable.keys())
+    held = len(expired_rules.keys() - expired.keys())
+    return RetainReport(expired=items, held=held, dry_run=not delete, unreadable=unreadable)
 
 
 def _rule(
@@ -160,62 +167,13 @@ def _still_expired(
     ]
 
 
-def _remove(space: Space, inventory: _Inventory, items: Sequence[Expired], now: datetime) -> None:
-    """Remove the artifacts: write tombstones first, delete records last. An interrupted run is done by the next one."""
-    removed = {item.artifact for item in items}
-    bucket, tombstones = space.platform.bucket, Tombstones(space.platform.bucket, space.project)
-    for item in items:
-        record = inventory.records[item.artifact]
-        tombstone = Tombstone(
-            artifact=item.artifact,
-            name=record.name,
-            media_type=record.artifact.media_type,
-            labels=inventory.labels[item.artifact],
-            reason=item.rule,
-            removed=now,
-        )
-        tombstones.add(tombstone)
-    recipes = set(_recipes_to_remove(space, inventory, removed))
-    space.index.remove(space.project, sorted(removed))
-    space.library.remove(space.project, sorted(removed))
-    bucket.remove_all([f"{space.project}/recipes/{key}.json" for key in sorted(recipes)])
-    bucket.remove_all([f"{space.project}/artifacts/{sha256}.json" for sha256 in sorted(removed)])
-    for sha256 in removed:
-        space.labels.forget(sha256)
-
-
-def _recipes_to_remove(space: Space, inventory: _Inventory, removed: set[str]) -> Iterator[str]:
-    """Yield the keys of recipes that have, or repeat, removed content.
-
-    Those are answers about the artifacts, whatever model gave them; answers about their texts, such as embeddings and
-    translations; and, in turn, answers about what those answers made. Another artifact with the same passage has it
-    embedded again at the next rebuild.
-    """
-    producers = {record.producer for sha256, record in inventory.records.items() if sha256 not in removed}
-    kept = {sha256 for sha256 in inventory.records if sha256 not in removed}
-    recipes = [recipe for recipe in space.recipes.all() if recipe.recipe.key not in producers]
-    repeats = Repetitions(text for sha256 in removed for text in _passage_texts(space, inventory.records[sha256]))
-    gone, found = set(removed), set[str]()
-    while True:
-        more = [
-            recipe
-            for recipe in recipes
-            if recipe.recipe.key not in found
-            and (gone & set(recipe.recipe.inputs) or repeats.are_in(recipe.recipe.request))
-        ]
-        if not more:
-            break
-        found |= {recipe.recipe.key for recipe in more}
-        gone |= {output for recipe in more for output in outputs_of(recipe)} - kept
-    yield from found
-    for sha256 in removed:
-        if producer := inventory.records[sha256].producer:
-            yield from {producer} - producers
-
-
-def _passage_texts(space: Space, record: ArtifactRecord) -> list[str]:
-    try:
-        entries = expected_entries(space, record, (), {}) if is_findable(record) else []
-    except StorageError:
-        return []  # its bytes are lost
-    return [entry.text for entry in entries or [] if entry.text]
+def _tombstone(inventory: _Inventory, item: Expired, now: datetime) -> Tombstone:
+    record = inventory.records[item.artifact]
+    return Tombstone(
+        artifact=item.artifact,
+        name=record.name,
+        media_type=record.artifact.media_type,
+        labels=inventory.labels[item.artifact],
+        reason=item.rule,
+        removed=now,
+    )

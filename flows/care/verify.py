@@ -8,7 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
-from flows.library.indexing import expected_entries, is_findable
+from flows.index.expected_entries import expected_entries
+from flows.library.indexing import is_findable
 from flows.library.markdown import escaped
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
@@ -17,7 +18,7 @@ from flows.running.prefect_context import run_as_flow
 from storage.care.inspection import Inventory, Problem, check_integrity
 from storage.care.tombstones import Tombstones
 from storage.errors import RecordCorrupt, StorageError
-from storage.index.library import listed_record
+from storage.index.library import Listed, listed_record
 from storage.index.parts import Entry, PartKind
 from storage.records import ArtifactRecord
 
@@ -119,7 +120,7 @@ def _row_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str
     problems = [
         _problem("wrong-row", sha256, f"The list of artifacts differs from the record of {record.name}.")
         for sha256, record in contents.records.items()
-        if sha256 in labels and rows.get(sha256) != listed_record(record, labels[sha256])
+        if sha256 in labels and _without_made(rows.get(sha256)) != _without_made(listed_record(record, labels[sha256]))
     ]
     removed = Tombstones(space.platform.bucket, space.project)
     for sha256, row in rows.items():
@@ -132,6 +133,11 @@ def _row_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str
         else:
             problems.append(_problem("wrong-row", sha256, f"{row.name} is listed, and there is no record of it."))
     return problems
+
+
+def _without_made(row: Listed | None) -> dict[str, Any] | None:
+    """A row to compare: a time without a zone is one of the machine's zone, so `made` may differ between machines."""
+    return row.model_dump(exclude={"made"}) if row else None
 
 
 def _is_recorded(space: Space, sha256: str) -> bool:

@@ -21,12 +21,12 @@ _BACKGROUND = (
     *("a photo of a street", "the weather tomorrow", "how to cook rice", "an old letter", "mathematics", "a dog"),
     *("Wie spät ist es?", "la maison bleue", "una canción triste", "football results", "a chair", "the parliament"),
 )
-"""Queries about anything, for the cosines of what has nothing to do with each other."""
+"""Unrelated queries: their cosines with stored vectors are those of irrelevant results."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The vector queries by kind of part, and what a person should know about what they do not reach.
+    """The vector queries by kind of part, and notices for people about vectors that these queries do not search.
 
     `example` is the artifact that the hits should resemble, which is no hit itself unless the query asks for it.
     """
@@ -53,15 +53,16 @@ def serving_models(space: Space, kinds: Sequence[PartKind]) -> tuple[dict[PartKi
     for kind, name in space.index.serving(space.project).items():
         if kind not in kinds:
             continue
+        own = default_models(space)[kind]
         model = space.platform.model_of_space(name)
         if model is None:
-            model = default_models(space)[kind]
+            model = own
             notices.append(
                 f"Parts of the kind {kind} were embedded by a model that is not configured any more ({name}): "
                 f"those that {model} has embedded since are looked through. `triptych rebuild` embeds the others."
             )
             name = space.platform.vector_space(model)
-        elif name != space.platform.vector_space(default_models(space)[kind]):
+        elif name != space.platform.find_vector_space(own):
             notices.append(
                 f"The index is being renewed: {model} answers for the kind {kind} until then, "
                 "and what has come in since is found by its words."
@@ -109,18 +110,19 @@ async def encode_here(context: RunContext, model: str, texts: Sequence[str]) -> 
 async def background_lines(
     context: RunContext, kind: PartKind, model: str, name: str, encode: EncodeQueries
 ) -> tuple[tuple[float, float], ...]:
-    """The line of a model without a calibration of its own, from a sample of the vectors of a kind in a space.
+    """The calibration lines of a model that has none of its own, by the cosines of unrelated queries with a sample.
 
-    It is measured again whenever the sample would be twice as large.
+    The sample is of the vectors of a kind in a space. It is measured again when it is twice as large as before, up to
+    300 vectors.
     """
     known = context.space.platform.background
-    sample = await asyncio.to_thread(context.space.index.sample, name, kind, known.get((name, kind), _NONE)[0] * 2 or 1)
     size, lines = known.get((name, kind), _NONE)
-    if size < _SAMPLE and len(sample) >= max(size * 2, 1):
-        rows = np.array(await asyncio.to_thread(context.space.index.sample, name, kind, _SAMPLE), np.float32)
-        queries = np.array([query.vector for query in await encode(context, model, _BACKGROUND)], np.float32)
-        size, lines = len(rows), lines_of_background(queries @ rows.T)
-        known[name, kind] = (size, lines)
+    if size < _SAMPLE:
+        sample = await asyncio.to_thread(context.space.index.sample, name, kind, _SAMPLE)
+        if len(sample) >= max(min(size * 2, _SAMPLE), 1):
+            queries = np.array([query.vector for query in await encode(context, model, _BACKGROUND)], np.float32)
+            lines = lines_of_background(queries @ np.array(sample, np.float32).T)
+            known[name, kind] = (len(sample), lines)
     return lines or _UNCALIBRATED
 
 

@@ -1,4 +1,4 @@
-"""What a search found, and in how much it found nothing."""
+"""The report of a search: its hits, or how many artifacts were searched without finding any."""
 
 from pydantic import BaseModel
 

@@ -6,24 +6,23 @@ and the index comes out as it was.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from flows.library.hearing import transcripts
 from flows.library.labelling import sync_labels
-from flows.library.reading.contents import find_contents, has_contents, read_contents
-from flows.library.reading.parts import Part, contents_parts
-from flows.library.reading.text_in_pictures import stored_texts
+from flows.library.reading.contents import has_contents, read_contents
+from flows.library.reading.parts import Part, contents_parts, entry_of, is_heard, segment_parts
+from flows.library.reading.text_in_pictures import FoundTexts, ReadArtifact, Texts, find_texts, read_texts
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError
-from media.facts import CONTENTS
 from modalities.answers import Answer
 from modalities.contract import Request
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, read_vector
 from modalities.errors import ModelFault
-from modalities.speech.requests import Transcribe, Transcript, read_segments
+from modalities.speech.requests import Transcribe, Transcript
 from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.index.parts import Entry, PartKind
@@ -39,23 +38,51 @@ FoundT = TypeVar("FoundT")
 
 
 class IndexFailures(dict[str, str]):
-    """Why artifacts could not be indexed, by artifact id. Those in `waiting` can be indexed once a model is there."""
+    """Why artifacts could not be indexed, by artifact id.
+
+    Those in `waiting` can be indexed once a model is there; those in `without_text` are indexed, but not the text in
+    their pictures.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.waiting: set[str] = set()
+        self.without_text: set[str] = set()
 
     def add(self, sha256: str, error: Exception) -> None:
         self[sha256] = str(error)
         if isinstance(error, ModelFault) or getattr(error, "retryable", False):
             self.waiting.add(sha256)
 
+    def add_all(self, others: "IndexFailures") -> None:
+        self.update(others)
+        self.waiting |= others.waiting
+        self.without_text |= others.without_text
+
 
 async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]) -> IndexFailures:
-    """Index the parts of the artifacts. Return why artifacts could not be indexed, by artifact id."""
+    """Index the parts of the artifacts, with the text in their pictures that was read before."""
+    return await _index(context, records, find_texts)
+
+
+async def read_and_index(context: RunContext, records: Sequence[ArtifactRecord]) -> IndexFailures:
+    """Read the text in the pictures of the artifacts, and index their parts."""
+    return await _index(context, records, read_texts)
+
+
+async def _index(
+    context: RunContext,
+    records: Sequence[ArtifactRecord],
+    texts_of: Callable[[RunContext, Sequence[ReadArtifact]], Awaitable[FoundTexts]],
+) -> IndexFailures:
     failures = IndexFailures()
-    parts = await _seen_and_read_parts(context, records, failures)
-    parts += await _speech_parts(context, [record for record in records if _is_heard(record)], failures)
+    read = await _read_artifacts(context, records, failures)
+    texts, unread = await texts_of(context, read)
+    for sha256, error in unread.items():
+        if isinstance(error, ModelFault):  # the text that the index may have of it stays there
+            failures.add(sha256, error)
+    parts = await _seen_and_read_parts(context, read, texts, failures)
+    parts += await _speech_parts(context, [record for record in records if is_heard(record)], failures)
     labels = await asyncio.to_thread(context.space.labels.of_many, records)
     entries = await _embed(context, parts, labels, failures)
     await asyncio.to_thread(context.space.index.add, entries)
@@ -65,35 +92,10 @@ async def index_artifacts(context: RunContext, records: Sequence[ArtifactRecord]
     kept = {sha256: of_kinds for sha256, of_kinds in counts.items() if sha256 not in failures}
     await asyncio.to_thread(context.space.index.trim, context.space.project, kept)
     await asyncio.to_thread(sync_labels, context.space, records, labels)
+    for sha256 in unread.keys() - failures.keys():
+        failures.add(sha256, unread[sha256])
+        failures.without_text.add(sha256)
     return failures
-
-
-def expected_entries(
-    space: Space, record: ArtifactRecord, labels: tuple[str, ...], serving: Mapping[PartKind, str]
-) -> list[Entry] | None:
-    """Return the entries that the index should have of an artifact, with empty vectors in their vector spaces.
-
-    `serving` are the spaces that answer, where those are not of the profile's models.
-
-    None if it has no stored transcript or contents although it should have. Runs no model and reads no file.
-    """
-    profile = space.profile
-    contents = find_contents(space, record.artifact) if has_contents(record.artifact, record) else None
-    if contents is None and CONTENTS in record.properties:
-        return None
-    parts = contents_parts(space, record, contents, stored_texts(space, record, contents))
-    if _is_heard(record):
-        transcript = space.answers.find(Transcribe(model=profile.speech, audio=record.artifact))
-        if transcript is None:
-            return None
-        parts += _segment_parts(space, record, transcript)
-    kinds: set[PartKind] = {part.kind for part in parts}
-    spaces = {
-        kind: serving.get(kind)
-        or space.platform.vector_space(profile.pictures if kind == "image" else profile.passages)
-        for kind in kinds
-    }
-    return [_entry(part, labels, {spaces[part.kind]: []}) for part in parts]
 
 
 def is_findable(record: ArtifactRecord) -> bool:
@@ -111,11 +113,6 @@ def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
     return EmbedImage(model=space.profile.pictures, image=picture)
 
 
-def _is_heard(record: ArtifactRecord) -> bool:
-    """Whether a recording has sound; those of before were refused without."""
-    return record.kind == "speech" and bool(record.properties.get("has_sound", True))
-
-
 async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures) -> list[Part]:
     answers = await transcripts(context, [transcription_request(context, record) for record in records])
     parts: list[Part] = []
@@ -126,34 +123,43 @@ async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], 
         assert isinstance(answer, Transcript)
         await asyncio.to_thread(record_transcript, context, record, answer)
         try:
-            parts += await asyncio.to_thread(_segment_parts, context.space, record, answer)
+            parts += await asyncio.to_thread(segment_parts, context.space, record, answer)
         except _LOST as error:
             failures[record.artifact.sha256] = str(error)
     return parts
 
 
-def _segment_parts(space: Space, record: ArtifactRecord, transcript: Transcript) -> list[Part]:
-    return [
-        Part(record, "speech", ordinal, segment.text, segment.start_seconds, segment.end_seconds)
-        for ordinal, segment in enumerate(read_segments(space.store, transcript))
-    ]
+async def _read_artifacts(
+    context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures
+) -> list[ReadArtifact]:
+    """Return the contents of pictures, films, texts and documents, which are read if they are not stored."""
+    space = context.space
+
+    def read(record: ArtifactRecord) -> ReadArtifact | None:
+        try:
+            contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
+            return ReadArtifact(record, contents)
+        except (ItemError, *_LOST) as error:
+            failures.add(record.artifact.sha256, error)
+            return None
+
+    return [one for one in await _map_in_threads(read, records) if one]
 
 
 async def _seen_and_read_parts(
-    context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures
+    context: RunContext, read: Sequence[ReadArtifact], texts: Texts, failures: IndexFailures
 ) -> list[Part]:
-    """Return the parts of pictures, films, texts and documents, whose contents are read if they are not stored."""
-    space = context.space
+    """Return the parts of pictures, films, texts and documents, without those that have failed."""
 
-    def read(record: ArtifactRecord) -> list[Part]:
+    def parts_of(one: ReadArtifact) -> list[Part]:
         try:
-            contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
-            return contents_parts(space, record, contents, stored_texts(space, record, contents))
+            return contents_parts(context.space, one.record, one.contents, texts)
         except (ItemError, *_LOST) as error:
-            failures.add(record.artifact.sha256, error)
+            failures.add(one.record.artifact.sha256, error)
             return []
 
-    return [part for found in await _map_in_threads(read, records) for part in found]
+    known = [one for one in read if one.record.artifact.sha256 not in failures]
+    return [part for found in await _map_in_threads(parts_of, known) for part in found]
 
 
 async def _embed(
@@ -179,7 +185,7 @@ async def _embed(
         except (ItemError, *_LOST) as error:
             failures.add(part.record.artifact.sha256, error)
             return None
-        return _entry(part, labels[part.record.artifact.sha256], {name: vector.tolist()}, answer.concepts)
+        return entry_of(part, labels[part.record.artifact.sha256], {name: vector.tolist()}, answer.concepts)
 
     made = await _map_in_threads(entry, list(zip(parts, requests, answers, strict=True)))
     return [entry for entry in made if entry]
@@ -209,25 +215,3 @@ def record_transcript(context: RunContext, record: ArtifactRecord, transcript: T
         )
     )
     return document
-
-
-def _entry(
-    part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]], concepts: dict[str, float] | None = None
-) -> Entry:
-    return Entry(
-        project=part.record.project,
-        kind=part.kind,
-        artifact=part.record.artifact.sha256,
-        ordinal=part.ordinal,
-        name=part.record.name,
-        text=part.text,
-        start_seconds=part.start_seconds,
-        end_seconds=part.end_seconds,
-        labels=labels,
-        created=part.record.created,
-        vectors=vectors,
-        place=part.place,
-        artifact_kind=part.record.kind if part.record.kind != "data" else part.kind,
-        made=part.record.made,
-        concepts=concepts or {},
-    )

@@ -43,6 +43,7 @@ def take_out_of_trash(space: Space, sha256: str) -> bool:
     """Undo a deletion; return whether the artifact was in the trash. Raises ArtifactNotFound."""
     if TRASH not in space.labels.of(space.records.get(sha256)):
         return False
+    forget_trash_time(space, sha256)  # before the label: a deletion at the same moment sets its own time
     update_labels(space, sha256, remove=[TRASH])
     return True
 
@@ -59,12 +60,17 @@ def renew(space: Space, record: ArtifactRecord, labels: tuple[str, ...]) -> str 
 
 
 def trashed_since(space: Space, sha256: str) -> datetime | None:
-    """Return when an artifact was last put into the trash; None if it never was."""
+    """Return when an artifact was put into the trash; None if it is not there."""
     value: Any = space.refs.get(_name(sha256))
     try:
         return datetime.fromisoformat(value["since"])
     except (TypeError, KeyError, ValueError):
         return None
+
+
+def forget_trash_time(space: Space, sha256: str) -> None:
+    """Delete the time of an artifact that is in the trash no more, so that it does not count at its next deletion."""
+    space.refs.remove(_name(sha256))
 
 
 def _name(sha256: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.running.settings import Settings, load_settings
 from media.sandbox import Decoders
 from modalities.answers import Answers
+from modalities.errors import ModelFault
 from modalities.models.catalogue import Catalogue, Profile, load_catalogue
 from modalities.models.memory_footprints import FootprintStore
 from modalities.models.model_cache import CacheLimits
@@ -105,6 +106,13 @@ class Platform:
     def vector_space(self, model: str) -> str:
         """Return the name of the vector space of a model. It contains a digest of all that decides a vector."""
         return f"{model}@{self.pool.fingerprint(model)[:16]}"
+
+    def find_vector_space(self, model: str) -> str | None:
+        """Return the name of the vector space of a model; None as long as its weights are missing."""
+        try:
+            return self.vector_space(model)
+        except ModelFault:
+            return None
 
     def model_of_space(self, name: str) -> str | None:
         """Return the configured model that makes the vectors of a space; None if there is none any more.

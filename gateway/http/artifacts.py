@@ -13,12 +13,14 @@ from pydantic import BaseModel
 
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import picture_at
+from flows.library.thumbnails import remove_thumbnails, thumbnail_path
 from flows.running.platform import Space
 from gateway.errors import NotFound
 from gateway.http.downloads.byte_ranges import stream_artifact
 from gateway.http.downloads.links import public_url
 from media.errors import ItemError
 from media.pictures import thumbnail
+from storage.errors import ArtifactNotFound
 from storage.records import ArtifactRecord, Kind, kind_of
 
 THUMBNAIL_SIDES = (128, 256, 512)
@@ -83,14 +85,21 @@ def download(space: Space, identity: str, wanted: str) -> Response:
 def thumbnail_file(space: Space, identity: str, side: int, seconds: float | None = None, place: str = "") -> Path:
     """Return a cached JPEG of at most side × side pixels, created at the first request. Raises NotFound.
 
-    It shows the whole artifact, the frame of a film at a time, or what is at a place, such as `page=3`.
+    It shows the whole artifact, the frame of a film at a time, or what is at a place, such as `page=3`. The cached
+    thumbnails of an artifact that was removed are deleted.
     """
-    folder = space.platform.settings.cache_dir / "thumbnails" / space.project
     part = hashlib.sha256(f"{seconds} {place}".encode()).hexdigest()[:16] if seconds is not None or place else ""
-    path = folder / f"{identity}-{side}{part and '-'}{part}.jpg"
+    variant = f"{side}{part and '-'}{part}"
+    if (path := thumbnail_path(space, identity, variant)).exists() and space.records.exists(identity):
+        return path
+    try:
+        found = resolve_input(space, identity)
+    except ArtifactNotFound:
+        remove_thumbnails(space, identity)
+        raise
+    path = thumbnail_path(space, found.artifact.sha256, variant)
     if path.exists():
         return path
-    found = resolve_input(space, identity)
     try:
         picture = picture_at(space, found, seconds=seconds, place=place)
         if kind_of(picture.media_type) != "image":
@@ -98,7 +107,7 @@ def thumbnail_file(space: Space, identity: str, side: int, seconds: float | None
         small = thumbnail(space.store.get(picture), side)
     except ItemError as error:
         raise NotFound(f"{found.name} cannot be shown: {error}") from error
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{uuid4()}")
     fresh.write_bytes(small)
     fresh.replace(path)

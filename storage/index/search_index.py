@@ -16,7 +16,13 @@ from storage.index.hits import hits_of_rows, known_spaces
 from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, write_parts
 from storage.index.schema import MIGRATIONS
 from storage.index.search_query import Filters, VectorQuery, search_statement
-from storage.index.vector_spaces import all_tables, build_hnsw_indexes, drop_space_tables, write_vectors
+from storage.index.vector_spaces import (
+    all_tables,
+    build_hnsw_indexes,
+    drop_space_tables,
+    ensure_spaces,
+    write_vectors,
+)
 from storage.index.word_query import WordQuery
 
 _COMPONENT = "index"
@@ -70,7 +76,8 @@ class SearchIndex:
             return
         ordered = [unique[key] for key in sorted(unique)]
         with self._database.connection() as connection:
-            write_vectors(connection, ordered, write_parts(connection, ordered))
+            spaces = ensure_spaces(connection, ordered)
+            write_vectors(connection, ordered, write_parts(connection, ordered), spaces)
 
     def set_labels(self, project: str, artifact: str, labels: Sequence[str]) -> None:
         """Replace the labels of every part of an artifact."""

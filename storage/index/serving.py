@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from storage.index.parts import PART_KINDS, PartKind
+from storage.index.parts import PartKind
 from storage.index.vector_spaces import drop_space_tables, space_table
 
 _MISSING = "from parts p where p.project = %s and p.kind = %s and not exists (select 1 from {} v where v.part = p.id)"
@@ -53,15 +53,6 @@ def drop_unused(connection: Connection[Any], wanted: Sequence[str]) -> list[str]
     for number, _ in rows:
         drop_space_tables(connection, number)
     return [name for _, name in rows]
-
-
-def has_vectors(connection: Connection[Any], space: str) -> bool:
-    """Whether a space has any vectors."""
-    number = _number(connection, space)
-    return number is not None and any(
-        connection.execute(sql.SQL("select 1 from {} limit 1").format(space_table(number, kind))).fetchone()
-        for kind in PART_KINDS
-    )
 
 
 def sample(connection: Connection[Any], space: str, kind: PartKind, limit: int) -> list[list[float]]:

@@ -6,7 +6,7 @@ it to another one that is complete.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -53,7 +53,7 @@ def drop_space_tables(connection: Connection[Any], number: int) -> None:
     connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(f"space_{number}")))
 
 
-def ensure_space(connection: Connection[Any], name: str, dimension: int) -> int:
+def _ensure_space(connection: Connection[Any], name: str, dimension: int) -> int:
     """The id of a space, created when it is missing. Raises StorageError when its dimension is another."""
     row = connection.execute("select id, dimension from spaces where name = %s", [name]).fetchone()
     if row is None:
@@ -71,32 +71,45 @@ def ensure_space(connection: Connection[Any], name: str, dimension: int) -> int:
     return row[0]
 
 
+def ensure_spaces(connection: Connection[Any], entries: Sequence[Entry]) -> dict[str, int]:
+    """Create the missing spaces of the vectors of entries; returns the ids of all of them by name. Raises StorageError.
+
+    Call it before a transaction writes to `parts`. Creating the tables locks `parts` while the schema lock is held: a
+    second writer that held rows of `parts` and waited for the schema lock would deadlock with this one.
+    """
+    dimensions: dict[str, set[int]] = defaultdict(set)
+    for entry in entries:
+        for space, vector in entry.vectors.items():
+            dimensions[space].add(len(vector))
+    for space, sizes in dimensions.items():
+        if len(sizes) > 1:
+            raise StorageError(f"The space {space} would get vectors of {sorted(sizes)} dimensions.")
+    return {space: _ensure_space(connection, space, *sizes) for space, sizes in sorted(dimensions.items())}
+
+
 def write_vectors(
-    connection: Connection[Any], entries: Sequence[Entry], parts: dict[tuple[str, str, str, int], int]
+    connection: Connection[Any],
+    entries: Sequence[Entry],
+    parts: Mapping[tuple[str, str, str, int], int],
+    spaces: Mapping[str, int],
 ) -> None:
-    """Insert or replace the vectors of entries whose parts are written; the first of a project and kind serve it."""
+    """Insert or replace the vectors of entries, given the ids of their parts and spaces.
+
+    The first vectors of a project and kind decide the space that answers.
+    """
     groups: defaultdict[tuple[str, PartKind], list[tuple[int, list[float]]]] = defaultdict(list)
     served: set[tuple[str, PartKind, str]] = set()
     for entry in entries:
         for space, vector in entry.vectors.items():
             groups[space, entry.kind].append((parts[entry.key], vector))
             served.add((entry.project, entry.kind, space))
-    numbers: dict[str, int] = {}
     for (space, kind), rows in sorted(groups.items(), key=lambda group: group[0]):
-        numbers[space] = ensure_space(connection, space, len(rows[0][1]))
-        _check_dimensions(space, rows)
-        _copy_vectors(connection, space_table(numbers[space], kind), rows)
+        _copy_vectors(connection, space_table(spaces[space], kind), rows)
     for project, kind, space in sorted(served):
         connection.execute(
             "insert into serving (project, kind, space) values (%s, %s, %s) on conflict do nothing",
-            [project, kind, numbers[space]],
+            [project, kind, spaces[space]],
         )
-
-
-def _check_dimensions(space: str, rows: Sequence[tuple[int, list[float]]]) -> None:
-    sizes = {len(vector) for _, vector in rows}
-    if len(sizes) > 1:
-        raise StorageError(f"The space {space} would get vectors of {sorted(sizes)} dimensions.")
 
 
 def _copy_vectors(connection: Connection[Any], table: sql.Identifier, rows: Iterable[tuple[int, list[float]]]) -> None:
@@ -124,16 +137,15 @@ def all_tables(connection: Connection[Any]) -> list[tuple[str, PartKind, sql.Ide
     return [(name, kind, space_table(number, kind)) for number, name in rows for kind in PART_KINDS]
 
 
-def build_hnsw_indexes(connection: Connection[Any], rows: int = EXACT_ROWS) -> list[str]:
-    """Build the HNSW index of each table with more than `rows` vectors that has none; returns the names of the indexes.
+def build_hnsw_indexes(connection: Connection[Any]) -> None:
+    """Build the HNSW index of each table with more than EXACT_ROWS vectors that has none.
 
-    Outside transactions: readers and writers go on meanwhile. An index whose building was cut off is built again.
+    Outside transactions: readers and writers go on meanwhile. An index whose building was interrupted is built again.
     """
-    made: list[str] = []
     numbers = [number for (number,) in connection.execute("select id from spaces").fetchall()]
     for number, kind in product(numbers, PART_KINDS):
         name = f"space_{number}_{kind}_hnsw"
-        if _has_index(connection, name) or not _has_more_than(connection, space_table(number, kind), rows):
+        if _has_index(connection, name) or not _has_more_than(connection, space_table(number, kind), EXACT_ROWS):
             continue
         index = sql.Identifier(name)
         connection.execute(sql.SQL("drop index concurrently if exists {}").format(index))
@@ -142,8 +154,6 @@ def build_hnsw_indexes(connection: Connection[Any], rows: int = EXACT_ROWS) -> l
                 index, space_table(number, kind)
             )
         )
-        made.append(name)
-    return made
 
 
 def _has_index(connection: Connection[Any], name: str) -> bool:

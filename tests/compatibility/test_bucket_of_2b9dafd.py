@@ -143,7 +143,7 @@ async def test_a_translation_of_then_can_still_be_read(old: RunContext) -> None:
     """Its operator has another version since: it protects what must be copied, so that it is asked anew."""
     [translation] = [
         Translation.model_validate(record.result)
-        for record in old.space.recipes.all()
+        for record in old.space.recipes.read_all()[0]
         if record.recipe.operator.endswith("CTranslate2Translator:Translate")
     ]
     assert ["\n".join(translation.lines), translation.target] == [ANSWERS["translate"]["text"], "de"]

@@ -105,3 +105,13 @@ class BrokenModel(_StubModel):
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
         raise ValueError("the header is too large")
+
+
+class LockedEmbedder(StubEmbedder):
+    """A model that cannot be loaded while there is a file `locked` beside its log."""
+
+    @classmethod
+    def load(cls, spec: ModelSpec, weights: Weights) -> Self:
+        if Path(spec.options["calls"]).with_name("locked").exists():
+            raise ValueError("the weights are locked")
+        return super().load(spec, weights)

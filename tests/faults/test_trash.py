@@ -1,6 +1,7 @@
 """Removal: the trash with undo, and retention that looks again and finds what repeats the removed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,26 +12,31 @@ from flows.care.retain import Expired, _Inventory, _still_expired, apply_retenti
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
 from flows.library.labelling import update_labels
-from flows.library.trash import OnHold, move_to_trash, take_out_of_trash
+from flows.library.trash import OnHold, move_to_trash, take_out_of_trash, trashed_since
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
-from flows.running.settings import Settings
+from gateway.errors import NotFound
+from gateway.http.artifacts import thumbnail_file
+from storage.care.garbage import mark_and_sweep
+from storage.errors import ArtifactNotFound
 from storage.index.word_query import ParsedQuery, word_query
 from storage.labels import HOLD, TRASH
 from storage.recipes import Recipe, RecipeRecord
 from tests.faults.conftest import picture
+from tests.faults.stub_models import write_catalogue
 
 TEXT = "The market is full of pumpkins in autumn. Everybody buys apples there before the first frost comes."
 LATER = datetime.now(UTC) + timedelta(days=40)
 
 
 @pytest.fixture
-def context(stub_settings: Settings, project: str, tmp_path: Path) -> Iterator[RunContext]:
-    (tmp_path / "retention.yaml").write_text("days:\n  temporary: 30\n", encoding="utf-8")
-    platform = Platform(stub_settings.model_copy(update={"retention_config": tmp_path / "retention.yaml"}))
-    yield local_context(platform.space(project))
-    platform.database.close()
-    platform.claims.close()
+def context(new_platform: Callable[..., Platform], project: str, tmp_path: Path) -> RunContext:
+    """A run context with a bucket of the test's own: its sweep deletes the uploads of every project."""
+    rules = tmp_path / "retention.yaml"
+    rules.write_text("days:\n  temporary: 30\n", encoding="utf-8")
+    config = write_catalogue(tmp_path)
+    platform = new_platform(models_config=config, cache_dir=tmp_path / "cache", retention_config=rules)
+    return local_context(platform.space(project))
 
 
 @pytest.fixture
@@ -72,7 +78,9 @@ async def test_deleted_artifacts_leave_lists_and_searches_and_can_be_brought_bac
     await rebuild_index(context)
     assert (found(context), listed(context)) == (set(), set())
 
+    assert trashed_since(space, photo) is not None
     assert take_out_of_trash(space, photo)
+    assert trashed_since(space, photo) is None
     assert not take_out_of_trash(space, photo)
     assert listed(context) == {photo}
     update_labels(space, photo, add=[HOLD])
@@ -86,6 +94,40 @@ async def test_deleted_artifacts_leave_lists_and_searches_and_can_be_brought_bac
     report = await apply_retention(context, delete=True, now=until)
     assert [(item.artifact, item.rule) for item in report.expired] == [(market, "deleted, 30 days")]
     assert space.records.find(market) is None
+
+
+async def test_an_artifact_that_comes_again_after_its_removal_is_not_removed_at_once(
+    context: RunContext, ingest: Callable[..., object]
+) -> None:
+    space = context.space
+    market, _ = await ingest()  # type: ignore[misc]
+    until = move_to_trash(space, market, "ada")
+    await apply_retention(context, delete=True, now=until)
+    await ingest()  # type: ignore[misc]
+    update_labels(space, market, add=[TRASH])
+    assert trashed_since(space, market) is None
+    assert (await apply_retention(context, delete=True, now=until)).expired == []
+
+
+async def test_thumbnails_go_with_their_artifact(context: RunContext, ingest: Callable[..., object]) -> None:
+    space = context.space
+    market, photo = await ingest()  # type: ignore[misc]
+    shown = [
+        thumbnail_file(space, identity, side) for identity, side in ((photo, 128), (photo, 256), (photo[:12], 128))
+    ]
+    assert shown[0] == shown[2]
+    until = move_to_trash(space, photo, "ada")
+    await apply_retention(context, delete=True, now=until)
+    assert [path for path in shown if path.exists()] == []
+    # A gateway on another machine has its own cache.
+    shown[0].write_bytes(b"a thumbnail")
+    for _ in range(2):
+        mark_and_sweep(space.platform.bucket, space.project, grace=timedelta(0), delete=True)
+    for identity in (photo, "*", market[:8]):
+        with suppress(NotFound, ArtifactNotFound):
+            thumbnail_file(space, identity, 128)
+            raise AssertionError(f"{identity} has a thumbnail")
+    assert not shown[0].exists()
 
 
 async def test_what_repeats_the_removed_goes_with_it_and_a_late_hold_keeps(

@@ -45,8 +45,8 @@ def test_two_concurrent_runs_over_200_files_ask_each_request_once(
     assert len(asked) == _FILES
     assert set(asked.values()) == {1}
     space = stub_platform.space(project)
-    read = [kept for kept in space.recipes.all() if kept.recipe.operator.endswith(":ReadContents")]
-    assert len(list(space.recipes.all())) == _FILES + len(read)
+    read = [kept for kept in space.recipes.read_all()[0] if kept.recipe.operator.endswith(":ReadContents")]
+    assert len(space.recipes.read_all()[0]) == _FILES + len(read)
     assert len({kept.recipe.model_dump_json() for kept in read}) == len(read)
     assert len(list(space.records.all())) == _FILES
     assert space.index.counts(project) == {"image": _FILES // 2, "text": _FILES // 2}

@@ -35,7 +35,7 @@ def stored_pieces(context: RunContext) -> dict[int, RecipeRecord]:
     """Return the stored pieces by their number."""
     return {
         record.recipe.request["number"]: record
-        for record in context.space.recipes.all()
+        for record in context.space.recipes.read_all()[0]
         if record.recipe.operator.endswith(":TranscribePiece")
     }
 

@@ -150,7 +150,7 @@ def test_the_care_flows_run_in_the_work_pools_and_change_nothing(home: Path) -> 
     assert document(home, "run", "verify")["findings"] == []
     report = document(home, "run", "gc")
     assert (report["dry_run"], report["removed"]) == (True, 0)
-    assert document(home, "run", "retain") == {"expired": [], "held": 0, "dry_run": True}
+    assert document(home, "run", "retain") == {"expired": [], "held": 0, "dry_run": True, "unreadable": {}}
     assert document(home, "gc", "--delete")["condemned"] == 0
     assert document(home, "run", "verify", "quick=true")["findings"] == []
 

@@ -1,4 +1,4 @@
-"""The parts of an artifact that search can find: pictures, frames, passages of text."""
+"""The parts of an artifact that search can find: pictures, frames, spoken segments, passages of text."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,9 @@ from flows.running.platform import Space
 from media.identify import read_text
 from modalities.embedding.passages import split_passages
 from modalities.ocr.requests import Line, WrittenText
+from modalities.speech.requests import Transcript, read_segments
 from storage.artifacts import Artifact
-from storage.index.parts import PartKind
+from storage.index.parts import Entry, PartKind
 from storage.records import ArtifactRecord
 
 
@@ -48,6 +49,42 @@ def contents_parts(space: Space, record: ArtifactRecord, contents: Contents | No
     for picture in pictures:
         passages += _written(record, picture.place, texts.get(picture.artifact.sha256))
     return [*seen, *_passages(record, passages)]
+
+
+def is_heard(record: ArtifactRecord) -> bool:
+    """Whether a recording has sound; older records do not say: files without sound were refused."""
+    return record.kind == "speech" and bool(record.properties.get("has_sound", True))
+
+
+def segment_parts(space: Space, record: ArtifactRecord, transcript: Transcript) -> list[Part]:
+    """Return the parts of a recording: its spoken segments."""
+    return [
+        Part(record, "speech", ordinal, segment.text, segment.start_seconds, segment.end_seconds)
+        for ordinal, segment in enumerate(read_segments(space.store, transcript))
+    ]
+
+
+def entry_of(
+    part: Part, labels: tuple[str, ...], vectors: dict[str, list[float]], concepts: dict[str, float] | None = None
+) -> Entry:
+    """Return the entry of the search index for a part, with its vectors by vector space."""
+    return Entry(
+        project=part.record.project,
+        kind=part.kind,
+        artifact=part.record.artifact.sha256,
+        ordinal=part.ordinal,
+        name=part.record.name,
+        text=part.text,
+        start_seconds=part.start_seconds,
+        end_seconds=part.end_seconds,
+        labels=labels,
+        created=part.record.created,
+        vectors=vectors,
+        place=part.place,
+        artifact_kind=part.record.kind if part.record.kind != "data" else part.kind,
+        made=part.record.made,
+        concepts=concepts or {},
+    )
 
 
 def _whole(space: Space, record: ArtifactRecord, texts: Texts) -> list[Part]:

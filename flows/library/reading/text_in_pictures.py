@@ -2,62 +2,93 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from flows.library.reading.contents import Contents, has_contents, read_contents
+from flows.library.reading.contents import Contents
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError, UnreadableMedia
+from modalities.answers import Answer
 from modalities.ocr.requests import ReadText, WrittenText
 from storage.artifacts import Artifact
-from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.records import ArtifactRecord
 
 _MAX_PICTURES = 100
 """Frames and pages of one file that are read."""
 Texts = Mapping[str, WrittenText]
 """The text in pictures, by their artifact id."""
+FoundTexts = tuple[Texts, dict[str, ItemError]]
+"""Texts, and why the text in the pictures of other artifacts is not known, by the artifacts' ids."""
 
 
-async def read_texts(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, str]:
-    """Read the text in the pictures of the artifacts, which indexing finds then.
+@dataclass(frozen=True)
+class ReadArtifact:
+    """An artifact's record and the contents of its file, None if those are not read apart."""
 
-    Return why some was not read, by artifact id. Nothing happens if the profile has no model for it.
+    record: ArtifactRecord
+    contents: Contents | None
+
+    @property
+    def pictures(self) -> list[Artifact]:
+        """The pictures that may have text in them."""
+        return list(_of_contents(self.record, self.contents))
+
+
+async def read_texts(context: RunContext, read: Sequence[ReadArtifact]) -> FoundTexts:
+    """Read the text in the pictures of artifacts. Return it, and why some was not read, by artifact id.
+
+    Nothing is read if the profile has no model for it.
     """
-    model = context.space.profile.text_in_pictures
+    requests = _requests(context.space, read)
+    answers = dict(zip(requests, await context.answers(list(requests.values())), strict=True))
+    failures = await asyncio.to_thread(_unusable, context.space, read, requests)
+    for one in read:
+        for answer in (answers[picture] for picture in one.pictures if picture in answers):
+            if isinstance(answer, ItemError) and not isinstance(answer, UnreadableMedia):
+                error = ItemError(f"The text in it was not read: {answer}")
+                failures.setdefault(one.record.artifact.sha256, error)
+    return _with_lines(answers), failures
+
+
+async def find_texts(context: RunContext, read: Sequence[ReadArtifact]) -> FoundTexts:
+    """Return the texts that were read in the pictures of artifacts before. Runs no model."""
+    requests = _requests(context.space, read)
+    failures = await asyncio.to_thread(_unusable, context.space, read, requests)
+    if failures:
+        return {}, failures
+    found = await asyncio.to_thread(context.space.answers.find_all, list(requests.values()))
+    return _with_lines(dict(zip(requests, found, strict=True))), {}
+
+
+def stored_texts(space: Space, read: ReadArtifact) -> Texts:
+    """Return the texts that were read in the pictures of one artifact before. Runs no model."""
+    return _with_lines({picture: space.answers.find(request) for picture, request in _requests(space, [read]).items()})
+
+
+def _requests(space: Space, read: Sequence[ReadArtifact]) -> dict[Artifact, ReadText]:
+    model = space.profile.text_in_pictures
     if model is None:
         return {}
-    pictures = await asyncio.to_thread(
-        lambda: {record.artifact.sha256: _pictures_of(context.space, record) for record in records}
-    )
-    requests = {
-        picture: ReadText(model=model, image=picture) for of_record in pictures.values() for picture in of_record
+    return {picture: ReadText(model=model, image=picture) for one in read for picture in one.pictures}
+
+
+def _unusable(
+    space: Space, read: Sequence[ReadArtifact], requests: Mapping[Artifact, ReadText]
+) -> dict[str, ItemError]:
+    """Return why the model cannot be used, such as for its missing weights, by the ids of artifacts with pictures."""
+    faults = space.answers.unusable(list(requests.values()))
+    if not faults:
+        return {}
+    fault = next(iter(faults.values()))
+    return {one.record.artifact.sha256: fault for one in read if one.pictures}
+
+
+def _with_lines(answers: Mapping[Artifact, Answer | None]) -> dict[str, WrittenText]:
+    return {
+        picture.sha256: answer
+        for picture, answer in answers.items()
+        if isinstance(answer, WrittenText) and answer.lines
     }
-    answers = dict(zip(requests, await context.answers(list(requests.values())), strict=True))
-    failures: dict[str, str] = {}
-    for sha256, of_record in pictures.items():
-        for answer in (answers[picture] for picture in of_record):
-            if isinstance(answer, ItemError) and not isinstance(answer, UnreadableMedia):
-                failures[sha256] = f"The text in it was not read: {answer}"
-    return failures
-
-
-def stored_texts(space: Space, record: ArtifactRecord, contents: Contents | None) -> dict[str, WrittenText]:
-    """Return the texts that were read in the pictures of an artifact. Runs no model."""
-    model = space.profile.text_in_pictures
-    found: dict[str, WrittenText] = {}
-    for picture in _of_contents(record, contents) if model else ():
-        answer = space.answers.find(ReadText(model=str(model), image=picture))
-        if answer is not None and answer.lines:
-            found[picture.sha256] = answer
-    return found
-
-
-def _pictures_of(space: Space, record: ArtifactRecord) -> list[Artifact]:
-    try:
-        contents = read_contents(space, record.artifact) if has_contents(record.artifact, record) else None
-    except (ItemError, ArtifactNotFound, ArtifactCorrupt):
-        return []  # indexing says why
-    return list(_of_contents(record, contents))
 
 
 def _of_contents(record: ArtifactRecord, contents: Contents | None) -> Iterable[Artifact]:

@@ -70,7 +70,7 @@ async def test_a_hundred_corruptions_are_found_and_repaired_where_they_can_be(
     filled = await fill(context, tmp_path / "files", texts=50, pictures=12)
     space, bucket = filled.space, filled.space.platform.bucket
     before = await hits(filled)
-    recipes = {record.recipe.key: record for record in space.recipes.all()}
+    recipes = {record.recipe.key: record for record in space.recipes.read_all()[0]}
     originals = {record.artifact.sha256: space.store.get(record.artifact) for record in space.records.all()}
     damaged = _corrupt(bucket, space.project, recipes, random.Random(SEED))
 

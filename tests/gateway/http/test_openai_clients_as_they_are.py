@@ -223,7 +223,7 @@ def newest_request(maker: httpx.Client) -> dict[str, Any]:
     from tests import shared_servers
 
     space = Platform(load_settings(shared_servers.stack_home())).space("api")
-    newest = max(space.recipes.all(), key=lambda record: record.created)
+    newest = max(space.recipes.read_all()[0], key=lambda record: record.created)
     return newest.recipe.request
 
 

@@ -1,5 +1,6 @@
 """The search index, on the real Postgres."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -176,6 +177,19 @@ def test_a_new_space_answers_once_it_is_complete_and_the_old_one_goes(index: Sea
     others = [name for name in {old, new, SPACE} if name != old]
     assert old in index.drop_unused_spaces(others)
     assert found(index, project, vectors={"text": VectorQuery(new, [1.0, 0.0, 0.0], LINES)}) == [0, 1, 2]
+
+
+def test_first_writers_of_different_spaces_do_not_wait_for_each_other_in_a_circle(
+    index: SearchIndex, project: str
+) -> None:
+    def write(number: int) -> None:
+        space = f"first-{project}@{number}"
+        parts = [entry(project, "text", 1000 * number + part, [1.0, 0.0]) for part in range(300)]
+        index.add([part.model_copy(update={"vectors": {space: [1.0, 0.0]}}) for part in parts])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(8)))
+    assert index.counts(project) == {"text": 8 * 300}
 
 
 def test_vectors_of_the_parts_of_one_artifact_leave_room_for_others(index: SearchIndex, project: str) -> None:

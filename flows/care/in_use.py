@@ -28,14 +28,14 @@ async def artifacts_in_use() -> set[str]:
     reports = ArtifactFilter(type=ArtifactFilterType(any_=[REPORT]))
     found: set[str] = set()
     async with get_client() as client:
-        async for run in _all_pages(partial(client.read_flow_runs, flow_run_filter=unfinished)):
+        async for run in all_pages(partial(client.read_flow_runs, flow_run_filter=unfinished)):
             found |= artifact_ids_in(run.parameters)
-        async for artifact in _all_pages(partial(client.read_artifacts, artifact_filter=reports)):
+        async for artifact in all_pages(partial(client.read_artifacts, artifact_filter=reports)):
             found |= artifact_ids_in(artifact.data)
     return found
 
 
-async def _all_pages(read: Callable[..., Awaitable[list[FoundT]]]) -> AsyncIterator[FoundT]:
+async def all_pages(read: Callable[..., Awaitable[list[FoundT]]]) -> AsyncIterator[FoundT]:
     """Iterate over all results of a query to Prefect, read page by page."""
     offset = 0
     while page := await read(limit=_PAGE, offset=offset):

@@ -25,7 +25,7 @@ _IN_USE_ELSEWHERE = "gateway/"
 class GarbageReport(BaseModel):
     """Counts of blobs that nothing names, newly marked (`condemned`), waiting or removed, and of old uploads.
 
-    Sizes are in bytes.
+    `answers` counts the answers about blobs that are gone. Sizes are in bytes.
     """
 
     dry_run: bool
@@ -35,11 +35,14 @@ class GarbageReport(BaseModel):
     waiting: int = 0
     removed: int = 0
     removed_bytes: int = 0
+    answers: int = 0
 
     def __str__(self) -> str:
         would = "would be " if self.dry_run else ""
+        answers = f", {self.answers} answers about what is gone" if self.answers else ""
         return (
-            f"{self.removed} blobs ({self.removed_bytes / 1e6:.1f} MB) and {self.uploads} old uploads {would}removed; "
+            f"{self.removed} blobs ({self.removed_bytes / 1e6:.1f} MB){answers} and {self.uploads} old uploads "
+            f"{would}removed; "
             f"{self.condemned} more ({self.condemned_bytes / 1e6:.1f} MB) {would}marked for the next pass, "
             f"{self.waiting} marked ones wait for their time."
         )
@@ -60,13 +63,21 @@ def mark_and_sweep(
 ) -> GarbageReport:
     """Make one pass over a project: mark blobs that nothing names, delete those that were marked `grace` ago.
 
+    Answers about blobs that are gone, such as the vector of a picture that somebody searched with, are deleted too;
+    what they name is marked by the next pass.
+
     `in_use` are the artifacts that running flows work with. Without `delete` nothing is changed. Raises
     UnreadableReferences.
     """
-    named = _named_ids(bucket, project, delete, progress) | in_use
+    contents = _readable_contents(bucket, project, progress)
+    named = {*_ids_in_documents(contents), *_ids_in_references(bucket, project, delete)} | in_use
     now, marks = datetime.now(UTC), DeletionMarks(bucket, project)
     marked = marks.marked()
     report = GarbageReport(dry_run=not delete, uploads=_remove_old_uploads(bucket, grace, now, delete))
+    baseless = list(_answers_about_nothing(contents, named, now - grace))
+    report.answers = len(baseless)
+    if delete:
+        bucket.remove_all([f"{project}/recipes/{key}.json" for key in baseless])
     for sha256 in [*marks.expired(grace), *(set(marked) & named)] if delete else []:
         marks.clear(sha256)
     for blob in list(bucket.objects(f"{project}/blobs/")):
@@ -101,8 +112,8 @@ def _sweep(bucket: Bucket, project: str, marks: DeletionMarks, sha256: str) -> b
     return is_gone
 
 
-def _named_ids(bucket: Bucket, project: str, delete: bool, progress: Progress) -> set[str]:
-    """The ids of every artifact that a record, an answer, a reference or the gateway names."""
+def _readable_contents(bucket: Bucket, project: str, progress: Progress) -> Inventory:
+    """The contents of a project. Raises UnreadableReferences if a record, recipe or reference cannot be read."""
     contents, problems = check_integrity(bucket, project, quick=True, progress=progress)
     unreadable = [problem for problem in problems if problem.kind.startswith("broken")]
     if unreadable:
@@ -110,7 +121,19 @@ def _named_ids(bucket: Bucket, project: str, delete: bool, progress: Progress) -
             f"{unreadable[0].sentence} What it names is not known, so nothing is removed: "
             "run `triptych verify --repair` first."
         )
-    return {*_ids_in_documents(contents), *_ids_in_references(bucket, project, delete)}
+    return contents
+
+
+def _answers_about_nothing(contents: Inventory, named: Set[str], until: datetime) -> Iterator[str]:
+    """The keys of answers from before `until` about blobs that are gone and that nothing names.
+
+    Answers that made an artifact are left out: its record names them.
+    """
+    producers = {record.producer for record in contents.records.values()}
+    for key, answer in contents.recipes.items():
+        gone = set(answer.recipe.inputs) - contents.blobs.keys() - named
+        if gone and key not in producers and answer.created <= until:
+            yield key
 
 
 def _ids_in_documents(contents: Inventory) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import BACKUP, Json, Local, Profile, Project
-from gateway.cli.terminal import SOME_FAILED, print_result, progress_bar
+from gateway.cli.terminal import SOME_FAILED, print_result, progress_bar, say
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -49,7 +49,8 @@ def rebuild(
         report = run_locally(
             project, Form(), lambda context, _: (read_and_rebuild if read else rebuild_index)(context), progress
         )
-    print_result(report, as_json, f"{report['artifacts']} artifacts are findable.")
+    failures = [f"{sha256[:12]}  {reason}" for sha256, reason in report["failures"].items()]
+    print_result(report, as_json, "\n".join([*failures, f"{report['artifacts']} artifacts are findable."]))
 
 
 def verify(
@@ -121,7 +122,13 @@ def retain(
 
     configs/retention.yaml has the times; what is on hold stays.
     """
+    import asyncio
+
     from flows.care.retain import RetainReport, Retention, apply_retention
+    from flows.care.run_reports import delete_reports_of_removed
+    from flows.running.errors import NotReachable
+    from flows.running.platform import open_platform
+    from gateway.cli.dispatch import prefect_client_settings
     from gateway.cli.local import run_locally
 
     with progress_bar() as progress:
@@ -129,5 +136,12 @@ def retain(
             project, Retention(project=project), lambda context, _: apply_retention(context, delete=delete), progress
         )
     report = RetainReport.model_validate(found)
+    if delete:
+        try:
+            with prefect_client_settings():
+                asyncio.run(delete_reports_of_removed(open_platform().space(project)))
+        except NotReachable:
+            say("Reports of runs about what was removed are deleted by the next pass while the Prefect server answers.")
     rows = [f"{item.artifact[:12]}  {item.name}  {item.rule}" for item in report.expired]
+    rows += report.unreadable.values()
     print_result(found, as_json, "\n".join([*rows, str(report)]))

@@ -53,6 +53,29 @@ def test_named_blobs_stay_and_the_others_are_deleted_in_the_second_pass(store: A
     assert DeletionMarks(bucket, store.project).marked() == {}
 
 
+def test_answers_about_an_upload_go_after_its_bytes_and_what_made_an_artifact_stays(
+    store: ArtifactStore, bucket: Bucket
+) -> None:
+    upload, vector, picture = (store.put(name, "image/png") for name in (b"upload", b"vector", b"picture"))
+
+    def answer(name: str, output: Artifact) -> RecipeRecord:
+        recipe = Recipe(operator=name, version="1", weights="none", request={}, inputs=(upload.sha256,))
+        return RecipeStore(bucket, store.project).add(RecipeRecord(recipe=recipe, result={"made": output.model_dump()}))
+
+    embedded, made = answer("embed", vector), answer("draw", picture)
+    record(store, picture, producer=made.recipe.key)
+    sweep(store)
+    sweep(store)
+    assert (store.exists(upload.sha256), store.exists(vector.sha256)) == (False, True)
+    assert (sweep(store, grace=SOON).answers, sweep(store, delete=False).answers) == (0, 1)
+    assert sweep(store).answers == 1
+    found = RecipeStore(bucket, store.project)
+    assert (found.find(embedded.recipe.key), found.find(made.recipe.key)) == (None, made)
+    sweep(store)
+    sweep(store)
+    assert (store.exists(vector.sha256), store.exists(picture.sha256)) == (False, True)
+
+
 def test_a_dry_run_reports_the_same_and_changes_nothing(store: ArtifactStore, bucket: Bucket) -> None:
     store.put(b"lost", "text/plain")
     before = [found.key for found in bucket.objects(f"{store.project}/")]

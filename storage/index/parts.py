@@ -1,4 +1,4 @@
-"""The parts of artifacts that search finds: one row each in the table `parts`, and what a search returns of them."""
+"""The parts of artifacts that search finds: one row each in the table `parts`, and the hits that are made of them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -77,6 +77,31 @@ class Hit(BaseModel):
     end_seconds: float | None
     place: str = ""
     places: tuple[Place, ...] = ()
+
+
+_DIGITS = 4
+"""Of a score: more would tell one run of the same search from another."""
+
+
+def hits_of_rows(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Hit], int, bool]:
+    """The hits of a page, how many there are in all, and whether deeper ranks may have more of them."""
+    grouped: dict[str, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        grouped.setdefault(row[0], []).append(row)
+    hits = [_hit(artifact, of_artifact) for artifact, of_artifact in grouped.items()]
+    return hits, rows[0][2] if rows else 0, bool(rows and rows[0][11])
+
+
+def _hit(artifact: str, rows: Sequence[tuple[Any, ...]]) -> Hit:
+    _, score, _, name, kind, *_ = rows[0]
+    places = tuple(_place(row) for row in rows)
+    best = places[0].model_dump(include={"text", "start_seconds", "end_seconds", "place"})
+    return Hit(artifact=artifact, name=name, kind=kind, score=round(score, _DIGITS), places=places, **best)
+
+
+def _place(row: tuple[Any, ...]) -> Place:
+    kind, score, text, start, end, place = row[5:11]
+    return Place(kind=kind, score=round(score, _DIGITS), text=text, start_seconds=start, end_seconds=end, place=place)
 
 
 _COLUMNS = (

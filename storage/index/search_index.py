@@ -6,14 +6,14 @@ their spaces. A search gives every part a probability, from its vector and its w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
 from storage.index import serving
 from storage.index.database import Database, lock_schema
 from storage.index.entries import read_entries
-from storage.index.hits import hits_of_rows, known_spaces
-from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, write_parts
+from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, hits_of_rows, write_parts
 from storage.index.schema import MIGRATIONS
 from storage.index.search_query import Filters, VectorQuery, search_statement
 from storage.index.vector_spaces import (
@@ -165,7 +165,7 @@ class SearchIndex:
         depth = _DEPTH
         while True:
             with self._database.connection() as connection:
-                spaces = known_spaces(connection.execute("select name, id from spaces").fetchall(), vectors)
+                spaces = _known_spaces(connection.execute("select name, id from spaces").fetchall(), vectors)
                 statement, values = search_statement(
                     project, spaces, words, filters, depth=depth, cut_off=cut_off, limit=limit, offset=offset
                 )
@@ -208,3 +208,11 @@ class SearchIndex:
         """Build the missing HNSW index of every table that is too large for an exact scan; writers go on meanwhile."""
         with self._database.autocommit() as connection:
             build_hnsw_indexes(connection)
+
+
+def _known_spaces(
+    rows: Sequence[tuple[Any, ...]], vectors: Mapping[PartKind, VectorQuery]
+) -> dict[PartKind, tuple[int, VectorQuery]]:
+    """The vector queries in spaces that there are, with the ids of these; `rows` are the names and ids of all."""
+    numbers: dict[str, int] = dict(row[:2] for row in rows)
+    return {kind: (numbers[query.space], query) for kind, query in vectors.items() if query.space in numbers}

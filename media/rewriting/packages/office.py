@@ -70,8 +70,8 @@ def _rewrite(data: bytes, dialect: Dialect, translate: TranslatePassages) -> byt
     roots = {name: parse_xml(member) for name, member in sorted(found.items())}
     wanted = [dialect.name(dialect.paragraph), *([dialect.name("is")] if dialect.has_bare_texts else [])]
     paragraphs = [paragraph for root in roots.values() for paragraph in root.iter(*wanted)]
-    blocks = [(p, block) for p in paragraphs if (block := read_paragraph(p, dialect)).has_words()]
-    answers = translate([block.passage() for _, block in blocks])
-    for (paragraph, block), answer in zip(blocks, answers, strict=True):
-        write_paragraph(paragraph, dialect, block, answer)
+    with_words = [each for p in paragraphs if (each := read_paragraph(p, dialect)).block.has_words()]
+    answers = translate([each.block.passage() for each in with_words])
+    for paragraph, answer in zip(with_words, answers, strict=True):
+        write_paragraph(paragraph, dialect, answer)
     return write_package(data, {name: xml_bytes(root) for name, root in roots.items()})

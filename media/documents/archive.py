@@ -2,7 +2,6 @@
 
 import posixpath
 import zipfile
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import Caps
+from media.zip_errors import ZIP_ERRORS
 
 if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 BROKEN = "The document cannot be read: its data is broken or cut off."
 _MAX_MEMBERS = 20_000
 _RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
-ZIP_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, OSError, ValueError),
-    *(NotImplementedError, RuntimeError, EOFError, KeyError),
-)
 
 
 class Archive:
@@ -72,7 +68,10 @@ def parse_xml(data: bytes) -> "_Element":
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True, huge_tree=False)
-    root = etree.fromstring(data, parser)
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:  # nothing in it can be recovered
+        raise UnreadableMedia(BROKEN) from error
     if root is None:
         raise UnreadableMedia(BROKEN)
     return root

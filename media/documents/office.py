@@ -84,7 +84,7 @@ def read_xlsx(path: Path, archive: Archive, document: Document) -> None:
                     document.cut = f"The first {_MAX_CELLS} cells are found."
                     break
             document.add_text(f"sheet={sheet.title}", _blocks(lines))
-    except (InvalidFileException, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (InvalidFileException, SyntaxError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise UnreadableMedia("The workbook cannot be read: its data is broken.") from error
     for name in sorted(archive.names):
         if name.startswith("xl/media/"):

@@ -54,7 +54,10 @@ def _from_xmp(data: bytes) -> Iterator[tuple[str, str]]:
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
-    root = etree.fromstring(data, parser)
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:  # nothing in it can be recovered
+        raise UnreadableMedia("The sidecar is no XMP.") from error
     if root is None:
         raise UnreadableMedia("The sidecar is no XMP.")
     names = list(_XMP_NAMES)

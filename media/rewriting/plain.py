@@ -53,15 +53,14 @@ def rewrite_json(text: str, translate: TranslatePassages) -> str:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableMedia("The file is no JSON that can be read.") from error
-    places = list(_texts(document))
+    whole = [document]  # a document may be a single string
+    places = list(_texts(whole))
     said = plain_passages(translate, [holder[key] for holder, key in places])
     for (holder, key), words in zip(places, said, strict=True):
         holder[key] = words
-    if isinstance(document, str):
-        document = plain_passages(translate, [document])[0]
     found = re.search(r"\n([ \t]+)\S", text)
     ending = "\n" if text.endswith("\n") else ""
-    return json.dumps(document, ensure_ascii=False, indent=found[1] if found else None) + ending
+    return json.dumps(whole[0], ensure_ascii=False, indent=found[1] if found else None) + ending
 
 
 def _texts(value: Any) -> Iterator[tuple[Any, Any]]:

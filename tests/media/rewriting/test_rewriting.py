@@ -170,6 +170,11 @@ def test_catalogues_get_what_they_lack_and_json_keeps_its_keys() -> None:
     assert '"tWO\\nLINES"' in written
 
 
+@pytest.mark.parametrize(("document", "expected"), [('"Hello"\n', '"hELLO"\n'), ("[1]", "[1]"), ('"10"', '"10"')])
+def test_a_json_document_may_be_a_single_value(document: str, expected: str) -> None:
+    assert rewritten(document, ".json").decode() == expected
+
+
 def docx() -> bytes:
     import docx
 

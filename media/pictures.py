@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from media.errors import UnreadableMedia
+from media.images.errors import picture_errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,7 +58,7 @@ def convert(picture: bytes, kind: Literal["jpeg", "webp"], quality: int = 95, ex
     try:
         with Image.open(io.BytesIO(picture)) as image:
             upright_rgb(image).save(file, kind, quality=quality, exif=exif)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
     return file.getvalue()
 
@@ -70,7 +71,7 @@ def has_hole(picture: bytes) -> bool:
         with Image.open(io.BytesIO(picture)) as image:
             least, _ = cast(tuple[int, int], image.convert("RGBA").getchannel("A").getextrema())
             return image.has_transparency_data and least < _OPAQUE
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
 
 
@@ -95,7 +96,7 @@ def _decode_small(picture: Picture, side: int) -> "Image":
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
             image.draft("RGB", (side * 2, side * 2))  # decode a JPEG at a lower scale
             small = upright_rgb(image)
-    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken or cut off.") from error
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     return small

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media.facts import Property
+from media.images.errors import picture_errors
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -23,7 +24,7 @@ def picture_properties(image: "Image") -> dict[str, Property]:
     """Return `taken` (ISO 8601, with a zone if the camera wrote one), `camera` and `orientation`, if given."""
     try:
         return _from_exif(image.getexif())
-    except (OSError, ValueError, TypeError, SyntaxError, LookupError, ArithmeticError, RuntimeError):
+    except picture_errors():
         return {}  # broken Exif says nothing about the picture
 
 
@@ -35,7 +36,7 @@ def raw_properties(path: Path) -> dict[str, Property]:
         with Image.open(path, formats=["TIFF"]) as image:
             found: Any = image.getexif()
             return {name: value for name, value in _from_exif(found).items() if name != "orientation"}
-    except (OSError, ValueError, TypeError, SyntaxError, LookupError, ArithmeticError, RuntimeError):
+    except picture_errors():
         return {}
 
 

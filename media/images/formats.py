@@ -1,6 +1,5 @@
 """Open pictures of every accepted format with Pillow, within bounds of memory."""
 
-import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CONTENTS, Caps, MediaFacts, Property
+from media.images.errors import BROKEN, picture_errors
 from media.images.exif import picture_properties
 from media.images.raw import identify_raw, is_raw
 from media.media_types import IMAGE_FORMATS, IMAGE_TYPES, RENDERED_TYPES
@@ -16,12 +16,6 @@ from media.media_types import IMAGE_FORMATS, IMAGE_TYPES, RENDERED_TYPES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What Pillow's plugins raise for broken files, by observation or by their source.
-DECODE_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, MemoryError),
-    *(ArithmeticError, RuntimeError, TypeError, struct.error),
-)
-BROKEN = "The picture cannot be decoded: its data is broken, cut off or hostile."
 RENDERED_PIXELS = 50_000_000
 """A picture with more pixels is shown and embedded by a smaller copy."""
 _BY_OPENCV = "opencv"
@@ -54,7 +48,7 @@ def identify_picture(path: Path, name: str, caps: Caps, label: str | None) -> Me
             properties |= picture_properties(image)
     except Image.DecompressionBombError as error:
         raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
-    except DECODE_ERRORS as error:
+    except (*picture_errors(), MemoryError) as error:
         raise UnreadableMedia(BROKEN) from error
     return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CONTENTS, Caps, MediaFacts, Property
+from media.images.errors import picture_errors
 from media.images.exif import raw_properties
 from media.media_types import RAW_EXTENSIONS
 
@@ -89,6 +90,6 @@ def _has_raw_tags(path: Path) -> bool:
             tags: Any = getattr(image, "tag_v2", {})
             reduced = int(tags.get(_SUBFILE_TYPE, 0) or 0) & 1
             return _DNG_VERSION in tags or bool(reduced and _SUB_IFDS in tags)
-    except (OSError, ValueError, SyntaxError, TypeError, LookupError):
+    except picture_errors():
         with path.open("rb") as file:  # Pillow may not know its pixels
             return b"\x12\xc6\x01\x00" in file.read(4096)

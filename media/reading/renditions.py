@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from media.errors import UnreadableMedia
 from media.facts import Caps
-from media.images.formats import BROKEN, DECODE_ERRORS, check_size, has_profile, open_picture, scale_down, stretched
+from media.images.errors import BROKEN, picture_errors
+from media.images.formats import check_size, has_profile, open_picture, scale_down, stretched
 from media.images.raw import develop, is_raw
 from media.pictures import upright_rgb
 from media.reading.contents import SHOWN_SIDE, Blobs, Extract, Rendering
@@ -22,8 +23,6 @@ _ENTIRE = ("PSD", "MPO", "ICO")
 
 def read_picture(path: Path, blobs: Blobs, caps: Caps) -> Extract:
     """Return the picture to show, and a few frames of an animation or the pages of a TIFF. Raises UnreadableMedia."""
-    from PIL import Image
-
     if is_raw(path):
         image, _ = develop(path, caps)
         return Extract(shown=Rendering(blob=blobs.add(to_jpeg(image))))
@@ -33,7 +32,7 @@ def read_picture(path: Path, blobs: Blobs, caps: Caps) -> Extract:
             scale_down(image, caps)
             shown = Rendering(blob=blobs.add(to_jpeg(in_srgb(image))))
             return Extract(shown=shown, frames=_further_frames(image, blobs, caps))
-    except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
+    except (*picture_errors(), MemoryError) as error:
         raise UnreadableMedia(BROKEN) from error
 
 

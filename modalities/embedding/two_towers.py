@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from media.errors import ItemError, UnreadableMedia
+from media.images.errors import picture_errors
 from media.pictures import upright_rgb
 from modalities.contract import Progress
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Vectors, store_vectors
@@ -102,7 +103,7 @@ def _decode(data: bytes, side: int) -> "Image":
         with Image.open(BytesIO(data)) as image:
             image.draft("RGB", (side * 2, side * 2))  # decode a JPEG that is far larger than the input at a lower scale
             picture = upright_rgb(image)
-    except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or far too large.") from error
     # A model that scales the shorter side to its input would turn a strip of two pixels' height into gigabytes.
     longest = min(picture.size) * _MAX_ASPECT_RATIO

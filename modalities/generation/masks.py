@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from media.errors import UnreadableMedia
+from media.images.errors import picture_errors
 from modalities.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read_mask(mask: bytes, picture: bytes, width: int, height: int) -> "Image":
         with Image.open(io.BytesIO(mask)) as opened, Image.open(io.BytesIO(picture)) as start:
             alpha = ImageOps.exif_transpose(opened).convert("RGBA").getchannel("A")
             shape = ImageOps.exif_transpose(start).size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The mask cannot be decoded: its data is broken or cut off.") from error
     if abs(alpha.width * shape[1] / (alpha.height * shape[0]) - 1) > _ASPECT_TOLERANCE:
         raise InvalidRequest(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media.errors import UnreadableMedia
+from media.images.errors import picture_errors
 from media.pictures import upright_rgb
 from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable, NotEnoughMemory
 from modalities.generation.requests import Scheduler
@@ -136,5 +137,5 @@ def fit_to_size(data: bytes, width: int, height: int) -> "Image":
     try:
         with Image.open(io.BytesIO(data)) as image:
             return ImageOps.fit(upright_rgb(image), (width, height), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The start picture cannot be decoded: its data is broken or cut off.") from error

@@ -15,7 +15,7 @@ from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, Caps, MediaFacts, Property
 from media.images.formats import identify_picture, register_formats
 from media.media_types import SIGNATURES, TEXT_TYPES
-from media.plain_text import decode_text, read_text, refuse_active
+from media.plain_text import decode_text, read_text, refusal, refuse_active
 from media.reading.recordings import identify_recording
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def _text(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
     text, encoding = decode_text(path.read_bytes())
     refuse_active(text)
     if label in ("html", "svg", "php"):
-        raise UnsupportedMedia(
-            f"The file is {label.upper()}, which Triptych does not take: save its words as plain text."
-        )
+        raise UnsupportedMedia(refusal("HTML" if label == "html" else label.upper()))
     if not text.strip():
         raise UnreadableMedia("The text has no letters in it.")
     properties: dict[str, Property] = {"encoding": encoding, "characters": len(text), "lines": len(text.splitlines())}

@@ -70,7 +70,15 @@ def refuse_active(text: str) -> None:
     if what is None and _is_pickle(text):
         what = "Python pickle"
     if what:
-        raise UnsupportedMedia(f"The file is {what}, which Triptych does not take: save its words as plain text.")
+        raise UnsupportedMedia(refusal(what))
+
+
+def refusal(what: str) -> str:
+    """Say why a text of a kind is refused. Whole web pages and PDF files are taken, so that this is none of them."""
+    if what in ("HTML", "PDF"):
+        kind = "web page" if what == "HTML" else what
+        return f"The file is part of a {kind}, and no whole one: save the whole, or its words as plain text."
+    return f"The file is {what}, which Triptych does not take: save its words as plain text."
 
 
 def _guess_encoding(data: bytes) -> tuple[str, str]:

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from media.documents.document import Document
-from media.documents.identify import read_document
+from media.documents.identify import READ_TYPES, read_document
 from media.errors import UnsupportedMedia
 from media.facts import Caps
 from media.reading.contents import Blobs, Extract
 from media.reading.films import read_film
 from media.reading.renditions import read_picture
 from media.reading.sidecar import read_sidecar
-from storage.records import DOCUMENT_TYPES
 
 SIDECAR = "application/x-sidecar"
 """Stands for a file that tells about a picture, of whatever type: its passages are properties by their names."""
@@ -25,7 +24,7 @@ def read_contents(path: Path, media_type: str, caps: Caps) -> tuple[Extract, lis
         extract = read_picture(path, blobs, caps)
     elif media_type.startswith("video/"):
         extract = read_film(path, blobs)
-    elif media_type in DOCUMENT_TYPES or media_type == "text/html":
+    elif media_type in READ_TYPES:
         document = Document(caps, blobs)
         read_document(path, media_type, document)
         extract = document.extract()

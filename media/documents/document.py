@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from media.facts import Caps
+from media.images.errors import picture_errors
 from media.reading.contents import Blobs, Extract, Passages, Rendering
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
@@ -71,7 +72,7 @@ def cleaned(text: str) -> str:
 
 
 def picture_type(data: bytes) -> str:
-    """Return the media type of a picture that is worth its place; empty for ornaments and other formats."""
+    """Return the media type of a picture; empty for one with a side below 64 pixels, and for other formats."""
     from PIL import Image
 
     try:
@@ -79,5 +80,5 @@ def picture_type(data: bytes) -> str:
             if min(image.size) < _MIN_SIDE:
                 return ""
             return (_PICTURE_FORMATS | _OTHER_FORMATS).get(image.format or "", "image/jpeg")
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, Image.DecompressionBombError):
+    except picture_errors():
         return ""

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from media.documents import epub, mail, office, open_document, pdf, web_page
-from media.documents.archive import ZIP_ERRORS, Archive, open_archive
+from media.documents.archive import Archive, open_archive
 from media.documents.document import Document
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CONTENTS, Caps, MediaFacts, Property
@@ -18,6 +18,8 @@ XLSX = f"{_OFFICE}spreadsheetml.sheet"
 _OFFICE_FOLDERS = {"word": DOCX, "ppt": PPTX, "xl": XLSX}
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _MIMETYPES = (EPUB, *(f"{_OPEN_DOCUMENT}{kind}" for kind in ("text", "presentation", "spreadsheet")))
+READ_TYPES = frozenset((PDF, HTML, MAIL, DOCX, PPTX, XLSX, *_MIMETYPES))
+"""The media types of documents that `read_document` reads."""
 _OTHER_KINDS = {"image": "a picture", "audio": "a recording", "video": "a film"}
 _HTML = re.compile(
     rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*(?:<!DOCTYPE\s+html|<html[\s>]|<(?:head|body)[\s>])",
@@ -27,21 +29,29 @@ _HTML = re.compile(
 
 def identify_document(path: Path, name: str, head: bytes, caps: Caps) -> MediaFacts | None:
     """Return the facts of a document; None if it is none. Raises UnsupportedMedia, UnreadableMedia."""
+    properties = dict[str, Property]()
     if b"%PDF-" in head[:1024]:
+        _check_size(path, caps)
         media_type, properties = PDF, pdf.pdf_properties(path)
     elif head.startswith(b"PK\x03\x04"):
-        media_type, properties = _archive_type(path, caps), dict[str, Property]()
+        _check_size(path, caps)
+        media_type = _archive_type(path, caps)
     elif head.startswith(b"\xd0\xcf\x11\xe0"):
         raise UnsupportedMedia("The file is an Office document of before 2007: save it as docx, xlsx or pptx.")
-    elif _HTML.match(head):
+    elif _HTML.match(web_page.in_utf8(head)):
         media_type, properties = HTML, _page_properties(path, name, caps)
     elif mail.is_mail(head, name):
+        _check_size(path, caps)
         media_type, properties = MAIL, mail.mail_properties(path)
     else:
         return None
+    return MediaFacts(media_type=media_type, kind="text", name=name, properties=properties | {CONTENTS: True})
+
+
+def _check_size(path: Path, caps: Caps) -> None:
+    """Raise UnsupportedMedia for a document beyond the cap; called before anything of it is parsed."""
     if path.stat().st_size > caps.document_bytes:
         raise UnsupportedMedia(f"The document has more than {caps.document_bytes / 1e6:.0f} MB: split it.")
-    return MediaFacts(media_type=media_type, kind="text", name=name, properties=properties | {CONTENTS: True})
 
 
 def _page_properties(path: Path, name: str, caps: Caps) -> dict[str, Property]:
@@ -51,11 +61,10 @@ def _page_properties(path: Path, name: str, caps: Caps) -> dict[str, Property]:
         raise UnsupportedMedia(f"The file is named like {_OTHER_KINDS[named]} and is a web page: download it again.")
     if path.stat().st_size > caps.text_bytes:
         raise UnsupportedMedia(f"The web page has more than {caps.text_bytes / 1e6:.0f} MB: split it.")
-    data = path.read_bytes()
-    if not any(web_page.html_sections(data)):
+    page = web_page.read_page(path.read_bytes())
+    if not any(page.sections):
         raise UnreadableMedia("The web page has no words in it.")
-    title = web_page.html_title(data)
-    return {"title": title} if title else {}
+    return {"title": page.title} if page.title else {}
 
 
 def read_document(path: Path, media_type: str, document: Document) -> None:
@@ -96,10 +105,7 @@ def _archive_type(path: Path, caps: Caps) -> str:
             if found:
                 return found
         if "mimetype" in archive.names:
-            try:
-                told = archive.read("mimetype").decode("ascii", "replace").strip().removesuffix("-template")
-            except ZIP_ERRORS as error:
-                raise UnreadableMedia("The document cannot be read: its data is broken or cut off.") from error
+            told = archive.read("mimetype").decode("ascii", "replace").strip().removesuffix("-template")
             if told in _MIMETYPES:
                 return told
     raise UnsupportedMedia("The file is an archive: unpack it, and hand in the files that are in it.")

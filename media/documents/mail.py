@@ -68,11 +68,19 @@ def _words(part: EmailMessage) -> str:
     if not isinstance(data, bytes):
         return ""
     if part.get_content_subtype() == "html":
-        return "\n\n".join(html_sections(data))
+        return "\n\n".join(html_sections(_page_in_utf8(data, part.get_content_charset(""))))
     try:
         return data.decode(part.get_content_charset("utf-8"), "replace")
     except LookupError:  # an encoding that nobody knows
         return data.decode("utf-8", "replace")
+
+
+def _page_in_utf8(data: bytes, charset: str) -> bytes:
+    """Convert a page from the declared encoding of its part to UTF-8; unchanged if that is missing or wrong."""
+    try:
+        return data.decode(charset).encode() if charset else data
+    except (UnicodeError, LookupError):
+        return data
 
 
 def _parsed(path: Path) -> EmailMessage:

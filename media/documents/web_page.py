@@ -1,6 +1,7 @@
 """Read HTML: its words without scripts and styles, in blocks, with headings as chapters."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from media.documents.archive import local_name
@@ -18,13 +19,34 @@ _BLOCKS = frozenset(
     ]
 )
 _MAX_DEPTH = 500
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class WebPage:
+    """The text of a page in chapters, which h1 and h2 begin, and its title; empty if it has none."""
+
+    sections: list[str]
+    title: str
+
+
+def in_utf8(data: bytes) -> bytes:
+    """Return the bytes of a page, or of its beginning, in UTF-8 if it is marked as UTF-16; else as they are."""
+    return data.decode("utf-16", "replace").encode() if data.startswith(_UTF_16) else data
+
+
+def read_page(data: bytes, picture: Callable[[str, int], None] = lambda _source, _chapter: None) -> WebPage:
+    """Read a page; `picture` is called with the source of each picture and the number of its chapter."""
+    root = _parsed(in_utf8(data))
+    return WebPage([], "") if root is None else WebPage(_sections(root, picture), _title(root))
 
 
 def html_sections(data: bytes, picture: Callable[[str, int], None] = lambda _source, _chapter: None) -> list[str]:
-    """Return the text of a page in chapters, which h1 and h2 begin; `picture` is called with the source of each."""
-    root = _parsed(data)
-    if root is None:
-        return []
+    """Return the text of a page in chapters (see `read_page`)."""
+    return read_page(data, picture).sections
+
+
+def _sections(root: "_Element", picture: Callable[[str, int], None]) -> list[str]:
     chapters: list[list[str]] = [[]]
     for mark, words in _walk(root, 0):
         if mark == "chapter" and "".join(chapters[-1]).strip():
@@ -37,20 +59,17 @@ def html_sections(data: bytes, picture: Callable[[str, int], None] = lambda _sou
     return ["\n\n".join(" ".join(block.split()) for block in text.split("\n\n") if block.strip()) for text in texts]
 
 
-def html_title(data: bytes) -> str:
-    """Return the title of a page; empty if it has none."""
-    root = _parsed(data)
-    found = next((e for e in root.iter() if local_name(e.tag) == "title"), None) if root is not None else None
+def _title(root: "_Element") -> str:
+    found = next((element for element in root.iter() if local_name(element.tag) == "title"), None)
     return " ".join((found.text or "").split())[:200] if found is not None else ""
 
 
 def _parsed(data: bytes) -> "_Element | None":
     from lxml import etree, html
 
-    marked = data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
     try:
         data.decode("utf-8")
-        encoding = None if marked else "utf-8"
+        encoding = None if data.startswith(b"\xef\xbb\xbf") else "utf-8"
     except UnicodeDecodeError:
         encoding = None  # what the page says
     try:

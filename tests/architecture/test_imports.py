@@ -60,6 +60,12 @@ def test_help_imports_few_modules() -> None:
     assert len(loaded) < 250
 
 
+def test_the_process_that_reads_files_loads_no_client_of_a_server() -> None:
+    loaded = loaded_after("import media.decoder")
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({*HEAVY, "storage", "modalities", "minio", "urllib3", "psycopg", "prefect", "PIL", "lxml"})
+
+
 def test_imports_point_from_the_gateway_to_storage_only() -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -2,16 +2,19 @@
 
 import io
 import zipfile
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
+from media.documents.identify import READ_TYPES
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, CONTENTS
 from media.identify import identify
 from media.read import read_contents
 from media.reading.contents import Extract
 from media.sandbox import Decoders
+from storage.records import DOCUMENT_TYPES
 from tests.media.made.documents import DOCUMENTS, archive, docx, mail, pdf, write_documents
 from tests.media.made.pictures import written
 
@@ -148,6 +151,9 @@ def test_entities_are_not_resolved(tmp_path: Path) -> None:
         pytest.param(lambda: archive({"a.txt": "words"}), "is an archive", id="any zip"),
         pytest.param(lambda: b"\xd0\xcf\x11\xe0" + bytes(600), "before 2007", id="doc"),
         pytest.param(lambda: archive({"mimetype": "application/epub+zip"}), "broken", id="book without chapters"),
+        pytest.param(
+            lambda: archive({"mimetype": "application/epub+zip", "META-INF/container.xml": ""}), "broken", id="no XML"
+        ),
         pytest.param(lambda: b"<!DOCTYPE html><script>1</script>", "no words", id="page without words"),
     ],
 )
@@ -156,6 +162,42 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(tmp_path: Path, data: ob
     with pytest.raises((UnreadableMedia, UnsupportedMedia), match=sentence) as refused:
         extract_of(tmp_path, data(), "upload")
     assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_a_web_page_is_read_in_the_encoding_that_it_is_marked_with(tmp_path: Path, encoding: str) -> None:
+    charset = encoding.removesuffix("-sig")
+    page = (
+        f'<!DOCTYPE html><html><head><meta charset="{charset}"><title>Größe</title></head><body><p>Äpfel</body></html>'
+    )
+    path = written(tmp_path, page.encode(encoding), "page.html")
+    facts = identify(path, "page.html")
+    assert (facts.media_type, facts.properties["title"]) == ("text/html", "Größe")
+    assert [each.text for each in read_contents(path, facts.media_type, CAPS)[0].passages] == ["Äpfel"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "iso-8859-1"])
+def test_a_mail_that_is_a_web_page_is_read_in_the_encoding_of_its_part(tmp_path: Path, charset: str) -> None:
+    message = EmailMessage()
+    message["Subject"], message["Message-ID"] = "Sail", "<1@example.org>"
+    message.set_content("<p>Die Größe.</p>".encode(charset), "text", "html")
+    message.set_param("charset", charset)
+    assert extract_of(tmp_path, message.as_bytes(), "sail.eml").passages[0].text == "Subject: Sail\n\nDie Größe."
+
+
+def test_a_document_beyond_the_limit_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    for name, data in (("a.pdf", b"%PDF-1.7 broken"), ("a.docx", b"PK\x03\x04 broken"), ("a.eml", mail())):
+        with pytest.raises(UnsupportedMedia, match="split it"):
+            identify(written(tmp_path, data, name), name, CAPS.model_copy(update={"document_bytes": 10}))
+
+
+def test_a_part_of_a_web_page_is_refused_with_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedMedia, match="part of a web page"):
+        identify(written(tmp_path, b"<script>alert(1)</script> and some words"), "a.txt")
+
+
+def test_the_documents_that_are_read_are_those_that_records_know() -> None:
+    assert READ_TYPES - {"text/html"} == DOCUMENT_TYPES
 
 
 def test_an_office_file_of_another_program_is_read_by_what_it_says_itself(tmp_path: Path) -> None:

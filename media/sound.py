@@ -1,4 +1,4 @@
-"""Open and decode the sound of a file. Pieces of it, at 16 kHz mono, are read by media.recordings.pieces."""
+"""Choose and decode the sound of a file. Pieces of it, at 16 kHz mono, are read by media.recordings.pieces."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from media.audio.channels import Samples, Tracks, channel_names, tracks_of
+from media.containers import decodable_frames, duration_seconds, open_container
 from media.errors import UnreadableMedia, UnsupportedMedia
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 _WINDOW_SECONDS = 0.4
-# A whitelist, because playlists are formats too, and they open other files and URLs.
-_FORMATS = "wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,ogg,mov,matroska,avi,mpeg,mpegts,asf,flv"
-OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _MAX_KERNEL_ROWS = 1000
 """torchaudio's kernel has source rate / gcd rows; odd rates are first resampled by PyAV."""
 
@@ -34,16 +32,7 @@ def open_sound(
     `track` is a number from 1, or a language. Raises UnreadableMedia, and UnsupportedMedia if there is no such track or
     channel (from 0).
     """
-    import av
-    from av.error import FFmpegError
-
-    try:
-        container = av.open(str(path), mode="r", metadata_errors="ignore", options=OPTIONS)
-    except (FFmpegError, ValueError, OSError) as error:
-        raise UnreadableMedia(
-            "The recording cannot be opened: it is not in a format that FFmpeg knows, or broken."
-        ) from error
-    with container:
+    with open_container(path) as container:
         streams = [stream for stream in container.streams.audio if _is_audible(stream)]
         if not streams:
             raise UnreadableMedia(
@@ -58,13 +47,6 @@ def open_sound(
 def decoding_rate(stream: "AudioStream") -> int:
     """Return the rate at which a stream is decoded: its own, unless torchaudio cannot resample it well."""
     return 48_000 if gcd(stream.rate, SAMPLE_RATE) * _MAX_KERNEL_ROWS < stream.rate else stream.rate
-
-
-def duration_seconds(container: "InputContainer", stream: "AudioStream") -> float | None:
-    """Return the duration that the header gives, or None."""
-    if stream.duration is not None and stream.time_base is not None:
-        return max(float(stream.duration * stream.time_base), 0.0)
-    return max(container.duration / 1_000_000, 0.0) if container.duration is not None else None
 
 
 def measured_seconds(path: Path, limit: float) -> float:
@@ -89,24 +71,8 @@ def measured_seconds(path: Path, limit: float) -> float:
 
 def decoded_frames(container: "InputContainer", stream: "AudioStream") -> Iterator["AudioFrame"]:
     """Yield the frames that decode, skipping broken packets. Raises UnreadableMedia if none decodes."""
-    from av.error import FFmpegError
-
-    decoded = False
-    fault: Exception | None = None
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-            for frame in packet.decode():
-                decoded = True
-                yield frame  # pyright: ignore[reportReturnType]
-        except (StopIteration, EOFError):
-            break
-        except FFmpegError as error:
-            fault = error
-            if not stream.codec_context.is_open:
-                break
-    if fault and not decoded:
+    fault = yield from decodable_frames(container, stream)
+    if fault:
         raise UnreadableMedia("The recording has no sound that can be decoded: its data is broken.") from fault
 
 

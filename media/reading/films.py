@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from media.containers import decodable_frames, duration_seconds, open_container
 from media.errors import UnreadableMedia
 from media.facts import Property
 from media.images.exif import iso_time
 from media.reading.contents import Blobs, Extract, Rendering
 from media.reading.renditions import to_jpeg
-from media.sound import OPTIONS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -43,7 +43,7 @@ def film_properties(path: Path) -> dict[str, Property]:
             return {}
         width, height = _upright(frame).size
         properties: dict[str, Property] = {"width": width, "height": height}
-        seconds = _duration(container, stream)
+        seconds = duration_seconds(container, stream)
         return properties | ({"film_seconds": round(seconds, 3)} if seconds else {}) | _metadata(container.metadata)
 
 
@@ -76,17 +76,9 @@ def read_film(path: Path, blobs: Blobs) -> Extract:
 @contextmanager
 def _opened(path: Path) -> Generator[tuple["InputContainer", "VideoStream | None"]]:
     """Open a container and its first video stream that is not cover art. Raises UnreadableMedia."""
-    import av
-    from av.error import FFmpegError
     from av.stream import Disposition
 
-    try:
-        container = av.open(str(path), mode="r", metadata_errors="ignore", options=OPTIONS)
-    except (FFmpegError, ValueError, OSError) as error:
-        raise UnreadableMedia(
-            "The recording cannot be opened: it is not in a format that FFmpeg knows, or broken."
-        ) from error
-    with container:
+    with open_container(path) as container:
         streams = [
             stream
             for stream in container.streams.video
@@ -97,25 +89,13 @@ def _opened(path: Path) -> Generator[tuple["InputContainer", "VideoStream | None
 
 
 def _frames(container: "InputContainer", stream: "VideoStream") -> Iterator["VideoFrame"]:
-    """Yield the frames that decode, skipping broken packets."""
-    from av.error import FFmpegError
-
-    packets = container.demux(stream)
-    while True:
-        try:
-            for frame in next(packets).decode():
-                if frame.width and frame.height:  # pyright: ignore[reportAttributeAccessIssue]
-                    yield frame  # pyright: ignore[reportReturnType]
-        except (StopIteration, EOFError):
-            return
-        except FFmpegError:
-            if not stream.codec_context.is_open:
-                return
+    """Yield the frames that can be decoded and have a size."""
+    yield from (frame for frame in decodable_frames(container, stream) if frame.width and frame.height)
 
 
 def _scenes(container: "InputContainer", stream: "VideoStream") -> Iterator[tuple[float, "VideoFrame", Sight]]:
     """Yield the first frame, and each that differs from the last one yielded, with its time in seconds."""
-    seconds = _duration(container, stream)
+    seconds = duration_seconds(container, stream)
     if seconds is None or seconds > _SHORT_SECONDS:
         stream.codec_context.skip_frame = "NONKEY"
     begin = (container.start_time or 0) / 1_000_000
@@ -149,12 +129,6 @@ def _encoded(frame: "VideoFrame") -> bytes:
     picture = _upright(frame)
     picture.thumbnail((_FRAME_SIDE, _FRAME_SIDE))
     return to_jpeg(picture)
-
-
-def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return max(float(stream.duration * stream.time_base), 0.0)
-    return max(container.duration / 1_000_000, 0.0) if container.duration is not None else None
 
 
 def _metadata(metadata: dict[str, str]) -> dict[str, Property]:

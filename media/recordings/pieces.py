@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from media.audio.channels import Samples, Tracks, mixed
-from media.sound import (
-    decoding_rate,
-    duration_seconds,
-    open_sound,
-    quietest_position,
-    reduced_frames,
-    resampled,
-)
+from media.containers import duration_seconds
+from media.sound import decoding_rate, open_sound, quietest_position, reduced_frames, resampled
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -134,7 +128,7 @@ def _timed(frames: Iterator[tuple[Tracks, float | None]], rate: int, offset: flo
 
 
 def _fitted(rows: Samples, kept: list[Samples]) -> Samples:
-    """Return rows of the same number as those before, where the layout of the channels changes."""
+    """Return as many rows as the frames before have: the layout of the channels may change within a recording."""
     if not kept or len(rows) == len(kept[0]):
         return rows
     return rows[:1].repeat(len(kept[0]), axis=0)

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from media.cue_syntax import TAG, cue_times, without_tags
 from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_out
 from media.rewriting.inline import Block, Kind, Tag
 from media.rewriting.passages import Passage, TranslatePassages
 
-_TIMES = re.compile(r"^\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})")
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _SPEAKER = re.compile(r"^\s*[-–—]\s*")
 _LINE_COLUMNS = 42
 
@@ -59,18 +58,18 @@ def _parts(lines: Sequence[str]) -> Iterator[str | _Line]:
     """Yield the lines that are copied, and what is said in the cues."""
     at = 0
     while at < len(lines):
-        found = _TIMES.match(lines[at])
+        times = cue_times(lines[at])
         yield lines[at]
         at += 1
-        if found:
+        if times:
             end = next((n for n in range(at, len(lines)) if not lines[n].strip()), len(lines))
-            yield from _said(lines[at:end], (_seconds(found.groups()[:4]), _seconds(found.groups()[4:])))
+            yield from _said(lines[at:end], times)
             at = end
 
 
 def _said(lines: Sequence[str], time: tuple[float, float]) -> Iterator[_Line]:
     """Yield what is said in a cue: all of it, or line by line if several persons speak."""
-    speakers = [bool(_SPEAKER.match(_TAG.sub("", line))) for line in lines]
+    speakers = [bool(_SPEAKER.match(without_tags(line))) for line in lines]
     if len(lines) > 1 and all(speakers):
         yield from (_line([line], time) for line in lines)
     elif lines:
@@ -79,13 +78,13 @@ def _said(lines: Sequence[str], time: tuple[float, float]) -> Iterator[_Line]:
 
 def _line(lines: Sequence[str], time: tuple[float, float]) -> _Line:
     text = "\n".join(line.rstrip("\r") for line in lines)
-    before = re.match(rf"(?:{_TAG.pattern}|\s|[-–—]\s)*", text)
+    before = re.match(rf"(?:{TAG.pattern}|\s|[-–—]\s)*", text)
     start = before.end() if before else 0
-    after = re.search(rf"(?:{_TAG.pattern}|\s)*$", text[start:])
+    after = re.search(rf"(?:{TAG.pattern}|\s)*$", text[start:])
     end = start + (after.start() if after else len(text))
     block = Block(source=text[start:end])
     at = start
-    for tag in _TAG.finditer(text, start, end):
+    for tag in TAG.finditer(text, start, end):
         block.text += text[at : tag.start()]
         block.tags.append(Tag(len(block.text), tag[0], _kind(tag[0])))
         at = tag.end()
@@ -102,7 +101,7 @@ def _kind(tag: str) -> Kind:
 
 def _wrapped(text: str, lines: int) -> str:
     """Break a text near its middle if it had several lines, or is wider than a line."""
-    plain = _TAG.sub("", text)
+    plain = without_tags(text)
     if len(plain) <= _LINE_COLUMNS and (lines < 2 or len(plain) < _LINE_COLUMNS * 2 / 3):
         return text
     places = [found.start() for found in re.finditer(r" (?![^<>{}]*[>}])", text)]
@@ -110,8 +109,3 @@ def _wrapped(text: str, lines: int) -> str:
         return text
     middle = min(places, key=lambda place: abs(place - len(text) / 2))
     return f"{text[:middle]}\n{text[middle + 1 :]}"
-
-
-def _seconds(groups: Sequence[str | None]) -> float:
-    hours, minutes, seconds, fraction = (int(each or 0) for each in groups)
-    return hours * 3600 + minutes * 60 + seconds + fraction / 1000

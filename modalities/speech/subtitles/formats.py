@@ -4,13 +4,9 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from media.cue_syntax import cue_times, without_tags
 from modalities.speech.segments import Segment
 from modalities.speech.subtitles.cues import Cue
-
-_TIMES = re.compile(
-    r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})[ \t]*-->[ \t]*(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})[^\n]*"
-)
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}|<\d[\d:.]*>")
 
 
 def to_srt(shown: Sequence[Cue]) -> str:
@@ -42,17 +38,16 @@ def read_cues(text: str) -> tuple[Cue, ...]:
     lines = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     place = 0
     while place < len(lines):
-        times = _TIMES.fullmatch(lines[place].strip())
+        times = cue_times(lines[place])
         place += 1
         if not times:
             continue
         end = place
         while end < len(lines) and lines[end].strip():
             end += 1
-        shown = "\n".join(_TAG.sub("", line).strip() for line in lines[place:end])
-        start_seconds, end_seconds = _seconds(times.groups()[:4]), _seconds(times.groups()[4:])
+        shown = "\n".join(without_tags(line).strip() for line in lines[place:end])
         text_shown = html.unescape(shown) if is_vtt else shown
-        found.append(Cue(start_seconds=start_seconds, end_seconds=end_seconds, text=text_shown))
+        found.append(Cue(start_seconds=times[0], end_seconds=times[1], text=text_shown))
         place = end
     return tuple(found)
 
@@ -63,11 +58,6 @@ def clock(seconds: float, point: str) -> str:
     minutes, second = divmod(rest, 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours:02}:{minute:02}:{second:02}{point}{milliseconds:03}"
-
-
-def _seconds(parts: Sequence[str | None]) -> float:
-    hours, minutes, seconds, fraction = (part or "0" for part in parts)
-    return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction.ljust(3, "0")) / 1000
 
 
 def _srt_text(text: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.cue_syntax import cue_times
 from modalities.speech.segments import Segment, Word
 from modalities.speech.subtitles.check import check_cues
 from modalities.speech.subtitles.cues import Cue, cues, translated_segments
@@ -191,6 +192,19 @@ def test_the_check_names_what_breaks_the_rules(shown: list[Cue], rules: list[str
     found = [fault.rule for fault in check_cues(shown, NETFLIX)]
     assert len(found) == len(rules)
     assert all(rule in fault for rule, fault in zip(rules, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [
+        ("00:00:01,5 --> 00:00:02,250 X1:1", (1.5, 2.25)),
+        ("  01:02.003-->1:00:00.000", (62.003, 3600.0)),
+        ("1", None),
+        ("00:00:01 --> 00:00:02", None),
+    ],
+)
+def test_the_times_of_a_cue_are_read_the_same_wherever_cues_are(line: str, times: tuple[float, float] | None) -> None:
+    assert cue_times(line) == times
 
 
 def test_files_of_other_tools_are_read() -> None:

@@ -12,6 +12,7 @@ from modalities.translation.drafts import (
     Finished,
     Piece,
     Sentence,
+    around_phrase,
     ends_like_a_sentence,
     finish,
     joined,
@@ -31,6 +32,9 @@ PLACEHOLDERS = tuple(f"\u27e6{number}\u27e7" for number in range(10))
 
 _FEW_WORDS = 3
 _LOST_NUMBER = "Numbers are missing"
+_IN_PIECES = "It was translated in pieces, so that nothing in it is lost."
+ABOUT_NUMBERS = (_LOST_NUMBER, _IN_PIECES)
+"""The beginnings of the doubts that the check of numbers can lead to."""
 _UNKNOWN = "The model does not know these words: they are copied."
 _CLAUSE = re.compile(r"[,;:–—]\s+|\s+(?=\()|[，、；：]\s*")
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){2,}")
@@ -92,7 +96,7 @@ class Asker:
         if self.phrases and not sentence.spans:
             phrase = known_phrase(self.phrases, sentence.text, *self.pair)
             if phrase is not None:
-                return Answer(phrase, tuple((0, len(phrase)) for _ in sentence.marks))
+                return Answer(phrase, tuple(around_phrase(phrase, mark) for mark in sentence.marks))
         return None
 
     def _ways(self, sentence: Sentence) -> Generator[list[Draft]]:
@@ -138,8 +142,7 @@ class Asker:
 
     def _doubts(self, sentence: Sentence, done: Finished, output: Output) -> Generator[str]:
         """Say what may be wrong with an answer."""
-        easy = " ".join(sentence.text[span.start : span.end] for span in sentence.spans if span.easy)
-        if missing := missing_numbers(easy, done.text, self.pair[1]):
+        if missing := missing_numbers(sentence.with_easy_numbers(), done.text, self.pair[1]):
             yield f"{_LOST_NUMBER}: {', '.join(missing)}."
         words = sentence.without_spans()
         if not output.is_complete or len(done.text) > 4 * len(sentence.text) + 40:
@@ -177,8 +180,7 @@ class Asker:
         ]
         text, marks = joined(sentence.marks, pieces)
         doubts = dict.fromkeys(doubt for said in answers for doubt in said.doubts)
-        reason = "It was translated in pieces, so that nothing in it is lost."
-        return Answer(text, marks, (*doubts, reason), score=min(said.score for said in answers))
+        return Answer(text, marks, (*doubts, _IN_PIECES), score=min(said.score for said in answers))
 
     def _piece(self, part: Sentence) -> Asking[Answer]:
         """Translate a piece of a sentence without the spaces around it."""

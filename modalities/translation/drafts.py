@@ -17,7 +17,7 @@ _ENDING = re.compile(rf"[{_STOPS}:：][\"'”’»「」）)]*$")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence with the spans to copy, and the ranges of its marks; a range that is empty is a place."""
+    """A sentence with the spans to copy, and the ranges of its marks; an empty range is a position, as of a tab."""
 
     text: str
     spans: tuple[Protected, ...] = ()
@@ -28,6 +28,11 @@ class Sentence:
     def without_spans(self) -> str:
         """Return the text that is not copied as it is."""
         return replaced(self.text, [(span.start, span.end, " ") for span in self.spans if not span.easy])[0]
+
+    def with_easy_numbers(self) -> str:
+        """Return the text without the digits that the model is not asked to translate: in other spans, and in words."""
+        easy = {number for span in self.spans if span.easy for number in range(span.start, span.end)}
+        return "".join(" " if c.isdigit() and number not in easy else c for number, c in enumerate(self.text))
 
     def has_words(self) -> bool:
         """Whether there is a letter outside the copied spans."""
@@ -124,15 +129,22 @@ def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str, te
     edits = [(start, end, span.copy) for (start, end), span in places]
     answer, move = replaced(with_case(said, draft.case, target), edits)
     copies = [((move(start), move(start) + len(span.copy)), span) for (start, _), span in places]
-    marks = (
-        [] if lost else [_mark(draft, output, said, vocabulary, mark, copies, move) for mark in draft.sentence.marks]
-    )
+    marks = [
+        _same_signs(draft.sentence, mark, answer) or _mark(draft, output, said, vocabulary, mark, copies, move)
+        for mark in (() if lost else draft.sentence.marks)
+    ]
     whole = (0, len(answer))
     covering = _words_of(draft.sentence.text)
     for number, mark in enumerate(draft.sentence.marks if marks else ()):
         if mark[0] <= covering[0] and mark[1] >= covering[1] and mark[0] < mark[1]:
             marks[number] = whole
     return Finished(answer, tuple(marks), tuple(lost))
+
+
+def around_phrase(phrase: str, mark: Range) -> Range:
+    """Return where a mark of a text is in its phrase: around it, or, of an empty one, before or after it."""
+    start, end = mark
+    return (0, len(phrase)) if start < end else (0, 0) if start == 0 else (len(phrase), len(phrase))
 
 
 def ends_like_a_sentence(text: str) -> bool:
@@ -154,6 +166,15 @@ def _places(draft: Draft, said: str) -> tuple[list[tuple[Range, Protected]], lis
     places.sort()
     overlaps = any(one[0][1] > other[0][0] for one, other in itertools.pairwise(places))
     return ([], [span.copy for span, _ in draft.standing]) if overlaps else (places, lost)
+
+
+def _same_signs(sentence: Sentence, mark: Range, answer: str) -> Range | None:
+    """Return where the signs of a mark without letters, such as a number, are in the answer; None if not just once."""
+    signs = sentence.text[slice(*mark)].strip()
+    if not signs or any(map(str.isalpha, signs)):
+        return None
+    found = [match.span() for match in re.finditer(rf"(?<!\d){re.escape(signs)}(?!\d)", answer)]
+    return found[0] if len(found) == 1 else None
 
 
 def _mark(

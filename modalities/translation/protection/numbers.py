@@ -1,7 +1,9 @@
 """Numbers in a text: find them, write them as another language does, and tell whether an answer has them."""
 
 import re
-from collections import Counter
+from collections.abc import Sequence
+
+from modalities.translation.protection.number_words import is_written_otherwise
 
 _CURRENCY = r"[$€£¥₹₽₩]|US\$|USD|EUR|GBP|CHF|JPY|CNY"
 _SPACES = " \u00a0\u202f"
@@ -39,13 +41,8 @@ _POINTS: dict[str, str] = {
 }
 _SYMBOL_FIRST = frozenset({"en", "zh", "ja", "ko"})
 _MOST_EASY_DIGITS = 4
-_WORDS = {
-    "en": "zero one two three four five six seven eight nine ten eleven twelve",
-    "de": "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
-    "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze",
-    "es": "cero un dos tres cuatro cinco seis siete ocho nueve diez once doce",
-    "zh": "零 一 二 三 四 五 六 七 八 九 十 十一 十二",
-}
+_WRITTEN = re.compile(r"(?<!\d)\d{1,3}(?:[.,'\u2019\u00a0\u202f ]\d{3})+(?!\d)|\d+")
+"""A number with groups, or digits: of 3.5 and 17:45 there are two."""
 
 
 def is_plain_number(text: str) -> bool:
@@ -73,17 +70,32 @@ def localized_number(text: str, source: str, target: str) -> str:
 
 
 def missing_numbers(source: str, answer: str, target: str) -> list[str]:
-    """List the numbers of a text that its translation lacks, in digits as in words."""
-    there = Counter(_digit_runs(answer))
-    words = _WORDS.get(target.split("-")[0], "").split()
-    missing = [number for number, count in Counter(_digit_runs(source)).items() if there[number] < count]
-    spelled = answer.lower()
-    return [n for n in missing if not (int(n) < len(words) and words[int(n)] in spelled)]
+    """List the numbers of a text that its translation lacks, however it writes them: `1 000`, `1,000`, or in words.
+
+    Numbers side by side may look like one with groups, as in rooms 100 200: then either reading will do.
+    """
+    there = [_parts(found[0]) for found in _WRITTEN.finditer(answer)]
+    lacking: list[list[str]] = []
+    for parts in (_parts(found[0]) for found in _WRITTEN.finditer(source)):
+        same = next((each for each in there if _joined(each) == _joined(parts)), None)
+        if same is None:
+            lacking.append(parts)
+        else:
+            there.remove(same)
+    readings = {_joined(each[a:b]) for each in there for a in range(len(each)) for b in range(a + 1, len(each) + 1)}
+    missing = [part for parts in lacking if _joined(parts) not in readings for part in parts]
+    numbers = dict.fromkeys(_joined([part]) for part in missing)
+    return [n for n in numbers if n not in readings and not is_written_otherwise(n, source, answer, target)]
 
 
-def _digit_runs(text: str) -> list[str]:
-    """The numbers of a text without their separators, so that 1,234.5 and 1.234,5 are the same."""
-    return [re.sub(r"\D", "", run) for run in re.findall(r"\d+(?:[.,'\u2019\u00a0\u202f:/ -]?\d+)*", text)]
+def _parts(number: str) -> list[str]:
+    """Split a number into its groups of digits, in 0 to 9 whatever the script."""
+    return re.findall(r"\d+", "".join(str(int(c)) if c.isdecimal() else c for c in number))
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return the digits of a number without leading zeros, as 05:00 is 5:00."""
+    return "".join(parts).lstrip("0") or "0"
 
 
 def _localized_digits(digits: str, source: str, target: str, *, is_amount: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Phrases known by heart: greetings, single words and labels, which small models have seen too rarely to translate."""
+"""Look up greetings, single words and labels in tables: small models have seen them too rarely to translate them."""
 
 import re
 from functools import cache

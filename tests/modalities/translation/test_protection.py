@@ -10,7 +10,6 @@ from modalities.models.weights import WeightsLocator
 from modalities.translation.attempts import PLACEHOLDERS
 from modalities.translation.protection.alignment import nested
 from modalities.translation.protection.letter_case import as_sentence, letter_case
-from modalities.translation.protection.numbers import localized_number, missing_numbers
 from modalities.translation.protection.phrases import known_phrase
 from modalities.translation.protection.spans import protected_spans
 from modalities.translation.requests import Mark, Translate, Translation
@@ -50,34 +49,6 @@ def test_terms_of_a_glossary_come_first_and_the_longest_of_them() -> None:
     glossary = [("invoice", "Rechnung"), ("invoice number", "Rechnungsnummer"), ("Triptych", "Triptych")]
     spans = protected_spans("Invoice: Triptych needs the invoice number.", "en", "de", glossary)
     assert [span.copy for span in spans] == ["Rechnung", "Triptych", "Rechnungsnummer"]
-
-
-@pytest.mark.parametrize(
-    ("written", "source", "target", "expected"),
-    [
-        ("$1,234.56", "en", "de", "1.234,56\u00a0$"),
-        ("$1,234.56", "en", "fr", "1\u202f234,56\u00a0$"),
-        ("1.234,56 €", "de", "en", "€1,234.56"),
-        ("19%", "en", "de", "19\u00a0%"),
-        ("19 %", "de", "en", "19%"),
-        ("1,000", "en", "es", "1.000"),
-        ("3.10.2024", "en", "de", "3.10.2024"),
-        ("17:45", "en", "de", "17:45"),
-        ("3.11", "en", "de", "3.11"),
-        ("1.234", "en", "de", "1.234"),
-        ("192.168.0.1", "en", "de", "192.168.0.1"),
-        ("5 km", "en", "fr", "5 km"),
-    ],
-)
-def test_amounts_are_written_as_the_language_does_and_the_rest_is_left(
-    written: str, source: str, target: str, expected: str
-) -> None:
-    assert localized_number(written, source, target) == expected
-
-
-def test_a_number_may_be_a_word_but_not_missing() -> None:
-    assert missing_numbers("5 of 35", "fünf von 35", "de") == []
-    assert missing_numbers("5 of 35", "fünf von 53", "de") == ["35"]
 
 
 @pytest.mark.parametrize(

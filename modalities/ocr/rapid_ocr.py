@@ -1,6 +1,7 @@
 """The operator for PP-OCR models in ONNX (github.com/RapidAI/RapidOCR): text in Chinese, Latin and other scripts."""
 
 from collections.abc import Sequence
+from copy import copy
 from io import BytesIO
 from typing import Any, ClassVar, Self
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError, UnreadableMedia
+from media.images.errors import picture_errors
 from media.pictures import upright_rgb
 from modalities.contract import ModelSpec, Progress, Weights
 from modalities.errors import ModelUnavailable
@@ -34,15 +36,17 @@ class RapidOcrOptions(BaseModel):
 
 
 class RapidOcr:
-    """A detector of lines and a recogniser of their letters."""
+    """A detector of lines and a recogniser of their letters, of which two engines share the weights.
+
+    They differ in the number of pixels in which lines are looked for.
+    """
 
     version: ClassVar[str] = "1"
     batch_size = 4
 
-    def __init__(self, sparse: Any, dense: Any, options: RapidOcrOptions) -> None:
+    def __init__(self, sparse: Any, dense: Any) -> None:
         self._sparse = sparse
         self._dense = dense
-        self._options = options
 
     @classmethod
     def load(cls, spec: ModelSpec, weights: Weights) -> Self:
@@ -65,8 +69,13 @@ class RapidOcr:
             "Rec.model_path": str(files[options.recognition]),
             "Det.limit_type": "max",
         }
-        sparse, dense = (RapidOCR(params=settings | {"Det.limit_side_len": side}) for side in (_SIDE, _DENSE_SIDE))
-        return cls(sparse, dense, options)
+        sparse: Any = RapidOCR(params=settings | {"Det.limit_side_len": _SIDE})
+        sparse._load_det_model()  # otherwise they are loaded at the first call
+        sparse._load_rec_model()
+        dense = copy(sparse)  # with the same weights
+        dense.text_det = copy(sparse.text_det)
+        dense.text_det.limit_side_len = _DENSE_SIDE
+        return cls(sparse, dense)
 
     def __call__(
         self, requests: Sequence[ReadText], store: ArtifactStore, progress: Progress
@@ -111,7 +120,7 @@ def _pixels(store: ArtifactStore, picture: Artifact) -> NDArray[np.uint8]:
     try:
         with Image.open(BytesIO(store.get(picture))) as image:
             upright = upright_rgb(image)
-    except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or far too large.") from error
     upright.thumbnail((_MAX_SIDE, _MAX_SIDE))
     return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])

@@ -37,6 +37,16 @@ def answers(platform: Platform) -> list[object]:
         return list(operator(requests, store, no_progress))
 
 
+def test_the_weights_are_loaded_once_and_before_the_first_picture(platform: Platform) -> None:
+    """Or the memory that the model is admitted by would be less than it needs."""
+    with platform.pool.operator("rapidocr") as operator:
+        weights = [(engine.text_det.session, engine.text_rec.session) for engine in (operator._sparse, operator._dense)]
+        sides = [engine.text_det.limit_side_len for engine in (operator._sparse, operator._dense)]
+    assert weights[0] == weights[1]
+    assert None not in weights[0]
+    assert sides[0] < sides[1]
+
+
 def test_a_sign_is_read_with_its_place(answers: list[object]) -> None:
     sign = answers[0]
     assert isinstance(sign, WrittenText)

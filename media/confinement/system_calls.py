@@ -1,4 +1,4 @@
-"""Forbid system calls that no decoder needs, with a seccomp filter: the second wall behind Landlock.
+"""Forbid system calls that no decoder needs, with a seccomp filter: a second layer of defence beside Landlock.
 
 The calls return EPERM: sockets of every kind, other processes, other programs, and parts of the kernel that have often
 been the way out of a sandbox. Does nothing on other processors, and where the kernel has no seccomp.

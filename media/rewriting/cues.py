@@ -50,7 +50,7 @@ def joined_text(texts: Sequence[str]) -> str:
 
 
 def share_out(text: str, weights: Sequence[float]) -> list[str]:
-    """Split a text into as many parts as there are weights, nearly in their proportion, and rather after clauses.
+    """Split a text into as many parts as there are weights, about in their proportion, preferably after clauses.
 
     With fewer words than weights, the last word is repeated: it stays on the screen.
     """

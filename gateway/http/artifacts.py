@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from flows.library.indexing import recognized_concepts
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import picture_at
 from flows.library.thumbnails import remove_thumbnails, thumbnail_path
@@ -29,11 +30,15 @@ _MAX_GENERATIONS = 20
 
 
 class Details(BaseModel):
-    """An artifact's record, current labels, the recipe that made it, and a URL of its bytes, valid for 15 minutes."""
+    """An artifact's record, current labels, the recipe that made it, and a URL of its bytes, valid for 15 minutes.
+
+    `concepts` are what a picture shows, as synsets of WordNet, with their probabilities.
+    """
 
     record: ArtifactRecord
     labels: list[str]
     recipe: dict[str, Any] | None
+    concepts: dict[str, float]
     url: str
 
 
@@ -62,6 +67,7 @@ def read_details(request: Request, space: Space, identity: str) -> Details:
         record=record,
         labels=list(space.labels.of(record)),
         recipe=recipe.model_dump(mode="json") if recipe else None,
+        concepts=recognized_concepts(space, record.artifact) if record.kind == "image" else {},
         url=public_url(request, space, record.artifact, record.name),
     )
 

@@ -18,6 +18,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """The record of an artifact, how it was made, and a link. With --at, the words at a place in it."""
+    from flows.library.indexing import recognized_concepts
     from flows.library.reading.contents import find_contents
     from flows.running.platform import open_platform
 
@@ -39,6 +40,7 @@ def show(
         "children": [child.model_dump(mode="json") for child in children],
         "recipe": recipe.model_dump(mode="json") if recipe else None,
         "places": list(places),
+        "concepts": recognized_concepts(space, record.artifact) if record.kind == "image" else {},
         "url": space.store.url(record.artifact, record.name),
     }
     print_result(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))

@@ -14,7 +14,7 @@ from gateway.gallery.page import PageRenderer, redirect_to
 from gateway.gallery.parts.cards import ReviewLabel, preview_address
 from gateway.gallery.parts.collections import Collections
 from gateway.gallery.parts.contents import contents_values
-from gateway.gallery.parts.facts import file_facts, recipe_rows
+from gateway.gallery.parts.facts import file_facts, recipe_rows, recognized
 from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute, wants_json
 from gateway.http.access import Caller, Maker, Viewer
@@ -45,6 +45,7 @@ def show(
         kind=found.kind,
         facts=file_facts(renderer, found),
         recipe=recipe_rows(renderer, space, found.record),
+        recognized=recognized(space, found),
         preview=preview_address(identity, found.artifact.media_type, found.artifact.size),
         at="" if at is None else f"{at:g}",
         words=q,

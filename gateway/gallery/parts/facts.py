@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flows.library.indexing import recognized_concepts
 from flows.library.inputs import InputArtifact
 from flows.library.markdown import format_time
 from flows.running.platform import Space
@@ -20,6 +21,8 @@ _PARAMETER_TITLES = {
     "task": "Task",
 }
 """The parameters of requests that the page shows, in this order."""
+_PROBABLE, _MOST_CONCEPTS = 0.2, 4
+"""How probable a concept is that the page shows, and how many it shows."""
 
 
 def file_facts(renderer: PageRenderer, found: InputArtifact) -> list[str]:
@@ -59,6 +62,18 @@ def recipe_rows(renderer: PageRenderer, space: Space, record: ArtifactRecord | N
     if answer.seconds is not None:
         rows.append((renderer.translate("Made in"), renderer.translate("{seconds} s", seconds=f"{answer.seconds:.1f}")))
     return [(title, str(value)) for title, value in rows]
+
+
+def recognized(space: Space, found: InputArtifact) -> list[tuple[str, str]]:
+    """What a picture shows: words and their probabilities in percent, the more special concepts first."""
+    concepts = recognized_concepts(space, found.artifact) if found.kind == "image" else {}
+    probable = sorted((probability, name) for name, probability in concepts.items() if probability >= _PROBABLE)
+    return [(_word(name), f"{probability:.0%}") for probability, name in probable[:_MOST_CONCEPTS]]
+
+
+def _word(concept: str) -> str:
+    """The word of a synset: dog for dog.n.01."""
+    return concept.split(".")[0].replace("_", " ")
 
 
 def _size(size: int) -> str:

@@ -48,6 +48,14 @@ def test_a_picture_made_from_another_descends_from_it(maker: httpx.Client, viewe
     assert details["recipe"]["recipe"]["request"]["prompt"] == "cat"
 
 
+def test_the_details_and_the_page_of_a_picture_tell_what_it_shows(viewer: httpx.Client, cat: str) -> None:
+    concepts = viewer.get(f"/api/artifacts/{cat}").json()["concepts"]
+    assert concepts["washbasin.n.02"] > 0.3
+    page = viewer.get(f"/artifacts/{cat}", headers={"Accept": "text/html"}).text
+    assert "Recognized" in page
+    assert '<a href="/?q=washbasin"' in page
+
+
 def test_an_upload_reports_the_status_of_each_file(maker: httpx.Client) -> None:
     files = [
         ("file", ("market.txt", (SAMPLES / "autumn-market.txt").read_bytes())),

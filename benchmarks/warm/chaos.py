@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 from tests.workers.chaos import Chaos
-from tests.workers.harness import Pool, own_server
+from tests.workers.harness import Pool
+from tests.workers.own_server import own_server
 
 
 def main() -> None:

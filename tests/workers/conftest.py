@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workers.harness import SELDOM_SECONDS, Pool, Server, Worker, own_server, running_worker
+from tests.workers.harness import SELDOM_SECONDS, Pool, Worker, running_worker
+from tests.workers.own_server import Server, own_server
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.harness import STANDSTILL, Pool, lines, own_server, running_worker
+from tests.workers.harness import Pool, lines, running_worker
+from tests.workers.own_server import STANDSTILL, own_server
 
 
 @pytest.mark.soak

@@ -96,7 +96,7 @@ class Asker:
         if self.phrases and not sentence.spans:
             phrase = known_phrase(self.phrases, sentence.text, *self.pair)
             if phrase is not None:
-                return Answer(phrase, tuple(around_phrase(phrase, mark) for mark in sentence.marks))
+                return Answer(phrase, tuple(around_phrase(phrase, sentence, mark) for mark in sentence.marks))
         return None
 
     def _ways(self, sentence: Sentence) -> Generator[list[Draft]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from modalities.translation.checkpoint import ModelInput, Output, Vocabulary
 from modalities.translation.protection.alignment import Range, aligned_range, token_ranges
 from modalities.translation.protection.letter_case import Case, as_sentence, letter_case, with_case
+from modalities.translation.protection.number_words import number_word
+from modalities.translation.protection.numbers import is_plain_number
 from modalities.translation.protection.spans import Protected, replaced
 
 _STOPS = ".!?…。！？"
@@ -130,7 +132,8 @@ def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str, te
     answer, move = replaced(with_case(said, draft.case, target), edits)
     copies = [((move(start), move(start) + len(span.copy)), span) for (start, _), span in places]
     marks = [
-        _same_signs(draft.sentence, mark, answer) or _mark(draft, output, said, vocabulary, mark, copies, move)
+        _same_signs(draft.sentence, mark, answer, target)
+        or _same_kind(draft.sentence, mark, answer, _mark(draft, output, said, vocabulary, mark, copies, move))
         for mark in (() if lost else draft.sentence.marks)
     ]
     whole = (0, len(answer))
@@ -141,10 +144,12 @@ def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str, te
     return Finished(answer, tuple(marks), tuple(lost))
 
 
-def around_phrase(phrase: str, mark: Range) -> Range:
-    """Return where a mark of a text is in its phrase: around it, or, of an empty one, before or after it."""
+def around_phrase(phrase: str, sentence: Sentence, mark: Range) -> Range:
+    """Return where a mark is in the phrase for a sentence: around it; if it has no words, at its signs or beside it."""
     start, end = mark
-    return (0, len(phrase)) if start < end else (0, 0) if start == 0 else (len(phrase), len(phrase))
+    if any(map(str.isalpha, sentence.text[start:end])):
+        return 0, len(phrase)
+    return _same_signs(sentence, mark, phrase) or ((0, 0) if start == 0 else (len(phrase), len(phrase)))
 
 
 def ends_like_a_sentence(text: str) -> bool:
@@ -168,13 +173,25 @@ def _places(draft: Draft, said: str) -> tuple[list[tuple[Range, Protected]], lis
     return ([], [span.copy for span, _ in draft.standing]) if overlaps else (places, lost)
 
 
-def _same_signs(sentence: Sentence, mark: Range, answer: str) -> Range | None:
-    """Return where the signs of a mark without letters, such as a number, are in the answer; None if not just once."""
+def _same_signs(sentence: Sentence, mark: Range, answer: str, target: str = "") -> Range | None:
+    """Return where the signs of a mark without letters are in the answer, a number also in words; None if not once."""
     signs = sentence.text[slice(*mark)].strip()
     if not signs or any(map(str.isalpha, signs)):
         return None
-    found = [match.span() for match in re.finditer(rf"(?<!\d){re.escape(signs)}(?!\d)", answer)]
-    return found[0] if len(found) == 1 else None
+    words = number_word(int(signs), target) if is_plain_number(signs) else ""
+    for pattern in (rf"(?<!\d){re.escape(signs)}(?!\d)", words):
+        found = [match.span() for match in re.finditer(pattern, answer, re.IGNORECASE)] if pattern else []
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _same_kind(sentence: Sentence, mark: Range, answer: str, found: Range | None) -> Range | None:
+    """Return what attention found for a mark, unless that is words and the mark holds but punctuation."""
+    signs = sentence.text[slice(*mark)]
+    is_punctuation = bool(signs.strip()) and not any(map(str.isalnum, signs))
+    is_words = found is not None and any(map(str.isalnum, answer[slice(*found)]))
+    return None if is_punctuation and is_words else found
 
 
 def _mark(

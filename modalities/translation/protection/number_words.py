@@ -30,7 +30,7 @@ _AFTERNOON = re.compile(r"(?<![\d:.])0?(\d{1,2})(?:[:.]\d{2})?\s?p\.?\s?m\b", re
 def is_written_otherwise(number: str, source: str, answer: str, target: str) -> bool:
     """Whether a number of a text, in digits, is in its translation in another way. `target` is a BCP 47 tag."""
     value = int(number)
-    words = _words(value, target.split("-")[0])
+    words = number_word(value, target)
     return bool(
         (words and re.search(words, answer, re.IGNORECASE))
         or (1 < value <= _MOST_ROMAN and re.search(rf"\b{_roman(value)}(?:e|er|ème)?\b", answer))
@@ -42,12 +42,13 @@ def is_written_otherwise(number: str, source: str, answer: str, target: str) -> 
 
 
 @cache
-def _words(value: int, language: str) -> str:
-    """The pattern of the words for a number; empty if none is known."""
+def number_word(value: int, tag: str) -> str:
+    """Return the pattern of the words for a number in the language of a BCP 47 tag; empty if none is known."""
+    language = tag.split("-")[0]
     if language == "zh":
         return _chinese(value)
     forms = _table().get(language, {}).get(value)
-    return rf"\b(?:{forms})" + (r"s?\b" if language in _WHOLE_WORDS else "") if forms else ""
+    return rf"\b(?:{forms})" + (r"s?\b" if language in _WHOLE_WORDS else r"\w*") if forms else ""
 
 
 @cache

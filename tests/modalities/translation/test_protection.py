@@ -152,6 +152,24 @@ def test_marked_words_are_found_again_and_kept_ones_are_copied(ask: Ask) -> None
     assert kept == "Very Old Things"
 
 
+BOLD = {
+    "I have *12* dogs.": "12",
+    "There are *12* red houses and 20 cars.": "12",
+    "*Hello*!": "Hallo!",
+    "Hello*!*": "!",
+    "Tom*:* I am tired.": "",
+}
+
+
+def test_a_number_or_a_sign_with_a_format_of_its_own_keeps_it(ask: Ask) -> None:
+    marks = [(text.index("*"), text.rindex("*") - 1) for text in BOLD]
+    answer = ask(
+        *(text.replace("*", "") for text in BOLD), marks=[(Mark(start=start, end=end),) for start, end in marks]
+    )
+    found = [line[mark.start : mark.end] for line, (mark,) in zip(answer.lines, answer.marks, strict=True)]
+    assert found == list(BOLD.values())
+
+
 def test_a_glossary_is_kept_and_other_translations_are_given(ask: Ask) -> None:
     glossary = (("invoice", "Rechnung"), ("Triptych", "Triptych"))
     answer = ask("I paid the invoice for Triptych.", glossary=glossary, alternatives=2)

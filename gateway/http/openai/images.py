@@ -16,7 +16,6 @@ from sse_starlette import EventSourceResponse
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import shown_picture
 from flows.running.content_forms import PictureOrder
-from gateway.errors import WrongInput
 from gateway.http.access import Caller, Maker
 from gateway.http.downloads.links import public_url
 from gateway.http.incoming_files import store_query_file
@@ -41,7 +40,7 @@ from storage.artifacts import Artifact
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI"])
 NOTICE = "X-Triptych-Notice"
-"""The header with what the pictures do not follow, in sentences."""
+"""The header with one sentence for each field that the pictures do not follow."""
 _DEFAULT_STRENGTH = 0.6
 _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
@@ -138,9 +137,6 @@ async def _run(asked: _Asked, order: PictureOrder) -> Response:
 
         return EventSourceResponse(sse_events(events()), headers=headers)
     pictures = [picture async for _, picture in found]
-    if len(pictures) < len(requests):
-        report = await caller.services.jobs.wait_for_result(caller.project, job.id)
-        raise WrongInput(report["failures"][0] if report.get("failures") else "Some pictures could not be made.")
     out = ImagesOut(
         created=int(time.time()),
         data=[await run_in_threadpool(_image, asked, picture) for picture in pictures],

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from flows.running.platform import Space
+from gateway.errors import RunDidNotComplete, WrongInput
 from gateway.http.access import Caller
 from gateway.http.jobs.job import Job
 from modalities.contract import Request, ResultT
@@ -13,9 +14,9 @@ from modalities.contract import Request, ResultT
 async def follow_answers(
     caller: Caller, job: Job, requests: Sequence[Request[ResultT]]
 ) -> AsyncGenerator[tuple[int, ResultT]]:
-    """Yield the answers in the order in which they are computed, until the last one or the end of the job.
+    """Yield each answer with the number of its request, in the order in which they are computed.
 
-    Raises WrongInput or RunDidNotComplete if the job ends without any.
+    Raises WrongInput or RunDidNotComplete if the job ends before all requests are answered.
     """
     yielded: set[int] = set()
     async for state in caller.services.jobs.follow(caller.project, job.id):
@@ -24,8 +25,9 @@ async def follow_answers(
             yield number, answer
         if len(yielded) == len(requests):
             return
-        if state.is_final and not yielded:
-            await caller.services.jobs.result(caller.project, state)
+        if state.is_final:
+            report = await caller.services.jobs.result(caller.project, state)  # raises unless the job is completed
+            raise _incomplete(report, state, len(requests) - len(yielded))
 
 
 async def in_order(answers: AsyncGenerator[tuple[int, ResultT]]) -> AsyncGenerator[ResultT]:
@@ -37,6 +39,13 @@ async def in_order(answers: AsyncGenerator[tuple[int, ResultT]]) -> AsyncGenerat
         while following in waiting:
             yield waiting.pop(following)
             following += 1
+
+
+def _incomplete(report: dict[str, Any], job: Job, missing: int) -> Exception:
+    """Return the error for a completed job with missing answers: the first failure that its report names, if any."""
+    if failures := report.get("failures"):
+        return WrongInput(str(failures[0]))
+    return RunDidNotComplete(f"The job {job.name} is completed, but {missing} of its answers are missing.")
 
 
 def _find_answers(space: Space, requests: Sequence[Request[Any]], excluded: set[int]) -> list[tuple[int, Any]]:

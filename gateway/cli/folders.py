@@ -1,4 +1,4 @@
-"""Find the files in folders: what people mean, without what systems and programs leave behind, and sidecars apart."""
+"""Find the files in folders: skip those that systems and programs leave behind, and assign sidecars to their files."""
 
 import os
 import re

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ _CONCURRENCY = 4
 
 
 def known_files(space: Space, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """Return artifact and kind of the files whose bytes the project has already, as they are on this disk."""
+    """Return id and kind of the artifact for each file whose bytes the project has already stored unchanged."""
 
     def find(path: Path) -> dict[str, Any] | None:
         with path.open("rb") as file:
@@ -45,7 +45,6 @@ def urls_in(paths: Sequence[str]) -> list[str]:
 def upload(
     bucket: Bucket,
     files: Sequence[Path],
-    report: Callable[[int, int], None],
     *,
     keep_location: bool = False,
     sidecars: Mapping[Path, Sequence[Path]] = MappingProxyType({}),
@@ -56,18 +55,14 @@ def upload(
     """
     location = {LOCATION_METADATA: KEEP_LOCATION} if keep_location else {}
     keys = {f"tmp/{uuid4()}": path for path in files}
-    done = 0
 
     def send(pair: tuple[str, Path]) -> None:
-        nonlocal done
         key, path = pair
         told = {SIDECARS_METADATA: str(len(sidecars[path]))} if path in sidecars else {}
         for number, sidecar in enumerate(sidecars.get(path, ())):
             bucket.put(sidecar_key(key, number), io.BytesIO(sidecar.read_bytes()[:MAX_SIDECAR_BYTES]))
         with path.open("rb") as file:
             bucket.put(key, file, metadata={NAME_METADATA: quote(path.name, errors="replace")} | location | told)
-        done += 1
-        report(done, len(files))
 
     with ThreadPoolExecutor(_CONCURRENCY) as threads:
         list(threads.map(send, keys.items()))

@@ -40,6 +40,6 @@ def send(platform: Platform) -> Callable[..., list[str]]:
 
 
 def upload_files(bucket: Bucket, files: Sequence[Path]) -> list[str]:
-    keys = upload(bucket, files, lambda done, total: None)
+    keys = upload(bucket, files)
     by_path = {path: key for key, path in keys.items()}
     return [by_path[path] for path in files]

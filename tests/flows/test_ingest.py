@@ -99,9 +99,7 @@ async def test_the_location_in_a_picture_is_removed_unless_the_uploader_keeps_it
     exif.get_ifd(0x8825)[2] = (48.0, 51.0, 29.5)
     Image.effect_noise((200, 100), 90).save(path, exif=exif)
     bucket = context.space.platform.bucket
-    kept, dropped = (
-        list(upload(bucket, [path], lambda done, total: None, keep_location=keep)) for keep in (True, False)
-    )
+    kept, dropped = (list(upload(bucket, [path], keep_location=keep)) for keep in (True, False))
     items = (await ingest_files(context, [*dropped, *kept, *dropped])).items
     assert items[0].artifact == items[2].artifact != items[1].artifact
     records = [context.space.records.get(item.artifact or "") for item in items[:2]]
@@ -118,7 +116,7 @@ async def test_a_sidecar_gives_its_picture_a_time_and_words_to_be_found_by(
     gone.write_bytes(b"<xmp/>")
     shutil.copy(samples / "luggage.jpg", picture)
     beside.write_text('{"photoTakenTime": {"timestamp": "1433154600"}, "description": "Departure to Reykjavik"}')
-    keys = upload(context.space.platform.bucket, [picture], lambda *_: None, sidecars={picture: [gone, beside]})
+    keys = upload(context.space.platform.bucket, [picture], sidecars={picture: [gone, beside]})
     context.space.platform.bucket.remove(sidecar_key(next(iter(keys)), 0))
     item = (await ingest_files(context, list(keys))).items[0]
     properties = context.space.records.get(item.artifact or "").properties

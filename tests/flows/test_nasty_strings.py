@@ -82,7 +82,7 @@ async def test_search_and_labels_treat_hostile_text_as_data(context: RunContext,
     path.write_text(
         "A note.\n" + "\n".join(text.replace("\0", "").replace("\a", "") for text in NASTY), encoding="utf-8"
     )
-    keys = list(upload(context.space.platform.bucket, [path], lambda done, total: None))
+    keys = list(upload(context.space.platform.bucket, [path]))
     report = await ingest_files(context, keys, labels=(NASTY[7],))
     assert [item.status for item in report.items] == ["stored"]
     for text in NASTY:
@@ -97,7 +97,7 @@ async def test_hostile_file_names_are_metadata_and_never_keys_or_paths(context: 
     files = [folder / re.sub(r"[/\0]", "∕", text)[:100] for text in NASTY]
     for number, path in enumerate(files):
         path.write_text(f"The words of file {number}.", encoding="utf-8")
-    report = await ingest_files(context, list(upload(context.space.platform.bucket, files, lambda done, total: None)))
+    report = await ingest_files(context, list(upload(context.space.platform.bucket, files)))
     assert {item.status for item in report.items} == {"stored"}
     for found in context.space.platform.bucket.objects(f"{context.space.project}/"):
         assert re.fullmatch(r"[a-z0-9-]+/[a-z0-9/]+/[0-9a-f]{64}(\.json)?", found.key), found.key

@@ -35,7 +35,7 @@ async def library(platform: Platform) -> RunContext:
 
     samples = SAMPLES
     context = local_context(platform.space(LIBRARY))
-    keys = upload(platform.bucket, [samples / name for name in FILES], lambda done, total: None)
+    keys = upload(platform.bucket, [samples / name for name in FILES])
     report = await ingest_files(context, list(keys), labels=("sample",))
     assert all(item.status == "stored" for item in report.items)
     return context

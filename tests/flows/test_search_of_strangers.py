@@ -37,7 +37,7 @@ async def library(platform: Platform, tmp_path_factory: pytest.TempPathFactory) 
         )
     (folder / "café.txt").write_text("Crème brûlée für zwei Personen 🎉, kein Straßenlärm.", encoding="utf-8")
     context = local_context(platform.space(PROJECT))
-    keys = upload(platform.bucket, [*files, *sorted(folder.glob("*.txt"))], lambda done, total: None)
+    keys = upload(platform.bucket, [*files, *sorted(folder.glob("*.txt"))])
     report = await ingest_files(context, list(keys))
     assert all(item.status == "stored" for item in report.items)
     return context

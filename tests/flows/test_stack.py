@@ -126,7 +126,7 @@ def in_this_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.mark.usefixtures("in_this_process")
 async def test_requests_of_a_flow_are_answered_in_the_gpu_pool(samples: Path) -> None:
     platform = open_platform()
-    keys = list(upload(platform.bucket, [samples / "luggage.jpg"], lambda done, total: None))
+    keys = list(upload(platform.bucket, [samples / "luggage.jpg"]))
     state = await ingest({"keys": keys, "labels": ["bags"]}, return_state=True)
     assert state.is_completed()
     assert state.message == "1 stored, 0 duplicate, 0 rejected."

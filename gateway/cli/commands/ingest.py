@@ -66,14 +66,8 @@ def _ingest_files(
         fresh = [path for path in batch if path not in known]
         items += [{"path": str(path), "status": "duplicate", "reason": None} | row for path, row in known.items()]
         if fresh:
-            keys = upload(
-                opened.platform.bucket,
-                fresh,
-                lambda _index, _bytes: None,
-                keep_location=keep_location,
-                sidecars=found.sidecars,
-            )
-            form = UploadedFiles(keys=list(keys), labels=labels, project=opened.project)
+            keys = upload(opened.platform.bucket, fresh, keep_location=keep_location, sidecars=found.sidecars)
+            form = fill_form(UploadedFiles, keys=list(keys), labels=labels, project=opened.project)
             share = _share(progress, done, len(batch), len(found.files))
             report = run_form("ingest", "files", form, "flows.ingest:ingest_uploads", local, share)
             opened.platform.bucket.remove_all(keys)

@@ -31,7 +31,7 @@ async def test_a_restored_stack_answers_like_the_one_that_was_lost(
 ) -> None:
     lost = new_platform()
     context = local_context(lost.space("default"))
-    keys = upload(lost.bucket, [samples / name for name in FILES], lambda done, total: None)
+    keys = upload(lost.bucket, [samples / name for name in FILES])
     report = await ingest_files(context, list(keys), ("sample",))
     text = next(item.artifact for item in report.items if item.path == "autumn-market.txt")
     assert text

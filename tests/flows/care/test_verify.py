@@ -45,7 +45,7 @@ async def fill(context: RunContext, folder: Path, *, texts: int, pictures: int) 
         (folder / f"note-{number}.txt").write_text(f"Note {number} tells of the {words}.\n", encoding="utf-8")
     for number in range(pictures):
         Image.effect_noise((32, 32), 10 + number).convert("RGB").save(folder / f"tile-{number}.png")
-    keys = upload(context.space.platform.bucket, sorted(folder.iterdir()), lambda done, total: None)
+    keys = upload(context.space.platform.bucket, sorted(folder.iterdir()))
     report = await ingest_files(context, list(keys), ("batch",))
     assert {item.status for item in report.items} == {"stored"}
     return context

@@ -1,4 +1,4 @@
-"""Find out that a process hangs: it runs, and has not answered its health question for a long time."""
+"""Detect that a process hangs: it runs, but has not answered its health check for a long time."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ _HUNG_SECONDS = 90.0
 
 
 class HangWatch:
-    """Asks a health question every few seconds, in a thread, since a hung process may never answer."""
+    """Runs a health check every few seconds, in a thread, since a hung process may never answer."""
 
     def __init__(
         self, responds: Callable[[], bool], *, ask_seconds: float = _ASK_SECONDS, hung_seconds: float = _HUNG_SECONDS
@@ -21,7 +21,7 @@ class HangWatch:
         self.reset()
 
     def reset(self) -> None:
-        """Begin to count anew: the process has been started."""
+        """Reset the timer, because the process was started again."""
         self._last_answer = self._last_question = time.monotonic()
 
     @property
@@ -30,7 +30,7 @@ class HangWatch:
         return time.monotonic() - self._last_answer
 
     def is_hung(self) -> bool:
-        """Ask if it is time to, and return whether there has been no answer for too long. Returns at once."""
+        """Start a health check if one is due; return at once whether there has been no answer for too long."""
         is_asking = self._asking is not None and self._asking.is_alive()
         if not is_asking and time.monotonic() - self._last_question >= self._ask_seconds:
             self._last_question = time.monotonic()

@@ -30,9 +30,9 @@ class Home:
 
 @dataclass(frozen=True)
 class Part:
-    """A server or worker. `start` returns once it answers; `replaced_by` names the variable with another's address.
+    """A server or worker. `start` returns once it answers; `replaced_by` is the variable that names another one.
 
-    `is_responsive` is a health question that a hung process does not answer; by default `answers`.
+    `is_responsive` is a health check that a hung process does not answer; by default `answers`.
     """
 
     name: str
@@ -76,7 +76,7 @@ def ensure_started(home: Home, part: Part, report: Report) -> None:
 
 
 def responds(home: Home, part: Part) -> bool:
-    """Whether the part answers its health question; this may take long, or for ever, if it hangs."""
+    """Whether the part answers its health check; this may take long, or for ever, if it hangs."""
     return part.is_responsive(home) if part.is_responsive else part.answers(home.settings)
 
 

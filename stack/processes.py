@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 
 from stack.errors import PartDidNotStart
+from workers.parent.infrastructure_id import process_start_time
 
 _GRACE_SECONDS = 20.0
 _PORTS = range(20_000, 30_000)
@@ -67,14 +69,12 @@ def running_process(home: Path, name: str) -> psutil.Process | None:
 
 
 def start_time(pid: int) -> str:
-    """When a process started: the boot of the machine and clock ticks since then, which no change of the clock moves.
+    """Return when a process started: the id of the machine's boot, and the clock ticks since then; 0 if it has ended.
 
-    Raises OSError if there is no such process.
+    Setting the clock changes neither.
     """
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    # The name, in parentheses, may contain blanks; the ticks are the 20th field behind it.
-    ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-    return f"{boot} {ticks}"
+    return f"{boot} {process_start_time(pid)}"
 
 
 def stop_process(home: Path, name: str, stop_signal: signal.Signals = signal.SIGTERM, *, alone: bool = False) -> None:
@@ -148,6 +148,14 @@ def is_listening(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def http_status(address: str, timeout_seconds: float = 5.0) -> int | None:
+    """Return the status with which a server answers a GET request, or None if it does not answer over HTTP."""
+    try:
+        return httpx.get(address, timeout=timeout_seconds).status_code
+    except httpx.HTTPError:
+        return None
 
 
 def _shuffled(ports: range) -> list[int]:

@@ -3,9 +3,7 @@
 import sys
 from pathlib import Path
 
-import httpx
-
-from stack.processes import clean_environment, start_process, wait_until
+from stack.processes import clean_environment, http_status, start_process, wait_until
 
 NAME = "gateway"
 _BOOT_SECONDS = 120.0
@@ -22,7 +20,4 @@ def start_gateway(home: Path, root: Path, *, port: int, environment: dict[str, s
 
 def answers(url: str) -> bool:
     """Whether a gateway answers at the URL."""
-    try:
-        return httpx.get(f"{url}/health", timeout=3).status_code == 200
-    except httpx.HTTPError:
-        return False
+    return http_status(f"{url}/health") == 200

@@ -59,7 +59,7 @@ def prepare_pools(api: PrefectApi) -> None:
 
 
 def deploy(home: Path, root: Path, api: PrefectApi) -> None:
-    """Deploy configs/prefect.yaml, unless it, the flows' code and the server are those of the last time."""
+    """Deploy configs/prefect.yaml, unless the file, the code of the flows and the server's URL are unchanged."""
     path = root / "configs" / "prefect.yaml"
     code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
     state = hashlib.sha256(path.read_bytes() + code + f"{root} {api.url}".encode()).hexdigest()

@@ -9,9 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-
-from stack.processes import clean_environment, is_listening, start_process, wait_until
+from stack.processes import clean_environment, http_status, is_listening, start_process, wait_until
 from stack.servers.certificates import AUTHORITY, CERTIFICATE, KEY, make_certificates
 from stack.servers.s3_rights import Identity, write_identities
 from storage.bucket import Bucket
@@ -90,10 +88,7 @@ def mutual_tls(folder: Path) -> dict[str, str]:
 
 def is_healthy(endpoint: str) -> bool:
     """Whether the S3 server answers its health check, which needs no credential."""
-    try:
-        return httpx.get(f"http://{endpoint}/healthz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
+    return http_status(f"http://{endpoint}/healthz") == 200
 
 
 def answers(bucket: Bucket) -> bool:

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from os import environ
 from pathlib import Path
 
-import httpx
-
 from flows.running.context import PERSON_TAG
 from flows.running.prefect_api import PrefectApi
-from stack.processes import clean_environment, start_process, wait_until
+from stack.processes import clean_environment, http_status, start_process, wait_until
 from stack.servers.prefect import client_environment
 
 _BOOT_SECONDS = 120.0
@@ -69,11 +67,7 @@ def _gpus() -> list[str]:
 
 def speaks_http(port: int) -> bool:
     """Whether a worker answers at the port of its metrics, with whatever status."""
-    try:
-        httpx.get(f"http://127.0.0.1:{port}/status", timeout=5)
-    except httpx.HTTPError:
-        return False
-    return True
+    return http_status(f"http://127.0.0.1:{port}/status") is not None
 
 
 def wait_for_workers(home: Path, api: PrefectApi) -> None:

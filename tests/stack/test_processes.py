@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from stack.hang_watch import HangWatch
-from stack.processes import free_ports, running_process, start_process
+from stack.processes import free_ports, http_status, running_process, start_process
 from tests.waiting import wait_for
 from workers.parent.infrastructure_id import InfrastructureId, parse_infrastructure_id, process_start_time
 from workers.parent.process import resident_bytes
@@ -62,14 +62,10 @@ def test_a_process_that_hangs_is_noticed_and_one_that_goes_on_is_not(tmp_path: P
     def responds() -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/", timeout=60).status_code == 200
 
-    def has_answered() -> bool:
-        try:
-            return responds()
-        except httpx.HTTPError:
-            return False
-
+    address = f"http://127.0.0.1:{port}/"
     try:
-        wait_for(has_answered, 60, "the server to answer")
+        wait_for(lambda: http_status(address) == 200, 60, "the server to answer")
+        assert http_status(f"{address}missing") == 404
         watch = HangWatch(responds, ask_seconds=0.05, hung_seconds=2.0)
         wait_for(lambda: not watch.is_hung() and watch.silent_seconds < 1.0, 30, "an answer")
         server.send_signal(signal.SIGSTOP)
@@ -79,6 +75,7 @@ def test_a_process_that_hangs_is_noticed_and_one_that_goes_on_is_not(tmp_path: P
     finally:
         server.kill()
         server.wait()
+    assert http_status(address) is None
 
 
 def test_pages_that_forks_share_count_once() -> None:

@@ -1,7 +1,9 @@
 """Isolation: no state of a run reaches the next one, and settings that a process cannot change are refused."""
 
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.waiting import wait_for
@@ -25,6 +27,19 @@ def test_a_run_starts_with_the_state_of_a_new_process(pool: Pool, warm: Worker, 
     assert first[0] == "environment None"
     assert first[1] == "folder True"
     assert first[5] == "torch True torch.float32 cpu"
+
+
+def test_the_process_of_a_slot_holds_no_socket_of_the_fork_server(warm: Worker) -> None:
+    for child in warm.children():
+        server = psutil.Process(child).ppid()
+        assert len(sockets(server)) == 1  # to the worker: whoever holds it can ask for processes
+        assert sockets(child).isdisjoint(sockets(server))
+
+
+def sockets(pid: int) -> set[str]:
+    """Return the open sockets of a process, by inode."""
+    targets = (os.readlink(descriptor) for descriptor in Path(f"/proc/{pid}/fd").iterdir())  # noqa: PTH115
+    return {target for target in targets if target.startswith("socket:")}
 
 
 def test_the_environment_and_settings_of_a_run_are_its_own(pool: Pool, warm: Worker, tmp_path: Path) -> None:

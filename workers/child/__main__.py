@@ -17,7 +17,7 @@ from workers.messages import MAX_ENVIRONMENT_BYTES
 
 
 def main() -> None:
-    """Fork processes until the worker closes the socket; in a forked process, be one."""
+    """Fork processes until the worker closes the socket; in a forked process, serve its slot."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker: it lets the current run finish.
     with socket.socket(fileno=int(sys.argv[1])) as worker, selectors.DefaultSelector() as events:
@@ -32,7 +32,9 @@ def main() -> None:
 def _fork_on_request(
     worker: socket.socket, events: selectors.BaseSelector
 ) -> tuple[socket.socket, dict[str, str]] | None:
-    """Return in a forked process with its connection and environment, in the server with None at the end."""
+    """Fork a process for each request. Returns its connection and environment in the forked process, where the caller
+    closes the server's sockets, and None in the server once the worker has closed its socket.
+    """
     while True:
         for key, _ in events.select():
             if key.data is not None:

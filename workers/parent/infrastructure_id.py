@@ -36,7 +36,7 @@ def parse_infrastructure_id(text: str | None) -> InfrastructureId | None:
 def process_start_time(pid: int) -> int:
     """Return when the process started, in clock ticks since boot; 0 for a zombie, or when there is none.
 
-    Not by the wall clock: when that is set, living processes would look like others.
+    The wall clock is not used: setting it would change the start time of a running process.
     """
     try:
         # The name, in parentheses, may contain blanks; behind it come the state, and the ticks as the 20th field.

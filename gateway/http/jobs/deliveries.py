@@ -86,7 +86,7 @@ class Deliveries:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _start_due(self, read_jobs: ReadJobs) -> None:
-        """Start a task for each delivery that is due and has none. Slow receivers keep nobody else waiting."""
+        """Start a task for each delivery that is due and has none: a slow receiver does not delay the others."""
         found = await asyncio.to_thread(self._list_due)
         due = [(delivery, etag) for delivery, etag in found if delivery.key not in self._attempts]
         if not due:

@@ -30,7 +30,7 @@ from gateway.http.jobs.job import PROJECT_TAG, Job, project_of, state_of, tag_va
 from gateway.http.jobs.prefect_errors import translated_errors
 from gateway.http.jobs.queue import JobQueue
 from gateway.http.jobs.run_parameters import check_values, has_parameters, scoped_parameters
-from gateway.http.jobs.run_watcher import RunSnapshot, RunWatcher, read_snapshots
+from gateway.http.jobs.run_watcher import RunSnapshot, RunWatcher, add_progress, read_snapshots
 from gateway.parameters import full_name
 from gateway.tokens import Person
 
@@ -130,8 +130,7 @@ class Jobs:
                 limit=limit,
                 offset=offset,
             )
-            snapshots = await read_snapshots(self._client, [run.id for run in runs]) if runs else {}
-            return [await self._describe(snapshots[run.id]) for run in runs if run.id in snapshots]
+            return [await self._describe(snapshot) for snapshot in await add_progress(self._client, runs)]
 
     async def follow(self, project: str, job_id: UUID) -> AsyncIterator[Job]:
         """Yield the job as it is, then after each change until it is final. Raises NotFound, NotReachable."""

@@ -23,6 +23,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 from gateway.errors import TooBusy
 
 _QUEUE_TTL_SECONDS, _DURATIONS_TTL_SECONDS = 1.0, 30.0
+_MAX_TIME_FRACTION = 0.1
+"""Reading a long queue takes many requests: at most this fraction of the time is spent on it."""
+_PAGE_SIZE, _MAX_PAGES = 200, 50
+"""Prefect answers at most 200 runs at once. Longer queues are read page by page, up to 10,000 runs."""
 _DEFAULT_DURATION_SECONDS = 5.0
 _RECENT = timedelta(days=1)
 _POOL = WorkPoolFilter(name=WorkPoolFilterName(any_=["cpu"]))
@@ -41,14 +45,17 @@ class _MeanDurations:
 
 
 class JobQueue:
-    """The queued and running jobs of the pool `cpu`, read from Prefect at most once a second."""
+    """The queued and running jobs of the pool `cpu`, read from Prefect at most once a second; a long queue less often.
+
+    Of more than 10,000 only the first are counted.
+    """
 
     def __init__(self, client: PrefectClient) -> None:
         self._client = client
         self._queued: list[FlowRun] = []
         self._running: list[FlowRun] = []
         self._durations = _MeanDurations()
-        self._read = 0.0
+        self._next_read = 0.0
         self._admitted = 0
         self._refreshing = asyncio.Lock()
 
@@ -86,23 +93,37 @@ class JobQueue:
 
     async def _refresh(self) -> None:
         async with self._refreshing:
-            if time.monotonic() - self._read < _QUEUE_TTL_SECONDS:
+            if (started := time.monotonic()) < self._next_read:
                 return
             now = datetime.now(UTC)
-            found = await self._client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(
-                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_UNFINISHED))),
-                    expected_start_time=FlowRunFilterExpectedStartTime(before_=now),  # pyright: ignore[reportArgumentType]
-                ),
-                work_pool_filter=_POOL,
-                sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-            )
+            found = await self._read_unfinished(now)
             self._running = [run for run in found if run.state_type == StateType.RUNNING]
             self._queued = [run for run in found if run.state_type != StateType.RUNNING]
             self._admitted = 0
-            self._read = time.monotonic()
-            if self._read - self._durations.read > _DURATIONS_TTL_SECONDS:
+            ended = time.monotonic()
+            self._next_read = ended + max(_QUEUE_TTL_SECONDS, (ended - started) / _MAX_TIME_FRACTION)
+            if ended - self._durations.read > _DURATIONS_TTL_SECONDS:
                 self._durations = await self._read_durations(now)
+
+    async def _read_unfinished(self, now: datetime) -> list[FlowRun]:
+        """Read the unfinished runs that are due, in the order in which they start."""
+        wanted = FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_UNFINISHED))),
+            expected_start_time=FlowRunFilterExpectedStartTime(before_=now),  # pyright: ignore[reportArgumentType]
+        )
+        found: dict[UUID, FlowRun] = {}  # a run that starts meanwhile moves the others, which are then read twice
+        for number in range(_MAX_PAGES):
+            page = await self._client.read_flow_runs(
+                flow_run_filter=wanted,
+                work_pool_filter=_POOL,
+                sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+                limit=_PAGE_SIZE,
+                offset=number * _PAGE_SIZE,
+            )
+            found |= {run.id: run for run in page}
+            if len(page) < _PAGE_SIZE:
+                break
+        return list(found.values())
 
     async def _read_durations(self, now: datetime) -> _MeanDurations:
         ended = await self._client.read_flow_runs(

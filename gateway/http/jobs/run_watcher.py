@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from math import isfinite
@@ -179,6 +179,14 @@ async def read_snapshots(client: PrefectClient, run_ids: list[UUID]) -> dict[UUI
     for batch in _batches(run_ids):
         found |= await _read_runs(client, batch, await _read_progress(client, batch))
     return found
+
+
+async def add_progress(client: PrefectClient, runs: Sequence[FlowRun]) -> list[RunSnapshot]:
+    """Return runs that were just read, in order, with their progress."""
+    progress: dict[UUID, float] = {}
+    for batch in _batches([run.id for run in runs]):
+        progress |= await _read_progress(client, batch)
+    return [RunSnapshot(run, progress.get(run.id, 0.0)) for run in runs]
 
 
 async def _read_runs(

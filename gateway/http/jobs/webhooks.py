@@ -87,18 +87,26 @@ def check_webhook_url(url: str, *, local: bool) -> None:
     """
     try:
         parts = httpx.URL(url)
-        host, port = parts.host, parts.port or 443
+        host = parts.host  # decodes international names
     except (httpx.InvalidURL, ValueError) as error:
         raise WrongInput("The address of the webhook is none.") from error
     if not host or parts.scheme not in ("https", "http"):
         raise WrongInput("A webhook needs an https address.")
-    if local:
-        return
+    if not local:
+        _check_public(url, parts, host)
+
+
+def _check_public(url: str, parts: httpx.URL, host: str) -> None:
     if parts.scheme != "https":
         raise WrongInput("A webhook needs an https address; TRIPTYCH_GATEWAY_LOCAL_WEBHOOKS=true allows this machine.")
+    if parts.userinfo:
+        raise WrongInput("The address of a webhook must not hold a user's name or password: events are signed instead.")
     try:
         checked_url(url)
-        PinnedHttps().checked_address(host, port)
+    except AddressRefused as error:
+        raise WrongInput("The address of the webhook is none.") from error
+    try:
+        PinnedHttps().checked_address(host, parts.port or 443)
     except DownloadFailed as error:
         raise WrongInput(f"The host {host} of the webhook is not known.") from error
     except AddressRefused as error:

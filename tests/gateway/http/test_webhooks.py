@@ -159,6 +159,12 @@ def test_only_https_to_public_hosts_is_allowed(url: str) -> None:
         check_webhook_url(url, local=False)
 
 
+@pytest.mark.parametrize("url", ["https://user:pw@example.org/", "https://user@127.0.0.1/"])
+def test_credentials_in_an_address_are_refused_for_what_they_are(url: str) -> None:
+    with pytest.raises(WrongInput, match="must not hold a user's name or password"):
+        check_webhook_url(url, local=False)
+
+
 def until(condition: Callable[[], bool], seconds: float = 180, explain: Callable[[], str] = lambda: "") -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
 from flows.library.reading.contents import has_contents
+from flows.library.trash import TRASH_TIME, move_to_trash, take_out_of_trash, trashed_since
 from flows.running.platform import Space
 from gateway.gallery.page import PageRenderer, redirect_to
 from gateway.gallery.parts.cards import ReviewLabel, preview_address
@@ -22,6 +23,7 @@ from gateway.http.artifacts import Lineage, read_lineage
 from media.identify import read_text
 from modalities.speech.repetitions import spoken
 from storage.artifacts import Artifact
+from storage.labels import TRASH
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 _MAX_CHARACTERS = 100_000
@@ -64,6 +66,22 @@ def change_labels(
     return redirect_to(f"/artifacts/{artifact}")
 
 
+@router.post("/artifacts/{artifact}/delete")
+def delete(caller: Maker, artifact: str) -> Response:
+    """Put the artifact into the trash, and show its page again, whose button undoes this."""
+    sha256 = caller.space.records.resolve(artifact).artifact.sha256
+    move_to_trash(caller.space, sha256, caller.person.name)
+    return redirect_to(f"/artifacts/{sha256}")
+
+
+@router.post("/artifacts/{artifact}/undelete")
+def undelete(caller: Maker, artifact: str) -> Response:
+    """Take the artifact out of the trash."""
+    sha256 = caller.space.records.resolve(artifact).artifact.sha256
+    take_out_of_trash(caller.space, sha256)
+    return redirect_to(f"/artifacts/{sha256}")
+
+
 @router.post("/artifacts/{artifact}/verdict")
 def review(request: Request, caller: Maker, artifact: str, verdict: Annotated[ReviewLabel, Form()] = "") -> Response:
     """Label a picture as selected or rejected; an empty verdict removes both labels."""
@@ -78,10 +96,15 @@ def set_review_label(caller: Caller, artifact: str, label: ReviewLabel) -> Seque
 
 
 def _context(space: Space, found: InputArtifact) -> dict[str, Any]:
-    """Return what the project knows about the artifact: labels, collections, lineage."""
+    """Return what the project knows about the artifact: labels, the trash, collections, lineage."""
     record = found.record
+    labels = space.labels.of(record) if record else ()
+    since = trashed_since(space, found.artifact.sha256) if TRASH in labels else None
     return {
-        "labels": space.labels.of(record) if record else (),
+        "is_in_library": record is not None,
+        "labels": [label for label in labels if label != TRASH],
+        "trash": TRASH if TRASH in labels else "",
+        "trashed_until": f"{since + TRASH_TIME:%Y-%m-%d}" if since else "",
         "known": sorted(space.library.labels(space.project).items()),
         "collections": Collections(space.refs).all(),
         "lineage": read_lineage(space, found.artifact.sha256) if record else Lineage(ancestors=[], descendants=[]),

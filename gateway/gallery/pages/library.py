@@ -149,7 +149,7 @@ def _heading(renderer: PageRenderer, query: LibraryQuery, total: int) -> str:
 
 
 def _looked_through(renderer: PageRenderer, counts: dict[str, int]) -> str:
-    """Say in how much nothing was found; empty if there is nothing to look through."""
+    """Say how many artifacts were searched without a hit; empty if there are none to search."""
     if not any(counts.values()):
         return ""
     return renderer.translate(

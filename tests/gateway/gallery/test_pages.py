@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 
 from flows.ingest import store_file
+from flows.library.labelling import update_labels
 from flows.library.reading.contents import read_contents
 from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
 from gateway.gallery.parts.cards import card_of_hit
 from gateway.tokens import Role, Tokens
 from storage.index.parts import Hit
+from storage.labels import HOLD, TRASH
 from storage.records import ArtifactRecord
 from tests.media.made.documents import pdf
 from tests.media.made.films import film
@@ -120,6 +122,36 @@ def test_other_projects_see_nothing_and_viewers_change_nothing(
         assert viewer.post(path, data={"add": "x", "verdict": "selected", "name": "x"}).status_code == 403
     nobody = httpx.get(f"{viewer.base_url}/artifacts/{artifact}", headers={"Accept": "text/html"})
     assert (nobody.status_code, nobody.headers["location"]) == (303, f"/sign-in?back=%2Fartifacts%2F{artifact}")
+
+
+def test_makers_delete_from_the_page_and_undo_it_and_what_is_on_hold_stays(
+    browse: Callable[..., httpx.Client], space: Space, tmp_path: Path
+) -> None:
+    note = tmp_path / f"{uuid4().hex}.txt"
+    note.write_text(f"A note that is deleted: {note.name}\n", encoding="utf-8")
+    record = store_file(space, note, note.name)[0]
+    address = f"/artifacts/{record.artifact.sha256}"
+    maker, viewer = browse("maker"), browse("viewer")
+    assert f'action="{address}/delete"' in maker.get(address).text
+    assert "/delete" not in viewer.get(address).text
+    assert viewer.post(f"{address}/delete").status_code == 403
+    assert browse("maker", "somewhere-else").post(f"{address}/delete").status_code == 404
+    forged = maker.post(f"{address}/delete", headers={"Origin": "https://elsewhere.example"})
+    assert (forged.status_code, TRASH in space.labels.of(record)) == (401, False)
+
+    assert maker.post(f"{address}/delete").headers["location"] == address
+    page = maker.get(address).text
+    assert (f'action="{address}/undelete"' in page, f'action="{address}/delete"' in page) == (True, False)
+    assert "It is in the trash until 20" in page
+    assert record.name not in maker.get("/").text
+    assert record.name in maker.get("/", params={"label": TRASH}).text
+    assert maker.post(f"{address}/undelete").headers["location"] == address
+    assert record.name in maker.get("/").text
+
+    update_labels(space, record.artifact.sha256, add=[HOLD])
+    held = maker.post(f"{address}/delete")
+    assert (held.status_code, "is on hold" in held.text) == (422, True)
+    assert TRASH not in space.labels.of(record)
 
 
 @pytest.mark.parametrize("back", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "x"])

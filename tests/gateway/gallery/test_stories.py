@@ -218,6 +218,26 @@ def collect(guest: Guest) -> None:
     expect(page.locator(".card .caption")).to_contain_text(name)
 
 
+def delete(guest: Guest) -> None:
+    """Delete a picture: it leaves the library, is found in the trash, and one button brings it back."""
+    page = guest.page
+    page.locator(".card a.face").first.click()
+    name = page.get_by_role("heading", level=1).inner_text()
+    guest.button("Delete").click()
+    expect(guest.button("Delete")).to_have_count(0)
+    guest.look("deleted")
+    artifact = page.url
+    guest.link("Library").click()
+    expect(page.locator(".card")).not_to_have_count(0)
+    expect(page.locator(".card .caption", has_text=name)).to_have_count(0)
+    page.goto(artifact)
+    guest.link("Show the trash").click()
+    expect(page.locator(".card .caption")).to_contain_text(name)
+    page.locator(".card a.face").first.click()
+    guest.button("Take it out of the trash").click()
+    expect(guest.button("Delete")).to_be_visible()
+
+
 def sign_out(guest: Guest) -> None:
     """Choose theme and language, sign out, and be asked for the token again."""
     page = guest.page
@@ -254,6 +274,7 @@ def test_a_maker_uploads_searches_listens_makes_reviews_and_collects(
     review(person)
     lineage(person)
     collect(person)
+    delete(person)
     sign_out(person)
     person.visitor.leave()
 

@@ -15,6 +15,7 @@ from gateway.gallery.pages import review as review_page
 from gateway.gallery.pages import sign_in as sign_in_page
 from gateway.gallery.pages import translation as translation_page
 from gateway.gallery.pages import upload as upload_page
+from gateway.http.downloads.headers import immutable
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
@@ -54,7 +55,7 @@ class _ImmutableFiles(StaticFiles):
 
     def file_response(self, *arguments: Any, **named: Any) -> Any:
         response = super().file_response(*arguments, **named)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers.update(immutable("public"))
         return response
 
 

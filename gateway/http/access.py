@@ -1,7 +1,8 @@
 """Authenticate and authorize requests: the person, their role, and the project they work in.
 
-A token arrives as a bearer header (our and OpenAI's clients), as the field `api_key` (LibreTranslate's clients) or in
-an HttpOnly cookie (the gallery). The token in the settings belongs to the embedded stack; the command line uses it.
+A token arrives as a bearer header (our and OpenAI's clients), in an HttpOnly cookie (the gallery), or, on the paths of
+LibreTranslate, in a header of its clients or as the field `api_key`. The token in the settings belongs to the embedded
+stack; the command line uses it.
 """
 
 import secrets
@@ -24,7 +25,8 @@ from gateway.tokens import Person, Role
 
 COOKIE = "triptych_token"
 LIBRETRANSLATE = frozenset({"/translate", "/detect", "/languages", "/translate_file"})
-"""Paths whose token may be the field `api_key` of the query or of the body."""
+"""Paths whose token may also be in a header of `_KEY_HEADERS`, bare in Authorization, or the field `api_key`."""
+_KEY_HEADERS = ("x-api-key", "api-key")
 _PERSON = "triptych.person"
 _COOKIE_SECONDS = 30 * 24 * 3600
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -59,14 +61,20 @@ async def authenticate(request: Request) -> Person:
     """Return the person of the request's token. Raises NotSignedIn, TooBusy."""
     if _PERSON in request.scope:  # the headers were looked at before the body was read
         return request.scope[_PERSON]
-    return await _authenticate(request, await _read_token(request))
+    return await _authenticate(request, token_before_body(request) or await _field_token(request))
 
 
-async def authenticate_by_headers(request: Request) -> Person:
-    """As `authenticate`, without looking into the body. The person is kept for `authenticate`."""
-    person = await _authenticate(request, _header_token(request) or _cookie_token(request) or _query_token(request))
+async def authenticate_before_body(request: Request) -> Person:
+    """As `authenticate`, without reading the body. The person is kept for `authenticate`."""
+    person = await _authenticate(request, token_before_body(request))
     request.scope[_PERSON] = person
     return person
+
+
+async def has_right_token_before_body(request: Request) -> bool:
+    """Whether a right token came with the headers or the query. A wrong one is counted later, when it is refused."""
+    token = token_before_body(request)
+    return token is not None and await run_in_threadpool(person_by_token, services_of(request), token) is not None
 
 
 async def _authenticate(request: Request, token: str | None) -> Person:
@@ -86,9 +94,7 @@ def count_wrong_token(request: Request) -> None:
 
     Called after the token was looked up: wrong tokens must not lock out the right ones behind the same proxy.
     """
-    limits, address = services_of(request).limits, request.client.host if request.client else ""
-    limits.check_address(address)
-    limits.count_failure(address)
+    services_of(request).limits.count_wrong_token(request.client.host if request.client else "")
 
 
 def require_role(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -115,16 +121,16 @@ def check_role(person: Person, role: Role | None) -> None:
 
 
 def role_of(route: APIRoute | None) -> Role | None:
-    """Return the role that a route is for, as its documentation says."""
-    return (route.openapi_extra or {}).get("x-role") if route else None
+    """Return the role that a route asks for by a dependency of `require_role`; None if it asks for none."""
+    dependencies = route.dependant.dependencies if route else ()
+    return next((_ROLES[each.call] for each in dependencies if each.call in _ROLES), None)
 
 
 def document_roles(routes: Iterable[Any]) -> None:
     """Say in the OpenAPI document which role each operation is for, as `x-role`."""
     for route in api_routes(routes):
-        for each in route.dependant.dependencies:
-            if each.call in _ROLES:
-                route.openapi_extra = {**(route.openapi_extra or {}), "x-role": _ROLES[each.call]}
+        if role := role_of(route):
+            route.openapi_extra = {**(route.openapi_extra or {}), "x-role": role}
 
 
 Viewer = Annotated[Caller, Depends(require_role("viewer"))]
@@ -133,7 +139,7 @@ Maker = Annotated[Caller, Depends(require_role("maker"))]
 
 async def optional_person(request: Request) -> Person | None:
     """Return the person of the request's token, or None without a valid one."""
-    token = await _read_token(request)
+    token = token_before_body(request) or await _field_token(request)
     return await run_in_threadpool(person_by_token, services_of(request), token) if token else None
 
 
@@ -166,22 +172,31 @@ def is_cross_origin_write(request: Request) -> bool:
     return request.method not in _SAFE_METHODS and is_cross_origin
 
 
-async def _read_token(request: Request) -> str | None:
-    by_headers = _header_token(request) or _cookie_token(request) or _query_token(request)
-    return by_headers or await _field_token(request)
+def token_before_body(request: Request) -> str | None:
+    """Return the request's token if it is in the headers or the query: the one list of the places where it may be.
+
+    On LibreTranslate's paths the places of its clients come first.
+    """
+    places = (_libretranslate_token, _bearer_token, _cookie_token)
+    return next((token for place in places if (token := place(request))), None)
 
 
-def _header_token(request: Request) -> str | None:
+def _libretranslate_token(request: Request) -> str | None:
+    if request.url.path not in LIBRETRANSLATE:
+        return None
+    authorization = request.headers.get("authorization", "").strip()
+    bare = authorization if " " not in authorization else ""
+    in_header = next((request.headers[name] for name in _KEY_HEADERS if name in request.headers), "")
+    return bare or in_header or request.query_params.get("api_key")
+
+
+def _bearer_token(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _cookie_token(request: Request) -> str | None:
     return None if is_cross_origin_write(request) else request.cookies.get(COOKIE)
-
-
-def _query_token(request: Request) -> str | None:
-    return request.query_params.get("api_key") if request.url.path in LIBRETRANSLATE else None
 
 
 async def _field_token(request: Request) -> str | None:

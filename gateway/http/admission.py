@@ -15,7 +15,13 @@ from starlette.routing import Match
 
 from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError
-from gateway.http.access import authenticate_by_headers, check_role, role_of, services_of
+from gateway.http.access import (
+    authenticate_before_body,
+    check_role,
+    has_right_token_before_body,
+    role_of,
+    services_of,
+)
 from gateway.http.body_limits import (
     OPEN_BODIES,
     SMALL_BYTES,
@@ -58,9 +64,9 @@ class Admission:
         limit = max_body_bytes(route, self._max_file_bytes) if route else SMALL_BYTES
         if request.url.path in OPEN_BODIES:
             # The token may be a field of the body: until it is read, the body is small.
-            limit = limit if await _has_good_token(request) else SMALL_BYTES
+            limit = limit if await has_right_token_before_body(request) else SMALL_BYTES
         else:
-            check_role(await authenticate_by_headers(request), role_of(route))
+            check_role(await authenticate_before_body(request), role_of(route))
         if _announced_bytes(request) > limit:
             raise HTTPException(413, _too_large(limit))
         if route and is_upload_of_files(route) and starts_job(route):
@@ -117,11 +123,3 @@ def _route_of(request: Request) -> APIRoute | None:
         if route.matches(request.scope)[0] is Match.FULL:
             return route
     return None
-
-
-async def _has_good_token(request: Request) -> bool:
-    try:
-        await authenticate_by_headers(request)
-    except GatewayError:
-        return False
-    return True

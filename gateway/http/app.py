@@ -101,7 +101,7 @@ def create_app(platform: Platform) -> FastAPI:
 
 
 async def _open_projects(tokens: Tokens) -> None:
-    """Make the projects of tokens of earlier versions known, so that their inboxes are."""
+    """Register the projects of tokens that an earlier version created, so that files in their inboxes are ingested."""
     try:
         await asyncio.to_thread(tokens.open_projects)
     except StorageError as error:

@@ -4,7 +4,6 @@ import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import Request, Response
@@ -18,6 +17,7 @@ from flows.library.thumbnails import remove_thumbnails, thumbnail_path
 from flows.running.platform import Space
 from gateway.errors import NotFound
 from gateway.http.downloads.byte_ranges import stream_artifact
+from gateway.http.downloads.headers import attachment, immutable
 from gateway.http.downloads.links import public_url
 from media.errors import ItemError
 from media.pictures import thumbnail
@@ -80,11 +80,7 @@ def download(space: Space, identity: str, wanted: str) -> Response:
     found = resolve_input(space, identity)
     if space.platform.settings.s3_public_url:
         return RedirectResponse(space.store.url(found.artifact, found.name), headers={"Cache-Control": "no-store"})
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = attachment(found.name) | immutable()
     return stream_artifact(space, found.artifact, wanted, found.artifact.media_type, headers)
 
 

@@ -1,4 +1,4 @@
-"""How large the body of a request may be: 1 MB, unless its route takes files or says otherwise."""
+"""How large the body of a request may be: 1 MB, unless its route takes files or has a limit of its own."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args
@@ -27,7 +27,10 @@ def api_routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
 
 
 def body_limit(max_bytes: int) -> Callable[[EndpointT], EndpointT]:
-    """Allow the bodies of a route to be as large as this: below the route's own decorator."""
+    """Limit the bodies of a route to this size, in place of the usual limit: put it below the route's own decorator.
+
+    A route that takes files is limited by the setting for uploads, too.
+    """
 
     def mark(endpoint: EndpointT) -> EndpointT:
         setattr(endpoint, _LIMIT, max_bytes)
@@ -43,8 +46,11 @@ def starts_no_job(endpoint: EndpointT) -> EndpointT:
 
 
 def max_body_bytes(route: APIRoute, max_file_bytes: int) -> int:
-    """Return how large the body of a request to the route may be."""
-    return max_file_bytes if is_upload_of_files(route) else getattr(route.endpoint, _LIMIT, SMALL_BYTES)
+    """Return how large the body of a request to the route may be; `max_file_bytes` is the setting for uploads."""
+    own: int | None = getattr(route.endpoint, _LIMIT, None)
+    if is_upload_of_files(route):
+        return max_file_bytes if own is None else min(own, max_file_bytes)
+    return SMALL_BYTES if own is None else own
 
 
 def starts_job(route: APIRoute) -> bool:
@@ -53,10 +59,8 @@ def starts_job(route: APIRoute) -> bool:
 
 
 def is_upload_of_files(route: APIRoute) -> bool:
-    """Whether the route takes files: a parameter is an UploadFile, or its documentation says multipart/form-data."""
-    body = (route.openapi_extra or {}).get("requestBody", {})
-    is_documented = "multipart/form-data" in body.get("content", {})
-    return is_documented or any(_has_file(field.field_info.annotation) for field in route.dependant.body_params)
+    """Whether the route takes files: a parameter is an UploadFile, or has one in a list or as a field of a form."""
+    return any(_has_file(field.field_info.annotation) for field in route.dependant.body_params)
 
 
 def _has_file(annotation: Any) -> bool:

@@ -22,9 +22,10 @@ _REFRESH_SECONDS = 30.0
 
 
 class InstantTranslation:
-    """An LRU cache of answers, by the weights of the model and the request."""
+    """An LRU cache of answers, by the weights of the model and the request; it keeps at most `cache_entries`."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache_entries: int = _CACHE_ENTRIES) -> None:
+        self._cache_entries = cache_entries
         self._cache: OrderedDict[tuple[str, Request[Any]], Answer] = OrderedDict()
         self._slots = asyncio.Semaphore(_CONCURRENCY)
         self._refreshed = time.monotonic()
@@ -42,19 +43,20 @@ class InstantTranslation:
             space.platform.pool.refresh()
         digests = {model: await asyncio.to_thread(space.platform.pool.digest, model) for model in _models(requests)}
         keys = [(digests[request.model], request) for request in requests]
-        missing = [key[1] for key in dict.fromkeys(keys) if key not in self._cache]
-        found: dict[Request[Any], Answer] = {}
+        # Read before the model is awaited: meanwhile, other requests may evict these entries.
+        found = {key: self._cache[key] for key in keys if key in self._cache}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
             async with self._slots:
-                found = await asyncio.to_thread(_run, space.platform, missing)
-        answers = [found.get(key[1]) or self._cache[key] for key in keys]
-        for key, answer in zip(keys, answers, strict=True):
+                given = await asyncio.to_thread(_run, space.platform, [request for _, request in missing])
+            found |= {key: given[key[1]] for key in missing}
+        for key, answer in found.items():
             if not isinstance(answer, ItemError):
                 self._cache[key] = answer
                 self._cache.move_to_end(key)
-        while len(self._cache) > _CACHE_ENTRIES:
+        while len(self._cache) > self._cache_entries:
             self._cache.popitem(last=False)
-        return answers
+        return [found[key] for key in keys]
 
 
 def is_unavailable_here(error: ItemError) -> bool:

@@ -25,11 +25,7 @@ class RateLimits:
             window = self._limiter.get_window_stats(self._rate, "person", person.project, person.name)
             raise TooBusy(f"{person.name} asks more often than {self._rate}.", window.reset_time - time.time())
 
-    def check_address(self, address: str) -> None:
-        """Raise TooBusy if too many wrong tokens came from this address."""
-        if not self._limiter.test(_WRONG_TOKENS, "address", address):
+    def count_wrong_token(self, address: str) -> None:
+        """Count a wrong token from an address. Raises TooBusy if too many came from there."""
+        if not self._limiter.hit(_WRONG_TOKENS, "address", address):
             raise TooBusy("Too many wrong tokens came from this address.", 60.0)
-
-    def count_failure(self, address: str) -> None:
-        """Count a wrong token."""
-        self._limiter.hit(_WRONG_TOKENS, "address", address)

@@ -1,11 +1,13 @@
 """The services that routes and pages receive."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from flows.running.platform import Platform
 from gateway.http.instant_translation import InstantTranslation
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
+from gateway.http.languages import LanguageOut, list_out
 from gateway.http.limits import RateLimits
 from gateway.http.query_embeddings import QueryEmbeddings
 from gateway.tokens import Tokens
@@ -22,3 +24,8 @@ class Services:
     query_embeddings: QueryEmbeddings
     instant_translation: InstantTranslation
     limits: RateLimits
+
+    @cached_property
+    def languages(self) -> list[LanguageOut]:
+        """The languages that the profile's models translate; listed once, since each pair is a search for a route."""
+        return list_out(self.platform.catalogue)

@@ -13,14 +13,13 @@ from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, thumbnail_file
 from gateway.http.downloads.byte_ranges import stream_artifact
+from gateway.http.downloads.headers import immutable
 from modalities.speech.repetitions import spoken
 from modalities.speech.subtitles.cues import cues
 from modalities.speech.subtitles.formats import to_vtt
 from storage.artifacts import Artifact
 
 _PREVIEW_SIDE = 1600
-_IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
-"""An artifact's id is the hash of its bytes, so they never change."""
 _MEDIA = re.compile(r"(image|audio|video)/[a-z0-9.+-]+")
 
 
@@ -31,7 +30,7 @@ router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 def preview(caller: Viewer, artifact: str) -> Response:
     """Send a JPEG of at most 1600 × 1600 pixels."""
     path = thumbnail_file(caller.space, artifact, _PREVIEW_SIDE)
-    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=_IMMUTABLE)
+    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=immutable())
 
 
 @router.get("/content/{artifact}")
@@ -56,5 +55,5 @@ def _stream(space: Space, artifact: Artifact, wanted: str) -> Response:
     """
     media_type = artifact.media_type.partition(";")[0]
     is_inline = _MEDIA.fullmatch(media_type) and (media_type in WEB_TYPES or not media_type.startswith("image/"))
-    headers = {"Content-Disposition": "inline" if is_inline else "attachment", **_IMMUTABLE}
+    headers = {"Content-Disposition": "inline" if is_inline else "attachment", **immutable()}
     return stream_artifact(space, artifact, wanted, media_type if is_inline else "application/octet-stream", headers)

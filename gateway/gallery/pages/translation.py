@@ -1,7 +1,7 @@
 """The page that translates: a text at once, or a document in a job."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -14,7 +14,6 @@ from gateway.http.access import Caller, Viewer
 from gateway.http.body_limits import starts_no_job
 from gateway.http.libretranslate.answers import Asked, translate_texts
 from gateway.http.libretranslate.files import translate_upload
-from gateway.http.libretranslate.languages import list_out
 from media.rewriting.rewrite import FORMATS
 from modalities.translation.detection import detect_language
 from modalities.translation.routes import list_sources
@@ -74,13 +73,13 @@ async def _text(caller: Caller, asked: _Shown) -> _Shown:
 
 
 async def _document(caller: Caller, asked: _Shown, file: UploadFile) -> _Shown:
-    made = await translate_upload(caller, await file.read(), file.filename or "", asked.source, asked.target)
+    made = await translate_upload(caller, file, asked.source, asked.target)
     doubts = tuple(dict.fromkeys(doubt.reason for doubt in made.report.doubts))
     return _Shown("", asked.source, asked.target, "", doubts, f"/download_file/{made.file_name}", made.report.name)
 
 
 def _page(request: Request, caller: Caller, shown: _Shown, status: int = 200) -> Response:
-    languages: Any = list_out(caller.space.catalogue)
+    languages = caller.services.languages
     names = {each.code: each.name for each in languages}
     return PageRenderer(request, caller.person).page(
         "translation.html",

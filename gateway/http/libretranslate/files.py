@@ -14,7 +14,9 @@ from flows.translate_document import DocumentReport, media_type_of
 from gateway.errors import NotFound, WrongInput
 from gateway.forms import fill_form
 from gateway.http.access import Caller, Viewer, services_of
-from gateway.http.libretranslate.languages import AUTO, known_code
+from gateway.http.body_limits import SMALL_BYTES, body_limit
+from gateway.http.downloads.headers import attachment
+from gateway.http.languages import AUTO, known_code
 from gateway.http.libretranslate.route import LibreTranslateRoute
 from media.rewriting.rewrite import FORMATS
 from storage.artifacts import Artifact
@@ -42,6 +44,7 @@ class OfferedFile:
 
 
 @router.post("/translate_file")
+@body_limit(_MOST_BYTES + SMALL_BYTES)
 async def translate_file(
     caller: Viewer,
     request: Request,
@@ -50,17 +53,17 @@ async def translate_file(
     source: Annotated[str, Form(min_length=2, max_length=12)] = AUTO,
 ) -> TranslatedFile:
     """Translate a document; its formatting stays."""
-    data = await file.read(_MOST_BYTES + 1)
     language = "" if source == AUTO else known_code(source)
-    made = await translate_upload(caller, data, file.filename or "", language, known_code(target))
+    made = await translate_upload(caller, file, language, known_code(target))
     return TranslatedFile(translatedFileUrl=str(request.url_for("download_file", filename=made.file_name)))
 
 
-async def translate_upload(caller: Caller, data: bytes, file_name: str, source: str, target: str) -> OfferedFile:
+async def translate_upload(caller: Caller, file: UploadFile, source: str, target: str) -> OfferedFile:
     """Translate an uploaded document in a job, and offer the result for a day. Raises WrongInput, HTTPException."""
-    name = PurePath(file_name).name
+    name = PurePath(file.filename or "").name
     if PurePath(name).suffix.lower() not in FORMATS:
         raise WrongInput(f"Invalid request: file format not supported: use {', '.join(each[1:] for each in FORMATS)}.")
+    data = await file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise HTTPException(413, f"The document has more than {_MOST_BYTES // 1_000_000} MB.")
     stored = await run_in_threadpool(caller.space.store.put, data, media_type_of(name))
@@ -85,9 +88,7 @@ async def download_file(request: Request, filename: str) -> Response:
         raise NotFound("There is no such file, or its day is over.")
     name = filename[_IDENTITY_CHARACTERS + 1 :] or "translation"
     data = await run_in_threadpool(bucket.get, f"tmp/{key}")
-    disposition = f"attachment; filename*=UTF-8''{_quoted(name)}"
-    headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
-    return Response(data, media_type=media_type_of(name), headers=headers)
+    return Response(data, media_type=media_type_of(name), headers=attachment(name))
 
 
 def _offer(caller: Caller, artifact: Artifact) -> str:
@@ -96,9 +97,3 @@ def _offer(caller: Caller, artifact: Artifact) -> str:
     data = caller.space.store.get(artifact)
     caller.services.platform.bucket.put(f"tmp/{key}", data, metadata={_DOWNLOAD: "yes"})
     return key
-
-
-def _quoted(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")

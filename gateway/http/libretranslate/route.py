@@ -1,4 +1,4 @@
-"""A route class with LibreTranslate's ways: where a key may be, and the status of each error."""
+"""A route class that answers errors with LibreTranslate's statuses and bodies."""
 
 from typing import Any
 
@@ -11,19 +11,18 @@ from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError, NotSignedIn
 from gateway.http.problems import status_of
 
-_KEY_HEADERS = ("x-api-key", "api-key")
 _WRONG_KEY, _WRONG_REQUEST = 403, 400
 
 
 class LibreTranslateRoute(APIRoute):
-    """A route whose key may be in the body, the query or a header; a wrong request is 400, a wrong key 403."""
+    """A route that answers a wrong request with 400 and a wrong key with 403."""
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
 
         async def handle_as_libretranslate(request: Request) -> Response:
             try:
-                return await handle(_with_key(request))
+                return await handle(request)
             except (*EXPECTED, GatewayError) as error:
                 return _answered(error)
             except RequestValidationError as error:
@@ -34,20 +33,6 @@ class LibreTranslateRoute(APIRoute):
                 return _error(error.status_code, str(error.detail))
 
         return handle_as_libretranslate
-
-
-def _with_key(request: Request) -> Request:
-    """Return the request with a key of its query or of another header as the bearer token."""
-    given = request.headers.get("authorization", "")
-    found = next((request.headers[name] for name in _KEY_HEADERS if name in request.headers), "")
-    found = found or request.query_params.get("api_key", "")
-    if given and " " not in given.strip():
-        found = given.strip()
-    if not found:
-        return request
-    kept = [(name, value) for name, value in request.scope["headers"] if name != b"authorization"]
-    headers = [*kept, (b"authorization", f"Bearer {found}".encode())]
-    return Request({**request.scope, "headers": headers}, request.receive)
 
 
 def _answered(error: Exception) -> Response:

@@ -14,8 +14,8 @@ from gateway.forms import fill_form
 from gateway.http.access import Viewer, services_of
 from gateway.http.body_limits import body_limit
 from gateway.http.fields import read_fields
+from gateway.http.languages import AUTO, LanguageOut, known_code
 from gateway.http.libretranslate.answers import Asked, translate_texts
-from gateway.http.libretranslate.languages import AUTO, LanguageOut, known_code, list_out
 from gateway.http.libretranslate.route import LibreTranslateRoute
 from media.rewriting.rewrite import FORMATS
 from modalities.translation.detection import likely_languages
@@ -119,13 +119,13 @@ async def detect(caller: Viewer, fields: Fields) -> list[Detected]:
 @router.get("/languages")
 def languages(request: Request) -> list[LanguageOut]:
     """List the source languages and their targets. Needs no key."""
-    return list_out(services_of(request).platform.catalogue)
+    return services_of(request).languages
 
 
 @router.get("/frontend/settings")
 def frontend_settings(request: Request) -> dict[str, Any]:
     """Say what a page that translates should offer. Needs no key."""
-    first = next((each for each in list_out(services_of(request).platform.catalogue) if each.code != "en"), None)
+    first = next((each for each in services_of(request).languages if each.code != "en"), None)
     target = {"code": first.code, "name": first.name} if first else {"code": "en", "name": "English"}
     return {
         "apiKeys": True,
@@ -140,7 +140,7 @@ def frontend_settings(request: Request) -> dict[str, Any]:
 
 
 def _detect_each(texts: Sequence[str], known: Sequence[str]) -> list[Detected]:
-    """Detect the language of each text; a short one of a list is rather of the language of the whole."""
+    """Detect the language of each text. A short text of a list gets the language of the whole list."""
     whole = _detect("\n".join(texts), known)
     if len(texts) == 1:
         return whole

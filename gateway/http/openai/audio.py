@@ -60,7 +60,7 @@ class SpeechForm(BaseModel):
         return value or "json"
 
     def hearing(self) -> dict[str, Any]:
-        """Return the fields of the form of the flow that say how to hear."""
+        """Return the options of the transcription as fields of the flow's form."""
         words = [word for each in self.vocabulary.split(",") if (word := each.strip())]
         return {"prompt": self.prompt, "vocabulary": words, "vad": self.vad, "track": self.track}
 

@@ -71,13 +71,18 @@ class EmbeddingsOut(BaseModel):
 @body_limit(32_000_000)
 async def embed(caller: Viewer, asked: EmbeddingRequest) -> EmbeddingsOut:
     """Return one L2-normalized vector for each text or picture."""
-    inputs = await run_in_threadpool(_texts, asked.input)
+    async with caller.services.query_embeddings.embedding_slots:
+        return await run_in_threadpool(_embed, caller, asked)
+
+
+def _embed(caller: Caller, asked: EmbeddingRequest) -> EmbeddingsOut:
+    """Decode the inputs, run the model and encode the vectors. Raises WrongInput, UnknownModel, ItemError."""
+    inputs = _texts(asked.input)
     pictures = any(given.startswith(_DATA) for given in inputs)
     model = asked.model or (caller.space.profile.pictures if pictures else None)
     name = resolve_model(caller.space, model, "passages")
-    requests = [await run_in_threadpool(_request, caller, name, given, asked.role) for given in inputs]
-    async with caller.services.query_embeddings.embedding_slots:
-        answers, store = await run_in_threadpool(caller.space.answers.run_unkept, requests)
+    requests = [_request(caller, name, given, asked.role) for given in inputs]
+    answers, store = caller.space.answers.run_unkept(requests)
     data = [
         EmbeddingOut(index=number, embedding=_vector(store, answer, asked)) for number, answer in enumerate(answers)
     ]

@@ -96,13 +96,19 @@ async def speak(caller: Maker, asked: SpeechRequest) -> Response:
 
 @router.get("/voices")
 def list_voices(caller: Viewer) -> Voices:
-    """List the voices of all models that read aloud, the profile's first."""
+    """List the voices of all models that read aloud: the default voice first, the others by the names of their models.
+
+    The default is the voice of the profile's model, which `default` and the voices of OpenAI mean.
+    """
     found = _voices(caller)
     return Voices(voices=[Voice(id=voice, name=voice, model=model) for voice, model in found.items()])
 
 
 def _speech(caller: Caller, asked: SpeechRequest, kind: SoundKind) -> tuple[Speech, list[str]]:
-    """Return the form of the flow, and what the sound does not follow. Raises InvalidRequest, UnknownModel."""
+    """Return the form of the flow, and a sentence for each field that the sound does not follow.
+
+    Raises InvalidRequest, UnknownModel.
+    """
     voice = asked.voice.id if isinstance(asked.voice, VoiceName) else asked.voice or ""
     notices: list[str] = []
     voices = _voices(caller)
@@ -127,11 +133,16 @@ def _speech(caller: Caller, asked: SpeechRequest, kind: SoundKind) -> tuple[Spee
 
 
 def _voices(caller: Caller) -> dict[str, str]:
-    """Return the models of the voices, by name; that of the profile is the first."""
+    """Return the model of each voice: the voice of the profile's model first, then by the names of the models.
+
+    Of several models with the same voice, the first one has it.
+    """
     own = caller.space.profile.speaking
-    models = sorted(caller.space.catalogue.models.items(), key=lambda item: (item[0] != own, item[0]))
-    speaking = ((name, spec) for name, spec in models if spec.operator == "hibari")
-    return {str(spec.options.get("voice", "heart")): name for name, spec in reversed(list(speaking))}
+    voices: dict[str, str] = {}
+    for name, spec in sorted(caller.space.catalogue.models.items(), key=lambda item: (item[0] != own, item[0])):
+        if spec.operator == "hibari":
+            voices.setdefault(str(spec.options.get("voice", "heart")), name)
+    return voices
 
 
 async def _encoded(

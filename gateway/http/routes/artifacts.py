@@ -13,6 +13,7 @@ from flows.running.local_time import Since, Until
 from gateway.http import artifacts
 from gateway.http.access import Maker, Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, Details, Lineage
+from gateway.http.downloads.headers import immutable
 from gateway.http.incoming_files import start_ingest, store_upload
 from gateway.http.jobs.job import Job
 from storage.index.library import Order, Page
@@ -124,5 +125,4 @@ def show_thumbnail(
 ) -> Response:
     """A JPEG thumbnail of a picture, of a film at a time, or of the first page of a document."""
     path = artifacts.thumbnail_file(caller.space, artifact, int(side), at, place)
-    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
-    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=headers)
+    return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=immutable())

@@ -1,13 +1,13 @@
 """/files: the bytes of artifacts for whoever has a link, without a token."""
 
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.errors import NotFound
 from gateway.http.access import services_of
 from gateway.http.downloads.byte_ranges import stream_artifact
+from gateway.http.downloads.headers import attachment
 from gateway.http.downloads.links import PATH, check_link
 
 router = APIRouter(prefix=PATH, tags=["Artifacts"])
@@ -26,17 +26,13 @@ def download_linked_file(
     expires: Annotated[str, Query(description="In seconds since 1970.")] = "",
     signature: Annotated[str, Query(description="Of all that the link names.")] = "",
 ) -> Response:
-    """Send the bytes, or a range of them; the link is that of another answer, and valid for 15 minutes."""
+    """Send the bytes, or a range of them. Signed links are parts of other answers, and expire after 15 minutes."""
     platform = services_of(request).platform
-    # The signature is judged before anything else, so that a link of somebody else's making learns nothing.
+    # The signature is checked first, so that a forged link does not reveal which projects and artifacts exist.
     check_link(platform.settings, project, artifact, name, expires, signature)
     space = platform.space(project)
     found = space.store.find(artifact)
     if found is None:
         raise NotFound(f"Project {project} has no artifact {artifact}.")
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-        "Cache-Control": "private, max-age=900",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = attachment(name) | {"Cache-Control": "private, max-age=900"}
     return stream_artifact(space, found, request.headers.get("range", ""), found.media_type, headers)

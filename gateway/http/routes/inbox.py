@@ -10,7 +10,7 @@ router = APIRouter(prefix="/api/inbox", tags=["Artifacts"])
 
 
 class InboxState(BaseModel):
-    """The files that are tried again later, because of something that says nothing about them."""
+    """The files whose ingest failed for a reason outside of the file, such as a full disk; they are tried again."""
 
     waiting: list[WaitingFile]
 

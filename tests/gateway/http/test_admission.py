@@ -153,6 +153,47 @@ async def test_bodies_are_as_large_as_their_route_says(
     assert await ask(app, "POST", "/api/search", odd) == (400, 0)
 
 
+async def test_a_key_in_any_place_of_the_headers_or_the_query_permits_a_large_body(
+    client: TestClient, app: FastAPI, tokens: dict[str, str]
+) -> None:
+    key, large = tokens["maker"], {"content-type": "application/json", "content-length": str(2 * MEGABYTE)}
+    body = json.dumps({"q": " " * 2 * MEGABYTE, "source": "en"})
+    places = [{"X-API-Key": key}, {"api-key": key}, {"Authorization": key}, bearer(key), {"Cookie": f"{COOKIE}={key}"}]
+    for place in places:
+        answer = client.post("/translate", content=body, headers=place | {"content-type": "application/json"})
+        # It was read: the text is too long for its field, and no language to translate to is named.
+        assert (answer.status_code, "is not right" in answer.text) == (400, True), (place, answer.text)
+        spoilt = {name: value.replace(key, "tt_no") for name, value in place.items()}
+        assert await ask(app, "POST", "/translate", spoilt | large) == (413, 0), place
+    in_query = client.post("/translate", content=body, params={"api_key": key})
+    assert (in_query.status_code, "is not right" in in_query.text) == (400, True), in_query.text
+    # Other routes know the bearer header and the cookie alone.
+    for place in places[:3]:
+        assert await ask(app, "POST", "/api/artifacts", place | large) in ((401, 0), (429, 0)), place
+
+
+async def test_forms_of_the_gallery_are_for_the_role_of_the_person_who_is_signed_in(
+    client: TestClient, app: FastAPI, tokens: dict[str, str]
+) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded", "content-length": "9"}
+    for path in ("/make", "/collections", f"/artifacts/{'0' * 64}/labels"):
+        assert await ask(app, "POST", path, form | {"Cookie": f"{COOKIE}={tokens['viewer']}"}) == (403, 0), path
+        _, read = await ask(app, "POST", path, form | {"Cookie": f"{COOKIE}={tokens['maker']}"}, b"x" * MEGABYTE)
+        assert read > 0, path
+        large = form | {"content-length": str(2 * MEGABYTE)}
+        assert await ask(app, "POST", path, large | {"Cookie": f"{COOKIE}={tokens['maker']}"}) == (413, 0), path
+
+
+def test_a_wrong_token_is_counted_once(app: FastAPI, client: TestClient) -> None:
+    guessing = TestClient(app, raise_server_exceptions=False, client=("192.0.2.7", 1))
+    for headers in ({"X-API-Key": "tt_no"}, bearer("tt_no")):  # where admission looks, too
+        statuses = [guessing.post("/detect", json={"q": "x"}, headers=headers).status_code for _ in range(29)]
+        assert {*statuses} == {403}
+    for path, sent in (("/sign-in", {"data": {"token": "tt_no"}}), ("/api/search", {"headers": bearer("tt_no")})):
+        assert guessing.post(path, **sent).status_code in (401, 403)  # type: ignore[arg-type]
+    assert guessing.post("/api/search", json={}, headers=bearer("tt_no")).status_code == 429
+
+
 async def test_an_upload_is_refused_before_it_is_sent_while_no_job_can_be_started(
     client: TestClient, tokens: dict[str, str]
 ) -> None:

@@ -91,6 +91,18 @@ def test_short_texts_are_answered_at_once_with_alternatives_and_doubts(address: 
     assert httpx.post(f"{address}/translate", json=unsure, timeout=60).json()["doubts"]
 
 
+def test_the_texts_of_a_long_list_keep_their_own_doubts(address: str, viewer_token: str) -> None:
+    unsure, sure = "Counterparties subrogate indemnities notwithstanding amortization.", "I really like this old house."
+    long = "\n".join([sure] * 140)
+    assert len(long) > 4000  # so that a job answers
+    asked = {"api_key": viewer_token, "source": "en", "target": "de", "q": [long, f"{sure}\n{unsure}", sure]}
+    answer = httpx.post(f"{address}/translate", json=asked, timeout=180).json()
+    assert [text.count("\n") for text in answer["translatedText"]] == [139, 1, 0]
+    assert [bool(each) for each in answer["doubts"]] == [False, True, False]
+    at_once = httpx.post(f"{address}/translate", json=asked | {"q": unsure}, timeout=60).json()
+    assert answer["doubts"][1] == at_once["doubts"]
+
+
 def test_a_document_comes_back_with_its_formatting(address: str, viewer_token: str) -> None:
     document = docx.Document()
     paragraph = document.add_paragraph("I ")

@@ -146,7 +146,10 @@ class Client:
         return [Hit.model_validate(hit) for hit in self.search_report(query)["hits"]]
 
     def search_report(self, query: dict[str, Any]) -> dict[str, Any]:
-        """Search with all fields of /api/search; `total` counts all pages, `looked_through` where nothing was found."""
+        """Search with all fields of /api/search, and return the whole answer.
+
+        `total` is the number of hits of all pages; `looked_through` counts what was searched if there are none.
+        """
         return self._request("POST", "/api/search", json=query)
 
     def artifacts(self, *, kinds: Sequence[str] = (), labels: Sequence[str] = (), name: str = "") -> Iterator[Artifact]:

@@ -1,4 +1,4 @@
-"""The HTTP protocol of the gateway's server: uvicorn's, without clients that keep a connection and ask nothing.
+"""The HTTP protocol of the gateway's server: uvicorn's, which also closes connections on which no request comes.
 
 uvicorn has no time limit for the headers of a request, nor for a body that nobody reads any more.
 """

@@ -67,12 +67,12 @@ class Tokens:
         return token
 
     def open_projects(self) -> None:
-        """Make the project of every token known, for tokens of versions that did not."""
+        """Register the project of every token: earlier versions created tokens without doing so."""
         for project in {person.project for person in self.list_people()}:
             self._open_project(project)
 
     def _open_project(self, project: str) -> None:
-        """Make a project known by a reference, so that `inbox/<project>/` is its inbox before it has any artifact."""
+        """Register a project by a reference, so that `inbox/<project>/` is its inbox before it has any artifact."""
         refs = Refs(self._bucket, project)
         if refs.get("project") is None:
             refs.update("project", lambda _: {"project": project})

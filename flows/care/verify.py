@@ -17,7 +17,7 @@ from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from storage.care.inspection import Inventory, Problem, check_integrity
 from storage.care.tombstones import Tombstones
-from storage.errors import RecordCorrupt, StorageError
+from storage.errors import StorageError
 from storage.index.library import Listed, listed_record
 from storage.index.parts import Entry, PartKind
 from storage.records import ArtifactRecord
@@ -124,9 +124,8 @@ def _row_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str
     ]
     removed = Tombstones(space.platform.bucket, space.project)
     for sha256, row in rows.items():
-        is_broken = f"{space.project}/artifacts/{sha256}.json" in contents.broken
-        # The record may have arrived since the bucket was listed.
-        if sha256 in contents.records or is_broken or _is_recorded(space, sha256):
+        # The record may have arrived since the bucket was listed, or be one that cannot be read.
+        if sha256 in contents.records or space.records.exists(sha256):
             continue
         if sha256 in contents.blobs and removed.find(sha256) is None:
             problems.append(_problem("missing-record", sha256, f"The record of {row.name} ({sha256}) is missing."))
@@ -140,19 +139,12 @@ def _without_made(row: Listed | None) -> dict[str, Any] | None:
     return row.model_dump(exclude={"made"}) if row else None
 
 
-def _is_recorded(space: Space, sha256: str) -> bool:
-    try:
-        return space.records.find(sha256) is not None
-    except RecordCorrupt:
-        return False
-
-
 def _part_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str, ...]]) -> list[Problem]:
     indexed, serving = space.index.parts(space.project), space.index.serving(space.project)
     problems = [
         _problem("wrong-parts", sha256, f"The index finds parts of {sha256}, and there is no record of it.")
         for sha256 in indexed
-        if sha256 not in contents.records and not _is_recorded(space, sha256)
+        if sha256 not in contents.records and not space.records.exists(sha256)
     ]
     for sha256, record in contents.records.items():
         if sha256 not in labels or not is_findable(record) or not contents.whole(sha256):

@@ -10,6 +10,8 @@ from media.errors import UnreadableMedia
 from media.images.errors import picture_errors
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 Picture = bytes | Path
@@ -26,6 +28,20 @@ def thumbnail(picture: Picture, side: int = 256) -> bytes:
     Raises UnreadableMedia.
     """
     return _jpeg(_decode_small(picture, side))
+
+
+def gray_miniature(picture: Picture, side: int) -> "NDArray[np.uint8]":
+    """Return the gray values of an upright picture, scaled so that its longer side has `side` pixels.
+
+    Raises UnreadableMedia.
+    """
+    import numpy as np
+    from PIL import Image
+
+    gray = _decode_small(picture, side * 4).convert("L")
+    scale = side / max(gray.size)
+    size = max(round(gray.width * scale), 1), max(round(gray.height * scale), 1)
+    return np.asarray(gray.resize(size, Image.Resampling.LANCZOS), np.uint8)
 
 
 def contact_sheet(pictures: Sequence[Picture], side: int = 192, columns: int = 4) -> bytes:

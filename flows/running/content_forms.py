@@ -180,6 +180,17 @@ class Document(Form):
     project: str = project_field()
 
 
+class DuplicateSearch(Form):
+    """Where to look for near duplicates, and whether to label them."""
+
+    label: bool = Field(
+        default=False,
+        title="Label",
+        description="Label all of a group but the largest picture: `duplicate`, to look at and remove in the gallery.",
+    )
+    project: str = project_field()
+
+
 class Speech(Form):
     """A text to read aloud."""
 

@@ -7,6 +7,7 @@ from flows.running.platform import open_platform
 PRELOAD = (
     "flows.answer_requests",
     "flows.care.collect_garbage",
+    "flows.care.find_duplicates",
     "flows.generate_images",
     "flows.ingest",
     "flows.ingest_urls",

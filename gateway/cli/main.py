@@ -27,8 +27,8 @@ app = typer.Typer(
 )
 
 for _command in (
-    *(ingest_commands.ingest, content_commands.search, content_commands.generate, speech_commands.transcribe),
-    *(translation_commands.translate, speech_commands.speak, content_commands.run),
+    *(ingest_commands.ingest, content_commands.search, content_commands.duplicates, content_commands.generate),
+    *(speech_commands.transcribe, translation_commands.translate, speech_commands.speak, content_commands.run),
     *(speech_commands.check_subtitles, artifact_commands.show, artifact_commands.export, artifact_commands.delete),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
     *(stack_commands.password, stack_commands.rights),

@@ -178,6 +178,17 @@ class SearchIndex:
                 return Found(hits, total)
             depth *= 8
 
+    def neighbours(
+        self, project: str, kind: PartKind, least_cosine: float, most: int, after: int, limit: int
+    ) -> serving.Neighbours:
+        """The pairs of artifacts of a kind with near vectors in the space that answers, by the ids of parts.
+
+        Looks at the `limit` parts with ids above `after`, and at the `most` nearest of each that are as near as that.
+        """
+        with self._database.connection() as connection:
+            connection.execute(sql.SQL(_SCAN).format(sql.Literal(max(most * 4, 40))))
+            return serving.neighbours(connection, project, kind, least_cosine, most, after, limit)
+
     def serving(self, project: str) -> dict[PartKind, str]:
         """The name of the vector space that answers, by kind of part."""
         with self._database.connection() as connection:

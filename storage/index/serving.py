@@ -1,12 +1,14 @@
 """Which vector space answers for each kind of part in a project, and how the next one takes over."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 
 from storage.index.parts import PartKind
 from storage.index.vector_spaces import drop_space_tables, space_table
+from storage.labels import TRASH
 
 _MISSING = "from parts p where p.project = %s and p.kind = %s and not exists (select 1 from {} v where v.part = p.id)"
 
@@ -65,6 +67,58 @@ def sample(connection: Connection[Any], space: str, kind: PartKind, limit: int) 
         [limit],
     )
     return [row[0] for row in rows.fetchall()]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Pairs of artifacts with near vectors, and the id of the last part that was looked at, None after the last."""
+
+    pairs: list[tuple[str, str]]
+    last: int | None
+
+
+def neighbours(
+    connection: Connection[Any],
+    project: str,
+    kind: PartKind,
+    least_cosine: float,
+    most: int,
+    after: int,
+    limit: int,
+) -> Neighbours:
+    """See SearchIndex.neighbours. Artifacts in the trash are left out."""
+    space = serving_spaces(connection, project).get(kind)
+    number = _number(connection, space) if space else None
+    if number is None:
+        return Neighbours([], None)
+    rows = connection.execute(
+        sql.SQL(_NEIGHBOURS).format(table=space_table(number, kind)),
+        {
+            "project": project,
+            "kind": kind,
+            "trash": TRASH,
+            "far": 1 - least_cosine,
+            "most": most + 1,
+            "after": after,
+            "limit": limit,
+        },
+    ).fetchall()
+    pairs = [(artifact, near) for _, artifact, near in rows if near is not None and near != artifact]
+    return Neighbours(pairs, max((row[0] for row in rows), default=None))
+
+
+_NEIGHBOURS: LiteralString = """
+with page as (
+    select part, artifact, embedding from {table}
+    where project = %(project)s and artifact_kind = %(kind)s and part > %(after)s and %(trash)s <> all(labels)
+    order by part limit %(limit)s)
+select page.part, page.artifact, near.artifact from page left join lateral (
+    select v.artifact from (
+        select o.artifact, o.embedding <=> page.embedding as distance from {table} o
+        where o.project = %(project)s and o.artifact_kind = %(kind)s and %(trash)s <> all(o.labels)
+        order by o.embedding <=> page.embedding limit %(most)s) v
+    where v.distance <= %(far)s) near on true
+"""
 
 
 def _number(connection: Connection[Any], space: str) -> int | None:

@@ -56,6 +56,26 @@ def _nothing_found(document: dict[str, Any]) -> str:
     return nothing_found(document.get("looked_through", {}))
 
 
+def duplicates(
+    label: Annotated[bool, typer.Option("--label", help="Label all of a group but the largest: duplicate.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Find the same picture in other sizes, compressions, or slightly cropped."""
+    from flows.running.content_forms import DuplicateSearch
+
+    form = fill_form(DuplicateSearch, label=label, project=project)
+    report = run_form("find-duplicates", "search", form, "flows.care.find_duplicates:group_duplicates", local)
+    rows = [
+        f"{each['artifact'][:12]}  {each['width']} x {each['height']}  {each['name']}"
+        f"{', a near duplicate of ' + group[0]['name'] if number else ''}"
+        for group in report["groups"]
+        for number, each in enumerate(group)
+    ]
+    print_result(report, as_json, "\n".join(rows) or f"No near duplicates among {report['pictures']} pictures.")
+
+
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
     style: Annotated[str, typer.Option(help="A style word that the model knows.")] = "",

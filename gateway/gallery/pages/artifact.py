@@ -140,4 +140,4 @@ def _text(space: Space, artifact: Artifact) -> tuple[list[str], bool]:
 
 def _label_title(renderer: PageRenderer, label: str) -> str:
     """Translate the labels that Triptych itself gives; those of people stay as they are."""
-    return renderer.translate(label) if label in (*REVIEW_LABELS, "generated", "subtitles") else label
+    return renderer.translate(label) if label in (*REVIEW_LABELS, "generated", "subtitles", "duplicate") else label

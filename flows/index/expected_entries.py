@@ -41,7 +41,8 @@ def expected_entries(
         return None
     profile = space.profile
     vectors: dict[PartKind, dict[str, list[float]]] = {}
-    for kind in {part.kind for part in parts}:
+    kinds: set[PartKind] = {part.kind for part in parts}
+    for kind in kinds:
         model = profile.pictures if kind == "image" else profile.passages
         name = serving.get(kind) or space.platform.find_vector_space(model)
         vectors[kind] = {name: []} if name else {}

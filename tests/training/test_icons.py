@@ -2,13 +2,13 @@
 
 import io
 import json
-import multiprocessing
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -103,10 +103,8 @@ def pack_emoji(downloads: Path) -> None:
 
 
 @pytest.fixture
-def start() -> Callable[[Path], BaseProcess]:
-    """Starts a training in a process of its own, forked from one that has the libraries imported."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.training.test_icons", "diffusers", "torch", "transformers"])
+def start(processes: ForkServerContext) -> Callable[[Path], BaseProcess]:
+    """Starts a training in a process of its own."""
 
     def start_training(work: Path) -> BaseProcess:
         process = processes.Process(target=train_on_one_thread, args=(work,))

@@ -2,12 +2,12 @@
 
 import json
 import math
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -59,34 +59,46 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RUN = """
-import math, sys; from pathlib import Path; import torch; torch.set_num_threads(1)
-from training.pipeline import no_progress
-from training.translation.recipe import TranslationConfig, TranslationTraining
-work, recipe = Path(sys.argv[1]), TranslationTraining("tiny", TranslationConfig.model_validate_json(sys.argv[3]))
-work.mkdir(exist_ok=True)
-recipe.prepare(work, Path(sys.argv[2]))
-recipe.train(work, recipe.build(work), math.inf, no_progress)
-"""
+@pytest.fixture
+def start(processes: ForkServerContext, data: Path) -> Callable[[Path], BaseProcess]:
+    """Starts a training in a process of its own."""
+
+    def start_training(work: Path) -> BaseProcess:
+        process = processes.Process(target=train_on_one_thread, args=(work, data))
+        process.start()
+        return process
+
+    return start_training
 
 
-def start(work: Path, data: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", RUN, str(work), str(data), CONFIG.model_dump_json()])
+def train_on_one_thread(work: Path, data: Path) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    recipe = TranslationTraining("tiny", CONFIG)
+    work.mkdir(exist_ok=True)
+    recipe.prepare(work, data)
+    recipe.train(work, recipe.build(work), math.inf, no_progress)
+
+
+def exit_code(process: BaseProcess) -> int | None:
+    process.join(280)
+    return process.exitcode
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_training_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_as_if_it_had_not_been(start: Callable[[Path], BaseProcess], tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole, data).wait(280) == 0
-    process = start(killed, data)
-    while not (killed / CHECKPOINT).exists() and process.poll() is None:
+    assert exit_code(start(whole)) == 0
+    process = start(killed)
+    while not (killed / CHECKPOINT).exists() and process.is_alive():
         time.sleep(0.005)  # in the middle of the only epoch
-    assert process.poll() is None, "the run ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.is_alive(), "the run ended before it could be killed"
+    process.kill()
+    assert exit_code(process) == -signal.SIGKILL
     (killed / f"{CHECKPOINT}.unfinished").write_bytes(b"half")  # what lies there when a run is killed while it saves
     assert averaged_weights(killed)[0] in (30, 60)
-    assert start(killed, data).wait(280) == 0
+    assert exit_code(start(killed)) == 0
     (steps, one), (again, other) = averaged_weights(whole), averaged_weights(killed)
     assert steps == again > 60
     for name, weights in one.items():

@@ -23,7 +23,6 @@ from flows.search import find
 from gateway.cli.dispatch import prefect_client_settings
 from gateway.cli.uploads import upload
 from modalities.models.published import PublishedModels
-from stack import lifecycle
 from tests.paths import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -213,15 +212,3 @@ def test_the_gateway_answers_nobody_without_its_token(home: Path) -> None:
     assert httpx.post(f"{address}/api/search", json={"words": "cat"}).status_code in (401, 403)
     wrong = {"Authorization": "Bearer wrong"}
     assert httpx.post(f"{address}/api/search", json={"words": "cat"}, headers=wrong).status_code == 401
-
-
-@pytest.mark.serial
-def test_a_second_up_changes_nothing_and_down_leaves_no_process(home: Path) -> None:
-    before = {part.name: part.pid for part in lifecycle.status(home).parts}
-    assert {part.name: part.pid for part in lifecycle.up(home).parts} == before
-    lifecycle.down(home)
-    assert not any(part.running for part in lifecycle.status(home).parts)
-    code, _, err = triptych(home, "run", "search", "words=cat")
-    assert (code, "triptych up" in err) == (3, True)
-    lifecycle.up(home)
-    assert document(home, "search", "a cat", "--kind", "image")["hits"]

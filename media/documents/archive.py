@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from media.documents.zip_errors import ZIP_ERRORS
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import Caps
-from media.zip_errors import ZIP_ERRORS
 
 if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from media.audio.sound import decoded_frames, measured_seconds, open_sound
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CONTENTS, Caps, MediaFacts, Property
 from media.media_types import SOUND_TYPES
 from media.reading.films import film_format, film_properties
-from media.sound import decoded_frames, measured_seconds, open_sound
 
 
 def identify_recording(path: Path, name: str, caps: Caps, head: bytes) -> MediaFacts:

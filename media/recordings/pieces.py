@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from media.audio.channels import Samples, Tracks, mixed
+from media.audio.sound import decoding_rate, open_sound, quietest_position, reduced_frames, resampled
 from media.containers import duration_seconds
-from media.sound import decoding_rate, open_sound, quietest_position, reduced_frames, resampled
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from media.cue_syntax import TAG, cue_times, without_tags
+from media.rewriting.cue_syntax import TAG, cue_times, without_tags
 from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_out
 from media.rewriting.inline import Block, Kind, Tag
 from media.rewriting.passages import Passage, TranslatePassages

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from media.audio.sound import SAMPLE_RATE
 from media.errors import ItemError
 from media.recordings.pieces import count_windows, read_window
-from media.sound import SAMPLE_RATE
 from modalities.contract import (
     Memoize,
     ModelSpec,

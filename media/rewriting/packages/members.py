@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from media.documents.zip_errors import ZIP_ERRORS
 from media.errors import UnreadableMedia, UnsupportedMedia
-from media.zip_errors import ZIP_ERRORS
 
 _MOST_BYTES = 300_000_000
 """Of the members of a package, unpacked."""

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from media.cue_syntax import cue_times, without_tags
+from media.rewriting.cue_syntax import cue_times, without_tags
 from modalities.speech.segments import Segment
 from modalities.speech.subtitles.cues import Cue
 

@@ -6,9 +6,9 @@ import av  # noqa: TID253
 import numpy as np
 import pytest
 
+from media.audio.sound import SAMPLE_RATE
 from media.errors import UnsupportedMedia
 from media.recordings.pieces import count_windows, read_window
-from media.sound import SAMPLE_RATE
 
 VOICE = (0.4 * np.sin(2 * np.pi * 300 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE)).astype(np.float32)
 NOISE = np.random.default_rng(1).normal(0, 0.2, len(VOICE)).astype(np.float32)

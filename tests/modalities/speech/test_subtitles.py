@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.cue_syntax import cue_times
+from media.rewriting.cue_syntax import cue_times
 from modalities.speech.segments import Segment, Word
 from modalities.speech.subtitles.check import check_cues
 from modalities.speech.subtitles.cues import Cue, cues, translated_segments

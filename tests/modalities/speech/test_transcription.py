@@ -10,9 +10,9 @@ import jiwer
 import numpy as np
 import pytest
 
+from media.audio.sound import SAMPLE_RATE
 from media.errors import UnreadableMedia
 from media.recordings.pieces import read_window
-from media.sound import SAMPLE_RATE
 from modalities.contract import ModelSpec, Weights, no_progress
 from modalities.errors import InvalidRequest, ModelUnavailable
 from modalities.models.weights import WeightsLocator

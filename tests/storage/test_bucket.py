@@ -82,6 +82,7 @@ def test_wrong_credentials_and_an_unreachable_server_raise_different_errors(buck
             name="triptych",
             secure=False,
             region="us-east-1",
+            patience_seconds=0.5,
         )
 
     with pytest.raises(StorageRefused):

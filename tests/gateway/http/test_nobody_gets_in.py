@@ -103,7 +103,7 @@ def test_no_port_answers_an_anonymous_client(stack_home: Path) -> None:
         for scheme in ("http", "https")
         if path not in OPEN.get(part, ()) and not (path == "/" and part in ("prefect", "gateway"))
     ]
-    with ThreadPoolExecutor(8) as threads:  # some ports do not reply until the timeout
+    with ThreadPoolExecutor(16) as threads:  # some ports do not reply until the timeout
         statuses = list(threads.map(lambda one: answered(*one[1:]), asked))
     let_in = [(*one, status) for one, status in zip(asked, statuses, strict=True) if status not in {*REFUSALS, None}]
     # Prefect serves its single-page app at any path; the app has no data and asks for the password.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from storage.errors import StorageError, StorageUnavailable
+from storage.index.database import Database
 from storage.index.parts import PART_KINDS, Entry, Hit
 from storage.index.search_index import SearchIndex
 from storage.index.search_query import Filters, VectorQuery
@@ -156,7 +157,8 @@ def test_user_input_is_not_interpreted_as_sql(index: SearchIndex, project: str) 
 
 
 def test_an_unreachable_database_raises_storage_unavailable() -> None:
-    index = SearchIndex.connect("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
+    database = Database.connect("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1", patience_seconds=1)
+    index = SearchIndex(database)
     with pytest.raises(StorageUnavailable):
         index.counts("default")
     index.close()

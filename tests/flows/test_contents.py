@@ -19,6 +19,7 @@ from media.pictures import thumbnail
 from tests.media.made.documents import pdf, write_documents
 from tests.media.made.films import film
 from tests.media.made.pictures import encoded, heic
+from tests.paths import SAMPLES
 
 Send = Callable[..., list[str]]
 
@@ -124,6 +125,7 @@ async def test_what_is_written_in_pictures_and_scans_is_found(context: RunContex
             (60, 20 + 42 * number), f"Paragraph {number} of the tenancy", fill="black", font_size=28
         )
     (tmp_path / "screenshot.png").write_bytes(encoded(page, "PNG"))
+    (tmp_path / "fog.jpg").write_bytes((SAMPLES / "motorcycle-in-fog.jpg").read_bytes())  # its edges look like a sign
     items = (await ingest_files(context, send(sorted(tmp_path.iterdir())))).items
     ids = {item.path: item.artifact for item in items}
     hit = (await search(context, "bakery", "image")).hits[0]
@@ -132,4 +134,5 @@ async def test_what_is_written_in_pictures_and_scans_is_found(context: RunContex
     assert (hit.artifact, hit.place, hit.text) == (ids["scan.pdf"], "page=1", "LIGHTHOUSE")
     hit = (await search(context, "Paragraph 3 of the tenancy", "image")).hits[0]
     assert (hit.artifact, hit.place[:13]) == (ids["screenshot.png"], "xywh=percent:")
+    assert (await search(context, "a motorcycle in the fog", "image")).hits[0].text == ""
     assert (await verify_project(context, Inspection(project=context.space.project))).findings == []

@@ -15,6 +15,8 @@ from storage.records import ArtifactRecord
 
 _MAX_PICTURES = 100
 """Frames and pages of one file that are read."""
+_SURE = 0.9
+"""The score of a line of one sign that is text."""
 Texts = Mapping[str, WrittenText]
 """The text in pictures, by their artifact id."""
 FoundTexts = tuple[Texts, dict[str, ItemError]]
@@ -84,11 +86,14 @@ def _unusable(
 
 
 def _with_lines(answers: Mapping[Artifact, Answer | None]) -> dict[str, WrittenText]:
-    return {
-        picture.sha256: answer
-        for picture, answer in answers.items()
-        if isinstance(answer, WrittenText) and answer.lines
-    }
+    read = {picture.sha256: _certain(answer) for picture, answer in answers.items() if isinstance(answer, WrittenText)}
+    return {sha256: written for sha256, written in read.items() if written.lines}
+
+
+def _certain(written: WrittenText) -> WrittenText:
+    """The text without single signs that the model is not sure of: they are edges and shadows for the most part."""
+    lines = tuple(line for line in written.lines if len(line.text) > 1 or line.score >= _SURE)
+    return WrittenText(lines=lines)
 
 
 def _of_contents(record: ArtifactRecord, contents: Contents | None) -> Iterable[Artifact]:

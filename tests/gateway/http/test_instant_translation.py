@@ -2,18 +2,25 @@
 
 import asyncio
 
-from flows.library.translation.documents import translate_lines
 from flows.running.platform import Platform
 from gateway.http.instant_translation import InstantTranslation
+from modalities.translation.requests import Translate, Translation, requests_for_lines
+from modalities.translation.routes import route
 
 
 async def test_answers_that_others_evict_during_the_wait_are_not_lost(platform: Platform, project: str) -> None:
     context = InstantTranslation(cache_entries=1).context(platform.space(project))
+    [hop] = route(platform.catalogue, "en", "de")
+
+    def request(line: str) -> Translate:
+        return requests_for_lines(hop.model, [line], hop.source, hop.target)[0]
 
     async def translated(*lines: str) -> list[str]:
-        return (await translate_lines(context, list(lines), "en", "de")).texts
+        answers = await context.answers([request(line) for line in lines])
+        return [answer.lines[0] for answer in answers if isinstance(answer, Translation)]
 
     assert await translated("Thank you!") == ["Danke!"]
+    # The last one waits for the model while the others, before it, put their answers into the cache.
     others = (translated(f"I have {number} dogs.") for number in range(2, 6))
-    first, *_ = await asyncio.gather(translated("Good morning.", "Thank you!"), *others)
-    assert first == ["Guten Morgen.", "Danke!"]
+    *_, last = await asyncio.gather(*others, translated("Good morning.", "Thank you!"))
+    assert last == ["Guten Morgen.", "Danke!"]

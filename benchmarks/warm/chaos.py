@@ -11,9 +11,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.workers.chaos import Chaos
-from tests.workers.harness import Pool
-from tests.workers.own_server import own_server
+from tests.workers.harness.chaos import Chaos
+from tests.workers.harness.server import own_server
+from tests.workers.harness.workers import Pool
 
 
 def main() -> None:

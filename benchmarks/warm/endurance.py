@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, Worker, lines, running_worker
-from tests.workers.own_server import Server, own_server
+from tests.workers.harness.server import Server, own_server
+from tests.workers.harness.workers import Pool, Worker, lines, running_worker
 
 FIRST, OF_ONE_MODEL = 50, 100
 MODELS = ("red", "green", "blue")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workers.harness import SELDOM_SECONDS, Pool, Worker, running_worker
-from tests.workers.own_server import Server, own_server
+from tests.workers.harness.server import Server, own_server
+from tests.workers.harness.workers import SELDOM_SECONDS, Pool, Worker, running_worker
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.harness import Pool, lines, running_worker, wait_until_begun
-from tests.workers.own_server import Server
+from tests.workers.harness.server import Server
+from tests.workers.harness.workers import Pool, lines, running_worker, wait_until_begun
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

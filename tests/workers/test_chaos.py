@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.chaos import KINDS, Chaos
-from tests.workers.harness import Pool
+from tests.workers.harness.chaos import KINDS, Chaos
+from tests.workers.harness.workers import Pool
 
 
 @pytest.mark.stack

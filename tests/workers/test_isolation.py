@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, Worker, lines
+from tests.workers.harness.workers import Pool, Worker, lines
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, Worker, lines, release
+from tests.workers.harness.workers import Pool, Worker, lines, release
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

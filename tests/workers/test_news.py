@@ -10,7 +10,7 @@ from prefect.events.clients import PrefectEventSubscriber, get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.workers.harness import SELDOM_SECONDS, Pool, Worker
+from tests.workers.harness.workers import SELDOM_SECONDS, Pool, Worker
 from workers.run_events import RunEvent, RunEventSubscriber
 
 

@@ -9,7 +9,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, Worker, lines, release, running_worker, wait_until_begun
+from tests.workers.harness.workers import Pool, Worker, lines, release, running_worker, wait_until_begun
 from workers.options import parse_slots
 from workers.turns.policy import ServiceHistory, WaitingRun, assign, choose_run, model_of
 from workers.turns.queue_scan import QueueScan

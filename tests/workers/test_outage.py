@@ -21,8 +21,8 @@ from prefect.settings import (
 )
 
 from tests.waiting import wait_for
-from tests.workers.harness import SELDOM_SECONDS, Pool, Worker, lines, release, wait_until_begun
-from tests.workers.own_server import Server
+from tests.workers.harness.server import Server
+from tests.workers.harness.workers import SELDOM_SECONDS, Pool, Worker, lines, release, wait_until_begun
 from workers.child.event_loop import PersistentLoop
 from workers.child.first_request import retry_first_request
 

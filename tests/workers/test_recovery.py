@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, running_worker, wait_until_begun
-from tests.workers.own_server import Server
+from tests.workers.harness.server import Server
+from tests.workers.harness.workers import Pool, running_worker, wait_until_begun
 from workers.parent.infrastructure_id import InfrastructureId
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

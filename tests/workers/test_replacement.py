@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, Worker, lines, release, running_worker, wait_until_begun
+from tests.workers.harness.workers import Pool, Worker, lines, release, running_worker, wait_until_begun
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

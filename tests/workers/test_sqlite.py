@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.harness import Pool, lines, running_worker
-from tests.workers.own_server import STANDSTILL, own_server
+from tests.workers.harness.server import STANDSTILL, own_server
+from tests.workers.harness.workers import Pool, lines, running_worker
 
 
 @pytest.mark.soak

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from stack.processes import free_ports
 from tests.waiting import wait_for
-from tests.workers.harness import Pool, Worker, release, running_worker, wait_until_begun
-from tests.workers.own_server import Server
+from tests.workers.harness.server import Server
+from tests.workers.harness.workers import Pool, Worker, release, running_worker, wait_until_begun
 from workers.shown.artifact import artifact_key, as_markdown
 from workers.shown.metrics import Metrics
 from workers.shown.status import SlotStatus, WorkerStatus, read_status, write_status

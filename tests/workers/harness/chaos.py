@@ -19,7 +19,7 @@ import httpx
 import psutil
 
 from tests.waiting import wait_for
-from tests.workers.harness import FINAL, Pool, Worker, lines, running_worker
+from tests.workers.harness.workers import FINAL, Pool, Worker, lines, running_worker
 
 KINDS = {
     "complete": ("COMPLETED", 10),

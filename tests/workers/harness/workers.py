@@ -14,11 +14,11 @@ import psutil
 from stack.processes import clean_environment
 from tests.paths import ROOT
 from tests.waiting import wait_for
-from tests.workers.own_server import Server
+from tests.workers.harness.server import Server
 from workers.shown.status import WorkerStatus, read_status
 from workers.warm_process import WarmProcessWorker
 
-DEPLOYED = Path(__file__).parent / "deployed"
+DEPLOYED = Path(__file__).parents[1] / "deployed"
 """The folder of the flows and models that the workers of the tests run."""
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 SELDOM_SECONDS = 20

@@ -19,7 +19,7 @@ from flows.running.content_forms import PictureOrder
 from gateway.http.access import Caller, Maker
 from gateway.http.downloads.links import public_url
 from gateway.http.incoming_files import store_query_file
-from gateway.http.openai.job_answers import follow_answers
+from gateway.http.openai.job_answers import follow_answers, in_order
 from gateway.http.openai.names import is_answered_in_base64
 from gateway.http.openai.picture_jobs import start_picture_job
 from gateway.http.openai.picture_orders import (
@@ -136,7 +136,7 @@ async def _run(asked: _Asked, order: PictureOrder) -> Response:
                 yield await run_in_threadpool(_event, asked, picture)
 
         return EventSourceResponse(sse_events(events()), headers=headers)
-    pictures = [picture async for _, picture in found]
+    pictures = [picture async for picture in in_order(found)]
     out = ImagesOut(
         created=int(time.time()),
         data=[await run_in_threadpool(_image, asked, picture) for picture in pictures],

@@ -25,7 +25,7 @@ from storage.care.bucket_format import migrate
 from storage.index.library import Library
 from storage.index.search_index import SearchIndex
 from tests import shared_servers
-from tests.groups import FolderScheduling, is_xdist_worker, name_groups, order_of, without_group
+from tests.groups import FolderScheduling, is_xdist_worker, note_groups, order_of
 from tests.paths import ROOT, SHARED
 
 
@@ -52,12 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs the staged data set beside the checkout (../shared/data)"))
     items.sort(key=order_of)
     if is_xdist_worker(config):
-        name_groups(items)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    report.nodeid = without_group(report.nodeid)
+        note_groups(items)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,16 @@ The tests marked `serial` are a group of their own, of which one process takes c
 shared stack; the processes beside it go on with tests that have servers of their own, or only the shared storage.
 """
 
-from pathlib import PurePath
+import json
+import os
+from functools import cached_property
+from pathlib import Path, PurePath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
+
+from tests import shared_servers
 
 _SERIAL = "serial"
 _STACK = "shared-stack"
@@ -31,16 +36,16 @@ def order_of(item: pytest.Item) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def name_groups(items: list[pytest.Item]) -> None:
-    """Append `@serial` or `@shared-stack` to the ids, which are all that the scheduler learns of a test."""
-    for item in items:
-        if group := _server_group(item):
-            item._nodeid = f"{item.nodeid}@{group}"
+def note_groups(items: list[pytest.Item]) -> None:
+    """Write down which tests are serial or on the shared stack: of a test, the scheduler learns only the id."""
+    groups = {item.nodeid: group for item in items if (group := _server_group(item))}
+    written = _note().with_suffix(f".{os.getpid()}")  # every process writes the same
+    written.write_text(json.dumps(groups), encoding="utf-8")
+    written.replace(_note())
 
 
-def without_group(nodeid: str) -> str:
-    """Return the id as pytest knows it."""
-    return nodeid.removesuffix(f"@{_SERIAL}").removesuffix(f"@{_STACK}")
+def _note() -> Path:
+    return shared_servers.folder() / "groups.json"
 
 
 def _server_group(item: pytest.Item) -> str | None:
@@ -58,11 +63,15 @@ class FolderScheduling(LoadScopeScheduling):
             if other is not node:  # it may have waited for the end of this test
                 self._reschedule(other)
 
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(_note().read_text(encoding="utf-8"))
+        return found
+
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.endswith(f"@{_SERIAL}"):
-            return _SERIAL
+        group = self._groups.get(nodeid)
         folder = "/".join(PurePath(nodeid.partition("::")[0]).parts[1:-1][:2])
-        return f"{folder}@{_STACK}" if nodeid.endswith(f"@{_STACK}") else folder
+        return _SERIAL if group == _SERIAL else f"{folder}@{_STACK}" if group == _STACK else folder
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         scope = next((one for one in self.workqueue if one != _SERIAL or self._stack_is_free_for(node)), None)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from flows.library.hearing import transcripts
 from flows.library.labelling import sync_labels
-from flows.library.reading.contents import has_contents, read_contents
+from flows.library.reading.contents import find_contents, has_contents, read_contents
 from flows.library.reading.parts import Part, contents_parts, entry_of, is_heard, segment_parts
 from flows.library.reading.text_in_pictures import FoundTexts, ReadArtifact, Texts, find_texts, read_texts
 from flows.running.context import RunContext
@@ -114,10 +114,15 @@ def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
 
 
 def recognized_concepts(space: Space, picture: Artifact) -> dict[str, float]:
-    """What a stored picture shows by the profile's model, such as dog.n.01, with probabilities; runs no model."""
+    """What a stored picture shows by the profile's model, such as dog.n.01, with probabilities; runs no model.
+
+    A picture that models do not decode, such as a HEIC file, is embedded by the copy that is shown of it.
+    """
     try:
-        answer = space.answers.find(picture_embedding_request(space, picture))
-    except ModelFault:  # weights that are missing here have no recipe
+        contents = find_contents(space, picture)
+        seen = contents.shown.artifact if contents and contents.shown else picture
+        answer = space.answers.find(picture_embedding_request(space, seen))
+    except (ModelFault, *_LOST):  # weights that are missing here have no recipe
         return {}
     return answer.concepts if answer else {}
 

@@ -43,7 +43,8 @@ def take_out_of_trash(space: Space, sha256: str) -> bool:
     """Undo a deletion; return whether the artifact was in the trash. Raises ArtifactNotFound."""
     if TRASH not in space.labels.of(space.records.get(sha256)):
         return False
-    forget_trash_time(space, sha256)  # before the label: a deletion at the same moment sets its own time
+    # Before the label: a deletion at the same moment sets its own time. Workers and gateway have no right to delete it.
+    space.refs.update(_name(sha256), lambda _: None)
     update_labels(space, sha256, remove=[TRASH])
     return True
 
@@ -69,7 +70,7 @@ def trashed_since(space: Space, sha256: str) -> datetime | None:
 
 
 def forget_trash_time(space: Space, sha256: str) -> None:
-    """Delete the time of an artifact that is in the trash no more, so that it does not count at its next deletion."""
+    """Delete the time of an artifact that was removed, so that it does not count if the artifact comes again."""
     space.refs.remove(_name(sha256))
 
 

@@ -15,18 +15,24 @@ from flows.library.reading.sidecars import MAX_SIDECAR_BYTES, SIDECARS_METADATA,
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
+from storage.labels import TRASH
 
 _CONCURRENCY = 4
 
 
 def known_files(space: Space, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """Return id and kind of the artifact for each file whose bytes the project has already stored unchanged."""
+    """Return id and kind of the artifact for each file whose bytes the project has already stored unchanged.
+
+    Not for those in the trash: ingesting such a file again takes it out.
+    """
 
     def find(path: Path) -> dict[str, Any] | None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         record = space.records.find(digest)
-        return {"artifact": digest, "kind": record.kind} if record else None
+        if record is None or TRASH in space.labels.of(record):
+            return None
+        return {"artifact": digest, "kind": record.kind}
 
     with ThreadPoolExecutor(_CONCURRENCY) as threads:
         found = list(threads.map(find, files))

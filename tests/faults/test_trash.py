@@ -15,6 +15,7 @@ from flows.library.labelling import update_labels
 from flows.library.trash import OnHold, move_to_trash, take_out_of_trash, trashed_since
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
+from gateway.cli.uploads import known_files
 from gateway.errors import NotFound
 from gateway.http.artifacts import thumbnail_file
 from storage.care.garbage import mark_and_sweep
@@ -81,6 +82,7 @@ async def test_deleted_artifacts_leave_lists_and_searches_and_can_be_brought_bac
     assert trashed_since(space, photo) is not None
     assert take_out_of_trash(space, photo)
     assert trashed_since(space, photo) is None
+    assert f"trash/{photo}" in space.refs.names("trash")  # emptied: workers and gateway may not delete it
     assert not take_out_of_trash(space, photo)
     assert listed(context) == {photo}
     update_labels(space, photo, add=[HOLD])
@@ -94,6 +96,17 @@ async def test_deleted_artifacts_leave_lists_and_searches_and_can_be_brought_bac
     report = await apply_retention(context, delete=True, now=until)
     assert [(item.artifact, item.rule) for item in report.expired] == [(market, "deleted, 30 days")]
     assert space.records.find(market) is None
+
+
+async def test_the_command_line_sends_a_file_again_that_is_in_the_trash(
+    context: RunContext, ingest: Callable[..., object], tmp_path: Path
+) -> None:
+    market, _ = await ingest()  # type: ignore[misc]
+    file = tmp_path / "market.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    assert known_files(context.space, [file])[file]["artifact"] == market
+    move_to_trash(context.space, market, "ada")
+    assert known_files(context.space, [file]) == {}
 
 
 async def test_an_artifact_that_comes_again_after_its_removal_is_not_removed_at_once(

@@ -56,6 +56,16 @@ def test_the_details_and_the_page_of_a_picture_tell_what_it_shows(viewer: httpx.
     assert '<a href="/?q=washbasin"' in page
 
 
+def test_a_picture_that_is_seen_by_a_copy_tells_what_it_shows(maker: httpx.Client) -> None:
+    with Image.open(SAMPLES / "man-and-elephant.jpg") as picture:
+        picture.convert("CMYK").save(data := BytesIO(), "TIFF")
+    job = maker.post("/api/artifacts", files=[("file", ("printed.tiff", data.getvalue()))]).json()
+    items = finished(maker, job["id"])["items"]
+    assert isinstance(items, list)
+    concepts = maker.get(f"/api/artifacts/{items[0]['artifact']}").json()["concepts"]
+    assert concepts["elephant.n.01"] > 0.3
+
+
 def test_an_upload_reports_the_status_of_each_file(maker: httpx.Client) -> None:
     files = [
         ("file", ("market.txt", (SAMPLES / "autumn-market.txt").read_bytes())),

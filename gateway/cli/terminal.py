@@ -42,6 +42,14 @@ def existing_file(path: Path) -> Path:
     return path
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that the user named. Raises WrongInput if it cannot be written."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise WrongInput(f"{path} cannot be written: {error.strerror}.") from error
+
+
 def parse_named_value(argument: str) -> tuple[str, Any]:
     """Split NAME=VALUE. The value is parsed as JSON, or else taken as a string. Raises WrongInput."""
     name, equals, text = argument.partition("=")

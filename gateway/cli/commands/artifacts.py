@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import Json, Project
-from gateway.cli.terminal import print_result
+from gateway.cli.terminal import print_result, write_file
 from gateway.errors import WrongInput
 
 
@@ -55,7 +55,7 @@ def export(artifact: str, path: Path, project: Project = "default", as_json: Jso
     record = space.records.resolve(artifact)
     target = path / file_name(record.name) if path.is_dir() else path
     with space.store.local(record.artifact) as verified:
-        target.write_bytes(verified.read_bytes())
+        write_file(target, verified.read_bytes())
     print_result({"artifact": record.artifact.sha256, "path": str(target)}, as_json, str(target))
 
 

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener, store_query_file
-from gateway.cli.terminal import SOME_FAILED, existing_file, print_result
+from gateway.cli.terminal import SOME_FAILED, existing_file, print_result, write_file
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -97,7 +97,7 @@ def speak(
     with space_opener(project, local) as space:
         report = run_form("speak-text", "speech", form, "flows.speak_text:speak", local)
         if out:
-            out.write_bytes(space().store.get(space().records.get(report["artifact"]).artifact))
+            write_file(out, space().store.get(space().records.get(report["artifact"]).artifact))
     document = {name: report[name] for name in ("artifact", "name", "duration_seconds")}
     print_result(document | {"path": str(out) if out else None}, as_json, str(out or report["artifact"]))
 

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener
-from gateway.cli.terminal import existing_file, print_result, say
+from gateway.cli.terminal import existing_file, print_result, say, write_file
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -49,7 +49,7 @@ def translate(
         if str(path) == "-":
             typer.echo(data.decode(errors="replace"), nl=False)
         else:
-            path.write_bytes(data)
+            write_file(path, data)
             print_result(document | {"path": str(path)}, as_json, str(path))
     _say_doubts(document)
 

@@ -6,6 +6,7 @@ import pytest
 
 from flows.library.file_names import file_name
 from gateway.cli.folders import find_files
+from gateway.cli.terminal import write_file
 from gateway.errors import WrongInput
 
 PHOTOS = ("a.jpg", "b.HEIC", "notes.json", "sub/c.png")
@@ -63,3 +64,8 @@ def test_a_name_is_one_file_in_its_folder(tmp_path: Path, name: str, safe: str) 
     assert file_name(name) == safe
     (tmp_path / file_name(name)).write_bytes(b"x")
     assert [path.name for path in tmp_path.iterdir()] == [safe]
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(WrongInput, match=r"x\.srt cannot be written: No such file or directory\.$"):
+        write_file(tmp_path / "missing" / "x.srt", b"x")

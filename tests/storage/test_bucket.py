@@ -174,7 +174,7 @@ def test_the_first_result_of_a_recipe_is_kept(store: ArtifactStore, bucket: Buck
     second = book.add(RecipeRecord(recipe=recipe, result={"text": "other"}))
     assert second == first
     assert book.find(recipe.key) == first
-    assert [record.recipe for record in book.all()] == [recipe]
+    assert [record.recipe for record in book.read_all()[0]] == [recipe]
 
 
 def test_the_order_of_keys_does_not_change_a_recipe() -> None:

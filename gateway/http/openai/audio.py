@@ -14,11 +14,11 @@ from flows.running.content_forms import Recording
 from flows.transcribe_audio import TranscriptReport
 from gateway.forms import fill_form
 from gateway.http.access import Caller, Maker
-from gateway.http.incoming_files import store_query_file
 from gateway.http.jobs.job import Job
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.stream import sse_events
 from gateway.http.openai.transcript_stream import stream_segments, wait_for_report
+from gateway.http.uploads.incoming_files import store_query_file
 from modalities.speech.segments import Segment
 from modalities.translation.languages import english_name
 

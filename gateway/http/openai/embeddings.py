@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.errors import WrongInput
 from gateway.http.access import Caller, Viewer
 from gateway.http.body_limits import body_limit
-from gateway.http.incoming_files import store_query_picture
 from gateway.http.openai.names import resolve_model
 from gateway.http.openai.token_ids import text_of
+from gateway.http.uploads.incoming_files import store_query_picture
 from media.errors import ItemError
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role, read_vector
 from modalities.scratch import ScratchStore

@@ -18,7 +18,6 @@ from flows.library.reading.contents import shown_picture
 from flows.running.content_forms import PictureOrder
 from gateway.http.access import Caller, Maker
 from gateway.http.downloads.links import public_url
-from gateway.http.incoming_files import store_query_file
 from gateway.http.openai.job_answers import follow_answers, in_order
 from gateway.http.openai.names import is_answered_in_base64
 from gateway.http.openai.picture_jobs import start_picture_job
@@ -33,6 +32,7 @@ from gateway.http.openai.picture_orders import (
     picture_order,
 )
 from gateway.http.openai.stream import sse_events
+from gateway.http.uploads.incoming_files import store_query_file
 from media.pictures import convert, has_hole
 from modalities.generation.picture_metadata import exif_of, read_prompt
 from modalities.generation.requests import GeneratedImage

@@ -14,8 +14,8 @@ from gateway.http import artifacts
 from gateway.http.access import Maker, Viewer
 from gateway.http.artifacts import THUMBNAIL_TYPE, Details, Lineage
 from gateway.http.downloads.headers import immutable
-from gateway.http.incoming_files import start_ingest, store_upload
 from gateway.http.jobs.job import Job
+from gateway.http.uploads.incoming_files import start_ingest, store_upload
 from storage.index.library import Order, Page
 from storage.labels import Label
 from storage.records import Kind

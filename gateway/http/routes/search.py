@@ -11,7 +11,7 @@ from flows.running.context import local_context
 from flows.search import SearchReport, find
 from gateway.http.access import Viewer
 from gateway.http.body_limits import starts_no_job
-from gateway.http.incoming_files import store_query_file
+from gateway.http.uploads.incoming_files import store_query_file
 from storage.labels import Label
 
 router = APIRouter(prefix="/api/search", tags=["Search"])

@@ -8,12 +8,12 @@ from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.http import multipart_uploads
 from gateway.http.access import Maker
 from gateway.http.body_limits import body_limit
-from gateway.http.incoming_files import start_ingest
 from gateway.http.jobs.job import Job
-from gateway.http.multipart_uploads import FileName, Upload
+from gateway.http.uploads import multipart_uploads
+from gateway.http.uploads.incoming_files import start_ingest
+from gateway.http.uploads.multipart_uploads import FileName, Upload
 from storage.labels import Label
 
 router = APIRouter(prefix="/api/uploads", tags=["Artifacts"])

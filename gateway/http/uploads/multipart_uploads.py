@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from flows.ingest import NAME_METADATA
 from flows.running.platform import Space
 from gateway.errors import NotFound, WrongInput
-from gateway.http.incoming_files import encoded_file_name
+from gateway.http.uploads.incoming_files import encoded_file_name
 from storage.bucket import Bucket
 from storage.errors import ObjectNotFound, TooLarge
 

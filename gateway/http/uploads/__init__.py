@@ -1,0 +1,1 @@
+"""Files that come over HTTP: in one request, or in parts."""

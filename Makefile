@@ -21,6 +21,8 @@ UV_PIP := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.uv/bin/pi
 INTO := --python $(BIN)/python
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
+# Tens of processes import torch and Prefect: where byte code is forbidden, each would compile them again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup setup-for-tests demo test test-all check format lock up down clean
 

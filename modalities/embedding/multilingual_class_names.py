@@ -36,13 +36,14 @@ _END = re.compile(r"[\s.!?。！？…]+$")
 # counts that the query is like the names of things that can be seen. The second line is about the picture alone: how
 # far it stands out of what the query has in common with every class.
 _COSINE, _TYPICAL = 6.0, 25.0
-_INTERCEPT_ENGLISH, _INTERCEPT_OTHER = 0.2, 0.5
-_EVEN_ENGLISH, _EVEN_OTHER = (1.5, 2.3), (2.0, 1.25)
+_INTERCEPT_ENGLISH, _INTERCEPT_OTHER = 0.4, 0.7
+_EVEN_ENGLISH, _EVEN_OTHER = (1.5, 2.17), (2.0, 1.15)
 """Slope for each standard deviation, and the number of them at even odds."""
 _ABSTRACT, _ABSTRACT_FREE = 2.5, 1.0
 """How much it counts against every picture that a query is about nothing visible, and how much of that is free."""
-_NAMED_CONCEPT = 2.0
-"""What counts against a picture by its vector alone, where the query is a concept that would have been recognized."""
+_NAMED_CONCEPT, _UNKNOWN_WORD = 3.0, 1.0
+"""What counts against a picture by its vector alone: where the query is a concept that would have been recognized, and
+where it is one word that names none, which the encoders tell badly."""
 
 
 class MultilingualClassNames:
@@ -129,7 +130,9 @@ class MultilingualClassNames:
         """What a query takes from the logit of every picture: abstract words, and concepts that would be recognized."""
         depictable = float(self._depictable[:-1] @ read + self._depictable[-1])
         abstract = max(0.0, -_ABSTRACT * depictable - _ABSTRACT_FREE)
-        return abstract + (_NAMED_CONCEPT if mentioned.coverage == 1 else 0.0)
+        if mentioned.coverage == 1:
+            return abstract + _NAMED_CONCEPT
+        return abstract + (_UNKNOWN_WORD if not mentioned.groups and mentioned.other_words <= 1 else 0.0)
 
     def _encode(self, text: str) -> Vectors:
         multilingual = _unit(self._engine.encode([text], "query")[0] - self._mean)

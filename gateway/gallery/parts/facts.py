@@ -21,8 +21,12 @@ _PARAMETER_TITLES = {
     "task": "Task",
 }
 """The parameters of requests that the page shows, in this order."""
-_PROBABLE, _MOST_CONCEPTS = 0.2, 4
+_PROBABLE, _MOST_CONCEPTS = 0.35, 4
 """How probable a concept is that the page shows, and how many it shows."""
+_UNTELLING = frozenset(
+    {"instrumentality", "placental", "consumer goods", "causal agent", "carnivore", "ungulate", "covering"}
+)
+"""Concepts of taxonomies that nobody searches for."""
 
 
 def file_facts(renderer: PageRenderer, found: InputArtifact) -> list[str]:
@@ -67,8 +71,9 @@ def recipe_rows(renderer: PageRenderer, space: Space, record: ArtifactRecord | N
 def recognized(space: Space, found: InputArtifact) -> list[tuple[str, str]]:
     """What a picture shows: words and their probabilities in percent, the more special concepts first."""
     concepts = recognized_concepts(space, found.artifact) if found.kind == "image" else {}
-    probable = sorted((probability, name) for name, probability in concepts.items() if probability >= _PROBABLE)
-    return [(_word(name), f"{probability:.0%}") for probability, name in probable[:_MOST_CONCEPTS]]
+    probable = sorted((probability, _word(name)) for name, probability in concepts.items() if probability >= _PROBABLE)
+    telling = [(word, f"{probability:.0%}") for probability, word in probable if word not in _UNTELLING]
+    return telling[:_MOST_CONCEPTS]
 
 
 def _word(concept: str) -> str:

@@ -16,6 +16,7 @@ _CHARACTERWISE = (
 """Thai, Lao, Burmese, Khmer, kana, Han and Hangul: their words have no spaces, or take endings."""
 _TOKEN = re.compile(rf"[{_CHARACTERWISE}]|\d+|[^\W\d_{_CHARACTERWISE}]+|[\u2190-\u2bff\U0001f000-\U0001faff]")
 _WORD = re.compile(r"[^\s_\-.,;:!?()\[\]{}\"“”„«»/\\|+=&@#~*<>]+")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:([.,'’\u00a0\u202f])\d{3})(?:\1\d{3})*(?!\d|\1\d)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _MARKS = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\ufe0f\u200c\u200d]")
@@ -72,7 +73,14 @@ def text_search_vector(name: str, body: str) -> str:
     for position, token in enumerate(tokens(body), start=_BODY_POSITION):
         for lexeme in (exact_lexeme(token), stem_lexeme(token)):
             places[lexeme].append(str(min(position, _LAST_POSITION)))
-    return " ".join(f"{quoted(lexeme)}:{','.join(at[:200])}" for lexeme, at in places.items())
+    numbers = (quoted(number) for number in _whole_numbers(f"{name} {body}") if number not in places)
+    return " ".join((*(f"{quoted(lexeme)}:{','.join(at[:200])}" for lexeme, at in places.items()), *numbers))
+
+
+def _whole_numbers(text: str) -> Iterator[str]:
+    """The numbers whose thousands are apart, such as 3,750 and 3.750, as 3750."""
+    for number in dict.fromkeys(found[0] for found in _THOUSANDS.finditer(text)):
+        yield "".join(filter(str.isdigit, number))
 
 
 def quoted(lexeme: str) -> str:

@@ -62,7 +62,7 @@ def duplicates(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Find the same picture in other sizes, compressions, or slightly cropped."""
+    """Find the same picture in other sizes or crops."""
     from flows.running.content_forms import DuplicateSearch
 
     form = fill_form(DuplicateSearch, label=label, project=project)

@@ -30,7 +30,7 @@ async def library(platform: Platform, tmp_path_factory: pytest.TempPathFactory) 
         bus.crop((20, 15, bus.width - 15, bus.height - 20)).save(folder / "bus-cropped.webp")
     files = [*(SAMPLES / name for name in PHOTOS), *sorted(folder.iterdir())]
     context = local_context(platform.space(PROJECT))
-    keys = upload(platform.bucket, files, lambda done, total: None)
+    keys = upload(platform.bucket, files)
     report = await ingest_files(context, list(keys))
     assert all(item.status == "stored" for item in report.items)
     return context

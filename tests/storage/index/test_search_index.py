@@ -109,6 +109,19 @@ def test_what_a_picture_shows_is_evidence_beside_its_vector(index: SearchIndex, 
     assert ask(("dog.n.01",), coverage=0.1) == []
 
 
+def test_a_number_is_found_however_its_thousands_are_written(index: SearchIndex, project: str) -> None:
+    texts = (
+        "costs 3,750 euros",
+        "kostet 3.750,00 Euro",
+        "coûte 3\u202f750 euros",
+        "version 3.750.1",
+        "3 apples, 750 g",
+    )
+    index.add([entry(project, "text", n, [0.0, 1.0], text=text) for n, text in enumerate(texts)])
+    assert found(index, project, "3750", vectors={}, cut_off=0.5) == [0, 1, 2]
+    assert found(index, project, "3,750", vectors={}, cut_off=0.5)[0] == 0
+
+
 def test_words_of_languages_without_spaces_are_found(index: SearchIndex, project: str) -> None:
     index.add(
         [entry(project, "text", 1, [1.0, 0.0], text="数据"), entry(project, "text", 2, [0.9, 0.1], text="你好世界")]

@@ -2,21 +2,14 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psycopg
-
 from benchmarks.chaos_files import File
-from flows.library.indexing import transcription_request
-from flows.running.context import local_context
+from flows.index.expected_entries import expected_parts
+from flows.library.indexing import is_findable
 from flows.running.platform import Platform, Space
-from media.identify import read_text
-from modalities.embedding.passages import split_passages
-from modalities.speech.requests import read_segments
 from storage.errors import StorageError
-from storage.records import ArtifactRecord
 
 
 def breaches(platform: Platform, files: Sequence[File], kills: int, calls: Path) -> Iterator[str]:
@@ -62,9 +55,9 @@ def _stored(space: Space, files: Sequence[File]) -> Iterator[str]:
 
 def _refused(space: Space, files: Sequence[File]) -> Iterator[str]:
     bucket = space.platform.bucket
-    there = {found.key for found in bucket.objects("quarantine/")}
+    there = {found.key for found in bucket.objects(f"quarantine/{space.project}/")}
     for file in files:
-        place = f"quarantine/{file.name}"
+        place = f"quarantine/{space.project}/{file.name}"
         if not {place, f"{place}.json"} <= there:
             yield f"{file.name} was refused, and is not in quarantine with its reason"
         elif bucket.get(place) != file.data:
@@ -76,25 +69,16 @@ def _refused(space: Space, files: Sequence[File]) -> Iterator[str]:
 
 def _indexed(space: Space) -> Iterator[str]:
     """Check that the index has exactly one row with a vector for each part of each record."""
-    expected = Counter({record.artifact.sha256: _parts(space, record) for record in space.records.all()})
-    with psycopg.connect(space.platform.settings.postgres_dsn.get_secret_value()) as connection:
-        rows = connection.execute("select artifact, count(*) from parts where project = 'default' group by artifact")
-        found = Counter(dict(rows.fetchall()))
-        spaces = [number for (number,) in connection.execute("select id from spaces").fetchall()]
-        vectors = sum(connection.execute(f"select count(*) from space_{number}").fetchone()[0] for number in spaces)  # type: ignore[index,arg-type]
+    found = space.index.parts(space.project)
+    expected = {
+        record.artifact.sha256: len(expected_parts(space, record) or ())
+        for record in space.records.all()
+        if is_findable(record)
+    }
     for artifact in sorted({*expected, *found}):
-        if expected[artifact] != found[artifact]:
-            yield f"the index has {found[artifact]} parts of {artifact[:12]}, and its record says {expected[artifact]}"
-    if vectors != sum(found.values()):
-        yield f"the index has {sum(found.values())} parts and {vectors} vectors"
-
-
-def _parts(space: Space, record: ArtifactRecord) -> int:
-    if record.parents or record.kind == "data":
-        return 0
-    if record.kind == "image":
-        return 1
-    if record.kind == "text":
-        return len(split_passages(read_text(space.store.get(record.artifact))))
-    transcript = space.answers.find(transcription_request(local_context(space), record))
-    return len(read_segments(space.store, transcript)) if transcript else -1
+        parts = len(found.get(artifact, ()))
+        if expected.get(artifact, 0) != parts:
+            yield f"the index has {parts} parts of {artifact[:12]}, and its record says {expected.get(artifact, 0)}"
+        bare = sum(not entry.vectors for entry in found.get(artifact, ()))
+        if bare:
+            yield f"{bare} parts of {artifact[:12]} have no vector"

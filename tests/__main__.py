@@ -1,6 +1,6 @@
 """Run the suite on one set of servers: `python -m tests [--all] [arguments of pytest]`.
 
-As many processes run side by side as there are cores, or TRIPTYCH_TEST_PROCESSES; what stops, restarts or counts what
+One process more than there are cores runs, or TRIPTYCH_TEST_PROCESSES; what stops, restarts or counts what
 others use waits until nothing else uses it, see groups.py. With --all, the soaks follow, alone.
 """
 
@@ -10,8 +10,8 @@ import sys
 
 from tests import shared_servers
 
-_PROCESSES = int(os.environ.get("TRIPTYCH_TEST_PROCESSES") or min(os.cpu_count() or 1, 4))
-"""Each process loads its own models, about 2 GB."""
+_PROCESSES = int(os.environ.get("TRIPTYCH_TEST_PROCESSES") or min((os.cpu_count() or 1) + 1, 4))
+"""One more than cores, since many tests wait for servers. Each loads its own models, about 3 GB."""
 _NO_TESTS = 5
 """Pytest's exit code when the arguments select no test of a part."""
 

@@ -59,7 +59,7 @@ async def drain_all(context: RunContext) -> IngestReport:
     """
     platform = context.space.platform
     found = await asyncio.to_thread(lambda: waiting_projects(platform.bucket, list(platform.bucket.objects(ROOT))))
-    # Somebody may have removed all files of a project by hand: what is known of those that waited goes, too.
+    # Projects without files are visited, too: entries of waiting files that were deleted by hand are removed there.
     waiting = await asyncio.to_thread(platform.waiting.projects)
     report = await drain_inbox(context, Inbox(prefix=ROOT, project=DEFAULT))
     for project in dict.fromkeys([*found, *waiting]):

@@ -84,13 +84,14 @@ class _Comparison:
         self.pairs: set[tuple[str, str]] = set()
         self.failures: dict[str, str] = {}
         self._space = space
+        self._compared: set[tuple[str, str]] = set()
         self._miniatures: dict[str, Miniature] = {}
 
     def compare(self, candidates: Sequence[tuple[str, str]]) -> None:
-        """Add the pairs of the candidates that are alike. A picture that cannot be read is a failure, once."""
-        for one, other in candidates:
-            if (one, other) in self.pairs:
-                continue
+        """Compare each candidate once and add the pairs that are alike. A picture that cannot be read is a failure."""
+        fresh = set(candidates) - self._compared
+        self._compared |= fresh
+        for one, other in sorted(fresh):
             first, second = self._miniature(one), self._miniature(other)
             if first is not None and second is not None and likeness(first, second) >= ALIKE:
                 self.pairs.add((one, other))

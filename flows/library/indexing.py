@@ -26,7 +26,7 @@ from modalities.speech.requests import Transcribe, Transcript
 from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound
 from storage.index.parts import Entry, PartKind
-from storage.records import ArtifactRecord
+from storage.records import ArtifactRecord, kind_of
 
 TRANSCRIPT = ".transcript.json"
 """End of the name of a transcript document."""
@@ -116,8 +116,12 @@ def picture_embedding_request(space: Space, picture: Artifact) -> EmbedImage:
 def recognized_concepts(space: Space, picture: Artifact) -> dict[str, float]:
     """What a stored picture shows by the profile's model, such as dog.n.01, with probabilities; runs no model.
 
+    Nothing for an artifact of another kind.
+
     A picture that models do not decode, such as a HEIC file, is embedded by the copy that is shown of it.
     """
+    if kind_of(picture.media_type) != "image":
+        return {}
     try:
         contents = find_contents(space, picture)
         seen = contents.shown.artifact if contents and contents.shown else picture

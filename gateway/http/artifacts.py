@@ -67,7 +67,7 @@ def read_details(request: Request, space: Space, identity: str) -> Details:
         record=record,
         labels=list(space.labels.of(record)),
         recipe=recipe.model_dump(mode="json") if recipe else None,
-        concepts=recognized_concepts(space, record.artifact) if record.kind == "image" else {},
+        concepts=recognized_concepts(space, record.artifact),
         url=public_url(request, space, record.artifact, record.name),
     )
 

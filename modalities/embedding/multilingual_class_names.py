@@ -107,39 +107,42 @@ class MultilingualClassNames:
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Return one row of 768 components per text."""
-        return np.stack([self._encode(_END.sub("", text)) for text in texts])
+        plain = [_END.sub("", text) for text in texts]
+        return np.stack([self._vector(text, self._read(text), english=self._is_english(text)) for text in plain])
 
     def encode_query(self, text: str) -> EncodedQuery:
         """Encode a query; its lines say how probable it is that a picture shows it."""
         plain = _END.sub("", text)
-        read = self._engine.encode([plain], "query")[0] - self._mean
-        multilingual = _unit(read)
-        english = is_english(plain, self._english.tokenizer)
-        vector = self._vector(plain, multilingual, english=english)
+        read, english = self._read(plain), self._is_english(plain)
+        vector = self._vector(plain, read, english=english)
         mentioned = self._lexicon.mentioned(plain)
         against = self._against(read, mentioned)
         background = self._classes @ vector
         slope, even = _EVEN_ENGLISH if english else _EVEN_OTHER
         per_cosine = slope / max(float(background.std()), 1e-3)
         stands_out = (per_cosine, -per_cosine * float(background.mean()) - slope * even - against)
-        typical = _TYPICAL * float(self._typical @ multilingual)
+        typical = _TYPICAL * float(self._typical @ _unit(read))
         typical += (_INTERCEPT_ENGLISH if english else _INTERCEPT_OTHER) - against
         return EncodedQuery(vector.tolist(), ((_COSINE, typical), stands_out), mentioned)
 
     def _against(self, read: Vectors, mentioned: MentionedConcepts) -> float:
-        """What a query takes from the logit of every picture: abstract words, and concepts that would be recognized."""
+        """What is subtracted from the logit of every picture: for a query about nothing visible, or about a concept."""
         depictable = float(self._depictable[:-1] @ read + self._depictable[-1])
         abstract = max(0.0, -_ABSTRACT * depictable - _ABSTRACT_FREE)
         if mentioned.coverage == 1:
             return abstract + _NAMED_CONCEPT
         return abstract + (_UNKNOWN_WORD if not mentioned.groups and mentioned.other_words <= 1 else 0.0)
 
-    def _encode(self, text: str) -> Vectors:
-        multilingual = _unit(self._engine.encode([text], "query")[0] - self._mean)
-        return self._vector(text, multilingual, english=is_english(text, self._english.tokenizer))
+    def _read(self, text: str) -> Vectors:
+        """The vector of the multilingual encoder, less its mean over the class names."""
+        return self._engine.encode([text], "query")[0] - self._mean
 
-    def _vector(self, text: str, multilingual: Vectors, *, english: bool) -> Vectors:
-        """The vector of a query of which the multilingual part is known."""
+    def _is_english(self, text: str) -> bool:
+        return is_english(text, self._english.tokenizer)
+
+    def _vector(self, text: str, read: Vectors, *, english: bool) -> Vectors:
+        """The vector of a query, from what the multilingual encoder reads in it."""
+        multilingual = _unit(read)
         if not english:
             return np.concatenate([np.zeros_like(multilingual), multilingual])
         return _joined(self._english.encode_texts([text]), multilingual[None])[0]

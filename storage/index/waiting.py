@@ -86,7 +86,7 @@ class WaitingFiles:
             connection.execute("delete from waiting where key = any(%s)", [list(keys)])
 
     def remove_others(self, project: str, folder: str, keys: Iterable[str]) -> None:
-        """Forget the files of a project in a folder of the inbox that are not among these: somebody removed them."""
+        """Delete the entries of a project in a folder of the inbox, except those of these files."""
         with self._database.connection() as connection:
             connection.execute(
                 "delete from waiting where project = %s and starts_with(key, %s) and key <> all(%s)",

@@ -40,7 +40,7 @@ def show(
         "children": [child.model_dump(mode="json") for child in children],
         "recipe": recipe.model_dump(mode="json") if recipe else None,
         "places": list(places),
-        "concepts": recognized_concepts(space, record.artifact) if record.kind == "image" else {},
+        "concepts": recognized_concepts(space, record.artifact),
         "url": space.store.url(record.artifact, record.name),
     }
     print_result(document, as_json, json.dumps(document, ensure_ascii=False, indent=1))

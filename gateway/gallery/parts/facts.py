@@ -26,7 +26,7 @@ _PROBABLE, _MOST_CONCEPTS = 0.35, 4
 _UNTELLING = frozenset(
     {"instrumentality", "placental", "consumer goods", "causal agent", "carnivore", "ungulate", "covering"}
 )
-"""Concepts of taxonomies that nobody searches for."""
+"""Hypernyms of WordNet that are no everyday words."""
 
 
 def file_facts(renderer: PageRenderer, found: InputArtifact) -> list[str]:
@@ -70,7 +70,7 @@ def recipe_rows(renderer: PageRenderer, space: Space, record: ArtifactRecord | N
 
 def recognized(space: Space, found: InputArtifact) -> list[tuple[str, str]]:
     """What a picture shows: words and their probabilities in percent, the more special concepts first."""
-    concepts = recognized_concepts(space, found.artifact) if found.kind == "image" else {}
+    concepts = recognized_concepts(space, found.artifact)
     probable = sorted((probability, _word(name)) for name, probability in concepts.items() if probability >= _PROBABLE)
     telling = [(word, f"{probability:.0%}") for probability, word in probable if word not in _UNTELLING]
     return telling[:_MOST_CONCEPTS]

@@ -106,27 +106,41 @@ def new_bucket(platform: Platform) -> Callable[[], Bucket]:
 
 
 @pytest.fixture
-def new_platform(settings: Settings, new_bucket: Callable[[], Bucket]) -> Iterator[Callable[..., Platform]]:
-    """Makes platforms on an empty bucket and an empty database, with the session's settings but for those given."""
+def new_database(settings: Settings) -> Iterator[Callable[[], SecretStr]]:
+    """Makes empty databases on the session's Postgres, by their addresses; they are dropped after the test."""
     stack_file = StackFile(read_stack_file(settings.home))
     dsn = postgres.dsn(stack_file.port("postgres.port"), stack_file.postgres_password, "postgres")
-    made: dict[str, Platform] = {}
+    made: list[sql.Identifier] = []
 
-    def make(**changed: object) -> Platform:
-        database = f"test_{uuid4().hex[:12]}"
+    def make() -> SecretStr:
+        name = f"test_{uuid4().hex[:12]}"
+        made.append(sql.Identifier(name))
         with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
-        address = SecretStr(make_conninfo(**conninfo_to_dict(dsn) | {"dbname": database}))
-        new = {"bucket": new_bucket().name, "postgres_dsn": address}
-        made[database] = platform = Platform(settings.model_copy(update=new | changed))
-        migrate(platform.bucket)
-        return platform
+            connection.execute(sql.SQL("create database {}").format(made[-1]))
+        return SecretStr(make_conninfo(**conninfo_to_dict(dsn) | {"dbname": name}))
 
     yield make
-    for database, platform in made.items():
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for name in made:
+            connection.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture
+def new_platform(
+    settings: Settings, new_bucket: Callable[[], Bucket], new_database: Callable[[], SecretStr]
+) -> Iterator[Callable[..., Platform]]:
+    """Makes platforms on an empty bucket and an empty database, with the session's settings but for those given."""
+    made: list[Platform] = []
+
+    def make(**changed: object) -> Platform:
+        new = {"bucket": new_bucket().name, "postgres_dsn": new_database()}
+        made.append(Platform(settings.model_copy(update=new | changed)))
+        migrate(made[-1].bucket)
+        return made[-1]
+
+    yield make
+    for platform in made:
         platform.database.close()
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from storage.index.search_query import Filters, VectorQuery, search_statement
 from storage.index.vector_spaces import (
     all_tables,
     build_hnsw_indexes,
-    drop_space_tables,
     ensure_spaces,
     write_vectors,
 )
@@ -58,16 +57,6 @@ class SearchIndex:
     def ensure_schema(self) -> None:
         """Apply the migrations that are missing; safe when several processes do it at once."""
         self._database.migrate(_COMPONENT, MIGRATIONS)
-
-    def drop(self) -> None:
-        """Delete everything, in all projects, and create empty tables."""
-        with self._database.connection() as connection:
-            lock_schema(connection)
-            for (number,) in connection.execute("select id from spaces").fetchall():
-                drop_space_tables(connection, number)
-            connection.execute("drop table if exists parts, serving, spaces cascade")
-            connection.execute("delete from schema_versions where component = %s", [_COMPONENT])
-        self.ensure_schema()
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Insert or replace parts in one transaction. Of several entries of one part, the last one counts."""

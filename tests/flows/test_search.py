@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from flows.care.rebuild_index import rebuild_index
 from flows.ingest import ingest_files, store_unrecorded
@@ -11,6 +12,7 @@ from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
 from flows.running.errors import NothingToDo
 from flows.running.platform import Platform
+from flows.running.settings import Settings
 from flows.search import find
 from storage.errors import ArtifactNotFound
 from tests.paths import SAMPLES
@@ -105,17 +107,17 @@ async def test_a_search_by_an_unknown_artifact_is_refused(library: RunContext) -
 
 
 async def test_a_rebuilt_index_gives_the_same_hits_in_the_same_order_without_a_model(
-    library: RunContext, platform: Platform
+    library: RunContext, settings: Settings, new_database: Callable[[], SecretStr]
 ) -> None:
     questions = ("a dog", "market", "country", "something red")
     before = [(await find(library, Query(words=words, project=LIBRARY, limit=50))).hits for words in questions]
-    platform.index.drop()
-    platform.index.ensure_schema()
-    cold = Platform(platform.settings)
-    report = await rebuild_index(local_context(cold.space(LIBRARY)))
-    assert cold.pool.loaded() == []
+    lost = Platform(settings.model_copy(update={"postgres_dsn": new_database()}))
+    rebuilt = local_context(lost.space(LIBRARY))
+    report = await rebuild_index(rebuilt)
+    assert lost.pool.loaded() == []
     assert report.artifacts == len(FILES)
-    after = [(await find(library, Query(words=words, project=LIBRARY, limit=50))).hits for words in questions]
+    after = [(await find(rebuilt, Query(words=words, project=LIBRARY, limit=50))).hits for words in questions]
+    lost.database.close()
     assert after == before
 
 

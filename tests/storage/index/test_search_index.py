@@ -149,15 +149,6 @@ def test_equal_scores_are_ordered_by_artifact(index: SearchIndex, project: str) 
     assert found(index, project) == [1, 2, 3]
 
 
-def test_a_dropped_index_is_empty_and_usable(index: SearchIndex, project: str) -> None:
-    index.add([entry(project, "image", 1, [1.0, 0.0])])
-    index.drop()
-    assert found(index, project) == []
-    index.add([entry(project, "image", 1, [1.0, 0.0])])
-    index.create_vector_indexes()
-    assert found(index, project) == [1]
-
-
 def test_a_vector_of_another_size_is_refused(index: SearchIndex, project: str) -> None:
     index.add([entry(project, "image", 1, [1.0, 0.0])])
     with pytest.raises(StorageError, match="dimensions"):

@@ -1,13 +1,14 @@
 """Create, look up and revoke access tokens. The bucket keeps the hash of a token; the token itself is shown once."""
 
 import hashlib
+import logging
 import re
 import secrets
 import time
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.errors import AlreadyExists, NotFound, WrongInput
 from storage.bucket import Bucket
@@ -18,6 +19,7 @@ from storage.refs import Refs
 Role = Literal["viewer", "maker", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "maker", "admin")
 """In ascending order: each role includes the rights of those before it."""
+_LOG = logging.getLogger(__name__)
 _PREFIX = "gateway/tokens/"
 _CACHE_TTL_SECONDS = 5.0
 _CACHE_ENTRIES = 1000
@@ -105,6 +107,9 @@ class Tokens:
         try:
             return Person.model_validate_json(self._bucket.get(key))
         except ObjectNotFound:
+            return None
+        except ValidationError:
+            _LOG.warning("%s cannot be read, and lets nobody in: make a new token.", key)
             return None
 
 

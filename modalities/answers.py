@@ -23,7 +23,7 @@ from modalities.models.pool import OperatorPool
 from modalities.scratch import ScratchStore
 from storage.artifacts import ArtifactStore
 from storage.claims import Claims, ClaimSession
-from storage.errors import ArtifactCorrupt, ArtifactNotFound
+from storage.errors import ArtifactCorrupt, ArtifactNotFound, RecordCorrupt
 from storage.recipes import Recipe, RecipeRecord, RecipeStore
 
 Answer = Result | ItemError
@@ -187,10 +187,10 @@ class Answers:
             return list(threads.map(partial(self._store_answer, seconds=seconds), batch, answers))
 
     def _call(self, operator: Operator[Any], batch: list[Request[Any]], progress: Progress) -> Sequence[Answer]:
-        """Call the operator for the batch; if the bytes of an artifact are lost, once per request."""
+        """Call the operator for the batch; if an artifact is lost, or a mark of one is corrupt, once per request."""
         try:
             return self._call_at_once(operator, batch, progress)
-        except (ArtifactNotFound, ArtifactCorrupt) as error:
+        except (ArtifactNotFound, ArtifactCorrupt, RecordCorrupt) as error:
             if len(batch) == 1:
                 return [ArtifactLost(str(error))]
             return [answer for request in batch for answer in self._call(operator, [request], no_progress)]

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from storage.bucket import Bucket
-from storage.errors import InvalidName
+from storage.errors import InvalidName, RecordCorrupt
 from storage.records import ArtifactRecord, Records
 from storage.refs import Refs
 
@@ -23,7 +23,9 @@ TRASH = "in the trash"
 MOST = 100
 """How many labels an artifact may have."""
 _LONGEST = 64
-_FOLDER = "labels"
+FOLDER = "labels"
+SHAPE = TypeAdapter(list[str])
+"""The value of a reference `labels/<id>`."""
 _AT_ONCE = 4
 _FEW = 100
 
@@ -58,26 +60,31 @@ class Labels:
         self._refs = Refs(bucket, project)
 
     def of(self, record: ArtifactRecord) -> tuple[str, ...]:
-        """The current labels of an artifact, in the order in which they were added."""
-        changed = self._refs.get(_name(record.artifact.sha256))
+        """The current labels of an artifact, in the order in which they were added. Raises RecordCorrupt."""
+        changed = self._refs.get_as(_name(record.artifact.sha256), SHAPE)
         return record.labels if changed is None else tuple(changed)
 
-    def of_many(self, records: Sequence[ArtifactRecord]) -> dict[str, tuple[str, ...]]:
-        """The current labels of many artifacts, by artifact id."""
-        changed = set(self._refs.names(_FOLDER)) if len(records) > _FEW else None
+    def of_many(self, records: Sequence[ArtifactRecord]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        """The current labels of many artifacts, and why those of the others cannot be read, by artifact id."""
+        changed = set(self._refs.names(FOLDER)) if len(records) > _FEW else None
 
-        def read(record: ArtifactRecord) -> tuple[str, ...]:
+        def read(record: ArtifactRecord) -> tuple[str, ...] | RecordCorrupt:
             asks = changed is None or _name(record.artifact.sha256) in changed
-            return self.of(record) if asks else record.labels
+            try:
+                return self.of(record) if asks else record.labels
+            except RecordCorrupt as error:
+                return error
 
+        ids = [record.artifact.sha256 for record in records]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = list(threads.map(read, records))
-        return {record.artifact.sha256: labels for record, labels in zip(records, found, strict=True)}
+            found = dict(zip(ids, threads.map(read, records), strict=True))
+        labels = {sha256: each for sha256, each in found.items() if not isinstance(each, RecordCorrupt)}
+        return labels, {sha256: str(each) for sha256, each in found.items() if isinstance(each, RecordCorrupt)}
 
     def change(self, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
         """Add and remove labels of an artifact; returns its labels. flows.library.labelling updates the database too.
 
-        Raises ArtifactNotFound, and InvalidName for an invalid label or more than MOST of them.
+        Raises ArtifactNotFound, RecordCorrupt, and InvalidName for an invalid label or more than MOST of them.
         """
         added = [checked_label(word) for word in add]
         removed = set(remove)
@@ -90,7 +97,7 @@ class Labels:
                 raise InvalidName(f"{record.name} would have {len(labels)} labels: at most {MOST} are allowed.")
             return labels
 
-        return tuple(self._refs.update(_name(sha256), changed))
+        return tuple(self._refs.update(_name(sha256), changed, SHAPE))
 
     def forget(self, sha256: str) -> None:
         """Delete the labels of an artifact that was removed."""
@@ -98,4 +105,4 @@ class Labels:
 
 
 def _name(sha256: str) -> str:
-    return f"{_FOLDER}/{sha256}"
+    return f"{FOLDER}/{sha256}"

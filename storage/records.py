@@ -1,7 +1,8 @@
 """Artifact records: the metadata of each artifact, as one create-only JSON object."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -92,6 +93,14 @@ class Records:
             return self.get(sha256)
         except ArtifactNotFound:
             return None
+
+    def find_readable(self, ids: Iterable[str]) -> list[ArtifactRecord]:
+        """The records of those artifacts that have one which can be read."""
+        found: list[ArtifactRecord] = []
+        for sha256 in ids:
+            with suppress(RecordCorrupt, ArtifactNotFound):
+                found.append(self.get(sha256))
+        return found
 
     def exists(self, sha256: str) -> bool:
         """Whether the artifact has a record."""

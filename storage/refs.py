@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
+
+from pydantic import TypeAdapter, ValidationError
 
 from storage.bucket import Bucket
 from storage.errors import Conflict, InvalidName, ObjectNotFound, RecordCorrupt
@@ -14,6 +16,8 @@ MODELS = "models"
 """The bucket folder of published weights and the aliases of their versions; it belongs to no project."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}(/[a-z0-9][a-z0-9._-]{0,127})?")
 _ATTEMPTS = 8
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+ValueT = TypeVar("ValueT")
 
 
 class Refs:
@@ -28,14 +32,18 @@ class Refs:
         value, _ = self._read(name)
         return value
 
-    def update(self, name: str, change: Callable[[Any | None], Any]) -> Any:
+    def get_as(self, name: str, shape: TypeAdapter[ValueT]) -> ValueT | None:
+        """The value in its shape, or None when the reference is not set. Raises RecordCorrupt."""
+        return self._shaped(name, self.get(name), shape)
+
+    def update(self, name: str, change: Callable[[Any | None], Any], shape: TypeAdapter[Any] = _ANY) -> Any:
         """Replace the value by `change(value)` by compare-and-swap, with retries; returns the new value.
 
-        Raises Conflict after too many lost swaps.
+        Raises Conflict after too many lost swaps, RecordCorrupt.
         """
         for _ in range(_ATTEMPTS):
             value, etag = self._read(name)
-            changed = change(value)
+            changed = change(self._shaped(name, value, shape))
             if self._write(name, changed, etag):
                 return changed
         raise Conflict(f"Too many others change the reference {name}: try again.")
@@ -77,7 +85,16 @@ class Refs:
         try:
             return json.loads(data)["value"], etag
         except (ValueError, KeyError, TypeError) as error:
-            raise RecordCorrupt(f"{self._key(name)} cannot be read: run `triptych verify --repair`.") from error
+            raise self._corrupt(name) from error
+
+    def _shaped(self, name: str, value: Any | None, shape: TypeAdapter[ValueT]) -> ValueT | None:
+        try:
+            return None if value is None else shape.validate_python(value)
+        except ValidationError as error:
+            raise self._corrupt(name) from error
+
+    def _corrupt(self, name: str) -> RecordCorrupt:
+        return RecordCorrupt(f"{self._key(name)} cannot be read: run `triptych verify --repair`.")
 
     def _key(self, name: str) -> str:
         if not _NAME.fullmatch(name):

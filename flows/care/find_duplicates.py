@@ -19,7 +19,7 @@ from flows.running.prefect_context import run_as_flow
 from media.errors import ItemError
 from media.images.likeness import ALIKE, SIDE, Miniature, likeness
 from media.pictures import gray_miniature
-from storage.errors import StorageError
+from storage.errors import ArtifactNotFound, InvalidName, RecordCorrupt, StorageError
 from storage.records import ArtifactRecord
 
 DUPLICATE = "duplicate"
@@ -71,7 +71,7 @@ async def group_duplicates(context: RunContext, search: DuplicateSearch) -> Dupl
     groups = [_members(found.records, group) for group in _connected(found.pairs)]
     report = DuplicatesReport(pictures=total, groups=sorted(groups, key=len, reverse=True), failures=found.failures)
     if search.label:
-        await asyncio.to_thread(_label, space, report.groups)
+        report.failures |= await asyncio.to_thread(_label, space, report.groups)
     await context.show("duplicates", _page(report))
     return report
 
@@ -138,12 +138,23 @@ def _members(records: Mapping[str, ArtifactRecord], group: set[str]) -> list[Mem
     return sorted(members, key=lambda member: (-member.width * member.height, -member.size, member.artifact))
 
 
-def _label(space: Space, groups: Sequence[Sequence[Member]]) -> None:
-    for best, *others in groups:
-        for member in others:
-            update_labels(space, member.artifact, add=[DUPLICATE])
-        if DUPLICATE in space.labels.of(space.records.get(best.artifact)):
-            update_labels(space, best.artifact, remove=[DUPLICATE])
+def _label(space: Space, groups: Sequence[Sequence[Member]]) -> dict[str, str]:
+    """Label all but the best of each group; return why others cannot be labelled, by artifact id."""
+    failures: dict[str, str] = {}
+    for group in groups:
+        for member in group:
+            try:
+                _label_one(space, member.artifact, is_best=member is group[0])
+            except (ArtifactNotFound, RecordCorrupt, InvalidName) as error:
+                failures[member.artifact] = str(error)
+    return failures
+
+
+def _label_one(space: Space, sha256: str, *, is_best: bool) -> None:
+    if not is_best:
+        update_labels(space, sha256, add=[DUPLICATE])
+    elif DUPLICATE in space.labels.of(space.records.get(sha256)):
+        update_labels(space, sha256, remove=[DUPLICATE])
 
 
 def _page(report: DuplicatesReport) -> str:

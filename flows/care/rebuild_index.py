@@ -35,8 +35,8 @@ async def read_and_rebuild(context: RunContext) -> RebuildReport:
 async def rebuild_index(context: RunContext) -> RebuildReport:
     """Rebuild the listing and the index of a project. Stored embeddings are read, not computed again.
 
-    Records that cannot be read are among the failures. The vector spaces of before go on answering for the kinds of
-    parts that wait for a model.
+    Artifacts whose records or labels cannot be read are among the failures. The vector spaces of before go on
+    answering for the kinds of parts that wait for a model.
     """
     return await _rebuild(context, index_artifacts)
 
@@ -45,8 +45,9 @@ async def _rebuild(
     context: RunContext, index: Callable[[RunContext, Sequence[ArtifactRecord]], Awaitable[IndexFailures]]
 ) -> RebuildReport:
     records, unreadable = await asyncio.to_thread(context.space.records.read_all)
-    await asyncio.to_thread(rebuild_listing, context.space, records, unreadable)
-    findable = sorted(filter(is_findable, records), key=lambda record: (record.created, record.artifact.sha256))
+    unreadable |= await asyncio.to_thread(rebuild_listing, context.space, records, unreadable)
+    whole = [record for record in records if record.artifact.sha256 not in unreadable]
+    findable = sorted(filter(is_findable, whole), key=lambda record: (record.created, record.artifact.sha256))
     silent, failures = replace(context, progress=no_progress), IndexFailures()
     for start in range(0, len(findable), _CHUNK):
         failures.add_all(await index(silent, findable[start : start + _CHUNK]))

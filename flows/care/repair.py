@@ -138,11 +138,13 @@ async def _repair_index(state: RepairState) -> None:
     await asyncio.to_thread(space.library.remove, space.project, gone)
     await asyncio.to_thread(space.index.remove, space.project, gone)
     listed = list(records.values())
-    labels = await asyncio.to_thread(space.labels.of_many, listed)
+    labels, _ = await asyncio.to_thread(space.labels.of_many, listed)
     wrong = {
         problem.subject for problem in state.problems_of("wrong-row", "wrong-parts", "broken-record", "missing-record")
     }
-    await asyncio.to_thread(space.library.put, [records[sha] for sha in wrong if sha in records], labels)
+    await asyncio.to_thread(
+        space.library.put, [records[sha] for sha in wrong if sha in records and sha in labels], labels
+    )
     findable = [
         record
         for sha256, record in records.items()

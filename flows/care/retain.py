@@ -21,7 +21,8 @@ from flows.running.errors import FlowError
 from flows.running.form import Form, project_field
 from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
-from storage.care.tombstones import Tombstone
+from storage.care.tombstones import Tombstone, Tombstones
+from storage.errors import RecordCorrupt
 from storage.labels import HOLD, TRASH, Label
 from storage.records import ArtifactRecord
 
@@ -55,7 +56,8 @@ class Expired(BaseModel):
 class RetainReport(BaseModel):
     """What was removed, or would be, and how many expired artifacts are kept by `hold`.
 
-    `unreadable` are the ids of artifacts and the keys of recipes whose records cannot be read, and why: they stay.
+    `unreadable` are the ids of artifacts whose records or references cannot be read, and the keys of such recipes, and
+    why: they stay.
     """
 
     expired: list[Expired]
@@ -110,29 +112,45 @@ class _Inventory:
 
 
 def _apply(space: Space, rules: RetentionRules, delete: bool, now: datetime) -> RetainReport:
-    found, unreadable = space.records.read_all()
-    records = {record.artifact.sha256: record for record in found}
-    inventory = _Inventory(records, space.labels.of_many(found))
-    expired_rules = {
-        sha256: rule
-        for sha256, record in records.items()
-        if (rule := _rule(space, record, inventory.labels[sha256], rules, now))
-    }
+    inventory, expired_rules, unreadable = _read_inventory(space, rules, now)
+    records = inventory.records
     expired = {sha256: rule for sha256, rule in expired_rules.items() if not inventory.is_held(sha256)}
     expired |= dict(_derived(inventory, expired))
     items = [Expired(artifact=sha256, name=records[sha256].name, rule=rule) for sha256, rule in expired.items()]
     if delete:
-        items = _still_expired(space, inventory, items, rules, now)
+        items = _still_expired(space, inventory, items, rules, now, unreadable)
         tombstones = [_tombstone(inventory, item, now) for item in items]
         unreadable |= remove_artifacts(space, tombstones, records, unreadable.keys())
     held = len(expired_rules.keys() - expired.keys())
     return RetainReport(expired=items, held=held, dry_run=not delete, unreadable=unreadable)
 
 
+def _read_inventory(
+    space: Space, rules: RetentionRules, now: datetime
+) -> tuple[_Inventory, dict[str, str], dict[str, str]]:
+    """Read all records and labels; return them, the rules by which artifacts have expired, and why others stay."""
+    found, unreadable = space.records.read_all()
+    labels, no_labels = space.labels.of_many(found)
+    unreadable |= no_labels
+    records = {record.artifact.sha256: record for record in found if record.artifact.sha256 in labels}
+    expired: dict[str, str] = {}
+    for sha256, record in records.items():
+        try:
+            if rule := _rule(space, record, labels[sha256], rules, now):
+                expired[sha256] = rule
+        except RecordCorrupt as error:
+            unreadable[sha256] = str(error)
+    readable = {sha256: record for sha256, record in records.items() if sha256 not in unreadable}
+    return _Inventory(readable, labels), expired, unreadable
+
+
 def _rule(
     space: Space, record: ArtifactRecord, labels: tuple[str, ...], rules: RetentionRules, now: datetime
 ) -> str | None:
-    """Return the rule by which the artifact has expired, if it has. The label with the longest period counts."""
+    """Return the rule by which the artifact has expired, if it has. The label with the longest period counts.
+
+    Raises RecordCorrupt if the time of its deletion cannot be read.
+    """
     if TRASH in labels and (since := trashed_since(space, record.artifact.sha256)) and since + TRASH_TIME <= now:
         return f"deleted, {TRASH_TIME.days} days"
     periods = [(rules.days[label], label) for label in labels if label in rules.days]
@@ -151,14 +169,30 @@ def _derived(inventory: _Inventory, expired: dict[str, str]) -> Iterator[tuple[s
 
 
 def _still_expired(
-    space: Space, inventory: _Inventory, items: Sequence[Expired], rules: RetentionRules, now: datetime
+    space: Space,
+    inventory: _Inventory,
+    items: Sequence[Expired],
+    rules: RetentionRules,
+    now: datetime,
+    unreadable: dict[str, str],
 ) -> list[Expired]:
-    """Read the labels again, right before the removal, and leave out what was put on hold or relabelled meanwhile."""
+    """Read the labels again, right before the removal, and leave out what was put on hold or relabelled meanwhile.
+
+    What has labels or a tombstone that cannot be read is left out too, and added to `unreadable`.
+    """
     kept: set[str] = set()
+    tombstones = Tombstones(space.platform.bucket, space.project)
     for item in items:
-        labels = space.labels.of(inventory.records[item.artifact])
-        was_expired_itself = _rule(space, inventory.records[item.artifact], inventory.labels[item.artifact], rules, now)
-        is_expired = not was_expired_itself or _rule(space, inventory.records[item.artifact], labels, rules, now)
+        record = inventory.records[item.artifact]
+        try:
+            labels = space.labels.of(record)
+            was_expired_itself = _rule(space, record, inventory.labels[item.artifact], rules, now)
+            is_expired = not was_expired_itself or _rule(space, record, labels, rules, now)
+            tombstones.find(item.artifact)  # of an earlier removal: this one replaces it
+        except RecordCorrupt as error:
+            kept.add(item.artifact)
+            unreadable[item.artifact] = str(error)
+            continue
         if HOLD in labels or not is_expired:
             kept.add(item.artifact)
     # What derives from something that is kept is kept with it.

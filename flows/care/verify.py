@@ -108,10 +108,8 @@ def report_of(contents: Inventory, findings: list[Finding]) -> VerifyReport:
 
 
 def _index_problems(space: Space, contents: Inventory) -> list[Problem]:
-    """Compare library and index with the bucket, without artifacts whose labels `check_integrity` cannot read."""
-    labels_of = f"{space.project}/refs/labels/"
-    records = [r for r in contents.records.values() if f"{labels_of}{r.artifact.sha256}.json" not in contents.broken]
-    labels = space.labels.of_many(records)
+    """Compare library and index with the bucket, without artifacts whose labels cannot be read."""
+    labels, _ = space.labels.of_many(list(contents.records.values()))
     return [*_row_problems(space, contents, labels), *_part_problems(space, contents, labels)]
 
 
@@ -122,12 +120,12 @@ def _row_problems(space: Space, contents: Inventory, labels: dict[str, tuple[str
         for sha256, record in contents.records.items()
         if sha256 in labels and _without_made(rows.get(sha256)) != _without_made(listed_record(record, labels[sha256]))
     ]
-    removed = Tombstones(space.platform.bucket, space.project)
+    removed = Tombstones(space.platform.bucket, space.project).ids()
     for sha256, row in rows.items():
         # The record may have arrived since the bucket was listed, or be one that cannot be read.
         if sha256 in contents.records or space.records.exists(sha256):
             continue
-        if sha256 in contents.blobs and removed.find(sha256) is None:
+        if sha256 in contents.blobs and sha256 not in removed:
             problems.append(_problem("missing-record", sha256, f"The record of {row.name} ({sha256}) is missing."))
         else:
             problems.append(_problem("wrong-row", sha256, f"{row.name} is listed, and there is no record of it."))

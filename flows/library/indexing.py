@@ -75,7 +75,10 @@ async def _index(
     records: Sequence[ArtifactRecord],
     texts_of: Callable[[RunContext, Sequence[ReadArtifact]], Awaitable[FoundTexts]],
 ) -> IndexFailures:
+    labels, no_labels = await asyncio.to_thread(context.space.labels.of_many, records)
+    records = [record for record in records if record.artifact.sha256 in labels]
     failures = IndexFailures()
+    failures.update(no_labels)
     read = await _read_artifacts(context, records, failures)
     texts, unread = await texts_of(context, read)
     for sha256, error in unread.items():
@@ -83,7 +86,6 @@ async def _index(
             failures.add(sha256, error)
     parts = await _seen_and_read_parts(context, read, texts, failures)
     parts += await _speech_parts(context, [record for record in records if is_heard(record)], failures)
-    labels = await asyncio.to_thread(context.space.labels.of_many, records)
     entries = await _embed(context, parts, labels, failures)
     await asyncio.to_thread(context.space.index.add, entries)
     counts = {record.artifact.sha256: Counter[PartKind]() for record in records}

@@ -16,11 +16,12 @@ def update_labels(space: Space, sha256: str, add: Iterable[str] = (), remove: It
 def sync_labels(space: Space, records: Sequence[ArtifactRecord], known: Mapping[str, tuple[str, ...]]) -> None:
     """Write the labels of artifacts from the bucket to the database, where they differ from `known`, which it has.
 
-    After each write the bucket is read again, until nothing has changed: of two concurrent changes the later one wins.
+    Labels that cannot be read stay as the database has them. After each write the bucket is read again, until nothing
+    has changed: of two concurrent changes the later one wins.
     """
     written = dict(known)
     while True:
-        now = space.labels.of_many(records)
+        now, _ = space.labels.of_many(records)
         stale = {sha256: labels for sha256, labels in now.items() if written.get(sha256) != labels}
         if not stale:
             return

@@ -7,15 +7,18 @@ from flows.running.platform import Space
 from storage.records import ArtifactRecord
 
 
-def rebuild_listing(space: Space, records: Sequence[ArtifactRecord], unreadable: Collection[str]) -> None:
+def rebuild_listing(space: Space, records: Sequence[ArtifactRecord], unreadable: Collection[str]) -> dict[str, str]:
     """Write a row for each of all the project's records; delete rows and index entries that have no record.
 
-    Those of the artifacts whose records cannot be read stay: `triptych verify --repair` restores the records from them.
+    Those of the artifacts whose records or labels cannot be read stay: `triptych verify --repair` restores both from
+    them. Return why labels cannot be read, by artifact id.
     """
     known = {record.artifact.sha256 for record in records} | set(unreadable)
     gone = [row.artifact for row in space.library.all(space.project) if row.artifact not in known]
     space.library.remove(space.project, gone)
     space.index.remove(space.project, sorted(space.index.artifacts(space.project) - known))
-    labels = space.labels.of_many(records)
-    space.library.put(records, labels)
-    sync_labels(space, records, labels)
+    labels, no_labels = space.labels.of_many(records)
+    listed = [record for record in records if record.artifact.sha256 in labels]
+    space.library.put(listed, labels)
+    sync_labels(space, listed, labels)
+    return no_labels

@@ -15,6 +15,7 @@ from flows.library.reading.sidecars import MAX_SIDECAR_BYTES, SIDECARS_METADATA,
 from flows.running.platform import Space
 from gateway.errors import WrongInput
 from storage.bucket import Bucket
+from storage.errors import RecordCorrupt
 from storage.labels import TRASH
 
 _CONCURRENCY = 4
@@ -23,14 +24,18 @@ _CONCURRENCY = 4
 def known_files(space: Space, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
     """Return id and kind of the artifact for each file whose bytes the project has already stored unchanged.
 
-    Not for those in the trash: ingesting such a file again takes it out.
+    Not for those in the trash, since ingesting such a file again takes it out, nor for those whose record or labels
+    cannot be read: ingesting says so.
     """
 
     def find(path: Path) -> dict[str, Any] | None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        record = space.records.find(digest)
-        if record is None or TRASH in space.labels.of(record):
+        try:
+            record = space.records.find(digest)
+            if record is None or TRASH in space.labels.of(record):
+                return None
+        except RecordCorrupt:
             return None
         return {"artifact": digest, "kind": record.kind}
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from modalities.errors import UnknownVersion
 from modalities.models.weight_files import files_digest, list_weight_files
 from storage.bucket import Bucket
+from storage.errors import RecordCorrupt
 from storage.refs import MODELS, Refs
 
 _HISTORY_LENGTH = 20
@@ -28,6 +29,16 @@ class ModelVersion(BaseModel):
     published: datetime
     files: dict[str, int]
     """Sizes in bytes by path."""
+
+
+class _Alias(BaseModel):
+    """The digest of the version in use, and those of earlier ones, newest first."""
+
+    digest: str
+    before: list[str]
+
+
+_SHAPE = TypeAdapter(_Alias)
 
 
 class PublishedModels:
@@ -63,8 +74,8 @@ class PublishedModels:
         return sorted(versions, key=lambda version: version.published, reverse=True)
 
     def version_of(self, model: str, alias: str) -> str | None:
-        """Return the digest of the version that the alias names; None if the alias was never set."""
-        return self._history(self._refs.get(_ref(model, alias)))[0]
+        """Return the digest of the version that the alias names; None if it was never set. Raises RecordCorrupt."""
+        return _history(self._refs.get_as(_ref(model, alias), _SHAPE))[0]
 
     def resolve(self, model: str, alias: str, wanted: str) -> str:
         """Return the full digest for a prefix of it, or for `previous`: the version that the alias named before.
@@ -72,7 +83,7 @@ class PublishedModels:
         Raises UnknownVersion, which lists the existing versions.
         """
         if wanted == "previous":
-            before = self._history(self._refs.get(_ref(model, alias)))[1:]
+            before = _history(self._refs.get_as(_ref(model, alias), _SHAPE))[1:]
             found = before[:1]
         else:
             found = [version.digest for version in self.versions(model) if version.digest.startswith(wanted)]
@@ -82,23 +93,31 @@ class PublishedModels:
         return found[0] or ""
 
     def move_alias(self, model: str, alias: str, digest: str) -> str | None:
-        """Point the alias to a version, and return the version that it named before."""
+        """Point the alias to a version, and return the version that it named before.
+
+        An alias that cannot be read is set anew.
+        """
         before: list[str | None] = []
 
-        def swap(value: Any | None) -> Any:
-            before[:] = self._history(value)
+        def swap(value: _Alias | None) -> Any:
+            before[:] = _history(value)
             kept = [old for old in before if old and old != digest]
-            return {"digest": digest, "before": kept[:_HISTORY_LENGTH]}
+            return _Alias(digest=digest, before=kept[:_HISTORY_LENGTH]).model_dump()
 
-        self._refs.update(_ref(model, alias), swap)
+        try:
+            self._refs.update(_ref(model, alias), swap, _SHAPE)
+        except RecordCorrupt:
+            self._refs.remove(_ref(model, alias))
+            self._refs.update(_ref(model, alias), swap, _SHAPE)
         return before[0]
-
-    def _history(self, value: Any | None) -> list[str | None]:
-        return [value["digest"], *value["before"]] if value else [None]
 
     def _is_manifest(self, model: str, key: str) -> bool:
         rest = key.removeprefix(f"{MODELS}/{model}/")
         return rest.endswith(".json") and "/" not in rest
+
+
+def _history(alias: _Alias | None) -> list[str | None]:
+    return [alias.digest, *alias.before] if alias else [None]
 
 
 def version_prefix(model: str, digest: str) -> str:

@@ -14,6 +14,7 @@ from modalities.models.published import PublishedModels, version_prefix
 from modalities.models.weight_files import EXCLUDED_SUFFIXES, files_digest, list_weight_files
 from storage.atomic_files import create_once
 from storage.bucket import Bucket
+from storage.errors import RecordCorrupt
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 4 * 1024 * 1024
@@ -57,13 +58,19 @@ class WeightsLocator:
         return sum(path.stat().st_size for folder in folders for path in list_weight_files(folder, spec.source.files))
 
     def _version(self, spec: ModelSpec) -> str | None:
-        """The published version that the model's alias names; cached until `forget_aliases`."""
+        """The published version that the alias names; cached until `forget_aliases`. Raises ModelUnavailable."""
         if not spec.source.alias or self._published is None:
             return None
         try:
             return self._versions[spec.name]  # another thread may drop it at any time
         except KeyError:
-            return self._versions.setdefault(spec.name, self._published.version_of(spec.name, spec.source.alias))
+            pass
+        try:
+            version = self._published.version_of(spec.name, spec.source.alias)
+        except RecordCorrupt as error:
+            sentence = f"Which version of {spec.name} is in use cannot be read: run `triptych publish {spec.name}`."
+            raise ModelUnavailable(sentence) from error
+        return self._versions.setdefault(spec.name, version)
 
     def _published_folder(self, spec: ModelSpec, digest: str) -> Path:
         """Download a published version. Raises ModelUnavailable if the files do not match its digest."""

@@ -8,6 +8,7 @@ whose blob it lacks.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Lock
 
 from pydantic import BaseModel, ValidationError
@@ -140,26 +141,35 @@ class _CopyRun:
             for artifacts in threads.map(read, documents):
                 self._media_types |= {artifact.sha256: artifact.media_type for artifact in artifacts}
 
-    def _tombstones(self, refs: list[StoredObject]) -> dict[str, Tombstone]:
-        """The tombstones of both stores by the key of the removed record; these records are not restored."""
+    def _tombstones(self, refs: list[StoredObject]) -> dict[str, datetime]:
+        """The times of the tombstones of both stores by the key of the removed record; these records are not restored.
+
+        A tombstone that cannot be read is a problem, and counts as one of now: its artifact is not restored either.
+        """
         if self._overwrite:
             return {}
         tombs = [(self._source, found.key) for found in refs if f"/refs/{REMOVED}/" in found.key]
         tombs += [(self._target, key) for key in self._there if f"/refs/{REMOVED}/" in key]
-        found: dict[str, Tombstone] = {}
+        found: dict[str, datetime] = {}
         for store, key in tombs:
-            tombstone = Tombstone.model_validate(json.loads(store.get(key))["value"])
-            found[key.replace(f"/refs/{REMOVED}/", "/artifacts/")] = tombstone
+            record = key.replace(f"/refs/{REMOVED}/", "/artifacts/")
+            try:
+                found[record] = Tombstone.model_validate(json.loads(store.get(key))["value"]).removed
+            except (ValueError, TypeError, KeyError):
+                found[record] = datetime.now(UTC)
+                self.report.problems.append(f"{key} cannot be read: the artifact that it names is not restored.")
+            except ObjectNotFound:
+                pass  # it was removed in the meantime
         return found
 
-    def _was_removed(self, found: StoredObject, gone: dict[str, Tombstone]) -> bool:
+    def _was_removed(self, found: StoredObject, gone: dict[str, datetime]) -> bool:
         if found.key not in gone or found.key in self._there:
             return False
         try:
             record = ArtifactRecord.model_validate_json(self._source.get(found.key))
         except ValidationError:
             return False
-        is_gone = record.created < gone[found.key].removed
+        is_gone = record.created < gone[found.key]
         self.report.removed += is_gone
         return is_gone
 

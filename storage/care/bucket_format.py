@@ -65,10 +65,11 @@ def _make_labels_valid(bucket: Bucket) -> None:
     """Replace labels that `checked_label` refuses; in format 0 a label could be any text."""
     for project in list_projects(bucket):
         labels = Labels(bucket, project)
-        for record in Records(bucket, project).all():
-            wrong = [label for label in labels.of(record) if not _is_valid_label(label)]
+        readable, _ = labels.of_many(Records(bucket, project).read_all()[0])
+        for sha256, words in readable.items():
+            wrong = [label for label in words if not _is_valid_label(label)]
             if wrong:
-                labels.change(record.artifact.sha256, add=filter(None, map(_valid_label, wrong)), remove=wrong)
+                labels.change(sha256, add=filter(None, map(_valid_label, wrong)), remove=wrong)
 
 
 def _is_valid_label(word: str) -> bool:

@@ -10,10 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from storage import labels
+from storage.care import tombstones
 from storage.care.mentions import outputs_of
 from storage.care.object_store import ObjectStore
 from storage.errors import ObjectNotFound
@@ -35,6 +37,11 @@ ProblemKind = Literal[
     "wrong-parts",
 ]
 Progress = Callable[[float], None]
+_SHAPES: dict[str, TypeAdapter[Any]] = {
+    labels.FOLDER: labels.SHAPE,
+    tombstones.FOLDER: tombstones.SHAPE,
+}
+"""What the references of a folder hold."""
 _THREADS = 4
 _CHUNK = 1024 * 1024
 ItemT = TypeVar("ItemT")
@@ -121,9 +128,9 @@ def _check_documents(bucket: ObjectStore, project: str, contents: Inventory) -> 
         else:
             contents.recipes[_name(found.key)] = recipe
     for found, data in _read_all(bucket, f"{project}/refs/"):
-        if not _is_reference(data):
+        name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
+        if not _is_reference(name, data):
             contents.broken.add(found.key)
-            name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
             sentence = f"The reference {name} cannot be read."
             yield Problem(kind="broken-reference", key=found.key, subject=name, sentence=sentence)
 
@@ -195,11 +202,15 @@ def _parse_recipe(key: str, data: bytes) -> RecipeRecord | None:
     return record if record.recipe.key == key else None
 
 
-def _is_reference(data: bytes) -> bool:
+def _is_reference(name: str, data: bytes) -> bool:
+    """Whether a reference can be read; a value of None is one that is not set."""
     try:
-        return "value" in json.loads(data)
-    except (ValueError, TypeError):
+        value = json.loads(data)["value"]
+        if value is not None and (shape := _SHAPES.get(name.split("/")[0])):
+            shape.validate_python(value)
+    except (ValueError, TypeError, KeyError):  # a ValidationError is a ValueError
         return False
+    return True
 
 
 def _read_all(bucket: ObjectStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:

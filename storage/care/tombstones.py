@@ -1,10 +1,12 @@
 """Tombstones: which artifacts were removed on purpose, when and why, so that a restore leaves them out."""
 
+from contextlib import suppress
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from storage.bucket import Bucket
+from storage.errors import RecordCorrupt
 from storage.refs import Refs
 
 FOLDER = "removed"
@@ -23,6 +25,9 @@ class Tombstone(BaseModel):
     removed: datetime
 
 
+SHAPE = TypeAdapter(Tombstone)
+
+
 class Tombstones:
     """The tombstones of one project."""
 
@@ -30,15 +35,22 @@ class Tombstones:
         self._refs = Refs(bucket, project)
 
     def add(self, tombstone: Tombstone) -> None:
-        """Store a tombstone; it replaces an earlier one of the same artifact."""
-        self._refs.update(f"{FOLDER}/{tombstone.artifact}", lambda _: tombstone.model_dump(mode="json"))
+        """Store a tombstone; it replaces an earlier one of the same artifact. Raises RecordCorrupt."""
+        self._refs.update(f"{FOLDER}/{tombstone.artifact}", lambda _: tombstone.model_dump(mode="json"), SHAPE)
 
     def find(self, sha256: str) -> Tombstone | None:
-        """The latest tombstone of an artifact, or None."""
-        value = self._refs.get(f"{FOLDER}/{sha256}")
-        return None if value is None else Tombstone.model_validate(value)
+        """The latest tombstone of an artifact, or None. Raises RecordCorrupt."""
+        return self._refs.get_as(f"{FOLDER}/{sha256}", SHAPE)
+
+    def ids(self) -> set[str]:
+        """The artifacts that have a tombstone, also those whose tombstone cannot be read."""
+        return {name.removeprefix(f"{FOLDER}/") for name in self._refs.names(FOLDER)}
 
     def all(self) -> list[Tombstone]:
-        """Every tombstone, in the order of ids."""
-        found = (self.find(name.removeprefix(f"{FOLDER}/")) for name in self._refs.names(FOLDER))
-        return [tombstone for tombstone in found if tombstone]
+        """Every tombstone that can be read, in the order of ids; `triptych verify` reports the others."""
+        found: list[Tombstone] = []
+        for sha256 in sorted(self.ids()):
+            with suppress(RecordCorrupt):
+                tombstone = self.find(sha256)
+                found += [tombstone] if tombstone else []
+        return found

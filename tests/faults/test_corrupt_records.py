@@ -1,5 +1,6 @@
-"""A record that cannot be read is reported and passed over: the others of the project are cared for."""
+"""A record or reference that cannot be read is reported and passed over: the others of the project are cared for."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,12 @@ from flows.care.repair import repair_project
 from flows.care.retain import apply_retention
 from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files
+from flows.library.labelling import update_labels
+from flows.library.trash import move_to_trash
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
+from gateway.tokens import Tokens
+from storage.bucket import Bucket
 from tests.faults.conftest import picture
 from tests.faults.stub_models import write_catalogue
 
@@ -77,3 +82,53 @@ async def test_retention_removes_the_others_and_reports_records_and_recipes_that
     assert {row.name for row in space.library.all(space.project)} == {"note.txt"}
     findings = (await verify_project(context, Inspection())).findings
     assert [each.problem.kind for each in findings] == ["broken-record", "broken-recipe"]
+
+
+@pytest.mark.parametrize("data", [b'{"value": ["hol', b'{"value": {"hold": 1}}', b'"hold"'])
+async def test_labels_that_cannot_be_read_are_the_error_of_their_artifact(
+    context: RunContext, ids: dict[str, str], data: bytes
+) -> None:
+    space, note = context.space, ids["note.txt"]
+    for name in ("note.txt", "one.png"):
+        update_labels(space, ids[name], add=["autumn"])
+    before = space.index.counts(space.project)
+    key = f"{space.project}/refs/labels/{note}.json"
+    space.platform.bucket.put(key, data)
+    reason = f"{key} cannot be read: run `triptych verify --repair`."
+    findings = (await verify_project(context, Inspection())).findings
+    assert [(each.problem.kind, each.problem.subject) for each in findings] == [("broken-reference", f"labels/{note}")]
+    report = await rebuild_index(context)
+    assert (report.artifacts, report.failures) == (2, {note: reason})
+    assert space.index.counts(space.project) == before
+    removed = await apply_retention(context, delete=True, now=LATER)
+    assert ({item.name for item in removed.expired}, removed.unreadable) == ({"market.txt", "one.png"}, {note: reason})
+    assert (await repair_project(context, Inspection())).open == 0
+    assert space.labels.of(space.records.get(note)) == ("temporary", "autumn")
+    assert {item.name for item in (await apply_retention(context, delete=True, now=LATER)).expired} == {"note.txt"}
+
+
+async def test_a_deletion_time_or_tombstone_that_cannot_be_read_keeps_its_artifact_alone(
+    context: RunContext, ids: dict[str, str]
+) -> None:
+    space = context.space
+    keys = {f"trash/{ids['note.txt']}": ids["note.txt"], f"removed/{ids['one.png']}": ids["one.png"]}
+    move_to_trash(space, ids["note.txt"], "somebody")
+    for name in keys:
+        space.platform.bucket.put(f"{space.project}/refs/{name}.json", b'{"value": {"artifa')
+    report = await apply_retention(context, delete=True, now=LATER)
+    assert ({item.name for item in report.expired}, report.unreadable.keys()) == ({"market.txt"}, set(keys.values()))
+    problems = [each.problem for each in (await verify_project(context, Inspection())).findings]
+    assert {each.subject for each in problems if each.kind == "broken-reference"} == set(keys)
+
+
+def test_a_token_that_cannot_be_read_lets_nobody_in_and_the_others_do(bucket: Bucket, project: str) -> None:
+    tokens = Tokens(bucket)
+    broken, whole = (tokens.create(f"{name}-{project}", "viewer", project) for name in ("broken", "whole"))
+    bucket.put(f"gateway/tokens/{hashlib.sha256(broken.encode()).hexdigest()}.json", b'{"name": "brok')
+    assert tokens.find_person(broken) is None
+    assert f"whole-{project}" in {person.name for person in tokens.list_people()}
+    tokens.open_projects()
+    person = tokens.find_person(whole)
+    assert person
+    assert person.project == project
+    tokens.revoke(f"whole-{project}")

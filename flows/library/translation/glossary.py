@@ -1,6 +1,6 @@
 """The glossary of a project: what terms are called in another language, and words that are never translated."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from flows.running.platform import Space
 from modalities.translation.languages import is_same_language
@@ -21,9 +21,12 @@ class Term(BaseModel):
     translation: str = Field(min_length=1, max_length=200)
 
 
+_SHAPE = TypeAdapter(list[Term])
+
+
 def list_terms(space: Space) -> list[Term]:
-    """List the terms of a project in the order in which they were added."""
-    return [Term.model_validate(each) for each in space.refs.get(_REFERENCE) or []]
+    """List the terms of a project in the order in which they were added. Raises RecordCorrupt."""
+    return space.refs.get_as(_REFERENCE, _SHAPE) or []
 
 
 def add_term(space: Space, term: Term) -> None:

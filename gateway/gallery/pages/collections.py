@@ -37,7 +37,7 @@ def add(caller: Maker, name: Annotated[str, Form()] = "", artifact: Annotated[st
 def show(request: Request, caller: Viewer, collection: str) -> Response:
     """Show the artifacts of a collection."""
     found, space = Collections(caller.space.refs).get(collection), caller.space
-    records = [record for artifact in found.artifacts if (record := space.records.find(artifact))]
+    records = space.records.find_readable(found.artifacts)
     return PageRenderer(request, caller.person).page(
         "collection.html",
         current="collections",

@@ -57,8 +57,8 @@ async def _pictures(caller: Caller, query: ReviewQuery) -> Sequence[Picture]:
 
 
 def _load_pictures(space: Space, artifacts: Sequence[str]) -> list[Picture]:
-    records = [record for artifact in artifacts if (record := space.records.find(artifact)) and record.kind == "image"]
-    labels = space.labels.of_many(records)
+    records = [record for record in space.records.find_readable(artifacts) if record.kind == "image"]
+    labels, _ = space.labels.of_many(records)
     return [
         Picture(
             id=record.artifact.sha256,
@@ -67,4 +67,5 @@ def _load_pictures(space: Space, artifacts: Sequence[str]) -> list[Picture]:
             verdict=next((label for label in REVIEW_LABELS if label in labels[record.artifact.sha256]), ""),
         )
         for record in records
+        if record.artifact.sha256 in labels
     ]

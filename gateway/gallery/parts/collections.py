@@ -1,12 +1,14 @@
 """Collections: named sets of artifacts, one reference each, changed by compare-and-swap."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from gateway.errors import NotFound, WrongInput
+from storage.errors import RecordCorrupt
 from storage.refs import Refs
 
 _FOLDER = "collections"
@@ -25,6 +27,9 @@ class Collection(BaseModel):
     forgotten: bool = False
 
 
+_SHAPE = TypeAdapter(Collection)
+
+
 class Collections:
     """The collections of one project."""
 
@@ -32,12 +37,16 @@ class Collections:
         self._refs = refs
 
     def all(self) -> list[Collection]:
-        """List the collections, sorted by name."""
-        found = [self._read(name.removeprefix(f"{_FOLDER}/")) for name in self._refs.names(_FOLDER)]
-        return sorted((each for each in found if each), key=lambda each: (each.name.casefold(), each.id))
+        """List the collections that can be read, sorted by name; `triptych verify` reports the others."""
+        found: list[Collection] = []
+        for name in self._refs.names(_FOLDER):
+            with suppress(RecordCorrupt):
+                collection = self._read(name.removeprefix(f"{_FOLDER}/"))
+                found += [collection] if collection else []
+        return sorted(found, key=lambda each: (each.name.casefold(), each.id))
 
     def get(self, collection_id: str) -> Collection:
-        """Return a collection. Raises NotFound."""
+        """Return a collection. Raises NotFound, RecordCorrupt."""
         found = self._read(collection_id) if collection_id.isalnum() and collection_id.isascii() else None
         if found is None:
             raise NotFound("There is no such collection.")
@@ -85,11 +94,8 @@ class Collections:
         self._refs.update(_ref_name(collection_id), changed)
 
     def _read(self, collection_id: str) -> Collection | None:
-        value = self._refs.get(_ref_name(collection_id))
-        if value is None:
-            return None
-        found = Collection.model_validate(value)
-        return None if found.forgotten else found
+        found = self._refs.get_as(_ref_name(collection_id), _SHAPE)
+        return None if found is None or found.forgotten else found
 
 
 def _ref_name(collection_id: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from flows.index.expected_entries import expected_parts
+from flows.library.classification.predictions import forget_predictions
 from flows.library.indexing import is_findable
 from flows.library.thumbnails import remove_thumbnails
 from flows.library.trash import forget_trash_time
@@ -37,6 +38,7 @@ def remove_artifacts(
     bucket.remove_all([f"{space.project}/artifacts/{sha256}.json" for sha256 in sorted(removed)])
     for sha256 in removed:
         space.labels.forget(sha256)
+        forget_predictions(space, sha256)
         forget_trash_time(space, sha256)
         remove_thumbnails(space, sha256)
     return unreadable_recipes

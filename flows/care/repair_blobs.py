@@ -48,6 +48,7 @@ def _fetch_from_backup(state: RepairState, backup: ObjectStore, missing: set[str
         a.sha256: a for record in contents.recipes.values() for a in artifacts_in(record.model_dump(mode="json"))
     }
     artifacts |= {sha256: record.artifact for sha256, record in contents.records.items()}
+    artifacts |= {artifact.sha256: artifact for _, artifact in contents.named}
     for sha256 in missing & set(artifacts):
         if restore_blob(backup, space.platform.bucket, space.project, artifacts[sha256]):
             _note_restored(state, sha256)

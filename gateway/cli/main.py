@@ -8,6 +8,7 @@ from gateway.cli.commands import artifacts as artifact_commands
 from gateway.cli.commands import backup as backup_commands
 from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
+from gateway.cli.commands import datasets as dataset_commands
 from gateway.cli.commands import ingest as ingest_commands
 from gateway.cli.commands import runs as run_commands
 from gateway.cli.commands import speech as speech_commands
@@ -39,6 +40,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(token_commands.app)
+app.add_typer(dataset_commands.app)
 app.add_typer(translation_commands.glossary, name="glossary")
 
 

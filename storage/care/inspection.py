@@ -15,8 +15,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from storage import labels
+from storage.artifacts import Artifact
 from storage.care import tombstones
-from storage.care.mentions import outputs_of
+from storage.care.mentions import artifacts_in, outputs_of
 from storage.care.object_store import ObjectStore
 from storage.errors import ObjectNotFound
 from storage.names import blob_key, checked_project
@@ -67,6 +68,8 @@ class Inventory:
     changed: set[str] = field(default_factory=set)
     records: dict[str, ArtifactRecord] = field(default_factory=dict)
     recipes: dict[str, RecipeRecord] = field(default_factory=dict)
+    named: list[tuple[str, Artifact]] = field(default_factory=list)
+    """The artifacts that references hold, such as the manifests of datasets, each with the name of its reference."""
     broken: set[str] = field(default_factory=set)
     """The keys of records, recipes and references that cannot be read."""
 
@@ -129,7 +132,9 @@ def _check_documents(bucket: ObjectStore, project: str, contents: Inventory) -> 
             contents.recipes[_name(found.key)] = recipe
     for found, data in _read_all(bucket, f"{project}/refs/"):
         name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
-        if not _is_reference(name, data):
+        value = _reference(name, data)
+        contents.named += [(name, artifact) for artifact in artifacts_in(value)]
+        if value is None:
             contents.broken.add(found.key)
             sentence = f"The reference {name} cannot be read."
             yield Problem(kind="broken-reference", key=found.key, subject=name, sentence=sentence)
@@ -138,6 +143,7 @@ def _check_documents(bucket: ObjectStore, project: str, contents: Inventory) -> 
 def _add_new_check_blobs(bucket: ObjectStore, project: str, contents: Inventory) -> None:
     """Add blobs that were written while the documents were read."""
     named = {sha256 for recipe in contents.recipes.values() for sha256 in outputs_of(recipe)}
+    named |= {artifact.sha256 for _, artifact in contents.named}
     named |= {one for record in contents.records.values() for one in (record.artifact.sha256, *record.parents)}
     for sha256 in named - contents.blobs.keys():
         key = blob_key(project, sha256)
@@ -161,6 +167,8 @@ def _missing_blobs(project: str, contents: Inventory) -> Iterator[Problem]:
     for key, recipe in contents.recipes.items():
         for sha256 in outputs_of(recipe):
             named[sha256].append(f"the answer of recipe {key}")
+    for reference, artifact in contents.named:
+        named[artifact.sha256].append(f"the reference {reference}")
     for sha256, by in named.items():
         if sha256 not in contents.blobs:
             needed = f"{by[0]} and {len(by) - 1} more need" if len(by) > 1 else f"{by[0]} needs"
@@ -202,15 +210,15 @@ def _parse_recipe(key: str, data: bytes) -> RecipeRecord | None:
     return record if record.recipe.key == key else None
 
 
-def _is_reference(name: str, data: bytes) -> bool:
-    """Whether a reference can be read; a value of None is one that is not set."""
+def _reference(name: str, data: bytes) -> dict[str, Any] | None:
+    """The document of a reference; None if it cannot be read. A value of None is one that is not set."""
     try:
-        value = json.loads(data)["value"]
-        if value is not None and (shape := _SHAPES.get(name.split("/")[0])):
-            shape.validate_python(value)
+        document = json.loads(data)
+        if document["value"] is not None and (shape := _SHAPES.get(name.split("/")[0])):
+            shape.validate_python(document["value"])
     except (ValueError, TypeError, KeyError):  # a ValidationError is a ValueError
-        return False
-    return True
+        return None
+    return document
 
 
 def _read_all(bucket: ObjectStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:

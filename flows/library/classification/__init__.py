@@ -1,0 +1,1 @@
+"""Classifiers in use: what they predicted, the labels they put on, and what people said about that."""

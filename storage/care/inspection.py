@@ -5,20 +5,18 @@ a `Problem`, with a sentence for people and the kind and key for the repair. Not
 """
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from storage import labels
 from storage.artifacts import Artifact
-from storage.care import tombstones
 from storage.care.mentions import artifacts_in, outputs_of
 from storage.care.object_store import ObjectStore
+from storage.care.references import read_reference
 from storage.errors import ObjectNotFound
 from storage.names import blob_key, checked_project
 from storage.objects import StoredObject
@@ -38,11 +36,6 @@ ProblemKind = Literal[
     "wrong-parts",
 ]
 Progress = Callable[[float], None]
-_SHAPES: dict[str, TypeAdapter[Any]] = {
-    labels.FOLDER: labels.SHAPE,
-    tombstones.FOLDER: tombstones.SHAPE,
-}
-"""What the references of a folder hold."""
 _THREADS = 4
 _CHUNK = 1024 * 1024
 ItemT = TypeVar("ItemT")
@@ -132,7 +125,7 @@ def _check_documents(bucket: ObjectStore, project: str, contents: Inventory) -> 
             contents.recipes[_name(found.key)] = recipe
     for found, data in _read_all(bucket, f"{project}/refs/"):
         name = found.key.removeprefix(f"{project}/refs/").removesuffix(".json")
-        value = _reference(name, data)
+        value = read_reference(name, data)
         contents.named += [(name, artifact) for artifact in artifacts_in(value)]
         if value is None:
             contents.broken.add(found.key)
@@ -208,17 +201,6 @@ def _parse_recipe(key: str, data: bytes) -> RecipeRecord | None:
     except ValidationError:
         return None
     return record if record.recipe.key == key else None
-
-
-def _reference(name: str, data: bytes) -> dict[str, Any] | None:
-    """The document of a reference; None if it cannot be read. A value of None is one that is not set."""
-    try:
-        document = json.loads(data)
-        if document["value"] is not None and (shape := _SHAPES.get(name.split("/")[0])):
-            shape.validate_python(document["value"])
-    except (ValueError, TypeError, KeyError):  # a ValidationError is a ValueError
-        return None
-    return document
 
 
 def _read_all(bucket: ObjectStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:

@@ -1,6 +1,7 @@
 """Transcribe a recording, in its own language or translated into another."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
 _MOST_CHANNELS = 8
+Listen = Callable[[RunContext, Transcribe], Awaitable[tuple[Transcript, tuple[Segment, ...]]]]
+"""What hears a recording: all of it at once, or each channel by itself."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,11 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     """Transcribe, then translate if the form names another language."""
     source = await find_recording(context, recording.recording)
     request = recording_request(context, source, recording)
-    heard, segments = await (_hear_channels if recording.channels == "separate" else hear)(context, request)
+    listen = _hear_channels if recording.channels == "separate" else hear
+    heard, segments = await listen(context, request)
     language, doubtful = heard.language, list[int]()
     if recording.to and recording.to != language and segments:
-        translated = await translate_segments(context, request, language, segments, recording.to)
+        translated = await translate_segments(context, request, language, segments, recording.to, listen)
         segments, doubtful = translated.segments, sorted(translated.doubtful)
         language = recording.to
     files = await asyncio.to_thread(store_subtitles, context, source, language, segments, recording.style)
@@ -140,16 +144,21 @@ async def _hear_channels(context: RunContext, request: Transcribe) -> tuple[Tran
 
 
 async def translate_segments(
-    context: RunContext, request: Transcribe, language: str, segments: tuple[Segment, ...], target: str
+    context: RunContext,
+    request: Transcribe,
+    language: str,
+    segments: tuple[Segment, ...],
+    target: str,
+    listen: Listen = hear,
 ) -> TranslatedSegments:
     """Translate segments: into English by the speech model from the sound, into other languages from the text.
 
-    `request` is the one that the segments answer, `language` the spoken one. A sentence that runs over several segments
-    is translated as one, and shared out over them again.
+    `request` is the one whose segments these are, as `listen` heard them; `language` is the spoken one. A sentence that
+    runs over several segments is translated as one, and shared out over them again.
     """
     if target == "en":
         into_english = request.model_copy(update={"language": language, "task": "translate"})
-        return TranslatedSegments((await hear(context, into_english))[1])
+        return TranslatedSegments((await listen(context, into_english))[1])
     timed = [TimedText(each.text, each.start_seconds, each.end_seconds) for each in segments]
     groups = sentence_groups(timed)
     sentences = [joined_text([timed[number].text for number in group]) for group in groups]

@@ -11,12 +11,16 @@ from pydantic import BaseModel
 
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import download_links
-from flows.library.translation.documents import TranslatedDocument, translate_document
+from flows.library.translation.documents import (
+    PassageDoubt,
+    TranslatedDocument,
+    doubts_with_texts,
+    translate_document,
+)
 from flows.running.content_forms import Document
 from flows.running.context import RunContext
 from flows.running.prefect_context import run_as_flow
 from flows.translate_text import translation_page
-from modalities.translation.requests import Doubt
 from storage.artifacts import Artifact
 from storage.records import ArtifactRecord
 
@@ -43,7 +47,7 @@ class DocumentReport(BaseModel):
     source: str
     target: str
     passages: int
-    doubts: list[Doubt] = []
+    doubts: list[PassageDoubt] = []
 
     def __str__(self) -> str:
         doubtful = len({doubt.line for doubt in self.doubts})
@@ -76,7 +80,7 @@ async def translate_file(context: RunContext, document: Document) -> DocumentRep
         source=translated.source,
         target=document.target,
         passages=len(translated.passages),
-        doubts=list(translated.doubts),
+        doubts=doubts_with_texts(translated.passages, translated.doubts),
     )
 
 

@@ -11,7 +11,13 @@ from pydantic import BaseModel
 from flows.library.inputs import InputArtifact
 from flows.library.markdown import escaped
 from flows.library.reading.contents import full_text
-from flows.library.translation.documents import detected_source, translate_document, translate_lines
+from flows.library.translation.documents import (
+    PassageDoubt,
+    detected_source,
+    doubts_with_texts,
+    translate_document,
+    translate_lines,
+)
 from flows.running.content_forms import Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
@@ -30,7 +36,7 @@ class TranslationReport(BaseModel):
     text: str
     source: str
     target: str
-    doubts: list[Doubt] = []
+    doubts: list[PassageDoubt] = []
 
     def __str__(self) -> str:
         lines, doubtful = len(self.text.splitlines()), len({doubt.line for doubt in self.doubts})
@@ -57,7 +63,7 @@ async def translate(context: RunContext, text: Text) -> TranslationReport:
         source, said, doubts = document.source, document.data.decode(), document.doubts
         rows = list(document.passages)
     await context.show("translation", translation_page(source, text.target, rows, doubts))
-    return TranslationReport(text=said, source=source, target=text.target, doubts=list(doubts))
+    return TranslationReport(text=said, source=source, target=text.target, doubts=doubts_with_texts(rows, doubts))
 
 
 def translation_page(source: str, target: str, rows: Sequence[tuple[str, str]], doubts: Sequence[Doubt]) -> str:

@@ -16,5 +16,5 @@ def fill_form(kind: Callable[..., FormT], **values: Any) -> FormT:
         return kind(**values)
     except ValidationError as error:
         fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
+        field = ".".join(part for part in fault["loc"] if isinstance(part, str))  # without the number in a list
         raise WrongInput(f"{field} is not right: {fault['msg']} (given: {str(fault['input'])[:200]!r}).") from error

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flows.ingest import store_file, store_unrecorded
@@ -14,6 +15,8 @@ from flows.transcribe_audio import transcribe
 from flows.translate_document import translate_file
 from flows.translate_text import translate
 from media.errors import ItemError
+from media.recordings.pieces import read_window
+from tests.media.audio.test_channels import sound
 
 
 async def test_a_recording_becomes_text_with_times_and_files(context: RunContext, samples: Path) -> None:
@@ -36,6 +39,20 @@ async def test_german_speech_is_translated_into_english_in_one_step(context: Run
     assert (spoken.language, english.language) == ("de", "en")
     assert "modell" in spoken.text.lower()
     assert "old" in english.text.lower()
+
+
+async def test_the_channels_of_a_recording_are_heard_apart_in_english_too(
+    context: RunContext, samples: Path, tmp_path: Path
+) -> None:
+    german = read_window(samples / "anzeigetafel.flac", 0).samples
+    sound(tmp_path / "call.wav", [german, np.zeros_like(german)], "stereo")
+    stored = store_unrecorded(context.space, tmp_path / "call.wav")
+    form = Recording(recording=stored.sha256, channels="separate", to="en", project=context.space.project)
+    report = await transcribe(context, form)
+    assert report.language == "en"
+    assert report.segments
+    assert all(segment.text.startswith("Channel 1: ") for segment in report.segments)
+    assert "old" in report.text.lower()
 
 
 async def test_transcribing_an_unrecorded_file_adds_nothing_to_the_library(context: RunContext, samples: Path) -> None:
@@ -124,6 +141,15 @@ async def test_a_document_keeps_its_markup_and_a_glossary_is_kept(context: RunCo
     assert (await translate(context, text)).text == html
     assert remove_term(context.space, list_terms(context.space)[0])
     assert len(list_terms(context.space)) == 1
+
+
+async def test_a_doubt_about_a_document_says_which_passage_it_is_about(context: RunContext) -> None:
+    text = "Hello.\n\nCounterparties subrogate debentures notwithstanding.\n"
+    form = Text(text=text, format="paragraphs", target="de", source="en", project=context.space.project)
+    [doubt, *others] = (await translate(context, form)).doubts
+    assert len({each.line for each in (doubt, *others)}) == 1
+    assert doubt.before == "Counterparties subrogate debentures notwithstanding."
+    assert doubt.after
 
 
 async def test_chinese_changes_its_script_without_a_model(context: RunContext) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from flows.library.translation.glossary import terms_for
 from flows.running.context import RunContext
@@ -13,8 +14,17 @@ from modalities.translation.requests import Doubt, Mark, MarkedLine, Translation
 from modalities.translation.routes import list_sources, route
 from modalities.translation.scripts import rewritten
 
+_EXCERPT = 120
+"""Characters of a doubtful passage in a report."""
 _SAMPLE_PASSAGES = 50
 """The passages of a document from which its language is told."""
+
+
+class PassageDoubt(Doubt):
+    """A doubt about a passage, with the beginning of the passage in both languages."""
+
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,19 @@ async def translate_document(
     written = await asyncio.to_thread(decoders.rewrite, data, ending, answers)
     pairs = zip((passage.text for passage in passages), translated.texts, strict=True)
     return TranslatedDocument(written, source, tuple(pairs), translated.doubts)
+
+
+def doubts_with_texts(rows: Sequence[tuple[str, str]], doubts: Sequence[Doubt]) -> list[PassageDoubt]:
+    """Add to each doubt the texts it is about; `rows` are the passages before and after their translation."""
+    return [
+        PassageDoubt(
+            line=doubt.line,
+            reason=doubt.reason,
+            before=shorten(rows[doubt.line][0], _EXCERPT, placeholder=" …"),
+            after=shorten(rows[doubt.line][1], _EXCERPT, placeholder=" …"),
+        )
+        for doubt in doubts
+    ]
 
 
 async def detected_source(context: RunContext, texts: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Commands for translation: texts, documents, and the glossary of a project."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from flows.library.translation.glossary import Term
     from flows.running.platform import Space
 
+_DOUBTS_SHOWN = 5
 _ADDED = "Two languages, a term and its translation; or one word."
 glossary = typer.Typer(help="What terms are called, and words that stay as they are.", no_args_is_help=True)
 
@@ -111,10 +111,12 @@ def _store_document(space: "Space", path: Path) -> str:
 
 
 def _say_doubts(document: dict[str, Any]) -> None:
-    """Say on the error output how much of a translation may be wrong, and why."""
-    reasons = Counter(doubt["reason"] for doubt in document["doubts"])
-    for reason, count in reasons.most_common(3):
-        say(f"Doubtful in {count} {'place' if count == 1 else 'places'}: {reason}")
+    """Say on the error output which passages of a translation may be wrong, and why."""
+    doubts = document["doubts"]
+    for doubt in doubts[:_DOUBTS_SHOWN]:
+        say(f"Doubtful: {doubt['before']} → {doubt['after']}\n  {doubt['reason']}")
+    if (more := len(doubts) - _DOUBTS_SHOWN) > 0:
+        say(f"and {more} more; --json lists them all.")
 
 
 def _read_bytes(space: "Space", artifact: dict[str, Any]) -> bytes:

@@ -1,11 +1,12 @@
 """The page that translates: a text at once, or a document in a job."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
+from flows.library.translation.documents import PassageDoubt
 from flows.running.errors import EXPECTED
 from gateway.errors import GatewayError
 from gateway.gallery.page import PageRenderer
@@ -30,6 +31,7 @@ class _Shown:
     target: str = ""
     said: str = ""
     doubts: tuple[str, ...] = ()
+    places: tuple[PassageDoubt, ...] = ()
     download: str = ""
     name: str = ""
     error: str = ""
@@ -74,8 +76,13 @@ async def _text(caller: Caller, asked: _Shown) -> _Shown:
 
 async def _document(caller: Caller, asked: _Shown, file: UploadFile) -> _Shown:
     made = await translate_upload(caller, file, asked.source, asked.target)
-    doubts = tuple(dict.fromkeys(doubt.reason for doubt in made.report.doubts))
-    return _Shown("", asked.source, asked.target, "", doubts, f"/download_file/{made.file_name}", made.report.name)
+    return replace(
+        asked,
+        text="",
+        places=tuple(made.report.doubts),
+        download=f"/download_file/{made.file_name}",
+        name=made.report.name,
+    )
 
 
 def _page(request: Request, caller: Caller, shown: _Shown, status: int = 200) -> Response:

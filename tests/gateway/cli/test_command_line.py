@@ -231,7 +231,7 @@ def test_translate_keeps_the_number_of_lines(triptych: Any, project: str, tmp_pa
         (("label", "0" * 12), 2, "Say which label: --add LABEL or --remove LABEL."),
         (("transcribe", "/no/such/file", "--local"), 2, "There is no file /no/such/file."),
         (("search", "", "--local"), 2, "say what to look for"),
-        (("search", "cat", "--kind", "smell", "--local"), 2, "kinds.0 is not right"),
+        (("search", "cat", "--kind", "smell", "--local"), 2, "kinds is not right"),
         (("generate", "cat", "--count", "0", "--local"), 2, "count is not right"),
         (("generate", "cat", "--size", "1x1", "--local"), 2, "size is not right"),
         (("show", "0123456789"), 2, "has no artifact 0123456789"),

@@ -1,5 +1,6 @@
 """The types that every modality shares: requests, results, catalogue entries, weights and operators."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from media.errors import ItemError
 from storage.artifacts import Artifact, ArtifactStore
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 Progress = Callable[[float], None]
 """A callback that receives the finished fraction (0 to 1) of an operator call; an exception from it aborts the call."""
 
@@ -74,7 +76,12 @@ class Source(BaseModel):
     bucket: str | None = Field(default=None, description="A prefix in the bucket, such as models/icons/3.")
     packages: tuple[str, ...] = Field(default=(), description="Installed Python packages that contain the files.")
     hub: str | None = Field(default=None, description="A Hugging Face hub id.")
-    revision: str | None = Field(default=None, description="The hub commit; required with a hub id.")
+    revision: str | None = Field(
+        default=None,
+        description="The hub commit. Without one the model is not loaded: `triptych models pin` writes it.",
+    )
+    sha256: dict[str, str] = Field(default_factory=dict, description="The sha256 of each file of the hub, by path.")
+    size_mb: int | None = Field(default=None, ge=1, description="The size of the download, shown before it begins.")
     alias: str | None = Field(default=None, description="The alias of the published version to use.")
     beside: str | None = Field(default=None, description="With packages: a folder of the checkout with more files.")
     files: tuple[str, ...] = Field(default=(), description="Glob patterns of the files to use; all files if empty.")
@@ -84,11 +91,16 @@ class Source(BaseModel):
         named = [origin for origin in (self.folder, self.bucket, self.packages, self.hub) if origin]
         if len(named) != 1 and not (self.alias and not named):
             raise ValueError("a source names exactly one of folder, bucket, packages and hub")
-        if self.hub and not self.revision:
-            raise ValueError(f"the hub id {self.hub} needs a revision: pin the commit")
+        if (self.revision or self.sha256) and not self.hub:
+            raise ValueError("`revision` and `sha256` go with a hub id alone")
         if self.beside and not self.packages:
             raise ValueError("`beside` goes with packages alone")
         return self
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision is a commit. A branch or tag may name other weights tomorrow."""
+        return _COMMIT.fullmatch(self.revision or "") is not None
 
 
 class Calibration(BaseModel):

@@ -10,6 +10,7 @@ from media.sandbox import Decoders
 from modalities.answers import Answers
 from modalities.errors import ModelFault
 from modalities.models.catalogue import Catalogue, Profile, load_catalogue
+from modalities.models.hub.client import Hub
 from modalities.models.memory_footprints import FootprintStore
 from modalities.models.model_cache import CacheLimits
 from modalities.models.pool import OperatorPool
@@ -55,7 +56,8 @@ class Platform:
 
     @cached_property
     def pool(self) -> OperatorPool:
-        locator = WeightsLocator(self.settings.root, self.settings.cache_dir, self.bucket)
+        settings = self.settings
+        locator = WeightsLocator(settings.root, settings.cache_dir, self.bucket, Hub(settings.hub_endpoint))
         return OperatorPool(self.catalogue, locator, self._cache_limits(), FootprintStore(self.bucket))
 
     @cached_property

@@ -42,16 +42,7 @@ def import_model_libraries() -> None:
 def load_models() -> None:
     """Load every model of the profile. The machine needs memory for all of them."""
     platform = open_platform()
-    profile = platform.catalogue.profile
-    others = [model for model in (profile.speaking, profile.text_in_pictures) if model]
-    for model in (
-        profile.pictures,
-        profile.passages,
-        profile.speech,
-        *profile.translation,
-        profile.generation,
-        *others,
-    ):
+    for model in platform.catalogue.profile.models():
         with platform.pool.operator(model):
             pass
 

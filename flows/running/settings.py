@@ -14,12 +14,22 @@ class SettingsMissing(Exception):
     """A required setting is neither in the environment nor in stack.env."""
 
 
-class Settings(BaseSettings):
-    """Addresses, credentials and limits. Each field is the environment variable TRIPTYCH_<NAME>."""
+class ModelSettings(BaseSettings):
+    """Which models there are, and where their files lie: known before any server runs."""
 
     model_config = SettingsConfigDict(env_prefix="TRIPTYCH_", frozen=True, extra="ignore")
 
     home: Path = Field(description="folder of the embedded stack's data, credentials and logs")
+    profile: str = Field(default="starter", description="the profile of models_config in use")
+    models_config: Path = ROOT / "configs" / "models.yaml"
+    cache_dir: Path = Field(default=ROOT / ".triptych" / "cache", description="folder of fetched and derived weights")
+    root: Path = Field(default=ROOT, description="folder that relative paths in models_config start from")
+    hub_endpoint: str | None = Field(default=None, description="address of the model hub; default: that of HF_ENDPOINT")
+
+
+class Settings(ModelSettings):
+    """Addresses, credentials and limits. Each field is the environment variable TRIPTYCH_<NAME>."""
+
     s3_endpoint: str = Field(description="host:port of the S3 server")
     s3_access_key: str
     s3_secret_key: SecretStr
@@ -43,14 +53,10 @@ class Settings(BaseSettings):
     gateway_origins: str = Field(default="", description="CORS: origins that may call the gateway, comma-separated")
     gateway_upload_mb: int = Field(default=2000, description="size limit of an uploaded file")
     gateway_local_webhooks: bool = Field(default=False, description="allow webhooks to this machine, without TLS")
-    profile: str = Field(default="starter", description="the profile of models_config in use")
-    models_config: Path = ROOT / "configs" / "models.yaml"
     retention_config: Path = ROOT / "configs" / "retention.yaml"
-    cache_dir: Path = Field(default=ROOT / ".triptych" / "cache", description="folder of fetched and derived weights")
     models_memory_mb: int | None = Field(default=None, ge=1, description="main memory budget for one process's models")
     models_gpu_memory_mb: int | None = Field(default=None, ge=1, description="GPU memory budget for them")
     models_idle_seconds: float = Field(default=1800.0, ge=0, description="unload a model unused for so long; 0: never")
-    root: Path = Field(default=ROOT, description="folder that relative paths in models_config start from")
 
 
 def load_settings(home: Path | None = None) -> Settings:
@@ -64,6 +70,12 @@ def load_settings(home: Path | None = None) -> Settings:
             f"TRIPTYCH_{field.upper()} is not set: start the stack with `triptych up`, or set it in the environment."
         ) from error
     return found.model_copy(update=dict.fromkeys(_credentials_of_replaced_servers()))
+
+
+def load_model_settings(home: Path | None = None) -> ModelSettings:
+    """Read the settings of models, for which no server needs to have run here."""
+    chosen = home or default_home()
+    return ModelSettings(home=chosen, _env_file=stack_file(chosen))  # pyright: ignore[reportCallIssue]
 
 
 def default_home() -> Path:

@@ -39,7 +39,7 @@ def examine() -> Iterator[Finding]:
     yield _check("S3", lambda: _s3(platform))
     yield _check("index", lambda: _index(platform))
     yield _check("Prefect", lambda: _prefect(platform))
-    for model in _models_of(platform):
+    for model in platform.catalogue.profile.models():
         yield _check(f"model {model}", lambda model=model: f"weights {platform.pool.digest(model)[:16]}")
 
 
@@ -86,11 +86,6 @@ def _prefect(platform: Platform) -> str:
         if client.post("/work_pools/filter", json={"limit": 1}).status_code in DENIED_STATUSES:
             raise access_denied(api.url)
     return f"{api.url} answers and lets us in"
-
-
-def _models_of(platform: Platform) -> list[str]:
-    profile = platform.catalogue.profile
-    return [profile.pictures, profile.passages, profile.speech, *profile.translation, profile.generation]
 
 
 def _check(what: str, check: Callable[[], str]) -> Finding:

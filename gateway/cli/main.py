@@ -10,6 +10,7 @@ from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
 from gateway.cli.commands import datasets as dataset_commands
 from gateway.cli.commands import ingest as ingest_commands
+from gateway.cli.commands import models as model_commands
 from gateway.cli.commands import runs as run_commands
 from gateway.cli.commands import speech as speech_commands
 from gateway.cli.commands import stack as stack_commands
@@ -41,6 +42,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(token_commands.app)
 app.add_typer(dataset_commands.app)
+app.add_typer(model_commands.app)
 app.add_typer(translation_commands.glossary, name="glossary")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from gateway.errors import GatewayError, WrongInput
 
+_LINE_SECONDS = 10.0
 DONE, WRONG_INPUT, NOT_REACHABLE, SOME_FAILED = 0, 2, 3, 4
 
 
@@ -33,6 +35,37 @@ def progress_bar() -> Generator[Callable[[float], None]]:
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("working", total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
+
+
+@contextmanager
+def byte_progress(what: str, size: int) -> Generator[Callable[[int], None]]:
+    """Show how many of `size` bytes have come: a bar on a terminal, else a line every ten seconds.
+
+    Yield a function that adds bytes.
+    """
+    if not sys.stderr.isatty():
+        yield _byte_lines(what, size)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=size)
+        yield lambda amount: bar.advance(task, amount)
+
+
+def _byte_lines(what: str, size: int) -> Callable[[int], None]:
+    done, said = 0, time.monotonic()
+
+    def add(amount: int) -> None:
+        nonlocal done, said
+        done += amount
+        if time.monotonic() - said >= _LINE_SECONDS:
+            said = time.monotonic()
+            say(f"{what}: {done / 1e9:.2f} of {size / 1e9:.2f} GB")
+
+    return add
 
 
 def existing_file(path: Path) -> Path:

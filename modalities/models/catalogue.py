@@ -25,6 +25,16 @@ class Profile(BaseModel):
     text_in_pictures: str | None = Field(default=None, description="Reads the text in pictures; none: it is not read.")
     speaking: str | None = Field(default=None, description="Reads texts aloud.")
 
+    def models(self) -> dict[str, list[str]]:
+        """Return the names of the models, each with its purposes, in the order of the fields."""
+        found: dict[str, list[str]] = {}
+        for purpose in type(self).model_fields:
+            value = getattr(self, purpose)
+            for model in value if isinstance(value, tuple) else (value,):
+                if model:
+                    found.setdefault(model, []).append(purpose)
+        return found
+
 
 class Catalogue(BaseModel):
     """All configured models by name, and the selected profile."""

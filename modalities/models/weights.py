@@ -3,15 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from modalities.contract import ModelSpec, Source, Weights
+from modalities.contract import ModelSpec, Weights
 from modalities.errors import ModelUnavailable
+from modalities.models.hub.client import Hub
+from modalities.models.hub.files import total_size
+from modalities.models.hub.snapshots import HubSnapshots, hub_digest
+from modalities.models.hub.verified import derived_folder
 from modalities.models.published import PublishedModels, version_prefix
-from modalities.models.weight_files import EXCLUDED_SUFFIXES, files_digest, list_weight_files
+from modalities.models.weight_files import files_digest, list_weight_files
 from storage.atomic_files import create_once
 from storage.bucket import Bucket
 from storage.errors import RecordCorrupt
@@ -23,9 +26,10 @@ _CHUNK = 4 * 1024 * 1024
 class WeightsLocator:
     """Locate, download and verify weights. Digests are cached by path, size and modification time."""
 
-    def __init__(self, root: Path, cache: Path, bucket: Bucket | None) -> None:
+    def __init__(self, root: Path, cache: Path, bucket: Bucket | None, hub: Hub | None = None) -> None:
         self._root = root
         self._cache = cache
+        self._snapshots = HubSnapshots(cache, hub or Hub())
         self._bucket = bucket
         self._digests: dict[str, str] = {}
         self._published = PublishedModels(bucket) if bucket else None
@@ -42,7 +46,7 @@ class WeightsLocator:
         if version:
             return version
         if spec.source.hub:
-            return hashlib.sha256(f"{spec.source.hub}@{spec.source.revision}".encode()).hexdigest()
+            return hub_digest(spec)
         if spec.name not in self._digests:
             self._digests[spec.name] = self._verified_digest(spec)
         return self._digests[spec.name]
@@ -50,10 +54,12 @@ class WeightsLocator:
     def locate(self, spec: ModelSpec) -> Weights:
         """Return the files of a model, downloading them if necessary. Raises ModelUnavailable."""
         digest = self.digest(spec)
-        return Weights(folders=self._folders(spec), digest=digest, cache=self._cache / "derived" / digest[:32])
+        return Weights(folders=self._folders(spec), digest=digest, cache=derived_folder(self._cache, digest))
 
     def size_bytes(self, spec: ModelSpec) -> int:
         """Return the total size of a model's files, downloading them if necessary. Raises ModelUnavailable."""
+        if spec.source.hub and not self._version(spec):
+            return total_size(self._snapshots.files(spec.name, spec.source))
         folders = self._folders(spec)
         return sum(path.stat().st_size for folder in folders for path in list_weight_files(folder, spec.source.files))
 
@@ -95,32 +101,13 @@ class WeightsLocator:
             return (self._download(spec.name, source.bucket),)
         if not source.hub:
             raise ModelUnavailable(f"No version of {spec.name} is published as {source.alias}: run `triptych publish`.")
-        return (self._from_hub(spec.name, source),)
+        return (self._snapshots.locate(spec.name, source),)
 
     def _checkout_folder(self, name: str, folder: str) -> Path:
         path = self._root / folder
         if not path.is_dir():
             raise ModelUnavailable(f"The weights of {name} are not in the folder {folder}.")
         return path
-
-    def _from_hub(self, name: str, source: Source) -> Path:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-        try:
-            folder = snapshot_download(
-                repo_id=(source.hub or "").removeprefix("hf-hub:"),  # the prefix that open_clip uses
-                revision=source.revision,
-                cache_dir=self._cache / "hub",
-                allow_patterns=list(source.files) or None,
-                ignore_patterns=[*_pickle_patterns(source.files), *(f"*{ending}" for ending in EXCLUDED_SUFFIXES)],
-            )
-        except (LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-            raise ModelUnavailable(
-                f"The weights of {name} ({source.hub} at {source.revision}) cannot be had from the hub: "
-                "check the network, the id and the revision."
-            ) from error
-        return Path(folder)
 
     def _download(self, name: str, prefix: str) -> Path:
         """Download all objects under a prefix to a folder that is named by their keys, etags and sizes."""
@@ -198,8 +185,3 @@ def _package_folder(name: str, package: str) -> Path:
         raise ModelUnavailable(f"The package {package} does not carry exactly one folder for {name}.")
     top, file = next(iter(tops.items()))
     return Path(str(file.locate())).parents[len(file.parts) - 2] if file.parts[0] == top else Path(top)
-
-
-def _pickle_patterns(wanted: Iterable[str]) -> list[str]:
-    """Patterns of pickles, which are not downloaded. CTranslate2's model.bin is no pickle: an entry may name it."""
-    return ["*.pt", "*.ckpt"] if "model.bin" in wanted else ["*.pt", "*.ckpt", "*.bin"]

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 SIGN_IN = "`triptych password` prints what it asks for"
 
 
-def up(project: Project = "default", as_json: Json = False) -> None:
+def up(
+    pull: Annotated[bool, typer.Option("--pull", help="Download the models of the profile that are missing.")] = False,
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
     """Start the servers, the workers and the gateway here."""
+    from gateway.cli.commands.models import report_missing
     from stack import lifecycle
 
+    report_missing(pull=pull)
     found = lifecycle.up(report=say)
     print_result(found.model_dump(), as_json, _address_rows(found))
 

@@ -3,7 +3,6 @@
 import io
 import pickletools
 import re
-import sys
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,8 @@ _ACTIVE = re.compile(
 )
 _HTML_POLYGLOT = re.compile(r"\A(?:GIF8[79]a|BM).{0,512}<(?:html|script|body)[\s>]", re.IGNORECASE | re.DOTALL)
 _MAX_COMBINING_MARKS = 1000
+_AFTER_ALL_MARKS = 0x20000
+"""Combining characters are in the first two planes of Unicode; to look through all 17 takes a third of a second."""
 _MIN_BYTES_TO_GUESS = 64
 _MAX_PICKLE_CHARACTERS = 1024 * 1024
 
@@ -107,5 +108,5 @@ def _is_pickle(text: str) -> bool:
 
 @cache
 def _excessive_marks() -> re.Pattern[str]:
-    marks = (chr(point) for point in range(0x300, sys.maxunicode) if unicodedata.combining(chr(point)))
+    marks = (chr(point) for point in range(0x300, _AFTER_ALL_MARKS) if unicodedata.combining(chr(point)))
     return re.compile(f"[{''.join(marks)}]{{{_MAX_COMBINING_MARKS + 1}}}")

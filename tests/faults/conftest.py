@@ -22,9 +22,7 @@ Files = dict[str, bytes]
 def processes() -> ForkServerContext:
     """A fork server whose processes have the modules imported and no connection open."""
     context = multiprocessing.get_context("forkserver")
-    # Without the libraries each process would import them anew, for four seconds.
-    libraries = ["torch", "onnxruntime", "magika", "av", "PIL.Image", "psycopg", "minio"]
-    context.set_forkserver_preload(["tests.faults.scenario", "media.identify", "media.pictures", *libraries])
+    context.set_forkserver_preload(["tests.faults.preloaded"])
     return context
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from flows.running.prefect_api import trusted_authorities
 from stack.errors import PartDidNotStart
 from workers.parent.infrastructure_id import process_start_time
 
@@ -153,7 +154,7 @@ def is_listening(host: str, port: int) -> bool:
 def http_status(address: str, timeout_seconds: float = 5.0) -> int | None:
     """Return the status with which a server answers a GET request, or None if it does not answer over HTTP."""
     try:
-        return httpx.get(address, timeout=timeout_seconds).status_code
+        return httpx.get(address, timeout=timeout_seconds, verify=trusted_authorities()).status_code
     except httpx.HTTPError:
         return None
 

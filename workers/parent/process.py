@@ -12,21 +12,29 @@ def resident_bytes(pid: int) -> int:
 
     Shared pages are divided among those who share them (PSS): forks share what their parent had loaded.
     """
-    total = 0
-    with suppress(psutil.Error):
-        process = psutil.Process(pid) if pid else None
-        for one in [process, *process.children(recursive=True)] if process else ():
-            with suppress(psutil.Error):
-                total += _proportional_bytes(one)
-    return total
+    return sum(_proportional_bytes(one) for one in [pid, *_descendants(pid)]) if pid else 0
 
 
-def _proportional_bytes(process: psutil.Process) -> int:
-    with suppress(OSError, ValueError, psutil.Error):
-        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+def _descendants(pid: int) -> list[int]:
+    """The process ids of the descendants. Linux lists children by thread; psutil would read all processes there are."""
+    try:
+        lists = [(task / "children").read_text("ascii") for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:  # the process has ended, or this system has no such lists
+        with suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return []
+    children = [int(child) for each in lists for child in each.split()]
+    return [*children, *(below for child in children for below in _descendants(child))]
+
+
+def _proportional_bytes(pid: int) -> int:
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-    return int(process.memory_info().rss)
+    with suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
 
 
 def describe_exit(code: int) -> str:

@@ -1,6 +1,7 @@
 """The operator for sentence encoders: transformers with mean or CLS pooling."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Self
@@ -15,7 +16,9 @@ from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Role
 from modalities.embedding.two_towers import unit_rows
 from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable
 from modalities.models.devices import DeviceName, choose_device, choose_dtype
+from modalities.models.pickled_tensors import PICKLED, has_safetensors, rewrite_as_safetensors
 from storage.artifacts import ArtifactStore
+from storage.atomic_files import create_once
 
 
 class TextEncoderOptions(BaseModel):
@@ -56,7 +59,7 @@ class SentenceEncoder:
         if dtype == "int8":
             raise InvalidCatalogue(f"The model {spec.name} cannot run in int8: use auto, float32 or bfloat16.")
         folder = _model_folder(spec.name, weights)
-        trained = trained_pooling(spec.name, folder)
+        trained = trained_pooling(spec.name, weights.folder if folder.is_relative_to(weights.cache) else folder)
         if trained not in (None, pooling):
             raise InvalidCatalogue(
                 f"The model {spec.name} was trained with {trained} pooling: set `pooling: {trained}` in its options."
@@ -148,11 +151,13 @@ class TextEncoder:
 
 
 def _model_folder(name: str, weights: Weights) -> Path:
-    """The topmost folder that has config.json beside safetensors. Raises ModelUnavailable."""
+    """The topmost folder that has config.json beside weights; a pickle is rewritten once. Raises ModelUnavailable."""
     configs = sorted((path for folder in weights.folders for path in folder.rglob("config.json")), key=_depth)
     for config in configs:
-        if any(config.parent.glob("*.safetensors")):
+        if has_safetensors(config.parent):
             return config.parent
+        if (config.parent / PICKLED).is_file():
+            return create_once(weights.cache / "safetensors", partial(rewrite_as_safetensors, name, config.parent))
     raise ModelUnavailable(f"The weights of {name} have no folder with config.json and .safetensors files.")
 
 

@@ -56,6 +56,15 @@ class Catalogue(BaseModel):
             )
         return found
 
+    def offered(self) -> dict[str, ModelSpec]:
+        """The entries that people may choose: their licence is fine, and those of a hub are pinned."""
+        return {
+            name: spec
+            for name, spec in self.models.items()
+            if (spec.acknowledged or not forbids_commercial_use(spec.licence))
+            and (spec.source.is_pinned or not spec.source.hub)
+        }
+
 
 def load_catalogue(path: Path, profile: str) -> Catalogue:
     """Read models.yaml. Raises InvalidCatalogue, which names the field, and UnknownModel if the profile is missing."""

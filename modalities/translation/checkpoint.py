@@ -1,4 +1,4 @@
-"""Load a converted Marian, M2M100 or NLLB checkpoint with its tokenizer, and run beam search with it."""
+"""Load a converted Marian, M2M100, NLLB or T5 (MADLAD) checkpoint with its tokenizer, and run beam search with it."""
 
 import re
 import unicodedata
@@ -14,6 +14,8 @@ from modalities.translation.languages import has_language_tokens, language_token
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _SPACE_MARK = "▁"
+_TARGET_FIRST = ("marian", "t5")
+"""Families that are told the target language by a token before the text, and not the source language."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Vocabulary:
     def model_input(self, pieces: Sequence[str], source: str, target: str) -> ModelInput:
         """Add the language and end tokens that the model's family expects."""
         end = self._tokenizer.eos_token
-        if self._family == "marian":
+        if self._family in _TARGET_FIRST:
             start = (self._codes[target],) if target in self._codes else ()
             return ModelInput((*start, *pieces, end))
         if getattr(self._tokenizer, "legacy_behaviour", False):
@@ -169,10 +171,8 @@ def read_vocabulary(
         warnings.simplefilter("ignore")  # sacremoses is recommended for Marian, and not used by its tokenizer
         tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
     known = token_ids(tokenizer)
-    wanted = (
-        sorted({*sources, *targets}) if family != "marian" else sorted(targets) if _selects_target(known, named) else []
-    )
-    found = {tag: named.get(tag) or language_token(tag, known) for tag in wanted}
+    wanted = _languages_with_tokens(family, known, sources, targets, named)
+    found = {tag: named.get(tag) or _token_of(family, tag, known) for tag in wanted}
     codes = {tag: token for tag, token in found.items() if token is not None and token in known}
     if missing := [tag for tag in wanted if tag not in codes]:
         raise ModelUnavailable(
@@ -198,6 +198,19 @@ def load_translator(name: str, weights: Weights, device: str, compute: str, thre
     return ctranslate2.Translator(
         str(folder), device=device, compute_type=compute, inter_threads=1, intra_threads=threads
     )
+
+
+def _languages_with_tokens(
+    family: str, known: Iterable[str], sources: Sequence[str], targets: Sequence[str], named: Mapping[str, str]
+) -> list[str]:
+    """List the languages that the model is told by a token."""
+    if family not in _TARGET_FIRST:
+        return sorted({*sources, *targets})
+    return sorted(targets) if family == "t5" or _selects_target(known, named) else []
+
+
+def _token_of(family: str, tag: str, known: Iterable[str]) -> str | None:
+    return f"<2{tag.replace('-', '_')}>" if family == "t5" else language_token(tag, known)
 
 
 def _selects_target(known: Iterable[str], named: Mapping[str, str]) -> bool:

@@ -1,15 +1,17 @@
-"""Convert a Marian, M2M100 or NLLB checkpoint from transformers' layout to CTranslate2 format."""
+"""Convert a Marian, M2M100, NLLB or T5 (MADLAD) checkpoint from transformers' layout to CTranslate2 format."""
 
 import json
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from modalities.contract import Weights
 from modalities.errors import ModelUnavailable
+from modalities.models.pickled_tensors import PICKLED, has_safetensors, rewrite_as_safetensors
 from storage.atomic_files import create_once
 
-_FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader"}
+_FAMILIES = {"marian": "BartLoader", "m2m_100": "M2M100Loader", "t5": "T5Loader"}
 READY = "ctranslate2"
 """The folder of weights in CTranslate2 format, beside the config and tokenizer of a checkpoint that has them."""
 
@@ -18,16 +20,21 @@ _FORMAT_VERSION = 1
 
 
 def read_config(name: str, weights: Weights) -> dict[str, Any]:
-    """Read config.json of a checkpoint. Raises ModelUnavailable if it is not Marian, M2M100 or NLLB."""
+    """Read config.json of a checkpoint. Raises ModelUnavailable if it is not Marian, M2M100, NLLB or T5."""
     try:
         config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelUnavailable(f"The model {name} has no config.json that can be read.") from error
     if config.get("model_type") not in _FAMILIES:
         raise ModelUnavailable(
-            f"The model {name} is of the type {config.get('model_type')}: translation takes Marian, M2M100 and NLLB."
+            f"The model {name} is of the type {config.get('model_type')}: translation takes Marian, M2M100, NLLB, T5."
         )
     return config
+
+
+def longest_sequence(config: dict[str, Any]) -> int:
+    """Return the longest sequence in tokens. T5 has relative positions: its config says what it was trained with."""
+    return int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
 
 
 def converted_folder(name: str, weights: Weights, compute: str) -> Path:
@@ -46,19 +53,16 @@ def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:
     """Convert the checkpoint into a new folder. Raises ModelUnavailable."""
     import torch
     from ctranslate2.converters import transformers as loaders
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     family = str(read_config(name, weights)["model_type"])
-    try:
-        model: Any = AutoModelForSeq2SeqLM.from_pretrained(
-            weights.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        tokenizer: Any = AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"The model {name} cannot be read: it has to be in safetensors form.") from error
+    model, tokenizer = _read_checkpoint(name, weights)
     # Marian checkpoints use CTranslate2's BART loader: its Marian loader replaces the embedding of <pad>, the start
     # token, by zeros and drops it from the vocabulary. Models trained with transformers have learnt that embedding.
     model.config.normalize_before, model.config.normalize_embedding = False, False
+    if (
+        family == "t5"
+    ):  # its loader reads from this whether outputs are scaled; transformers 5 has a name of its own for that
+        model.config.tie_word_embeddings = model.config.scale_decoder_outputs
     loader = getattr(loaders, _FAMILIES[family])()
     # In the order of the ids; a model may have more embeddings than its tokenizer has tokens.
     names = {number: token for token, number in token_ids(tokenizer).items()}
@@ -74,6 +78,27 @@ def _convert(name: str, weights: Weights, compute: str, into: Path) -> None:
         raise ModelUnavailable(f"The model {name} has no form in CTranslate2: {str(error).rstrip('.')}.") from error
     into.mkdir()
     model_spec.save(str(into))
+
+
+def _read_checkpoint(name: str, weights: Weights) -> tuple[Any, Any]:
+    """Load the model and its tokenizer with transformers. Raises ModelUnavailable."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    try:
+        with TemporaryDirectory(dir=weights.cache) as temporary:
+            folder = weights.folder
+            if not has_safetensors(folder) and (folder / PICKLED).is_file():
+                folder = Path(temporary) / "safetensors"
+                rewrite_as_safetensors(name, weights.folder, folder)
+            model: Any = AutoModelForSeq2SeqLM.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
+        return model, AutoTokenizer.from_pretrained(weights.folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(
+            f"The model {name} cannot be read: it has to be in safetensors form, or {PICKLED}."
+        ) from error
 
 
 def token_ids(tokenizer: Any) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The operator for Marian, M2M100 and NLLB checkpoints, run by CTranslate2."""
+"""The operator for Marian, M2M100, NLLB and T5 (MADLAD) checkpoints, run by CTranslate2."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Self
@@ -17,7 +17,7 @@ from modalities.translation.checkpoint import (
     load_translator,
     read_vocabulary,
 )
-from modalities.translation.conversion import read_config
+from modalities.translation.conversion import longest_sequence, read_config
 from modalities.translation.languages import best_match, chinese_script, is_same_language
 from modalities.translation.lines import TranslatedLine, translate_line
 from modalities.translation.options import TranslatorOptions
@@ -51,7 +51,7 @@ def read_options(spec: ModelSpec) -> TranslatorOptions:
 
 
 class CTranslate2Translator:
-    """Marian, M2M100 and NLLB checkpoints in transformers' layout, converted to CTranslate2 on first use."""
+    """Marian, M2M100, NLLB and T5 checkpoints in transformers' layout, converted to CTranslate2 on first use."""
 
     version: ClassVar[str] = "3"
     earlier_versions: ClassVar[tuple[str, ...]] = ("2",)
@@ -72,7 +72,7 @@ class CTranslate2Translator:
         model = TranslationModel(
             translator=load_translator(spec.name, weights, device, compute, options.threads),
             vocabulary=vocabulary,
-            positions=int(read_config(spec.name, weights)["max_position_embeddings"]),
+            positions=longest_sequence(read_config(spec.name, weights)),
             beam_size=options.beam_size,
             sentences_at_once=options.sentences_at_once,
         )

@@ -154,7 +154,7 @@ def report_missing(*, pull: bool) -> None:
     if pull:
         pull_models(here, here.hub_models(None))
     if missing := missing_models(here.catalogue, here.snapshots):
-        say(f"{missing_sentence(here.profile, missing)} `triptych up --pull` does it at the start.")
+        say(missing_sentence(here.profile, missing))
 
 
 def pull_models(here: "_Here", names: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -104,7 +104,7 @@ async def _page(
         sizes=SIZES if form.size in SIZES else (*SIZES, form.size),
         schedulers=get_args(Scheduler),
         styles=STYLES,
-        models=[name for name, spec in space.catalogue.models.items() if recipe_name(spec).endswith(":Diffusion")],
+        models=[name for name, spec in space.catalogue.offered().items() if recipe_name(spec).endswith(":Diffusion")],
         start=await run_in_threadpool(resolve_input, space, start) if start else None,
         error=error,
         **(

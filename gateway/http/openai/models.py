@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from flows.running.platform import Space
 from gateway.http.access import Viewer
 from modalities.errors import UnknownModel
-from modalities.models.catalogue import forbids_commercial_use
 from modalities.models.operators import recipe_name
 
 _CAPABILITIES = {
@@ -70,6 +69,5 @@ def _models(space: Space) -> list[ModelOut]:
             licence=spec.licence,
             capabilities=_CAPABILITIES.get(recipe_name(spec).partition(":")[2], []),
         )
-        for name, spec in sorted(space.catalogue.models.items())
-        if spec.acknowledged or not forbids_commercial_use(spec.licence)
+        for name, spec in sorted(space.catalogue.offered().items())
     ]

@@ -70,7 +70,8 @@ def missing_sentence(profile: str, missing: Iterable[ModelState]) -> str:
     if absent := by_state.get("not pulled"):
         size = sum(state.size_mb or 0 for state in absent) / 1000
         known = "" if all(state.size_mb for state in absent) else "more than "
-        parts.append(f"{_named(absent)} are not on this machine (`triptych models pull` fetches {known}{size:.1f} GB)")
+        command = f"`triptych models pull` or `triptych up --pull` fetches {known}{size:.1f} GB"
+        parts.append(f"{_named(absent)} are not on this machine ({command})")
     if lacking := by_state.get("not installed"):
         parts.append(f"{_named(lacking)} are in packages that are not installed")
     if refused := by_state.get("licence"):

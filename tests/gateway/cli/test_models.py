@@ -102,10 +102,10 @@ def test_up_says_in_one_sentence_what_the_profile_lacks_and_pulls_when_told(
     report_missing(pull=False)
     licence = "owl need `acknowledged: true` in models.yaml for their licence"
     unpinned = "raven have no commit yet (`triptych models pin` asks the hub for it)"
-    assert capsys.readouterr().err.startswith(f"The profile birds is not complete: {unpinned}; {licence}. ")
+    assert capsys.readouterr().err.startswith(f"The profile birds is not complete: {unpinned}; {licence}.")
     triptych("models", "pin", "raven")
     report_missing(pull=False)
-    absent = "raven are not on this machine (`triptych models pull` fetches 0.0 GB)"
+    absent = "raven are not on this machine (`triptych models pull` or `triptych up --pull` fetches 0.0 GB)"
     assert absent in capsys.readouterr().err
     report_missing(pull=True)
     assert f"The profile birds is not complete: {licence}." in capsys.readouterr().err

@@ -65,6 +65,28 @@ def build_sdxl(folder: Path) -> Path:
     return folder
 
 
+def build_latent_consistency(folder: Path) -> Path:
+    """Build a LatentConsistencyModelPipeline folder: the guidance is an input of the UNet, a few steps."""
+    import torch
+    from diffusers import LatentConsistencyModelPipeline, LCMScheduler
+    from transformers import CLIPTextModel
+
+    tokenizer = build_tokenizer(folder.with_name(f"{folder.name}-words"))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LatentConsistencyModelPipeline(
+            vae=_autoencoder(),
+            unet=_unet(cross_attention_dim=32, time_cond_proj_dim=16),
+            text_encoder=CLIPTextModel(_text(tokenizer)),
+            tokenizer=tokenizer,
+            scheduler=LCMScheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        ).save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
 def build_sd3(folder: Path) -> Path:
     """Build a StableDiffusion3Pipeline folder: three text encoders, a transformer over 2 × 2 patches, flow matching."""
     import torch

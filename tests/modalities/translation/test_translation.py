@@ -38,6 +38,7 @@ OPTIONS = {
     "marian": {"sources": ["en"], "targets": ["de", "fr"]},
     "m2m100": {"sources": ["en", "de"], "targets": ["de", "fr"]},
     "nllb": {"sources": ["en", "de"], "targets": ["de", "fr"]},
+    "madlad": {"sources": ["en"], "targets": ["de", "fr"]},
 }
 CODES = {"m2m100": {"en": "en", "de": "de", "fr": "fr"}, "nllb": {"en": "eng_Latn", "de": "deu_Latn", "fr": "fra_Latn"}}
 _SIZES: dict[str, Any] = {
@@ -83,7 +84,7 @@ class Checkpoints:
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, modality_store: ArtifactStore) -> Checkpoints:
     folder = tmp_path_factory.mktemp("translators")
-    for name, make in (("marian", make_marian), ("m2m100", make_m2m100), ("nllb", make_nllb)):
+    for name, make in (("marian", make_marian), ("m2m100", make_m2m100), ("nllb", make_nllb), ("madlad", make_madlad)):
         (folder / name).mkdir()
         make(folder / name)
     return Checkpoints(folder, WeightsLocator(folder, tmp_path_factory.mktemp("cache"), None), modality_store)
@@ -110,7 +111,7 @@ def test_int8_gives_nearly_the_same_translation(checkpoints: Checkpoints, name: 
         assert corpus_chrf(translated, [own]).score > 80 > corpus_chrf(translated, [other]).score
 
 
-@pytest.mark.parametrize("name", ["marian", "m2m100", "nllb"])
+@pytest.mark.parametrize("name", ["marian", "m2m100", "nllb", "madlad"])
 def test_the_tokens_are_those_of_transformers_own_beam_search(checkpoints: Checkpoints, name: str) -> None:
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -125,6 +126,8 @@ def test_the_tokens_are_those_of_transformers_own_beam_search(checkpoints: Check
             forced = {}
             if name == "marian":
                 expected = tokenizer(f">>{target}<< {text}").input_ids
+            elif name == "madlad":
+                expected = [tokenizer.convert_tokens_to_ids(f"<2{target}>"), *tokenizer(text).input_ids]
             else:
                 tokenizer.src_lang = CODES[name]["en"]
                 expected = tokenizer(text).input_ids
@@ -362,7 +365,7 @@ def make_marian(folder: Path, steps: int = 200) -> None:
     keep(folder, tokenizer, learn(MarianMTModel, config, inputs, labels, steps))
 
 
-def make_m2m100(folder: Path) -> None:
+def make_m2m100(folder: Path, steps: int = 200) -> None:
     """Train a model from English and German to German and French, in M2M100's layout."""
     from transformers import M2M100Tokenizer
 
@@ -370,10 +373,10 @@ def make_m2m100(folder: Path) -> None:
     (folder / "vocab.json").write_text(json.dumps({name: number for number, name in enumerate(names)}))
     tokenizer = M2M100Tokenizer(vocab_file=str(folder / "vocab.json"), spm_file=str(folder / "sentencepiece.bpe.model"))
     size = len(names) + len(tokenizer.lang_token_to_id) + tokenizer.num_madeup_words
-    make_m2m_family(folder, tokenizer, size, CODES["m2m100"])
+    make_m2m_family(folder, tokenizer, size, CODES["m2m100"], steps)
 
 
-def make_nllb(folder: Path) -> None:
+def make_nllb(folder: Path, steps: int = 200) -> None:
     """The same in NLLB's layout, with a fast tokenizer."""
     from tokenizers import SentencePieceBPETokenizer
     from transformers import NllbTokenizer
@@ -383,10 +386,49 @@ def make_nllb(folder: Path) -> None:
     pieces.train_from_iterator(all_texts(), vocab_size=400, special_tokens=special, show_progress=False)
     learnt = json.loads(pieces.to_str())["model"]
     tokenizer = NllbTokenizer(vocab=learnt["vocab"], merges=[tuple(merge) for merge in learnt["merges"]])
-    make_m2m_family(folder, tokenizer, len(tokenizer) + 2, CODES["nllb"])
+    make_m2m_family(folder, tokenizer, len(tokenizer) + 2, CODES["nllb"], steps)
 
 
-def make_m2m_family(folder: Path, tokenizer: Any, size: int, codes: dict[str, str]) -> None:
+def make_madlad(folder: Path, steps: int = 60) -> None:
+    """Train a T5 from English to German and French, selected by `<2de>` and `<2fr>`, in MADLAD's layout."""
+    from sentencepiece import SentencePieceProcessor
+    from torch.nn import Parameter
+    from transformers import T5Config, T5ForConditionalGeneration, T5TokenizerFast
+
+    learn_pieces(folder / "spiece")
+    learnt = SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+    special = [(token, 0.0) for token in ("<pad>", "</s>", "<unk>", "<2de>", "<2fr>")]
+    pieces = [(learnt.id_to_piece(n), learnt.get_score(n)) for n in range(3, learnt.get_piece_size())]
+    tokenizer = T5TokenizerFast(vocab=[*special, *pieces], extra_ids=0)
+    codes = [tokenizer.convert_tokens_to_ids(f"<2{code}>") for code in ("de", "fr")] * len(ENGLISH)
+    texts = tokenizer([text for text in ENGLISH for _ in range(2)]).input_ids
+    targets = [text for pair in zip(GERMAN, FRENCH, strict=True) for text in pair]
+    asked = [[code, *text] for code, text in zip(codes, texts, strict=True)]
+    inputs = tokenizer.pad({"input_ids": asked}, return_tensors="pt")
+    labels = tokenizer(targets, padding=True, return_tensors="pt").input_ids
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=64,
+        d_kv=32,
+        d_ff=128,
+        num_layers=1,
+        num_heads=2,
+        dropout_rate=0.0,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+        decoder_start_token_id=0,
+    )
+
+    def untied(config: Any) -> Any:
+        """MADLAD's output layer has weights of its own; the class ties them unless a checkpoint has both."""
+        model = T5ForConditionalGeneration(config)
+        model.lm_head.weight = Parameter(model.lm_head.weight.detach().clone())
+        return model
+
+    keep(folder, tokenizer, learn(untied, config, inputs, labels, steps))
+
+
+def make_m2m_family(folder: Path, tokenizer: Any, size: int, codes: dict[str, str], steps: int) -> None:
     from transformers import M2M100Config, M2M100ForConditionalGeneration
 
     def ids(text: str, language: str) -> list[int]:
@@ -398,7 +440,7 @@ def make_m2m_family(folder: Path, tokenizer: Any, size: int, codes: dict[str, st
     pairs = [(e, "en", g, "de") for e, g, _ in PHRASES] + [(e, "en", f, "fr") for e, _, f in PHRASES]
     inputs = tokenizer.pad({"input_ids": [ids(text, code) for text, code, _, _ in pairs]}, return_tensors="pt")
     labels = tokenizer.pad({"input_ids": [ids(text, code) for _, _, text, code in pairs]}, return_tensors="pt")
-    keep(folder, tokenizer, learn(M2M100ForConditionalGeneration, config, inputs, labels.input_ids, 200))
+    keep(folder, tokenizer, learn(M2M100ForConditionalGeneration, config, inputs, labels.input_ids, steps))
 
 
 def learn(kind: Callable[[Any], Any], config: Any, inputs: Any, labels: Any, steps: int) -> Any:

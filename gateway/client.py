@@ -152,6 +152,10 @@ class Client:
         """
         return self._request("POST", "/api/search", json=query)
 
+    def ask(self, question: str, before: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
+        """Ask the library; `before` are the questions of the same conversation. See /api/ask for the fields."""
+        return self._request("POST", "/api/ask", json={"question": question, "before": list(before), **fields})
+
     def artifacts(self, *, kinds: Sequence[str] = (), labels: Sequence[str] = (), name: str = "") -> Iterator[Artifact]:
         """Iterate over the project's artifacts, newest first."""
         after: str | None = None

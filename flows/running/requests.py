@@ -16,6 +16,7 @@ from modalities.ocr.requests import ReadText
 from modalities.speaking.requests import Speak
 from modalities.speech.requests import Transcribe, TranscribePiece
 from modalities.translation.requests import Translate
+from modalities.writing.requests import Write
 
 _TYPES: dict[str, type[Request[Any]]] = {
     kind.__name__: kind
@@ -28,6 +29,7 @@ _TYPES: dict[str, type[Request[Any]]] = {
         Transcribe,
         TranscribePiece,
         Translate,
+        Write,
     )
 }
 

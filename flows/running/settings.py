@@ -53,6 +53,11 @@ class Settings(ModelSettings):
     gateway_origins: str = Field(default="", description="CORS: origins that may call the gateway, comma-separated")
     gateway_upload_mb: int = Field(default=2000, description="size limit of an uploaded file")
     gateway_local_webhooks: bool = Field(default=False, description="allow webhooks to this machine, without TLS")
+    writer_url: str | None = Field(
+        default=None, description="a server with OpenAI's API that writes answers, such as http://127.0.0.1:8000/v1"
+    )
+    writer_model: str = Field(default="default", description="the name of the model that it should write with")
+    writer_key: SecretStr | None = None
     retention_config: Path = ROOT / "configs" / "retention.yaml"
     models_memory_mb: int | None = Field(default=None, ge=1, description="main memory budget for one process's models")
     models_gpu_memory_mb: int | None = Field(default=None, ge=1, description="GPU memory budget for them")

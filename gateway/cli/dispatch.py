@@ -10,6 +10,7 @@ from getpass import getuser
 from typing import Any
 from uuid import UUID
 
+from flows.answering.form import Ask
 from flows.running.content_forms import Query
 from flows.running.prefect_api import prefect_client_settings
 from flows.running.settings import load_settings
@@ -26,6 +27,12 @@ def search_at_gateway(form: Query) -> dict[str, Any] | None:
         if client is None:
             return None
         return client.search_report(form.model_dump(mode="json", exclude={"project"}))
+
+
+def ask_at_gateway(form: Ask) -> dict[str, Any] | None:
+    """Ask the gateway a question; return None if no gateway answers. Raises WrongInput."""
+    with _gateway(form.project) as client:
+        return None if client is None else client.ask(**form.model_dump(mode="json", exclude={"project"}))
 
 
 def run_deployment(

@@ -7,6 +7,7 @@ from fastapi.staticfiles import StaticFiles
 
 from gateway.gallery.page import STATIC, STATIC_PATH
 from gateway.gallery.pages import artifact as artifact_page
+from gateway.gallery.pages import ask as ask_page
 from gateway.gallery.pages import collections as collection_pages
 from gateway.gallery.pages import library as library_page
 from gateway.gallery.pages import make as make_page
@@ -37,6 +38,7 @@ def add_gallery(app: FastAPI) -> None:
     for module in (
         sign_in_page,
         library_page,
+        ask_page,
         artifact_page,
         media,
         make_page,

@@ -84,7 +84,10 @@ class PageRenderer:
 
     def _navigation(self) -> list[tuple[str, str, str, str]]:
         """Return page, address, icon and title of each entry."""
-        everybody = [("library", "/", "library", self.translate("Library"))]
+        everybody = [
+            ("library", "/", "library", self.translate("Library")),
+            ("ask", "/ask", "ask", self.translate("Ask")),
+        ]
         makers = [
             ("make", "/make", "make", self.translate("Make")),
             ("upload", "/upload", "upload", self.translate("Upload")),

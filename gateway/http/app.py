@@ -24,9 +24,10 @@ from gateway.http.openai import embeddings as openai_embeddings
 from gateway.http.openai import images as openai_images
 from gateway.http.openai import models as openai_models
 from gateway.http.openai import speaking as openai_speaking
+from gateway.http.openai.chat import completions as openai_chat
 from gateway.http.problems import OpenAIProblem, Problem
 from gateway.http.query_embeddings import QueryEmbeddings
-from gateway.http.routes import artifacts, documents, files, inbox, jobs, labels, search, uploads
+from gateway.http.routes import artifacts, ask, documents, files, inbox, jobs, labels, search, uploads
 from gateway.http.routes import webhooks as webhook_routes
 from gateway.http.services import Services
 from gateway.tokens import Tokens
@@ -40,6 +41,7 @@ _OURS = (
     uploads.router,
     inbox.router,
     search.router,
+    ask.router,
     jobs.router,
     webhook_routes.router,
     libretranslate.router,
@@ -49,6 +51,7 @@ _OPENAI = (
     openai_images.router,
     openai_audio.router,
     openai_speaking.router,
+    openai_chat.router,
     openai_embeddings.router,
     openai_models.router,
 )

@@ -24,6 +24,7 @@ class Profile(BaseModel):
     generation: str = Field(description="Generates pictures from prompts.")
     text_in_pictures: str | None = Field(default=None, description="Reads the text in pictures; none: it is not read.")
     speaking: str | None = Field(default=None, description="Reads texts aloud.")
+    writing: str | None = Field(default=None, description="Writes answers; none: they are sentences of the sources.")
 
     def models(self) -> dict[str, list[str]]:
         """Return the names of the models, each with its purposes, in the order of the fields."""

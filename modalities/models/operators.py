@@ -31,6 +31,7 @@ OPERATORS = {
         "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"
     ),
     "hibari": BuiltIn("modalities.speaking.hibari:HibariVoice", "modalities.speaking:HibariVoice"),
+    "causal-lm": BuiltIn("modalities.writing.causal_lm:CausalLm", "writing:CausalLm"),
     "rapid-ocr": BuiltIn("modalities.ocr.rapid_ocr:RapidOcr", "modalities.ocr:RapidOcr"),
     "diffusion": BuiltIn("modalities.generation.diffusion:Diffusion", "modalities.generation:Diffusion"),
 }

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from flows.running.platform import Space
 from gateway.http.access import Viewer
+from gateway.http.openai.names import LIBRARY
 from modalities.errors import UnknownModel
 from modalities.models.operators import recipe_name
 
@@ -20,6 +21,7 @@ _CAPABILITIES = {
     "CTranslate2Translator": ["text-translation"],
     "Diffusion": ["image-generation", "image-edit", "image-variation"],
     "HibariVoice": ["speech-synthesis"],
+    "CausalLm": ["text-generation"],
     "RapidOcr": ["text-recognition"],
 }
 """What the models of each operator can do."""
@@ -61,7 +63,10 @@ def show_model(caller: Viewer, model: Annotated[str, Path(max_length=200)]) -> M
 
 def _models(space: Space) -> list[ModelOut]:
     created = int(space.platform.settings.models_config.stat().st_mtime)
-    return [
+    library = ModelOut(
+        id=LIBRARY, created=created, owned_by="triptych", licence="Apache-2.0", capabilities=["chat-completion"]
+    )
+    return [library] + [
         ModelOut(
             id=name,
             created=created,

@@ -14,6 +14,9 @@ _OPENAI_NAMES: dict[Purpose, re.Pattern[str]] = {
     "passages": re.compile(r"text-embedding-.+"),
 }
 """Names that client programs have built in, of today and tomorrow; each means the profile's model for that purpose."""
+_CHAT_NAMES = re.compile(r"(gpt|chatgpt|o\d|codex)(-.*|\d.*)?")
+LIBRARY = "library"
+"""The model that answers from the library."""
 _BASE64_ONLY = re.compile(r"(openai/)?(gpt-image|chatgpt-image).*")
 _PREFIX = "openai/"
 """LiteLLM and OpenRouter put it before the names of OpenAI's models."""
@@ -26,6 +29,16 @@ def resolve_model(space: Space, name: str | None, purpose: Purpose) -> str:
         return bare
     if not bare or _OPENAI_NAMES[purpose].fullmatch(bare):
         return getattr(space.profile, purpose) or ""
+    raise UnknownModel(f"The model {name!r} does not exist: GET /v1/models lists those that do.")
+
+
+def resolve_chat_model(space: Space, name: str | None) -> str:
+    """Return the model of a chat: the one that answers from the library by default. Raises UnknownModel."""
+    bare = (name or "").removeprefix(_PREFIX)
+    if not bare or bare == LIBRARY or _CHAT_NAMES.fullmatch(bare):
+        return LIBRARY
+    if bare in space.catalogue.models:
+        raise UnknownModel(f"The model {name!r} writes no answers: the model {LIBRARY!r} answers from the library.")
     raise UnknownModel(f"The model {name!r} does not exist: GET /v1/models lists those that do.")
 
 

@@ -133,6 +133,8 @@ def _rough(question: Question, passages: Sequence[Passage]) -> list[Scored]:
     for passage in passages:
         gap = 0.0 if passage.logit is None else nearest - passage.logit
         for sentence in split_sentences(passage.text):
+            if sentence.endswith(("?", "？")):  # a question answers none
+                continue
             candidate = Candidate(sentence, passage.around, passage.name, passage.logit, gap)
             found.append(Scored(passage, candidate, probability(question, candidate)))
     return _sorted(found)

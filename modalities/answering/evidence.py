@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modalities.answering.questions import Question, answer_pattern, language_of, number_pattern
+from modalities.answering.questions import Question, answer_pattern, common_words, language_of, number_pattern
 from storage.index.lexemes import folded, stem, tokens
 
 _CAPITALS = r"[A-ZÀ-ÖØ-ÞА-Я][\w'’-]+"
@@ -23,7 +23,7 @@ _NEAR = 3
 _SHORTEST_PREFIX, _SHARE_OF_PREFIX, _SHORTEST_INSIDE = 4, 0.55, 5
 _UNKNOWN_LOGIT, _LIMIT = -2.0, 8.0
 """The logit of a part without a vector for texts, such as a picture; and the largest that counts."""
-_NOT_TYPED = frozenset({"thing", "place", "statement", "reason"})
+_NOT_TYPED = frozenset({"thing", "statement", "reason"})
 """Kinds whose answers look like any text."""
 
 
@@ -47,8 +47,8 @@ NAMES = (
     *("constant", "foreign", "passage", "words in sentence", "words missing", "all words", "has kind", "lacks kind"),
     *("sentence", "sentence, foreign", "first word", "words in passage, foreign", "gap"),
 )
-_WEIGHTS = (-1.36, -0.36, -0.45, -0.08, -0.53, 0.42, 1.56, -3.19, 2.36, 1.06, 0.83, 0.90, -1.72)
-_WEIGHTS_WITHOUT_SENTENCE = (-3.04, 0.63, 0.63, 2.70, -0.32, -0.35, 1.36, -3.65, 0.0, 0.0, 1.58, 0.94, -1.53)
+_WEIGHTS = (-1.33, -0.35, -0.44, -0.13, -0.54, 0.41, 1.49, -3.21, 2.35, 1.04, 0.86, 0.90, -1.69)
+_WEIGHTS_WITHOUT_SENTENCE = (-3.0, 0.63, 0.63, 2.68, -0.33, -0.36, 1.32, -3.66, 0.0, 0.0, 1.59, 0.94, -1.5)
 
 
 def probability(question: Question, candidate: Candidate) -> float:
@@ -134,13 +134,17 @@ def _has(kind: str, text: str) -> float:
 
 def _person(question: Question, text: str) -> float:
     """Whether a text names a person whom the question does not name; a first name alone tells less."""
-    named = [*_TITLED.finditer(text), *_FULL_NAME.finditer(text)]
-    if any(not any(coverage(tokens(found[0]), question.text)) for found in named):
+    if any(_is_new(question, found[0]) for found in (*_TITLED.finditer(text), *_FULL_NAME.finditer(text))):
         return 1.0
     if language_of(text) == "de":  # every noun has a capital
         return 0.0
-    first = any(not any(coverage(tokens(found[0]), question.text)) for found in _FIRST_NAME.finditer(text))
-    return _FIRST_NAME_CERTAINTY * first
+    return _FIRST_NAME_CERTAINTY * any(_is_new(question, found[0]) for found in _FIRST_NAME.finditer(text))
+
+
+def _is_new(question: Question, name: str) -> bool:
+    """Whether words with capitals are a name that the question does not have: no article and noun."""
+    words = tokens(name)
+    return not common_words().intersection(words) and not any(coverage(words, question.whole))
 
 
 def _counted(question: Question, text: str) -> float:

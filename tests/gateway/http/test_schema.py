@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-SLOW = ("/events", "/v1/images", "/v1/audio", "/translate", "/api/artifacts", "/complete")
+SLOW = ("/events", "/v1/images", "/v1/audio", "/v1/chat", "/translate", "/api/artifacts", "/api/ask", "/complete")
 """Routes that start work when a generated request is valid; they get fewer examples."""
 
 

@@ -61,6 +61,13 @@ def test_the_answer_to_who_names_somebody_whom_the_question_does_not_name() -> N
     assert suits_kind(question, "Emil Novak is a beginner.") == 0
 
 
+def test_a_place_is_no_time_and_an_article_with_a_noun_is_no_name() -> None:
+    place, person = read_question("Where do we meet?"), read_question("Who organises the market?")
+    assert suits_kind(place, "The assembly point is behind hall C.") == 1
+    assert suits_kind(place, "The market opens on Saturday at nine.") == 0
+    assert suits_kind(person, "Die Bauern bringen Birnen.") == 0
+
+
 def test_words_are_found_with_other_endings_and_in_compounds() -> None:
     assert coverage(["opening", "gebuhr", "cleaned"], "It opens. Die Jahresgebühr. Clean it.") == [True, True, True]
     assert coverage(["open", "12"], "An operator, 120 euros") == [False, False]

@@ -30,12 +30,13 @@ from gateway.http.openai.names import resolve_chat_model
 from gateway.http.routes.ask import answer_for
 
 router = APIRouter(prefix="/v1/chat/completions", tags=["OpenAI"])
+_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 _REMEMBERED = 20
 _MARK = re.compile(r"\[(\d+)\]")
 _BETWEEN_WORDS = re.compile(r"(?<=\s)")
 
 
-@router.post("", response_model=ChatOut)
+@router.post("", response_model=ChatOut, responses=_EVENTS)
 @starts_no_job
 @body_limit(8_000_000)
 async def complete(request: Request, caller: Viewer, asked: ChatRequest) -> Response | ChatOut:

@@ -23,6 +23,8 @@ _NEAR = 3
 _SHORTEST_PREFIX, _SHARE_OF_PREFIX, _SHORTEST_INSIDE = 4, 0.55, 5
 _UNKNOWN_LOGIT, _LIMIT = -2.0, 8.0
 """The logit of a part without a vector for texts, such as a picture; and the largest that counts."""
+_AT_MOST_WITHOUT_KIND = 0.15
+"""However near a sentence is: without an amount it does not answer how much."""
 _NOT_TYPED = frozenset({"thing", "statement", "reason"})
 """Kinds whose answers look like any text."""
 
@@ -47,15 +49,17 @@ NAMES = (
     *("constant", "foreign", "passage", "words in sentence", "words missing", "all words", "has kind", "lacks kind"),
     *("sentence", "sentence, foreign", "first word", "words in passage, foreign", "gap"),
 )
-_WEIGHTS = (-1.33, -0.35, -0.44, -0.13, -0.54, 0.41, 1.49, -3.21, 2.35, 1.04, 0.86, 0.90, -1.69)
-_WEIGHTS_WITHOUT_SENTENCE = (-3.0, 0.63, 0.63, 2.68, -0.33, -0.36, 1.32, -3.66, 0.0, 0.0, 1.59, 0.94, -1.5)
+_WEIGHTS = (-1.29, -0.41, -0.38, 0.04, -0.58, 0.27, 1.55, -3.23, 2.32, 1.04, 0.79, 0.89, -1.67)
+_WEIGHTS_WITHOUT_SENTENCE = (-2.99, 0.6, 0.67, 2.81, -0.36, -0.45, 1.37, -3.68, 0.0, 0.0, 1.53, 0.93, -1.49)
 
 
 def probability(question: Question, candidate: Candidate) -> float:
     """Return the probability that a sentence answers the question."""
     weights = _WEIGHTS_WITHOUT_SENTENCE if candidate.sentence_logit is None else _WEIGHTS
     logit = sum(weight * value for weight, value in zip(weights, features(question, candidate), strict=True))
-    return 1 / (1 + math.exp(-max(min(logit, 50.0), -50.0)))
+    found = 1 / (1 + math.exp(-max(min(logit, 50.0), -50.0)))
+    lacks_kind = question.kind not in _NOT_TYPED and not suits_kind(question, candidate.sentence)
+    return min(found, _AT_MOST_WITHOUT_KIND) if lacks_kind else found
 
 
 def features(question: Question, candidate: Candidate) -> list[float]:

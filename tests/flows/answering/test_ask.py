@@ -106,11 +106,6 @@ async def test_a_question_that_goes_on_is_about_the_subject_before(context: RunC
     assert "five years" in report.text
 
 
-async def test_a_question_that_goes_on_is_not_answered_with_the_answer_before(context: RunContext) -> None:
-    report = await ask(context, "And where is it?", "When was the lamp switched to automatic operation?")
-    assert not report.known
-
-
 async def test_a_question_leaves_nothing_behind(context: RunContext) -> None:
     def keys() -> set[str]:
         return {each.key for each in context.space.platform.bucket.objects(f"{context.space.project}/")}

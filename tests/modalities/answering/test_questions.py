@@ -68,6 +68,14 @@ def test_a_place_is_no_time_and_an_article_with_a_noun_is_no_name() -> None:
     assert suits_kind(person, "Die Bauern bringen Birnen.") == 0
 
 
+def test_a_sentence_without_what_is_asked_for_is_no_answer_however_near_it_is() -> None:
+    asked = in_conversation("And where is it?", ["When does the autumn market open?"])
+    sentence = "The autumn market opens on Saturday at nine."
+    near = Candidate(sentence, sentence, "market.txt", 8.0, sentence_logit=8.0)
+    assert probability(asked, near) <= 0.15
+    assert probability(read_question("When does the autumn market open?"), near) > 0.9
+
+
 def test_words_are_found_with_other_endings_and_in_compounds() -> None:
     assert coverage(["opening", "gebuhr", "cleaned"], "It opens. Die Jahresgebühr. Clean it.") == [True, True, True]
     assert coverage(["open", "12"], "An operator, 120 euros") == [False, False]

@@ -5,7 +5,6 @@ import sys
 import typer
 
 from gateway.cli.commands import artifacts as artifact_commands
-from gateway.cli.commands import asking as asking_commands
 from gateway.cli.commands import backup as backup_commands
 from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
@@ -30,7 +29,7 @@ app = typer.Typer(
 )
 
 for _command in (
-    *(ingest_commands.ingest, content_commands.search, asking_commands.ask),
+    *(ingest_commands.ingest, content_commands.search, content_commands.ask),
     *(content_commands.duplicates, content_commands.generate),
     *(speech_commands.transcribe, translation_commands.translate, speech_commands.speak, content_commands.run),
     *(speech_commands.check_subtitles, artifact_commands.show, artifact_commands.export, artifact_commands.delete),

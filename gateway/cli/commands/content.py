@@ -1,4 +1,4 @@
-"""Commands that do work on content: search, generate and run."""
+"""Commands that do work on content: search, ask, generate and run."""
 
 import json
 import secrets
@@ -54,6 +54,60 @@ def _nothing_found(document: dict[str, Any]) -> str:
     from flows.index.search_report import nothing_found
 
     return nothing_found(document.get("looked_through", {}))
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="Such as: How do I clean the filter?")],
+    before: Annotated[
+        list[str] | None, typer.Option("--before", help="A question asked before, which this one goes on with.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only what has this label; repeatable.")] = None,
+    citations: Annotated[int, typer.Option("-k", "--citations", help="How many places to name at most.")] = 3,
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Answer a question from documents, speech and text in pictures, and say where the answer stands."""
+    from flows.answering.form import Ask
+
+    given = {"question": question, "before": before or [], "labels": label or [], "citations": citations}
+    report = _ask(fill_form(Ask, **given, project=project), local)
+    for notice in report["notices"]:
+        say(notice)
+    print_result(report, as_json, _answer_and_places(report))
+
+
+def _ask(form: Any, local: bool) -> dict[str, Any]:
+    """Ask the gateway, whose models are loaded; without one, answer in this process."""
+    from gateway.cli.dispatch import ask_at_gateway
+
+    found = None if local else ask_at_gateway(form)
+    if found is not None:
+        return found
+    from flows.answering.ask import answer
+    from gateway.cli.local import run_locally
+
+    return run_locally(form.project, form, answer, lambda _: None)
+
+
+def _answer_and_places(report: dict[str, Any]) -> str:
+    """The answer and its places; where none is known, the places that are nearest."""
+    rows = [report["text"], ""]
+    cited = report["citations"] or report["near"]
+    if cited and not report["known"]:
+        rows.append("Nearest to the question:")
+    for each in cited:
+        rows.append(
+            f"[{each['number']}] {each['name']}{_moment_and_place(each)}  {each['artifact'][:12]}  {each['score']:.2f}"
+        )
+        rows.append(f"    {each['quote']}")
+    return "\n".join(rows).rstrip()
+
+
+def _moment_and_place(citation: dict[str, Any]) -> str:
+    start = citation["start_seconds"]
+    when = f", {int(start) // 60}:{int(start) % 60:02d}" if start is not None else ""
+    return when + (f", {citation['place'].replace('=', ' ')}" if citation["place"] else "")
 
 
 def duplicates(

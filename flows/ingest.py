@@ -13,6 +13,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel
 
+from flows.library.classification.automatic import label_new
 from flows.library.download import save_stream
 from flows.library.indexing import IndexFailures, read_and_index
 from flows.library.markdown import ingest_page
@@ -135,6 +136,7 @@ async def ingest_chunk(context: RunContext, keys: Sequence[str], labels: tuple[s
     found = [record for one in chunk for record in (one.record, *one.inner) if record]
     records = {record.artifact.sha256: record for record in found}
     failures = await read_and_index(context, list(records.values()))
+    await label_new(context, [record for sha256, record in records.items() if sha256 not in failures])
     return [_with_failure(one, failures) for one in chunk]
 
 

@@ -1,6 +1,7 @@
-"""The recipes by name: the icon model of configs/icons.yaml and the translation models of configs/translation.yaml."""
+"""The recipes by name: of configs/icons.yaml, of configs/translation.yaml, and those of configs/learning.yaml."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import yaml
@@ -12,7 +13,7 @@ ICONS = "icons"
 
 def recipe_names(configs: Path) -> list[str]:
     """The names of all training recipes."""
-    return [ICONS, *_translations(configs)]
+    return [ICONS, *_translations(configs), *_learning(configs)]
 
 
 def load_recipe(name: str, configs: Path) -> TrainingRecipe:
@@ -28,7 +29,21 @@ def load_recipe(name: str, configs: Path) -> TrainingRecipe:
         config = TranslationConfig(**_translations(configs)[name])
         registers = read_registers(configs / "translation-registers.yaml")
         return TranslationTraining(name, config, registers, read_collections(configs / "translation-sources.yaml"))
+    if name in _learning(configs):
+        return _learning_recipe(name, _learning(configs)[name])
     raise TrainingError(f"No training recipe is called {name}: there are {', '.join(recipe_names(configs))}.")
+
+
+def _learning_recipe(name: str, entry: dict[str, Any]) -> TrainingRecipe:
+    """The recipe of an entry: its class gets the name and the entry. Raises TrainingError if there is no such class."""
+    try:
+        return resolve_name(str(entry["recipe"]))(name, entry)
+    except (ImportError, AttributeError, KeyError, ValueError) as error:
+        raise TrainingError(f"The recipe {name} in configs/learning.yaml is not right: {error}.") from error
+
+
+def _learning(configs: Path) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((configs / "learning.yaml").read_text(encoding="utf-8"))
 
 
 def _translations(configs: Path) -> dict[str, dict[str, Any]]:

@@ -9,12 +9,14 @@ import numpy as np
 from pydantic import BaseModel
 
 from flows.learning.sources import Source, items_from_collections, items_from_labels, items_from_reviews
+from flows.learning.text_vectors import encode_texts
 from flows.library.classification.vectors import picture_vectors, text_of
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from storage.errors import RecordCorrupt
 from storage.labels import TRASH
 from storage.records import ArtifactRecord
+from training.classification.costs import cpu_seconds
 from training.datasets.folder import Dataset, DatasetFacts, write_folder
 from training.datasets.manifest import Item, Manifest, Split, collect
 from training.datasets.privacy import MASKED, count_personal, mask, masked
@@ -88,10 +90,11 @@ def make_version(
     )
 
 
-async def fetch_dataset(context: RunContext, name: str, folder: Path) -> DatasetFacts:
+async def fetch_dataset(context: RunContext, name: str, folder: Path, encoder: str = "") -> DatasetFacts:
     """Write a version (NAME or NAME@DIGEST) as a folder, with the texts or vectors of its artifacts.
 
-    An artifact that was removed, or is in the trash, is left out, and counted. Raises UnknownDataset.
+    Texts get vectors if an encoder is named. An artifact that was removed, or is in the trash, is left out, and
+    counted. Raises UnknownDataset.
     """
     space = context.space
     version = await asyncio.to_thread(datasets_of(space).find, name)
@@ -100,11 +103,19 @@ async def fetch_dataset(context: RunContext, name: str, folder: Path) -> Dataset
     facts = _facts(name.partition("@")[0], version, manifest, gone)
     if manifest.kind == "pictures":
         dataset = await _with_vectors(context, facts, items)
+    elif encoder:
+        dataset = await asyncio.to_thread(encode_texts, context, facts, items, encoder, folder)
     else:
         dataset = Dataset(facts=facts, items=tuple(items))
-    await asyncio.to_thread(folder.parent.mkdir, parents=True, exist_ok=True)
-    await asyncio.to_thread(write_folder, folder, dataset)
+    await asyncio.to_thread(_write, folder, dataset)
     return dataset.facts
+
+
+def _write(folder: Path, dataset: Dataset) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():  # of a training on a folder that somebody named
+        folder.unlink()
+    write_folder(folder, dataset)
 
 
 def _facts(name: str, version: DatasetVersion, manifest: Manifest, gone: int) -> DatasetFacts:
@@ -144,7 +155,8 @@ def _records(space: Space, items: Sequence[Item]) -> tuple[dict[str, ArtifactRec
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         found = [record for record in threads.map(find, [item.artifact for item in items if item.artifact]) if record]
-    return {record.artifact.sha256: record for record in found}, space.labels.of_many(found)
+    labels, unreadable = space.labels.of_many(found)
+    return {r.artifact.sha256: r for r in found if r.artifact.sha256 not in unreadable}, labels
 
 
 def _with_texts(
@@ -165,7 +177,7 @@ def _with_texts(
 
 async def _with_vectors(context: RunContext, facts: DatasetFacts, items: Sequence[Item]) -> Dataset:
     """The pictures that can be embedded, with their vectors: the stored ones, or computed now."""
-    space = context.space
+    space, started = context.space, cpu_seconds()
     ids = [item.artifact or "" for item in items]
     vectors = await picture_vectors(context, [space.records.get(sha256) for sha256 in ids])
     kept = [(item, vectors[sha256]) for item, sha256 in zip(items, ids, strict=True) if sha256 in vectors]
@@ -174,6 +186,7 @@ async def _with_vectors(context: RunContext, facts: DatasetFacts, items: Sequenc
         "gone": facts.gone + len(items) - len(kept),
         "space": space.platform.vector_space(model),
         "model": model,
+        "cpu_seconds": cpu_seconds() - started,
     }
     rows = np.stack([vector for _, vector in kept]) if kept else np.empty((0, 0), np.float32)
     return Dataset(facts=facts.model_copy(update=update), items=tuple(item for item, _ in kept), vectors=rows)

@@ -62,8 +62,8 @@ def items_of_records(
     space: Space, records: Sequence[ArtifactRecord], classes: Sequence[str], *, unlabelled: bool = False, source: str
 ) -> Source:
     """The items of artifacts by their labels; what is in the trash is none."""
-    labels = space.labels.of_many(records)
-    usable = [r for r in records if r.kind in _KINDS and TRASH not in labels[r.artifact.sha256]]
+    labels, _ = space.labels.of_many(records)
+    usable = [r for r in records if r.kind in _KINDS and TRASH not in labels.get(r.artifact.sha256, (TRASH,))]
     known = list(classes) or sorted({label for r in usable for label in labels[r.artifact.sha256] if _is_class(label)})
     predicted = predictions_of_many(space, [record.artifact.sha256 for record in usable])
     words = {r.artifact.sha256: _classes_of(labels[r.artifact.sha256], known, predicted, r) for r in usable}

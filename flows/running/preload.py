@@ -11,6 +11,7 @@ PRELOAD = (
     "flows.generate_images",
     "flows.ingest",
     "flows.ingest_urls",
+    "flows.learning.auto_label",
     "flows.learning.create_dataset",
     "flows.process_inbox",
     "flows.care.renew_index",

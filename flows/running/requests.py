@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 import modalities.errors
 from media.errors import ItemError
+from modalities.classification.requests import Classify
 from modalities.contract import Request
 from modalities.embedding.requests import EmbedImage, EmbedText
 from modalities.generation.requests import GenerateImage
@@ -21,6 +22,7 @@ from modalities.writing.requests import Write
 _TYPES: dict[str, type[Request[Any]]] = {
     kind.__name__: kind
     for kind in (
+        Classify,
         EmbedImage,
         EmbedText,
         GenerateImage,

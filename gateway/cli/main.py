@@ -8,7 +8,6 @@ from gateway.cli.commands import artifacts as artifact_commands
 from gateway.cli.commands import backup as backup_commands
 from gateway.cli.commands import care as care_commands
 from gateway.cli.commands import content as content_commands
-from gateway.cli.commands import datasets as dataset_commands
 from gateway.cli.commands import ingest as ingest_commands
 from gateway.cli.commands import models as model_commands
 from gateway.cli.commands import runs as run_commands
@@ -17,6 +16,8 @@ from gateway.cli.commands import stack as stack_commands
 from gateway.cli.commands import tokens as token_commands
 from gateway.cli.commands import training as training_commands
 from gateway.cli.commands import translation as translation_commands
+from gateway.cli.commands.learning import classify as classify_commands
+from gateway.cli.commands.learning import datasets as dataset_commands
 from gateway.cli.terminal import exit_code, say
 
 app = typer.Typer(
@@ -35,7 +36,8 @@ for _command in (
     *(speech_commands.check_subtitles, artifact_commands.show, artifact_commands.export, artifact_commands.delete),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
     *(stack_commands.password, stack_commands.rights),
-    *(training_commands.train, training_commands.evaluate, training_commands.publish),
+    *(training_commands.train, training_commands.evaluate, training_commands.publish, training_commands.rollback),
+    *(classify_commands.classify, classify_commands.auto_label),
     *(care_commands.label, care_commands.rebuild, care_commands.verify, care_commands.gc, care_commands.retain),
     *(backup_commands.backup, backup_commands.restore, backup_commands.migrate),
     *(run_commands.failed, run_commands.retry),

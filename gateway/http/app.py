@@ -27,7 +27,7 @@ from gateway.http.openai import speaking as openai_speaking
 from gateway.http.openai.chat import completions as openai_chat
 from gateway.http.problems import OpenAIProblem, Problem
 from gateway.http.query_embeddings import QueryEmbeddings
-from gateway.http.routes import artifacts, ask, documents, files, inbox, jobs, labels, search, uploads
+from gateway.http.routes import artifacts, ask, documents, files, inbox, jobs, labels, learning, search, uploads
 from gateway.http.routes import webhooks as webhook_routes
 from gateway.http.services import Services
 from gateway.tokens import Tokens
@@ -42,6 +42,7 @@ _OURS = (
     inbox.router,
     search.router,
     ask.router,
+    learning.router,
     jobs.router,
     webhook_routes.router,
     libretranslate.router,

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modalities.contract import ModelSpec
 from modalities.errors import InvalidCatalogue, LicenceNotAcknowledged, UnknownModel
 
+FAMILY = ".*"
+"""How the name of an entry ends that stands for many models, each with published versions of its own."""
+
 
 class Profile(BaseModel):
     """The default model for each purpose."""
@@ -47,7 +50,7 @@ class Catalogue(BaseModel):
 
     def spec(self, name: str) -> ModelSpec:
         """Return the entry of a model. Raises UnknownModel, LicenceNotAcknowledged."""
-        found = self.models.get(name)
+        found = self.find(name)
         if found is None:
             raise UnknownModel(f"No model is called {name}: the catalogue has {', '.join(sorted(self.models))}.")
         if forbids_commercial_use(found.licence) and not found.acknowledged:
@@ -62,9 +65,21 @@ class Catalogue(BaseModel):
         return {
             name: spec
             for name, spec in self.models.items()
-            if (spec.acknowledged or not forbids_commercial_use(spec.licence))
+            if not name.endswith(FAMILY)
+            and (spec.acknowledged or not forbids_commercial_use(spec.licence))
             and (spec.source.is_pinned or not spec.source.hub)
         }
+
+    def names(self) -> list[str]:
+        """The names of the models, without the entries that stand for many."""
+        return [name for name in self.models if not name.endswith(FAMILY)]
+
+    def find(self, name: str) -> ModelSpec | None:
+        """The entry of a model, or None. An entry `classifier.*` is that of all models of this beginning."""
+        if name in self.models:
+            return self.models[name]
+        family = self.models.get(f"{name.split('.')[0]}{FAMILY}") if "." in name else None
+        return family.model_copy(update={"name": name}) if family and not name.endswith(FAMILY) else None
 
 
 def load_catalogue(path: Path, profile: str) -> Catalogue:

@@ -5,6 +5,8 @@ models/<model>/<digest>.json       manifest, written last: its presence marks th
 models/refs/<model>.<alias>.json   the alias: the current version and the earlier ones; updated by compare-and-swap
 """
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from storage.errors import RecordCorrupt
 from storage.refs import MODELS, Refs
 
 _HISTORY_LENGTH = 20
+_FACTS = "facts.json"
 
 
 class ModelVersion(BaseModel):
@@ -29,6 +32,8 @@ class ModelVersion(BaseModel):
     published: datetime
     files: dict[str, int]
     """Sizes in bytes by path."""
+    facts: dict[str, Any] = {}
+    """What its `facts.json` says: recipe, dataset, metrics, code and cost."""
 
 
 class _Alias(BaseModel):
@@ -36,6 +41,8 @@ class _Alias(BaseModel):
 
     digest: str
     before: list[str]
+    decisions: list[dict[str, Any]] = []
+    """Why it was moved, the newest first."""
 
 
 _SHAPE = TypeAdapter(_Alias)
@@ -61,7 +68,7 @@ class PublishedModels:
                 with path.open("rb") as file:
                     self._bucket.put(version_prefix(model, digest) + name, file)
             sizes = {name: path.stat().st_size for name, path in files.items()}
-            version = ModelVersion(digest=digest, published=datetime.now(UTC), files=sizes)
+            version = ModelVersion(digest=digest, published=datetime.now(UTC), files=sizes, facts=_facts(folder))
             self._bucket.create(manifest, version.model_dump_json().encode(), media_type="application/json")
         return digest
 
@@ -92,8 +99,13 @@ class PublishedModels:
             raise UnknownVersion(f"The model {model} has no one version {wanted} (its versions: {known}).")
         return found[0] or ""
 
-    def move_alias(self, model: str, alias: str, digest: str) -> str | None:
-        """Point the alias to a version, and return the version that it named before.
+    def decisions(self, model: str, alias: str) -> list[dict[str, Any]]:
+        """Why the alias was moved, the newest first."""
+        alias_now = self._refs.get_as(_ref(model, alias), _SHAPE)
+        return alias_now.decisions if alias_now else []
+
+    def move_alias(self, model: str, alias: str, digest: str, decision: Mapping[str, Any] | None = None) -> str | None:
+        """Point the alias to a version, and return the version that it named before; `decision` is kept: why.
 
         An alias that cannot be read is set anew.
         """
@@ -102,7 +114,9 @@ class PublishedModels:
         def swap(value: _Alias | None) -> Any:
             before[:] = _history(value)
             kept = [old for old in before if old and old != digest]
-            return _Alias(digest=digest, before=kept[:_HISTORY_LENGTH]).model_dump()
+            told = {"digest": digest, "time": datetime.now(UTC).isoformat(timespec="seconds"), **(decision or {})}
+            decisions = [told, *(value.decisions if value else [])][:_HISTORY_LENGTH]
+            return _Alias(digest=digest, before=kept[:_HISTORY_LENGTH], decisions=decisions).model_dump()
 
         try:
             self._refs.update(_ref(model, alias), swap, _SHAPE)
@@ -114,6 +128,11 @@ class PublishedModels:
     def _is_manifest(self, model: str, key: str) -> bool:
         rest = key.removeprefix(f"{MODELS}/{model}/")
         return rest.endswith(".json") and "/" not in rest
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / _FACTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _history(alias: _Alias | None) -> list[str | None]:

@@ -78,8 +78,11 @@ class WeightsLocator:
             raise ModelUnavailable(sentence) from error
         return self._versions.setdefault(spec.name, version)
 
-    def _published_folder(self, spec: ModelSpec, digest: str) -> Path:
-        """Download a published version. Raises ModelUnavailable if the files do not match its digest."""
+    def published_folder(self, spec: ModelSpec, digest: str) -> Path:
+        """Return the folder of a published version, downloading it if necessary.
+
+        Raises ModelUnavailable if the files do not match its digest.
+        """
         folder = self._download(spec.name, version_prefix(spec.name, digest))
         found = self._cached_digest(list_weight_files(folder))
         if found != digest:
@@ -91,7 +94,7 @@ class WeightsLocator:
     def _folders(self, spec: ModelSpec) -> tuple[Path, ...]:
         source, version = spec.source, self._version(spec)
         if version:
-            return (self._published_folder(spec, version),)
+            return (self.published_folder(spec, version),)
         if source.folder:
             return (self._checkout_folder(spec.name, source.folder),)
         if source.packages:

@@ -36,6 +36,8 @@ class DatasetFacts(BaseModel):
     """The vector space of the vectors, if there are any."""
     model: str = ""
     """The model that made the vectors."""
+    cpu_seconds: float = 0.0
+    """The processor time that the vectors took."""
 
 
 class Dataset(BaseModel):

@@ -5,43 +5,56 @@ refs/predictions/ID.json    by the name of the classifier: its label, the probab
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from flows.running.platform import Space
+from storage.errors import RecordCorrupt
 
 FOLDER = "predictions"
 AUTO = "auto:"
 """How the labels that classifiers put on begin. People's labels have no such beginning."""
 _AT_ONCE = 4
+_LONGEST = 64
 
 
 class Prediction(BaseModel):
-    """One classifier's prediction for an artifact; an empty label: it is none of those that the classifier knows."""
+    """One classifier's prediction for an artifact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str
+    """The one whose `auto:` label was put on; empty if it was not sure enough."""
+    best: str = ""
+    """The most probable label."""
     probability: float
     version: str
     others: tuple[str, ...] = ()
     """The labels that the classifier knows, without the predicted one."""
 
 
+_SHAPE = TypeAdapter(dict[str, Prediction])
+
+
 def predictions_of(space: Space, sha256: str) -> dict[str, Prediction]:
-    """The predictions for an artifact, by the name of the classifier."""
-    value = space.refs.get(f"{FOLDER}/{sha256}") or {}
-    return {name: Prediction.model_validate(each) for name, each in value.items()}
+    """The predictions for an artifact, by the name of the classifier. Raises RecordCorrupt."""
+    return space.refs.get_as(f"{FOLDER}/{sha256}", _SHAPE) or {}
 
 
 def predictions_of_many(space: Space, ids: Sequence[str]) -> dict[str, dict[str, Prediction]]:
-    """The predictions for those of the artifacts that have some, by artifact id."""
+    """The predictions for those of the artifacts that have some that can be read, by artifact id."""
     predicted = set(space.refs.names(FOLDER))
     asked = [sha256 for sha256 in ids if f"{FOLDER}/{sha256}" in predicted]
+
+    def read(sha256: str) -> dict[str, Prediction]:
+        try:
+            return predictions_of(space, sha256)
+        except RecordCorrupt:
+            return {}
+
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return dict(zip(asked, threads.map(partial(predictions_of, space), asked), strict=True))
+        return dict(zip(asked, threads.map(read, asked), strict=True))
 
 
 def keep_prediction(space: Space, sha256: str, classifier: str, prediction: Prediction) -> None:
@@ -58,6 +71,17 @@ def forget_predictions(space: Space, sha256: str) -> None:
     space.refs.remove(f"{FOLDER}/{sha256}")
 
 
+def auto_label(label: str) -> str:
+    """The label that a classifier puts on for one of its labels."""
+    return f"{AUTO}{label.replace(',', ';')}"[:_LONGEST].strip()
+
+
+def was_taken_off(prediction: Prediction, labels: Sequence[str]) -> bool:
+    """Whether a person took the `auto:` label of this prediction off, and no other one of the classifier is on."""
+    known = {auto_label(label) for label in (prediction.label, *prediction.others)}
+    return bool(prediction.label) and known.isdisjoint(labels)
+
+
 def confirmed_label(labels: Sequence[str], classes: Sequence[str], predicted: Mapping[str, Prediction]) -> str | None:
     """The class that people say an artifact is of; None if they did not, or said several.
 
@@ -67,7 +91,7 @@ def confirmed_label(labels: Sequence[str], classes: Sequence[str], predicted: Ma
     if said:
         return said[0] if len(said) == 1 else None
     for prediction in predicted.values():
-        is_taken_off = bool(prediction.label) and f"{AUTO}{prediction.label}" not in labels
-        if is_taken_off and len(prediction.others) == 1 and {prediction.label, *prediction.others} == set(classes):
+        is_of_two = len(prediction.others) == 1 and {prediction.label, *prediction.others} == set(classes)
+        if is_of_two and was_taken_off(prediction, labels):
             return prediction.others[0]
     return None

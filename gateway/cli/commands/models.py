@@ -33,7 +33,7 @@ def list_models(
     from modalities.models.hub.inventory import model_state
 
     here = _open(profile)
-    names = list(here.catalogue.models) if everything else list(here.catalogue.profile.models())
+    names = here.catalogue.names() if everything else list(here.catalogue.profile.models())
     states = [model_state(here.catalogue, here.snapshots, name) for name in names]
     document = {"profile": here.profile, "models": [state.model_dump() for state in states]}
     print_result(document, as_json, "\n".join(map(str, states)))

@@ -11,28 +11,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.options import Json, Project
-from gateway.cli.terminal import print_result, say
+from gateway.cli.terminal import print_result, progress_bar, say
+from gateway.forms import fill_form
 
 if TYPE_CHECKING:
     from modalities.contract import ModelSpec
     from training.pipeline import Progress
 
 _REPORT_SECONDS = 30.0
-Recipe = Annotated[str, typer.Argument(help="icons, or a model of configs/translation.yaml.")]
+Recipe = Annotated[
+    str, typer.Argument(help="icons, a model of configs/translation.yaml, or a recipe of configs/learning.yaml.")
+]
+Alias = Annotated[str, typer.Option(help="What the catalogue calls the version to use.")]
+Why = Annotated[str, typer.Option(help="The reason, which is kept beside the alias.")]
 Data = Annotated[Path | None, typer.Option(help="A folder of sentence pairs, or of pictures with captions.")]
 
 
 def train(
     recipe: Recipe,
+    dataset: Annotated[str, typer.Option(help="NAME or NAME@DIGEST, for recipes of configs/learning.yaml.")] = "",
+    model: Annotated[str, typer.Option("--as", help="With --dataset: what to call the model; else its name.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    minutes: Annotated[float, typer.Option(help="Stop after so many minutes; --resume goes on.")] = math.inf,
+    minutes: Annotated[float, typer.Option(help="Stop after so many; --resume goes on.")] = math.inf,
     data: Data = None,
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
     """Train a model by its recipe, in this process. It is measured, and its card written."""
+    if dataset:
+        _train_on_dataset(recipe, dataset, model, project, as_json)
+        return
+    from flows.learning.train_model import training_folder
     from flows.running.settings import ROOT, default_home
-    from flows.train_model import training_folder
     from training.pipeline import MODEL
     from training.recipes import load_recipe
     from training.run import train_recipe
@@ -45,52 +55,92 @@ def train(
     print_result(document, as_json, f"{_rows(measured)}\n{work / MODEL}: `triptych publish {recipe}` puts it to use.")
 
 
+def _train_on_dataset(recipe: str, dataset: str, model: str, project: str, as_json: bool) -> None:
+    from flows.learning.train_model import TrainingOrder
+    from flows.learning.train_model import train as train_work
+    from gateway.cli.local import run_locally
+
+    order = fill_form(TrainingOrder, recipe=recipe, dataset=dataset, model=model, project=project)
+    with progress_bar() as progress:
+        found = run_locally(project, order, train_work, progress)
+    print_result(
+        found,
+        as_json,
+        f"{_rows(found['measured'])}\n{found['folder']}: `triptych publish {found['model']}` puts it to use.",
+    )
+
+
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model of the catalogue that a recipe made.")],
+    model: Annotated[str, typer.Argument(help="A model of the catalogue, or a classifier of the project.")],
     data: Data = None,
     trained: Annotated[bool, typer.Option("--trained", help="What was trained here, not what is in use.")] = False,
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
     """Measure the weights in use, as the model's recipe does."""
+    from flows.learning.publication import classifier_recipe
+    from flows.learning.train_model import training_folder
+    from flows.library.classification.classifiers import classifier_model
     from flows.running.settings import ROOT, default_home
-    from flows.train_model import training_folder
     from training.pipeline import MODEL
-    from training.recipes import load_recipe
+    from training.recipes import load_recipe, recipe_names
 
-    work = training_folder(default_home(), model)
-    folder = work / MODEL if trained else _folder_in_use(model)
-    measured = load_recipe(model, ROOT / "configs").evaluate(folder, work, data)
+    is_classifier = model not in recipe_names(ROOT / "configs")
+    named = classifier_model(project, model) if is_classifier else model
+    work = training_folder(default_home(), named)
+    folder = work / MODEL if trained else _folder_in_use(named)
+    recipe = classifier_recipe(folder) if is_classifier else load_recipe(model, ROOT / "configs")
+    measured = recipe.evaluate(folder, work, data)
     print_result({"model": model, "folder": str(folder), "measured": dict(measured)}, as_json, _rows(measured))
 
 
 def publish(
-    model: Annotated[str, typer.Argument(help="The name of the model in the catalogue.")],
-    alias: Annotated[str, typer.Option(help="What the catalogue calls the version to use.")] = "live",
+    model: Annotated[str, typer.Argument(help="A model of the catalogue, or a classifier of the project.")],
+    alias: Alias = "live",
     version: Annotated[
         str, typer.Option(help="An earlier version instead: the beginning of its digest, or `previous`.")
     ] = "",
     folder: Annotated[Path | None, typer.Option(help="Weights from elsewhere, not those trained here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Although the gate refuses it; with --why.")] = False,
+    why: Why = "",
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Store weights as a version in the bucket, under an alias. Workers use it from then on."""
+    """Store weights as a version in the bucket, under an alias. Workers use it from then on.
+
+    A classifier that is worse than the version in use is refused.
+    """
+    from flows.learning.publication import model_of, publish_trained, publish_version
     from flows.running.platform import open_platform
-    from flows.train_model import training_folder
-    from modalities.models.published import PublishedModels
-    from training.pipeline import MODEL
 
     platform = open_platform()
-    published = PublishedModels(platform.bucket)
+    named = model_of(platform, project, model)
     if version:
-        digest = published.resolve(model, alias, version)
+        found = publish_version(platform, named, alias, version, why)
     else:
-        digest = published.upload(model, folder or training_folder(platform.settings.home, model) / MODEL)
-    before = published.move_alias(model, alias, digest)
-    document = {"model": model, "alias": alias, "version": digest, "before": before}
-    print_result(
-        document, as_json, _publish_message(model, alias, digest, before, platform.catalogue.models.get(model))
-    )
+        found = publish_trained(platform, named, alias, folder=folder, force=force, why=why)
+    message = _publish_message(model, alias, found.version, found.before, platform.catalogue.find(named))
+    if found.gate:
+        message = f"{found.gate}\n{message}"
+    print_result(found.model_dump(mode="json"), as_json, message)
+
+
+def rollback(
+    model: Annotated[str, typer.Argument(help="A model of the catalogue, or a classifier of the project.")],
+    alias: Alias = "live",
+    why: Why = "",
+    project: Project = "default",
+    as_json: Json = False,
+) -> None:
+    """Back to the version that an alias named before. Workers use it from their next request on."""
+    from flows.learning.publication import model_of, publish_version
+    from flows.running.platform import open_platform
+
+    platform = open_platform()
+    named = model_of(platform, project, model)
+    found = publish_version(platform, named, alias, "previous", why)
+    message = _publish_message(model, alias, found.version, found.before, platform.catalogue.find(named))
+    print_result(found.model_dump(mode="json"), as_json, message)
 
 
 def _publish_message(model: str, alias: str, digest: str, before: str | None, entry: "ModelSpec | None") -> str:

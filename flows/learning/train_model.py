@@ -11,10 +11,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
+from flows.learning.datasets import fetch_dataset
+from flows.library.classification.classifiers import classifier_model
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
 from flows.running.settings import ROOT
+from training.classification.recipe import DATASET
 from training.pipeline import MODEL
 from training.recipes import load_recipe
 from training.run import Estimate, describe, train_recipe
@@ -26,7 +29,20 @@ _TRAINING_SHARE = 0.95
 class TrainingOrder(Form):
     """Which model to train, on what, and for how long."""
 
-    recipe: str = Field(title="Recipe", description="icons, or a model of configs/translation.yaml.", max_length=64)
+    recipe: str = Field(
+        title="Recipe",
+        description="icons, a model of configs/translation.yaml, or a recipe of configs/learning.yaml.",
+        max_length=64,
+    )
+    dataset: str = Field(
+        default="",
+        title="Dataset",
+        description="For recipes of configs/learning.yaml: NAME, or NAME@DIGEST for an earlier version.",
+        max_length=130,
+    )
+    model: str = Field(
+        default="", title="Model", description="What to call it; empty for the name of the dataset.", max_length=41
+    )
     data: str = Field(
         default="",
         title="Data",
@@ -39,6 +55,13 @@ class TrainingOrder(Form):
     resume: bool = Field(default=True, title="Resume", description="Go on from the last checkpoint, if there is one.")
     project: str = project_field()
 
+    @property
+    def trained(self) -> str:
+        """The name of the model that is trained: the recipe's, or that of a classifier of the project."""
+        if not self.dataset:
+            return self.recipe
+        return classifier_model(self.project, self.model or self.dataset.partition("@")[0])
+
 
 class TrainingReport(BaseModel):
     """The folder of the trained model, and its metrics."""
@@ -46,9 +69,10 @@ class TrainingReport(BaseModel):
     recipe: str
     folder: str
     measured: dict[str, float]
+    model: str = ""
 
     def __str__(self) -> str:
-        return f"{self.recipe} is trained and measured; `triptych publish {self.recipe}` puts it to use."
+        return f"{self.recipe} is trained and measured; `triptych publish {self.model}` puts it to use."
 
 
 @flow(name="train-model")
@@ -59,7 +83,10 @@ async def train_model(order: TrainingOrder) -> State[Any]:
 
 async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
     """Train in a thread, away from the event loop; show loss and time left beside the progress."""
-    work = training_folder(context.space.platform.settings.home, order.recipe)
+    work = training_folder(context.space.platform.settings.home, order.trained)
+    recipe = load_recipe(order.recipe, ROOT / "configs")
+    if order.dataset:
+        await fetch_dataset(context, order.dataset, work / DATASET, getattr(recipe, "encoder", ""))
     estimate = Estimate()
 
     def progress(part: str, done: int, steps: int, loss: float) -> None:
@@ -68,7 +95,7 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
 
     measured = await asyncio.to_thread(
         train_recipe,
-        load_recipe(order.recipe, ROOT / "configs"),
+        recipe,
         work,
         data=Path(order.data) if order.data else None,
         resume=order.resume,
@@ -77,15 +104,24 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
         say=context.show_status,
     )
     await context.show("card", _page(work / MODEL, measured))
-    return TrainingReport(recipe=order.recipe, folder=str(work / MODEL), measured=dict(measured))
+    return TrainingReport(
+        recipe=order.recipe,
+        folder=str(work / MODEL),
+        measured=dict(measured),
+        model=order.trained.rpartition(".")[2],
+    )
 
 
-def training_folder(home: Path, recipe: str) -> Path:
-    """Return the folder of a training recipe's data, checkpoints and model."""
-    return home / "training" / recipe
+def training_folder(home: Path, model: str) -> Path:
+    """Return the folder of a training's data, checkpoints and model."""
+    return home / "training" / model
 
 
 def _page(folder: Path, measured: Mapping[str, float]) -> str:
     rows = "\n".join(f"| {name} | {value:g} |" for name, value in measured.items())
-    plot = b64encode((folder / "losses.png").read_bytes()).decode()
-    return f"| measured | |\n|---|---|\n{rows}\n\n![losses](data:image/png;base64,{plot})\n"
+    plots = [
+        f"![{path.stem}](data:image/png;base64,{b64encode(path.read_bytes()).decode()})"
+        for path in sorted(folder.glob("*.png"))
+        if path.stem in ("losses", "confusion", "calibration")
+    ]
+    return f"| measured | |\n|---|---|\n{rows}\n\n{' '.join(plots)}\n"

@@ -1,0 +1,16 @@
+"""The classifiers of a project: models that it trained and published under names of its own."""
+
+import re
+
+from modalities.errors import UnknownModel
+
+FAMILY = "classifier"
+"""The beginning of their names in the catalogue, where an entry stands for all of them."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+
+
+def classifier_model(project: str, name: str) -> str:
+    """The model of a project's classifier: classifier.PROJECT.NAME. Raises UnknownModel for what is no name."""
+    if not _NAME.fullmatch(name):
+        raise UnknownModel(f"{name[:80]!r} cannot name a classifier: use a-z, 0-9 and -, at most 41 characters.")
+    return f"{FAMILY}.{project}.{name}"

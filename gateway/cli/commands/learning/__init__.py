@@ -1,0 +1,1 @@
+"""Commands on datasets, and on the use of classifiers."""

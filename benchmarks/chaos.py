@@ -1,8 +1,9 @@
-"""Chaos test: ingest files while random processes of the stack are killed, then check that nothing is lost or doubled.
+"""Chaos test: ingest files while processes of the stack are killed or hang, then check that nothing is lost or doubled.
 
     python -m benchmarks.chaos --minutes 20 --files 500 --seed 1
 
-The same seed gives the same files, arrival times and kills. Exits with 1 when a promise of docs/promises.md is broken.
+The same seed gives the same files, arrival times, kills and hangs (SIGSTOP, which the supervisor must notice). Exits
+with 1 when a promise of docs/promises.md is broken.
 """
 
 import argparse
@@ -13,27 +14,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 import httpx
-import psutil
 import yaml
 
 from benchmarks.chaos_check import breaches, count_model_calls
 from benchmarks.chaos_files import File, arrivals, make_files
+from benchmarks.chaos_killer import Killer
 from benchmarks.counted import CALLS
 from flows.running.platform import Platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import ROOT, load_settings
 from stack import lifecycle
-from stack.processes import running_process
-from stack.servers import postgres, seaweed, workers
-from stack.servers import prefect as prefect_server
 
 _COUNTED = {
     "starter-pictures": "benchmarks.counted:CountedClip",
@@ -41,39 +38,6 @@ _COUNTED = {
     "whisper-base": "benchmarks.counted:CountedWhisper",
 }
 _INBOX_RUN_SECONDS = 15.0
-_SETTLE_SECONDS = 420.0
-
-
-@dataclass
-class Killer:
-    """Kills a random process every few seconds until `stop` is set."""
-
-    home: Path
-    chance: random.Random
-    pause: tuple[float, float]
-    stop: Event = field(default_factory=Event)
-    kills: Counter[str] = field(default_factory=Counter)
-
-    def run(self) -> None:
-        while not self.stop.wait(self.chance.uniform(*self.pause)):
-            victims = list(self._victims())
-            if victims:
-                kind, process = self.chance.choice(victims)
-                with suppress(psutil.Error):
-                    process.kill()
-                    self.kills[kind] += 1
-
-    def _victims(self) -> Iterator[tuple[str, psutil.Process]]:
-        """The servers, the workers and the child processes that run flows, with equal probability."""
-        for name in (prefect_server.SERVER, seaweed.NAME, postgres.NAME, *workers.WORKERS):
-            process = running_process(self.home, name)
-            if process is None:
-                continue
-            yield name, process
-            if name in workers.WORKERS:
-                with suppress(psutil.Error):
-                    children = [one for one in process.children(recursive=True) if "workers.child" in one.cmdline()]
-                    yield from ((f"process of {name}", child) for child in children)
 
 
 class Clients:
@@ -118,7 +82,7 @@ class Clients:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Platform]:
+def running_stack(folder: Path) -> Generator[Platform]:
     """A stack of its own, whose models log their calls."""
     catalogue = yaml.safe_load((ROOT / "configs" / "models.yaml").read_text(encoding="utf-8"))
     for name, operator in _COUNTED.items():
@@ -130,14 +94,16 @@ def running_stack(folder: Path) -> Iterator[Platform]:
         "PYTHONPATH": str(ROOT),
         "TRIPTYCH_PATIENCE_SECONDS": "120",
     }
-    lifecycle.up(folder / "home")
     try:
+        lifecycle.up(folder / "home")
         yield Platform(load_settings(folder / "home"))
     finally:
         lifecycle.down(folder / "home")
 
 
-def chaos(platform: Platform, folder: Path, files: list[File], seconds: float, seed: int, killer: Killer) -> Clients:
+def chaos(
+    platform: Platform, files: list[File], seconds: float, seed: int, killer: Killer, settle_seconds: float
+) -> Clients:
     """Ingest files and kill processes for so many seconds, then wait until all runs have ended."""
     clients = Clients(platform)
     thread = Thread(target=killer.run)
@@ -155,7 +121,7 @@ def chaos(platform: Platform, folder: Path, files: list[File], seconds: float, s
     finally:
         killer.stop.set()
         thread.join()
-    deadline = time.monotonic() + _SETTLE_SECONDS
+    deadline = time.monotonic() + settle_seconds
     while not clients.is_settled() and time.monotonic() < deadline:
         clients.start_inbox_run()
         time.sleep(1)
@@ -169,6 +135,8 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=float, nargs=2, default=(2.0, 6.0), metavar=("LEAST", "MOST"), help="seconds")
+    parser.add_argument("--hang", type=int, default=25, metavar="N", help="One kill in N is a hang.")
+    parser.add_argument("--settle", type=float, default=420, help="How many seconds all may take after the last kill.")
     parser.add_argument("--folder", type=Path, help="Where to work and leave everything; a temporary folder otherwise.")
     given = parser.parse_args()
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a killed server does not answer: expected here
@@ -177,15 +145,17 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         files = make_files(given.files, given.seed)
         with running_stack(folder) as platform:
-            killer = Killer(folder / "home", random.Random(given.seed), tuple(given.every))
+            killer = Killer(folder / "home", random.Random(given.seed), tuple(given.every), given.hang)
             began = time.monotonic()
-            clients = chaos(platform, folder, files, given.minutes * 60, given.seed, killer)
+            clients = chaos(platform, files, given.minutes * 60, given.seed, killer, given.settle)
             took = time.monotonic() - began
             stuck = [f"the run {run['name']} is {run['state_name']}" for run in clients.unfinished_runs()]
-            wrong = [*stuck, *breaches(platform, files, killer.kills.total(), folder / "calls")]
+            stuck += ["a part hangs"] if killer.is_hung() else []
+            wrong = [*stuck, *breaches(platform, files, killer.kills.total() + killer.hangs.total(), folder / "calls")]
             begun, redone = count_model_calls(folder / "calls")
             sys.stdout.write(
-                f"{len(files)} files, {killer.kills.total()} kills {dict(killer.kills)} in {given.minutes:g} min, "
+                f"{len(files)} files, {killer.kills.total()} kills {dict(killer.kills)}, {killer.hangs.total()} hangs "
+                f"{dict(killer.hangs)} in {given.minutes:g} min, "
                 f"settled {took - given.minutes * 60:.0f} s later\n"
                 f"model calls: {begun}, of which {redone} again\n"
                 f"runs: {dict(clients.ended())}\n" + "".join(f"BREACH: {one}\n" for one in wrong[:50])

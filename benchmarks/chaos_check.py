@@ -18,9 +18,9 @@ def breaches(platform: Platform, files: Sequence[File], kills: int, calls: Path)
     left = [found.key for found in platform.bucket.objects("inbox/")]
     if left:
         yield f"{len(left)} files are left in the inbox, the first is {left[0]}"
-    yield from _stored(space, [file for file in files if file.is_good])
-    yield from _refused(space, [file for file in files if not file.is_good])
-    yield from _indexed(space)
+    yield from stored(space, [file for file in files if file.is_good])
+    yield from refused(space, [file for file in files if not file.is_good])
+    yield from indexed(space)
     begun, redone = count_model_calls(calls)
     if redone > kills:
         yield f"{redone} of {begun} model calls did again what another had done: more than one a kill"
@@ -38,7 +38,8 @@ def count_model_calls(calls: Path) -> tuple[int, int]:
     return begun, redone
 
 
-def _stored(space: Space, files: Sequence[File]) -> Iterator[str]:
+def stored(space: Space, files: Sequence[File]) -> Iterator[str]:
+    """Check that every good file has its record and its bytes, and that nothing else was stored."""
     wanted = {hashlib.sha256(file.data).hexdigest(): file for file in files}
     originals = {record.artifact.sha256: record for record in space.records.all() if not record.parents}
     yield from (f"{file.name} has no record" for sha256, file in wanted.items() if sha256 not in originals)
@@ -53,7 +54,8 @@ def _stored(space: Space, files: Sequence[File]) -> Iterator[str]:
             yield f"{record.name}: {error}"
 
 
-def _refused(space: Space, files: Sequence[File]) -> Iterator[str]:
+def refused(space: Space, files: Sequence[File]) -> Iterator[str]:
+    """Check that every bad file, and nothing else, lies in quarantine with its reason."""
     bucket = space.platform.bucket
     there = {found.key for found in bucket.objects(f"quarantine/{space.project}/")}
     for file in files:
@@ -64,10 +66,11 @@ def _refused(space: Space, files: Sequence[File]) -> Iterator[str]:
             yield f"{file.name} lies in quarantine with other bytes"
         there -= {place, f"{place}.json"}
     if there:
-        yield f"{len(there)} things too many lie in quarantine, the first is {min(there)}"
+        why = bucket.get(next((key for key in sorted(there) if key.endswith(".json")), min(there)))
+        yield f"{len(there)} things too many lie in quarantine, the first is {min(there)}: {why[:500]!r}"
 
 
-def _indexed(space: Space) -> Iterator[str]:
+def indexed(space: Space) -> Iterator[str]:
     """Check that the index has exactly one row with a vector for each part of each record."""
     found = space.index.parts(space.project)
     expected = {

@@ -1,6 +1,7 @@
 """One decoder process: start it, send it requests, read its responses, and tell how it ended."""
 
 import json
+import math
 import os
 import selectors
 import signal
@@ -9,6 +10,8 @@ import time
 from contextlib import suppress
 from itertools import accumulate
 from typing import Any
+
+import psutil
 
 import media.errors
 from media.errors import ItemError, UnreadableMedia, UnsupportedMedia
@@ -26,12 +29,16 @@ class TimedOut(Exception):
     """The process exceeded its CPU limit or the timeout."""
 
 
+class Stalled(Exception):
+    """The process had no answer in time and used little of its CPU limit: the machine is busy, or it was stopped."""
+
+
 class Died(Exception):
     """The process ended or broke the protocol; the message names the signal or the cause."""
 
 
 class DecoderProcess:
-    """One decoder process: sends requests, reads responses. Raises TimedOut and Died."""
+    """One decoder process: sends requests, reads responses. Raises TimedOut, Stalled and Died."""
 
     def __init__(self, python: str, memory_bytes: int) -> None:
         self._process = subprocess.Popen(
@@ -43,6 +50,7 @@ class DecoderProcess:
             start_new_session=True,
         )
         self._deadline = time.monotonic() + _START_SECONDS
+        self._stalled_below = math.inf
         try:
             self._read_response()
         except BaseException:
@@ -54,8 +62,9 @@ class DecoderProcess:
         return self._process.pid
 
     def send(self, request: dict[str, Any], timeout_seconds: float) -> Response:
-        """Send a request and return the response. Raises TimedOut and Died, and the error that the response is."""
+        """Send a request; return the response. Raises TimedOut, Stalled, Died, and the error that the response is."""
         self._deadline = time.monotonic() + timeout_seconds
+        self._stalled_below = self._used_cpu_seconds() + request["cpu_seconds"] / 2
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -103,11 +112,18 @@ class DecoderProcess:
         with selectors.DefaultSelector() as ready:
             ready.register(self._process.stdout, selectors.EVENT_READ)
             if not ready.select(max(self._deadline - time.monotonic(), 0)):
-                raise TimedOut
+                raise Stalled if self._used_cpu_seconds() < self._stalled_below else TimedOut
         part = os.read(self._process.stdout.fileno(), _MAX_RESPONSE_BYTES)
         if not part:
             raise self._exit_error()
         return part
+
+    def _used_cpu_seconds(self) -> float:
+        try:
+            used = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return used.user + used.system
 
     def _exit_error(self) -> Exception:
         """Return the error for the way in which the process ended."""

@@ -1,7 +1,7 @@
 """Identify and read untrusted files in sandboxed processes with limited time and memory.
 
-The processes stay warm, so a small picture takes milliseconds. A process that times out or dies is replaced. Its
-response is validated like any input: an attacker who takes a process over can only falsify the facts of files.
+The processes stay warm, so a small picture takes milliseconds. A process that times out, stalls or dies is replaced.
+Its response is validated like any input: an attacker who takes a process over can only falsify the facts of files.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from media.decoder_process import DecoderProcess, Died, Response, TimedOut
+from media.decoder_process import DecoderProcess, Died, Response, Stalled, TimedOut
 from media.errors import DecoderFailed, DecoderUnavailable, UnreadableMedia, UnsupportedMedia
 from media.facts import CAPS, Caps, MediaFacts
 from media.location import Patch, apply_patches
@@ -109,6 +109,11 @@ class Decoders:
                 raise UnsupportedMedia(
                     f"The file takes longer than {seconds} s to be read: make it smaller."
                 ) from error
+            except Stalled as error:
+                decoder = _end(decoder)
+                raise DecoderFailed(
+                    "The process that reads files had hardly any processor time: the machine is too busy."
+                ) from error
             except Died as error:
                 decoder = _end(decoder)
                 cause = str(error)
@@ -124,7 +129,7 @@ class Decoders:
         """Start a decoder. Raises DecoderUnavailable, which says nothing about the file that waits for it."""
         try:
             return DecoderProcess(self._python, self.limits.memory_bytes)
-        except (OSError, Died, TimedOut) as error:
+        except (OSError, Died, Stalled) as error:
             reason = str(error) or "it does not answer"
             raise DecoderUnavailable(f"The process that reads files cannot be started: {reason}.") from error
 

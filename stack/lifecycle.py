@@ -116,7 +116,8 @@ def _start(home: Home, names: Iterable[str], report: Report) -> None:
 
 
 def _start_workers(home: Home, report: Report) -> None:
-    if all(running_process(home.path, name) for name in _WORKERS):
+    # An `up` that was interrupted may have started workers, and not deployed.
+    if all(running_process(home.path, name) for name in _WORKERS) and prefect.was_deployed(home.path):
         return
     api = api_of(home.settings)
     report("preparing pools and deployments")

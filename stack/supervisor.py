@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGKILL
@@ -19,39 +20,54 @@ _LOG_BYTES = 20 * 2**20
 """A log that has grown larger becomes NAME.log.1, in place of the one before."""
 
 
-def supervise(path: Path, part: Part) -> None:
-    """Restart the part whenever it dies or hangs; never returns."""
-    pause, since = 0.0, time.monotonic()
-    watch = HangWatch(lambda: responds(open_home(path), part))
-    while True:
-        time.sleep(_CHECK_SECONDS)
-        truncate_log(path, part.name, _LOG_BYTES)
-        if running_process(path, part.name) is not None:
-            if time.monotonic() - since > _SETTLED_SECONDS:
-                pause = 0.0
-            if watch.is_hung():
-                _log(f"{part.name} has not answered for {watch.silent_seconds:.0f} s: it is ended")
-                stop_process(path, part.name, SIGKILL)
-            continue
+class Watch:
+    """Restarts one part when it dies or hangs."""
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self._path, self._part = path, part
+        self._pause, self._since = 0.0, time.monotonic()
+        self._hangs = HangWatch(lambda: responds(open_home(path), part))
+
+    def check(self) -> None:
+        """End the part if it hangs; start it if it has ended and what it needs answers."""
+        truncate_log(self._path, self._part.name, _LOG_BYTES)
+        if running_process(self._path, self._part.name) is not None:
+            if time.monotonic() - self._since > _SETTLED_SECONDS:
+                self._pause = 0.0
+            if self._hangs.is_hung():
+                silent = f"{self._part.name} has not answered for {self._hangs.silent_seconds:.0f} s: it is ended"
+                stop_process(self._path, self._part.name, SIGKILL)
+                _log(silent)
+            return
+        home = open_home(self._path)
+        if not dependencies_answer(home, self._part):
+            return
+        time.sleep(self._pause)
+        self._pause = min(_LONGEST_PAUSE_SECONDS, self._pause * 2 or _FIRST_PAUSE_SECONDS)
+        _log(f"{self._part.name} has ended: it is started again")
         try:
-            home = open_home(path)
-            if not dependencies_answer(home, part):
-                continue
-            time.sleep(pause)
-            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or _FIRST_PAUSE_SECONDS)
-            _log(f"{part.name} has ended: it is started again")
-            ensure_started(home, part, lambda _sentence: None)
+            ensure_started(home, self._part, lambda _sentence: None)
+        finally:
+            self._since = time.monotonic()
+            self._hangs.reset()
+
+
+def supervise(path: Path, part: Part, stop: threading.Event) -> None:
+    """Restart the part whenever it dies or hangs, until `stop` is set."""
+    watch = Watch(path, part)
+    while not stop.wait(_CHECK_SECONDS):
+        try:
+            watch.check()
         except Exception as error:
-            # Any error: the supervisor must go on, since nothing else restarts the part.
+            # Any error, such as a full disk: the supervisor must go on, since nothing else restarts the part.
             _log(f"{part.name} did not start: {type(error).__name__}: {error}")
-        since = time.monotonic()
-        watch.reset()
 
 
 def main() -> None:
     """Supervise every part of the home, each in its own thread."""
     path = Path(sys.argv[1])
-    threads = [threading.Thread(target=supervise, args=(path, part), daemon=True) for part in local_parts(path)]
+    never = threading.Event()
+    threads = [threading.Thread(target=supervise, args=(path, part, never), daemon=True) for part in local_parts(path)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -59,8 +75,9 @@ def main() -> None:
 
 
 def _log(sentence: str) -> None:
-    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {sentence}\n")
-    sys.stdout.flush()
+    with suppress(OSError):  # the disk is full: the supervisor goes on without its log
+        sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {sentence}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

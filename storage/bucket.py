@@ -15,7 +15,7 @@ from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
 from storage.errors import Conflict, ObjectNotFound, StorageError, StorageUnavailable, UnsafeStore
-from storage.minio_client import delete_if_match, put_if, retrying_http, signer, translated_errors
+from storage.minio_client import delete_if_match, presign_put, put_if, retrying_http, signer, translated_errors
 from storage.objects import Readable, StoredObject, user_metadata
 
 PART_SIZE = 16 * 1024 * 1024
@@ -207,10 +207,10 @@ class Bucket:
                 },
             )
 
-    def presign_put(self, key: str, *, expires: timedelta) -> str:
-        """A presigned URL to write `key` until it expires."""
+    def presign_put(self, key: str, size: int, *, expires: timedelta) -> str:
+        """A presigned URL to write exactly `size` bytes under `key` until it expires."""
         with translated_errors(key):
-            return self._public.presigned_put_object(bucket_name=self.name, object_name=key, expires=expires)
+            return presign_put(self._public, self.name, key, size, expires)
 
     def compose(self, sources: Sequence[str], target: str, *, metadata: dict[str, str]) -> None:
         """Concatenate objects on the server, in this order; all but the last must have at least 5 MiB."""

@@ -1,9 +1,12 @@
 """The minio SDK behind the bucket: a client with retries, conditional requests, and its errors translated into ours."""
 
+import hmac
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
 from math import ceil
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import urllib3
 from minio import Minio
@@ -43,6 +46,26 @@ def signer(url: str, access_key: str, secret_key: str, region: str | None) -> Mi
         secure=address.scheme == "https",
         region=region or "us-east-1",
     )
+
+
+def presign_put(client: Minio, bucket: str, key: str, size: int, expires: timedelta) -> str:
+    """A presigned URL to write exactly `size` bytes: its signature covers Content-Length.
+
+    The SDK signs the host alone; its signature is replaced (AWS Signature Version 4, query parameters).
+    """
+    url = urlsplit(client.presigned_put_object(bucket_name=bucket, object_name=key, expires=expires))
+    told = dict(parse_qsl(url.query)) | {"X-Amz-SignedHeaders": "content-length;host"}
+    told.pop("X-Amz-Signature")
+    query = urlencode(sorted(told.items()), quote_via=quote, safe="-_.~")
+    headers = f"content-length:{size}\nhost:{url.netloc}\n"
+    request = "\n".join(("PUT", url.path, query, headers, told["X-Amz-SignedHeaders"], "UNSIGNED-PAYLOAD"))
+    scope = told["X-Amz-Credential"].split("/", 1)[1]
+    signed = "\n".join((told["X-Amz-Algorithm"], told["X-Amz-Date"], scope, sha256(request.encode()).hexdigest()))
+    credentials = client._provider.retrieve()  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+    secret = f"AWS4{credentials.secret_key}".encode()
+    for part in (*scope.split("/"), signed):
+        secret = hmac.digest(secret, part.encode(), "sha256")
+    return url._replace(query=f"{query}&X-Amz-Signature={secret.hex()}").geturl()
 
 
 # The SDK has no public call for a conditional write: it turns metadata named `If-None-Match` into user metadata, and

@@ -60,10 +60,7 @@ def prepare_pools(api: PrefectApi) -> None:
 
 def deploy(home: Path, root: Path, api: PrefectApi) -> None:
     """Deploy configs/prefect.yaml, unless the file, the code of the flows and the server's URL are unchanged."""
-    path = root / "configs" / "prefect.yaml"
-    code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
-    state = hashlib.sha256(path.read_bytes() + code + f"{root} {api.url}".encode()).hexdigest()
-    note = _note(home)
+    path, state, note = root / "configs" / "prefect.yaml", deployed_state(root, api), _note(home)
     if was_deployed(home) and note.read_text(encoding="utf-8") == state:
         return
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
@@ -74,6 +71,13 @@ def deploy(home: Path, root: Path, api: PrefectApi) -> None:
         raise PartDidNotStart(f"the deployments of {path.name} were refused: {' '.join(lines[-3:])}")
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(state, encoding="utf-8")
+
+
+def deployed_state(root: Path, api: PrefectApi) -> str:
+    """Return a hash of all that decides the deployments: their file, the code of the flows, and the server's URL."""
+    code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
+    path = root / "configs" / "prefect.yaml"
+    return hashlib.sha256(path.read_bytes() + code + f"{root} {api.url}".encode()).hexdigest()
 
 
 def was_deployed(home: Path) -> bool:

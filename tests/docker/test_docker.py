@@ -290,6 +290,8 @@ def test_selectors_match_labels_and_service_ports_match_container_ports() -> Non
         assert all(target[port["targetPort"]] == port["port"] for port in service["spec"]["ports"])
     policies = {p["metadata"]["name"]: p["spec"] for p in of_kind("NetworkPolicy")}
     assert "ingress" not in policies.pop("nobody")
+    from_elsewhere = [source for rule in policies["gateway"]["ingress"] for source in rule["from"]]
+    assert any("namespaceSelector" in source for source in from_elsewhere), "an ingress controller"
     assert policies.keys() == {service["metadata"]["name"] for service in of_kind("Service")}
     for name, policy in policies.items():
         assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
@@ -530,3 +532,23 @@ def test_deploy_creates_pools_queues_and_deployments_and_is_idempotent(settings:
         assert made == {deployment["name"] for deployment in configured}
     finally:
         stop_process(tmp_path, prefect_server.SERVER)
+
+
+def test_prefects_database_is_kept_small_wherever_the_server_runs(tmp_path: Path) -> None:
+    name = "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"
+    told = environments()
+    found = {told["compose prefect"][name], told["kubernetes prefect prefect"][name]}
+    assert found == {prefect_server.server_environment(tmp_path, "", 1, None)[name]} == {"events,flow_runs"}
+
+
+def test_workers_outlive_an_absent_prefect_server() -> None:
+    """They wait a minute for it: a shorter liveness window would end them with their runs."""
+    for name in ("worker-cpu", "worker-gpu", "worker-train"):
+        [container] = pod(WORKLOADS[name])["containers"]
+        probe = container["livenessProbe"]
+        assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
+
+
+def test_another_prefect_server_gets_its_own_deployments() -> None:
+    one, other = (PrefectApi(f"http://{host}:4200/api", None) for host in ("one", "other"))
+    assert prefect_server.deployed_state(ROOT, one) != prefect_server.deployed_state(ROOT, other)

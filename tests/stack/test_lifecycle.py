@@ -52,7 +52,9 @@ def test_data_and_addresses_outlive_the_processes(home: Path) -> None:
     assert addresses(up(home, storage_only=True)) == addresses(first)
     assert {process.pid for process in processes_of(home)} >= {process.pid for process in alive[:2]}
 
-    down(home)
+    with psycopg.connect(dsn):  # an open session does not hold the shutdown up
+        down(home)
+    assert "received fast shutdown request" in (home / "logs" / "postgres.log").read_text(encoding="utf-8")
     assert not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert not any(part.running for part in status(home).parts)
 

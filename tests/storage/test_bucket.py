@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+from datetime import timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from storage.artifacts import Artifact, ArtifactStore
@@ -29,6 +31,17 @@ def test_what_is_put_is_what_is_read(bucket: Bucket) -> None:
     found = bucket.stat("tmp/a")
     assert found is not None
     assert (found.size, found.metadata) == (5, {"name": "x"})
+
+
+def test_a_presigned_upload_takes_as_many_bytes_as_it_was_signed_for_and_no_others(bucket: Bucket) -> None:
+    key = f"tmp/{uuid4()}/a file+ü"
+    url = bucket.presign_put(key, 1000, expires=timedelta(minutes=5))
+    for body in (bytes(1001), bytes(100_000_000 // 64), bytes(999), b"", iter([bytes(1000)])):  # the last is chunked
+        assert httpx.put(url, content=body).status_code in (400, 403, 411)
+        assert bucket.stat(key) is None
+    assert httpx.put(url, content=bytes(1000)).status_code == 200
+    assert bucket.get(key) == bytes(1000)
+    assert httpx.put(url.replace("a%20file", "another"), content=bytes(1000)).status_code == 403
 
 
 def test_a_missing_object_raises_object_not_found(bucket: Bucket) -> None:

@@ -124,8 +124,8 @@ def retain(
     """
     import asyncio
 
+    from flows.care.removed_runs import delete_runs_of_removed
     from flows.care.retain import RetainReport, Retention, apply_retention
-    from flows.care.run_reports import delete_reports_of_removed
     from flows.running.errors import NotReachable
     from flows.running.platform import open_platform
     from gateway.cli.dispatch import prefect_client_settings
@@ -139,9 +139,9 @@ def retain(
     if delete:
         try:
             with prefect_client_settings():
-                asyncio.run(delete_reports_of_removed(open_platform().space(project)))
+                asyncio.run(delete_runs_of_removed(open_platform().space(project)))
         except NotReachable:
-            say("Reports of runs about what was removed are deleted by the next pass while the Prefect server answers.")
+            say("Runs about what was removed are deleted by the next pass while the Prefect server answers.")
     rows = [f"{item.artifact[:12]}  {item.name}  {item.rule}" for item in report.expired]
     rows += report.unreadable.values()
     print_result(found, as_json, "\n".join([*rows, str(report)]))

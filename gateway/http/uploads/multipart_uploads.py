@@ -20,7 +20,10 @@ _RETENTION = timedelta(days=2)
 
 
 class Part(BaseModel):
-    """One part of `size` bytes. PUT it to `url`, with the token; `there` is true once it is stored."""
+    """One part of `size` bytes. PUT it to `url`, with the token; `there` is true once it is stored.
+
+    A URL of the S3 server is signed for this size, and no other.
+    """
 
     number: int
     size: int
@@ -130,7 +133,7 @@ def _describe(space: Space, plan: _Plan, address: str) -> Upload:
             number=number,
             size=size,
             there=plan.composed is not None or stored.get(plan.key(number)) == size,
-            url=bucket.presign_put(plan.key(number), expires=_URL_LIFETIME)
+            url=bucket.presign_put(plan.key(number), size, expires=_URL_LIFETIME)
             if is_public
             else f"{address}/{plan.id}/parts/{number}?project={plan.project}",
         )

@@ -1,13 +1,15 @@
-"""Delete what Prefect keeps about removed artifacts: reports and pages of runs that were about them or show them."""
+"""Delete what Prefect keeps about removed artifacts: the runs that were about them or show them."""
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterType, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import Artifact as StoredPrefectArtifact
+from prefect.exceptions import ObjectNotFound
 
 from flows.care.in_use import all_pages
 from flows.running.platform import Space
@@ -20,19 +22,23 @@ from storage.errors import ArtifactCorrupt, ArtifactNotFound
 _REPORTS_AND_PAGES = ArtifactFilter(type=ArtifactFilterType(any_=[REPORT, "markdown"]))
 
 
-async def delete_reports_of_removed(space: Space) -> int:
-    """Delete the reports and pages of runs that name an artifact which was removed; return of how many runs.
+async def delete_runs_of_removed(space: Space) -> int:
+    """Delete the runs that name an artifact which was removed, with their reports and pages; return how many.
 
-    A run names the artifacts in its parameters and in its report. The bytes of reports are removed by later garbage
-    collections. Artifacts that were ingested again count as not removed.
+    A run names artifacts in its parameters, in its report and on its pages; of one that has not ended, report and
+    pages are deleted alone. The bytes of reports are removed by later garbage collections. Artifacts that were
+    ingested again count as not removed.
     """
     removed = await asyncio.to_thread(_removed, space)
     if not removed:
         return 0
     async with get_client() as client:
         runs = await _runs_that_name(client, space, removed)
-        for run in runs:
+        for run, has_ended in runs.items():
             await _delete_artifacts(client, run)
+            if has_ended:
+                with suppress(ObjectNotFound):  # somebody else deleted it
+                    await client.delete_flow_run(run)
     return len(runs)
 
 
@@ -41,18 +47,19 @@ def _removed(space: Space) -> set[str]:
     return {each.artifact for each in tombstones if not space.records.exists(each.artifact)}
 
 
-async def _runs_that_name(client: PrefectClient, space: Space, removed: Set[str]) -> set[UUID]:
-    """Return the ids of the runs with something to delete: those that have a report or a page."""
-    asked: set[UUID] = set()
-    async for run in all_pages(client.read_flow_runs):
-        if removed & artifact_ids_in(run.parameters):
-            asked.add(run.id)
+async def _runs_that_name(client: PrefectClient, space: Space, removed: Set[str]) -> Mapping[UUID, bool]:
+    """Return the ids of the runs to delete, and whether each has ended."""
+    ended: dict[UUID, bool] = {}
     found: set[UUID] = set()
+    async for run in all_pages(client.read_flow_runs):
+        ended[run.id] = run.state is not None and run.state.is_final()
+        if removed & artifact_ids_in(run.parameters):
+            found.add(run.id)
     async for artifact in all_pages(partial(client.read_artifacts, artifact_filter=_REPORTS_AND_PAGES)):
         run_id = artifact.flow_run_id
-        if run_id and (run_id in asked or await asyncio.to_thread(_names, space, artifact, removed)):
+        if run_id and run_id not in found and await asyncio.to_thread(_names, space, artifact, removed):
             found.add(run_id)
-    return found
+    return {run: ended.get(run, False) for run in found}
 
 
 def _names(space: Space, artifact: StoredPrefectArtifact, removed: Set[str]) -> bool:

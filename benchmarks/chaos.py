@@ -25,8 +25,8 @@ import yaml
 
 from benchmarks.chaos_check import breaches, count_model_calls
 from benchmarks.chaos_files import File, arrivals, make_files
-from benchmarks.chaos_killer import Killer
 from benchmarks.counted import CALLS
+from benchmarks.faults.killer import Killer
 from flows.running.platform import Platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import ROOT, load_settings

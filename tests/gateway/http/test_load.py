@@ -1,10 +1,10 @@
-"""Concurrent clients: short runs of benchmarks/gateway_load.py and gateway_strangers.py."""
+"""Concurrent clients: short runs of benchmarks/gateway_load.py and faults/strangers.py."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks import gateway_strangers
+from benchmarks.faults import strangers
 from benchmarks.gateway_load import run
 from flows.running.platform import open_platform
 from flows.running.settings import Settings
@@ -29,7 +29,7 @@ def test_concurrent_requests_are_answered_or_get_429(
 @pytest.mark.stack
 @pytest.mark.timeout(600)
 def test_the_bodies_of_strangers_take_no_memory(stack_settings: Settings) -> None:
-    report = gateway_strangers.run(stack_settings, strangers=24, megabytes=20)
+    report = strangers.run(stack_settings, strangers=24, megabytes=20)
     assert report["statuses"].keys() <= {401, 413, 0}, report  # 0: the connection was reset before it was read
     assert report["statuses"].get(401, 0) > 0, report
     assert report["gateway_mb"]["peak"] - report["gateway_mb"]["before"] < 60, report

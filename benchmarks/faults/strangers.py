@@ -1,6 +1,6 @@
 """Strangers who send large bodies without a token: what they are told, and what it costs the gateway's memory.
 
-    .venv/bin/python -m benchmarks.gateway_strangers --strangers 100 --megabytes 100
+    .venv/bin/python -m benchmarks.faults.strangers --strangers 100 --megabytes 100
 
 Needs a running stack (`triptych up`). Half of the bodies have a Content-Length, the others are chunked. Each stranger
 goes on sending after the answer, as long as the connection takes it.

@@ -1,7 +1,7 @@
 """Faults while files arrive: no good file in quarantine, none lost, all taken in within a minute after each fault.
 
-    python -m benchmarks.faults_while_arriving --files 200
-    python -m benchmarks.faults_while_arriving --only clock      with libfaketime (Debian: faketime)
+    python -m benchmarks.faults.while_arriving --files 200
+    python -m benchmarks.faults.while_arriving --only clock      with libfaketime (Debian: faketime)
 
 Each fault lasts for so many seconds, while its share of the files arrives in the inbox of a stack with stub models;
 then the time is measured until the inbox is empty, from when S3 takes writes again. The stack's folder is a file system
@@ -224,7 +224,7 @@ def _run_in_own_environment(folder: Path) -> NoReturn:
     # Hard links: decoders may read their own environment and nothing beside it.
     subprocess.run(["cp", "--archive", "--link", sys.prefix, str(own)], check=True)
     python = str(own / "bin" / "python")
-    os.execv(python, [python, "-m", "benchmarks.faults_while_arriving", *sys.argv[1:], "--folder", str(folder)])
+    os.execv(python, [python, "-m", "benchmarks.faults.while_arriving", *sys.argv[1:], "--folder", str(folder)])
 
 
 def main() -> int:

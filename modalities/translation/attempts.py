@@ -19,6 +19,7 @@ from modalities.translation.drafts import (
     make_draft,
 )
 from modalities.translation.protection.alignment import Range
+from modalities.translation.protection.measures import known_measure
 from modalities.translation.protection.numbers import missing_numbers
 from modalities.translation.protection.phrases import known_phrase
 from modalities.translation.protection.spans import Protected, replaced
@@ -93,8 +94,8 @@ class Asker:
             return _copied(sentence, (_UNKNOWN,))
         if not sentence.has_words():
             return _copied(sentence)
-        if self.phrases and not sentence.spans:
-            phrase = known_phrase(self.phrases, sentence.text, *self.pair)
+        if self.phrases and all(span.easy for span in sentence.spans):
+            phrase = known_phrase(self.phrases, sentence.text, *self.pair) or known_measure(sentence.text, *self.pair)
             if phrase is not None:
                 return Answer(phrase, tuple(around_phrase(phrase, sentence, mark) for mark in sentence.marks))
         return None

@@ -32,6 +32,8 @@ _IDENTIFIER = (
     r"|(?<!\w)(?=\w{1,60}_)[A-Za-z0-9]{1,40}(?:_[A-Za-z0-9]{1,40}){1,6}(?!\w)"
     r"|\b[a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}\b|(?<![\w/.])(?:~|\.{1,2})?(?:/[\w.-]{1,60}){2,12}/?|\b[A-Z]:\\[^\s\"<>|]{1,200}"
     r"|(?<![\w/.-])[\w-]{1,60}\.(?:txt|pdf|docx?|pptx?|xlsx?|odt|csv|json|ya?ml|xml|html?|md|py|js|ts|sh|zip|gz|png|jpe?g|svg|mp[34]|exe|ini|cfg|toml)\b"
+    r"|(?<![A-Za-z0-9_.-])[A-Za-z]{1,20}\d(?!\.\d)[A-Za-z0-9]{0,20}(?![A-Za-z0-9_]|\.\d)"  # IPv4
+    r"|(?<![\w.])\d{1,5}[xX×]\d{1,5}(?!\w)"  # 640x480
 )
 _SOCIAL = r"(?<![\w&/@#])[@#][^\W\d]\w{0,60}"
 _PATTERN = re.compile(

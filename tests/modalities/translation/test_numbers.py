@@ -4,7 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from modalities.translation.protection.measures import known_measure
 from modalities.translation.protection.numbers import localized_number, missing_numbers
+from modalities.translation.protection.spans import protected_spans
 
 
 @pytest.mark.parametrize(
@@ -87,3 +89,30 @@ def test_a_number_that_is_not_there_is_missing(numbers: list[int], lost: int) ->
     answer = " und ".join(map(str, numbers))
     assume(str(lost) not in answer and lost % 100 not in (*range(10, 100, 10), 0))
     assert missing_numbers(f"{lost} und {answer}", answer, "de") == [str(lost)]
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target", "answer"),
+    [
+        ("10 minutes", "en", "es", "10 minutos"),
+        ("1 Stunde", "de", "en", "1 hour"),
+        ("3 heures", "fr", "en", "3 hours"),
+        ("5分钟", "zh", "en", "5 minutes"),
+        ("2 days", "en", "zh-Hant", "2天"),
+        ("20 kilometers", "en", "fr", "20\u00a0kilomètres"),
+        ("3 dogs", "en", "de", None),
+        ("every 10 minutes", "en", "de", None),
+        ("10 minutes", "de", "en", None),
+        ("10 minutes", "xx", "en", None),
+    ],
+)
+def test_a_number_with_its_unit_is_called_as_in_every_language(
+    text: str, source: str, target: str, answer: str | None
+) -> None:
+    assert known_measure(text, source, target) == answer
+
+
+@pytest.mark.parametrize("name", ["IPv4", "lv1", "fail2ban", "640x480", "H2O", "mp3", "report2.pdf"])
+def test_a_name_with_digits_in_it_is_copied(name: str) -> None:
+    [span] = protected_spans(f"This is {name} for you.", "en", "de")
+    assert (span.copy, span.easy) == (name, False)

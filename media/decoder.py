@@ -12,7 +12,7 @@ from typing import Any
 
 import media
 from media.confinement.privileges import drop_privileges, limit_cpu
-from media.errors import ItemError, UnsupportedMedia
+from media.errors import DecoderFailed, ItemError, UnsupportedMedia
 from media.facts import Caps
 from media.identify import identify, load_libraries
 from media.location import location_patches
@@ -38,8 +38,14 @@ def main() -> None:
 def _respond(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """Identify, read or rewrite one file, within its CPU time; return what came out, or the name of an error."""
     limit_cpu(request["cpu_seconds"])
+    path = Path(request["path"])
     try:
-        return _result(request, Path(request["path"]), Caps.model_validate(request["caps"]))
+        path.open("rb").close()
+    except OSError as error:  # later, libraries would take it for a fault of the file's content
+        reason = f"The process that reads files cannot open it: {error.strerror}."
+        return {"error": DecoderFailed.__name__, "message": reason}, []
+    try:
+        return _result(request, path, Caps.model_validate(request["caps"]))
     except ItemError as error:
         return {"error": type(error).__name__, "message": str(error)}, []
     except MemoryError:

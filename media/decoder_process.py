@@ -14,13 +14,13 @@ from typing import Any
 import psutil
 
 import media.errors
-from media.errors import ItemError, UnreadableMedia, UnsupportedMedia
+from media.errors import DecoderFailed, ItemError, UnreadableMedia, UnsupportedMedia
 
 _MAX_RESPONSE_BYTES = 64 * 1024
 _MAX_BLOB_BYTES = 400_000_000
 """Of the pictures and texts that are read out of one file, together."""
 _START_SECONDS = 120.0
-_FILE_ERRORS = (UnsupportedMedia.__name__, UnreadableMedia.__name__)
+_ITEM_ERRORS = (UnsupportedMedia.__name__, UnreadableMedia.__name__, DecoderFailed.__name__)
 Response = tuple[dict[str, Any], list[bytes]]
 """The document of a response, and the bytes after it."""
 
@@ -140,7 +140,7 @@ def _parse_document(line: bytes) -> dict[str, Any]:
     """Return a response. Raises the error in it, and Died if the response is invalid."""
     try:
         document: dict[str, Any] = json.loads(line)
-        if document.get("error") in _FILE_ERRORS:
+        if document.get("error") in _ITEM_ERRORS:
             kind: type[ItemError] = getattr(media.errors, document["error"])
             raise kind(str(document["message"])[:500])
         sizes = document.get("sizes", [])

@@ -13,7 +13,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from media.decoder_process import DecoderProcess
 from media.errors import DecoderFailed, UnreadableMedia, UnsupportedMedia
+from media.facts import CAPS
 from media.identify import identify
 from media.sandbox import Decoders, Limits
 
@@ -110,6 +112,16 @@ def test_a_process_that_gets_no_processor_time_is_killed_and_says_nothing_about_
         assert not hanging.is_running()
     finally:
         hurried.close()
+
+
+def test_a_file_that_the_process_cannot_open_is_not_called_broken() -> None:
+    process = DecoderProcess(sys.executable, Limits().memory_bytes)
+    request = {"task": "identify", "path": __file__, "name": "a.wav", "caps": CAPS.model_dump(), "cpu_seconds": 10}
+    try:
+        with pytest.raises(DecoderFailed, match="cannot open it"):
+            process.send(request, 60)
+    finally:
+        process.end()
 
 
 def test_a_file_that_exceeds_the_memory_limit_is_refused_and_the_process_survives(tmp_path: Path, photo: Path) -> None:

@@ -38,6 +38,7 @@ def store_large_file(settings: Settings, write_log: Path, point: CrashPoint | No
 def project_state(platform: Platform, project: str) -> dict[str, Any]:
     """Return everything stored of a project, without timestamps and its name, so that two projects can be compared."""
     bucket = platform.bucket
+    platform.index.ensure_schema()  # nothing may have been indexed yet
     prefixes = (f"{project}/", f"inbox/{project}/", f"quarantine/{project}/")
     objects = {found.key: bucket.get(found.key) for prefix in prefixes for found in bucket.objects(prefix)}
     found: dict[str, Any] = {

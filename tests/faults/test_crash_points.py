@@ -63,23 +63,26 @@ def test_the_inbox_recovers_from_a_kill_at_every_crash_point(
 
 
 def test_the_write_path_recovers_from_a_kill_at_every_crash_point(
-    processes: ForkServerContext, stub_settings: Settings, stub_platform: Platform, bucket: Bucket, tmp_path: Path
+    processes: ForkServerContext, stub_settings: Settings, new_bucket: Callable[[], Bucket], tmp_path: Path
 ) -> None:
+    bucket = new_bucket()  # in the session's, other tests have uploads of their own
+    settings = stub_settings.model_copy(update={"bucket": bucket.name})
+    platform = Platform(settings)
     (tmp_path / "large.wav").write_bytes(sound(300))
     whole, log = new_project(), tmp_path / "log"
-    assert run_process(processes, store_large_file, stub_settings, log, None, whole) == 0
-    expected = project_state(stub_platform, whole)
+    assert run_process(processes, store_large_file, settings, log, None, whole) == 0
+    expected = project_state(platform, whole)
     points = list(crash_points(log))
     assert {point.name for point in points} >= {"put upload", "copy blob", "remove upload", "create record"}
-    before = {found.key for found in bucket.objects("tmp/")}
     for number, point in enumerate(points, start=1):
         project = new_project()
-        assert run_process(processes, store_large_file, stub_settings, tmp_path / "killed", point, project) == -9, point
-        assert run_process(processes, store_large_file, stub_settings, tmp_path / "again", None, project) == 0
-        assert project_state(stub_platform, project) == expected, point
-        left = {found.key for found in bucket.objects("tmp/")} - before
+        assert run_process(processes, store_large_file, settings, tmp_path / "killed", point, project) == -9, point
+        assert run_process(processes, store_large_file, settings, tmp_path / "again", None, project) == 0
+        assert project_state(platform, project) == expected, point
+        left = list(bucket.objects("tmp/"))
         assert len(left) <= number, "a kill leaves one upload in flight at most"
-    bucket.remove_all(left)
+    platform.database.close()
+    platform.claims.close()
 
 
 def test_an_object_that_is_replaced_during_its_ingest_stays_in_the_inbox(

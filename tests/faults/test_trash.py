@@ -161,10 +161,10 @@ async def test_what_repeats_the_removed_goes_with_it_and_a_late_hold_keeps(
     other = add("translation:Translate", {"lines": [{"text": "Nothing that was ever stored here."}], "target": "de"})
     rules = read_rules(space.platform.settings.retention_config)
     records = {record.artifact.sha256: record for record in space.records.all()}
-    inventory = _Inventory(records, space.labels.of_many(list(records.values())))
+    inventory = _Inventory(records, space.labels.of_many(list(records.values()))[0])
     items = [Expired(artifact=each, name="x", rule="temporary, 30 days") for each in (market, photo)]
     update_labels(space, photo, add=[HOLD])  # after the labels were read
-    assert [item.artifact for item in _still_expired(space, inventory, items, rules, LATER)] == [market]
+    assert [item.artifact for item in _still_expired(space, inventory, items, rules, LATER, {})] == [market]
 
     await apply_retention(context, delete=True, now=LATER)
     prefix = f"{space.project}/recipes/"

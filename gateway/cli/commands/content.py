@@ -67,7 +67,7 @@ def ask(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Answer a question from documents, speech and text in pictures, and say where the answer stands."""
+    """Answer a question from the library, with citations."""
     from flows.answering.form import Ask
 
     given = {"question": question, "before": before or [], "labels": label or [], "citations": citations}

@@ -19,8 +19,11 @@ from gateway.http.access import COOKIE
 from gateway.tokens import Tokens
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-READS = {"/api/search", "/api/search/picture", "/v1/embeddings", "/detect", "/translate", "/translate_file"}
-"""POST routes that only read."""
+READS = {
+    *("/api/search", "/api/search/picture", "/v1/embeddings", "/detect", "/translate", "/translate_file"),
+    *("/api/ask", "/api/ask/feedback", "/v1/chat/completions", "/api/classify"),
+}
+"""POST routes that only read, or keep what a viewer thinks of an answer."""
 OPEN = {"/languages", "/frontend/settings"}
 """What LibreTranslate's clients read before they have a key."""
 AS_LIBRETRANSLATE = {"/detect", "/translate", "/translate_file", "/download_file/{filename}"}

@@ -22,7 +22,9 @@ def classify(
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
-    """Say which label texts, pictures or documents have, and how sure that is. Nothing is stored."""
+    """Say which label texts or pictures have.
+
+    The probability stands beside it; nothing is stored."""
     from flows.library.classification.asking import ClassificationOrder, ClassificationReport
     from flows.library.classification.asking import classify as classify_work
     from gateway.cli.local import run_locally
@@ -52,7 +54,9 @@ def auto_label(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Put `auto:` labels with their probabilities on what is there. Labels of people stay as they are."""
+    """Put `auto:` labels on what a classifier is sure about.
+
+    They go with their probabilities; labels of people stay as they are."""
     from flows.learning.auto_label import AutoLabelling
     from flows.library.classification.automatic import AutoLabels
 

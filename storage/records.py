@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -95,12 +94,9 @@ class Records:
             return None
 
     def find_readable(self, ids: Iterable[str]) -> list[ArtifactRecord]:
-        """The records of those artifacts that have one which can be read."""
-        found: list[ArtifactRecord] = []
-        for sha256 in ids:
-            with suppress(RecordCorrupt, ArtifactNotFound):
-                found.append(self.get(sha256))
-        return found
+        """The records of those artifacts that have one which can be read, in the order of the ids."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return [found for found in threads.map(self._find_or_error, ids) if isinstance(found, ArtifactRecord)]
 
     def exists(self, sha256: str) -> bool:
         """Whether the artifact has a record."""
@@ -125,17 +121,16 @@ class Records:
         """Every record that can be read, in the order of ids, and why the others cannot be, by artifact id."""
         prefix = f"{self.project}/artifacts/"
         ids = [found.key.removeprefix(prefix).removesuffix(".json") for found in self._bucket.objects(prefix)]
-
-        def read(sha256: str) -> ArtifactRecord | RecordCorrupt | None:
-            try:
-                return self.find(sha256)
-            except RecordCorrupt as error:
-                return error
-
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = dict(zip(ids, threads.map(read, ids), strict=True))
+            found = dict(zip(ids, threads.map(self._find_or_error, ids), strict=True))
         records = [record for record in found.values() if isinstance(record, ArtifactRecord)]
         return records, {sha256: str(error) for sha256, error in found.items() if isinstance(error, RecordCorrupt)}
+
+    def _find_or_error(self, sha256: str) -> ArtifactRecord | RecordCorrupt | None:
+        try:
+            return self.find(sha256)
+        except RecordCorrupt as error:
+            return error
 
     def _read(self, key: str) -> ArtifactRecord:
         try:

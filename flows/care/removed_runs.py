@@ -37,7 +37,7 @@ async def delete_runs_of_removed(space: Space) -> int:
         for run, has_ended in runs.items():
             await _delete_artifacts(client, run)
             if has_ended:
-                with suppress(ObjectNotFound):  # somebody else deleted it
+                with suppress(ObjectNotFound):  # deleted concurrently
                     await client.delete_flow_run(run)
     return len(runs)
 

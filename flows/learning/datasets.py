@@ -13,7 +13,6 @@ from flows.learning.text_vectors import encode_texts
 from flows.library.classification.vectors import picture_vectors, text_of
 from flows.running.context import RunContext
 from flows.running.platform import Space
-from storage.errors import RecordCorrupt
 from storage.labels import TRASH
 from storage.records import ArtifactRecord
 from training.classification.costs import cpu_seconds
@@ -113,7 +112,7 @@ async def fetch_dataset(context: RunContext, name: str, folder: Path, encoder: s
 
 def _write(folder: Path, dataset: Dataset) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.is_symlink():  # of a training on a folder that somebody named
+    if folder.is_symlink():  # left by a training on a folder given as data
         folder.unlink()
     write_folder(folder, dataset)
 
@@ -146,15 +145,7 @@ def _present(space: Space, manifest: Manifest) -> tuple[list[Item], int]:
 
 def _records(space: Space, items: Sequence[Item]) -> tuple[dict[str, ArtifactRecord], dict[str, tuple[str, ...]]]:
     """The records of the items' artifacts that are there, and the labels that these have now."""
-
-    def find(sha256: str) -> ArtifactRecord | None:
-        try:
-            return space.records.find(sha256)
-        except RecordCorrupt:
-            return None
-
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        found = [record for record in threads.map(find, [item.artifact for item in items if item.artifact]) if record]
+    found = space.records.find_readable(item.artifact for item in items if item.artifact)
     labels, unreadable = space.labels.of_many(found)
     return {r.artifact.sha256: r for r in found if r.artifact.sha256 not in unreadable}, labels
 

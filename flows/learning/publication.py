@@ -20,7 +20,7 @@ from training.pipeline import MODEL, TrainingError
 from training.recipes import load_recipe
 
 PROPOSED = "proposed"
-"""The alias of what a scheduled training has made, and nobody has published."""
+"""The alias of the version that a scheduled training proposes, and that a person may publish."""
 _HEAD, _FACTS = "head.json", "facts.json"
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import typer
 from gateway.errors import GatewayError, WrongInput
 
 _LINE_SECONDS = 10.0
+_SAID = 5
 DONE, WRONG_INPUT, NOT_REACHABLE, SOME_FAILED = 0, 2, 3, 4
 
 
@@ -24,6 +25,14 @@ def print_result(document: dict[str, Any], as_json: bool, text: str) -> None:
 def say(sentence: str) -> None:
     """Print a message to stderr."""
     typer.echo(sentence, err=True)
+
+
+def say_first(sentences: Sequence[str]) -> None:
+    """Print the first of many messages to stderr, and how many more there are."""
+    for sentence in sentences[:_SAID]:
+        say(sentence)
+    if (more := len(sentences) - _SAID) > 0:
+        say(f"and {more} more; --json lists them all.")
 
 
 @contextmanager

@@ -53,9 +53,7 @@ def pull(
         here.each(unpinned, lambda spec: _pin(here, spec, None))
         here = _open(profile)
     document, failed = pull_models(here, here.hub_models(names))
-    print_result({"models": document, "failed": failed}, as_json, _summary("Here", document, failed))
-    if failed:
-        raise typer.Exit(SOME_FAILED)
+    _finish("Here", document, failed, as_json)
 
 
 @app.command()
@@ -75,9 +73,7 @@ def check(names: Names = None, profile: ProfileName = "", as_json: Json = False)
         return {"files": len(here.snapshots.files(spec.name, spec.source))}
 
     document, failed = here.each(here.hub_models(names), examine)
-    print_result({"models": document, "failed": failed}, as_json, _summary("Whole", document, failed))
-    if failed:
-        raise typer.Exit(SOME_FAILED)
+    _finish("Whole", document, failed, as_json)
 
 
 @app.command()
@@ -109,9 +105,7 @@ def pin(
     if not names:
         chosen = [name for name in chosen if not here.catalogue.models[name].source.is_pinned]
     document, failed = here.each(chosen, lambda spec: _pin(here, spec, revision or None))
-    print_result({"models": document, "failed": failed}, as_json, _summary("Pinned", document, failed))
-    if failed:
-        raise typer.Exit(SOME_FAILED)
+    _finish("Pinned", document, failed, as_json)
 
 
 @app.command(name="export")
@@ -235,6 +229,13 @@ def _pin(here: _Here, spec: "ModelSpec", revision: str | None) -> dict[str, Any]
     if found.licence and found.licence.lower() != spec.licence.lower():
         say(f"{spec.name}: the hub's card says the licence is {found.licence}, and models.yaml {spec.licence}.")
     return {"revision": found.commit, "size_mb": found.size_mb, "licence": found.licence, "files": len(found.sha256)}
+
+
+def _finish(word: str, done: Sequence[dict[str, Any]], failed: dict[str, str], as_json: bool) -> None:
+    """Print what was done and what failed; exit with the code for some that failed."""
+    print_result({"models": done, "failed": failed}, as_json, _summary(word, done, failed))
+    if failed:
+        raise typer.Exit(SOME_FAILED)
 
 
 def _summary(word: str, done: Sequence[dict[str, Any]], failed: dict[str, str]) -> str:

@@ -7,14 +7,12 @@ import typer
 
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener, store_query_file
-from gateway.cli.terminal import SOME_FAILED, existing_file, print_result, say, write_file
+from gateway.cli.terminal import SOME_FAILED, existing_file, print_result, say_first, write_file
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
 if TYPE_CHECKING:
     from flows.running.platform import Space
-
-_DOUBTS_SHOWN = 5
 
 
 def transcribe(
@@ -52,11 +50,8 @@ def transcribe(
         text = report["text"] if output in ("txt", "json") else _read_text(space(), report["files"][output])
     document = {name: report[name] for name in ("language", "text", "segments", "doubtful")}
     print_result(document, as_json or output == "json", text)
-    for number in report["doubtful"][:_DOUBTS_SHOWN]:
-        segment = report["segments"][number]
-        say(f"Doubtful, at {segment['start_seconds']:.1f} s: {segment['text'].strip()}")
-    if (more := len(report["doubtful"]) - _DOUBTS_SHOWN) > 0:
-        say(f"and {more} more; --json lists them all.")
+    doubtful = [report["segments"][number] for number in report["doubtful"]]
+    say_first([f"Doubtful, at {each['start_seconds']:.1f} s: {each['text'].strip()}" for each in doubtful])
 
 
 def check_subtitles(

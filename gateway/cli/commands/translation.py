@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener
-from gateway.cli.terminal import existing_file, print_result, say, write_file
+from gateway.cli.terminal import existing_file, print_result, say_first, write_file
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from flows.library.translation.glossary import Term
     from flows.running.platform import Space
 
-_DOUBTS_SHOWN = 5
 _ADDED = "Two languages, a term and its translation; or one word."
 glossary = typer.Typer(help="What terms are called, and words that stay as they are.", no_args_is_help=True)
 
@@ -51,7 +50,7 @@ def translate(
         else:
             write_file(path, data)
             print_result(document | {"path": str(path)}, as_json, str(path))
-    _say_doubts(document)
+    say_first([f"Doubtful: {each['before']} → {each['after']}\n  {each['reason']}" for each in document["doubts"]])
 
 
 @glossary.command("add")
@@ -108,15 +107,6 @@ def _store_document(space: "Space", path: Path) -> str:
     from flows.translate_document import media_type_of
 
     return space.store.put(path.read_bytes(), media_type_of(path.name)).sha256
-
-
-def _say_doubts(document: dict[str, Any]) -> None:
-    """Say on the error output which passages of a translation may be wrong, and why."""
-    doubts = document["doubts"]
-    for doubt in doubts[:_DOUBTS_SHOWN]:
-        say(f"Doubtful: {doubt['before']} → {doubt['after']}\n  {doubt['reason']}")
-    if (more := len(doubts) - _DOUBTS_SHOWN) > 0:
-        say(f"and {more} more; --json lists them all.")
 
 
 def _read_bytes(space: "Space", artifact: dict[str, Any]) -> bytes:

@@ -13,7 +13,6 @@ from modalities.models.weight_files import EXCLUDED_SUFFIXES
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _HEX = r"^[0-9a-f]{40,64}$"
-_CHUNK = 4 * 1024 * 1024
 
 
 class HubFile(BaseModel):
@@ -45,9 +44,7 @@ class HubFile(BaseModel):
         if not self.sha256:
             computed.update(b"blob %d\0" % path.stat().st_size)
         with path.open("rb") as file:
-            for chunk in iter(lambda: file.read(_CHUNK), b""):
-                computed.update(chunk)
-        return computed.hexdigest()
+            return hashlib.file_digest(file, lambda: computed).hexdigest()
 
 
 def select(name: str, source: Source, listing: Sequence[HubFile]) -> list[HubFile]:

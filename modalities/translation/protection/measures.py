@@ -3,8 +3,6 @@
 import re
 from functools import lru_cache
 
-from modalities.translation.protection.numbers import localized_number
-
 _MEASURE = re.compile(r"\s*(\d{1,6})\s*([^\W\d_][\w .-]{0,40}?)\s*")
 _FAMILIES = (
     "angle",
@@ -28,14 +26,11 @@ def known_measure(text: str, source: str, target: str) -> str | None:
         return None
     number = int(found[1])
     unit = _units(number, source.split("-")[0]).get(_key(text))
-    return _written(number, unit, target.split("-")[0], found[1], source) if unit else None
-
-
-def _written(number: int, unit: str, target: str, digits: str, source: str) -> str:
+    if unit is None:
+        return None
     from babel.units import format_unit
 
-    answer = format_unit(number, unit, "long", format="0", locale=target)
-    return answer.replace(digits, localized_number(digits, source, target))
+    return format_unit(number, unit, "long", format="0", locale=target.split("-")[0])
 
 
 @lru_cache(maxsize=256)

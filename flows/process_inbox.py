@@ -1,7 +1,7 @@
 """Ingest the files that people drop into the inbox, on a schedule or on demand."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -73,22 +73,41 @@ async def drain_inbox(context: RunContext, inbox: Inbox) -> IngestReport:
     """Ingest the objects of the inbox. Each is deleted last: after it is stored, recorded and indexed, or quarantined.
 
     Concurrent runs share the work: each takes the next chunk of objects that no other run has claimed. The claims of a
-    run that dies are released at once, and its finished work is found done. Raises WrongInbox.
+    run that dies are released at once, and its finished work is found done. Of the files that wait, one for each reason
+    is tried in every run: once it succeeds, the others follow, however long their pauses are. Raises WrongInbox.
     """
     folder = checked_folder(inbox.prefix, inbox.project)
-    claims = context.space.platform.claims
+    platform = context.space.platform
     ingested: list[IngestedObject] = []
-    with claims.session() as slots, claims.session() as objects:
+    with platform.claims.session() as slots, platform.claims.session() as objects:
         if await asyncio.to_thread(_acquire_slot, slots, folder):
-            for chunk in _chunks(await asyncio.to_thread(_list_due, context, folder)):
-                claimed = (await asyncio.to_thread(_claim, objects, chunk))[: inbox.limit - len(ingested)]
-                ingested += await _process_chunk(context, claimed) if claimed else []
-                await asyncio.to_thread(objects.release)
-                if len(ingested) == inbox.limit:
-                    break
+            probes = await asyncio.to_thread(platform.waiting.probes, inbox.project, folder)
+            ingested = await _drain_due(context, folder, objects, inbox.limit, probes)
+            if gone := _ended_reasons(probes, ingested):
+                await asyncio.to_thread(platform.waiting.make_due, inbox.project, gone)
+                ingested += await _drain_due(context, folder, objects, inbox.limit - len(ingested), ())
     report = IngestReport(items=[one.item for one in ingested])
     await show_report(context, report)
     return report
+
+
+async def _drain_due(
+    context: RunContext, folder: str, objects: ClaimSession, limit: int, probes: Container[str]
+) -> list[IngestedObject]:
+    """Ingest the objects that are due, and the probes, in chunks that no other run has claimed."""
+    ingested: list[IngestedObject] = []
+    for chunk in _chunks(await asyncio.to_thread(_list_due, context, folder, probes)):
+        claimed = (await asyncio.to_thread(_claim, objects, chunk))[: limit - len(ingested)]
+        ingested += await _process_chunk(context, claimed) if claimed else []
+        await asyncio.to_thread(objects.release)
+        if len(ingested) == limit:
+            break
+    return ingested
+
+
+def _ended_reasons(probes: Mapping[str, str], ingested: Sequence[IngestedObject]) -> set[str]:
+    """Return the reasons to wait that have ended: those whose probe does not wait any more."""
+    return {probes[one.item.key] for one in ingested if one.item.key in probes and one.item.status != "waiting"}
 
 
 async def _process_chunk(context: RunContext, found: Sequence[StoredObject]) -> list[IngestedObject]:
@@ -127,13 +146,13 @@ def _acquire_slot(slots: ClaimSession, folder: str) -> bool:
     return any(slots.take([f"inbox {folder} run {number}"])[0] for number in range(_RUNS_AT_ONCE))
 
 
-def _list_due(context: RunContext, folder: str) -> list[StoredObject]:
-    """List the files to process now: all but those whose next attempt is not due. Forget those that are gone."""
+def _list_due(context: RunContext, folder: str, probes: Container[str]) -> list[StoredObject]:
+    """List the files to process now: the probes, and those whose next attempt is due. Forget those that are gone."""
     platform = context.space.platform
     found = list_files(platform.bucket, folder)
     platform.waiting.remove_others(context.space.project, folder, [each.key for each in found])
     later = platform.waiting.not_due({each.key: each.etag for each in found})
-    return [each for each in found if each.key not in later]
+    return [each for each in found if each.key in probes or each.key not in later]
 
 
 def _claim(claimant: ClaimSession, chunk: Sequence[StoredObject]) -> list[StoredObject]:

@@ -8,14 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGKILL
 
+from flows.running.prefect_api import api_of
+from flows.running.settings import load_settings
+from stack.clock_watch import ClockWatch, renew_plans
 from stack.hang_watch import HangWatch
-from stack.parts import Part, dependencies_answer, ensure_started, local_parts, open_home, responds
+from stack.parts import PARTS, Part, dependencies_answer, ensure_started, local_parts, open_home, responds
 from stack.processes import running_process, stop_process, truncate_log
+from stack.servers import prefect
 
 _CHECK_SECONDS = 0.3
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
+"""Pauses between the end of one start and the next. Postgres, Prefect and workers start one after the other, so that a
+stack comes back within a minute after a full disk only if no pause is long."""
 _SETTLED_SECONDS = 10.0
 """A part that ran this long is restarted without a pause."""
+_STEP_SECONDS = 30.0
+"""A clock that was set back by less delays runs by no more than that."""
 _LOG_BYTES = 20 * 2**20
 """A log that has grown larger becomes NAME.log.1, in place of the one before."""
 
@@ -40,9 +48,9 @@ class Watch:
                 _log(silent)
             return
         home = open_home(self._path)
-        if not dependencies_answer(home, self._part):
+        # The pause runs while the part waits for what it needs.
+        if time.monotonic() - self._since < self._pause or not dependencies_answer(home, self._part):
             return
-        time.sleep(self._pause)
         self._pause = min(_LONGEST_PAUSE_SECONDS, self._pause * 2 or _FIRST_PAUSE_SECONDS)
         _log(f"{self._part.name} has ended: it is started again")
         try:
@@ -63,11 +71,30 @@ def supervise(path: Path, part: Part, stop: threading.Event) -> None:
             _log(f"{part.name} did not start: {type(error).__name__}: {error}")
 
 
+def supervise_clock(path: Path, stop: threading.Event) -> None:
+    """Begin Prefect's plans again whenever the clock was set back, until `stop` is set."""
+    clock, is_due = ClockWatch(), False
+    while not stop.wait(1.0):
+        try:
+            if (seconds := clock.set_back_seconds()) > _STEP_SECONDS:
+                is_due = True
+                _log(f"the clock was set back by {seconds:.0f} s: what Prefect has planned is renewed")
+                # Its services sleep until a time of day.
+                stop_process(path, prefect.SERVER)
+            settings = load_settings(path)
+            if is_due and PARTS[prefect.SERVER].answers(settings):
+                renew_plans(api_of(settings))
+                is_due = False
+        except Exception as error:  # of any kind: it is tried again
+            _log(f"what Prefect has planned is not renewed yet: {type(error).__name__}: {error}")
+
+
 def main() -> None:
     """Supervise every part of the home, each in its own thread."""
     path = Path(sys.argv[1])
     never = threading.Event()
     threads = [threading.Thread(target=supervise, args=(path, part, never), daemon=True) for part in local_parts(path)]
+    threads.append(threading.Thread(target=supervise_clock, args=(path, never), daemon=True))
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -7,13 +7,18 @@ servers, and the process that opened the folder stops them.
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from stack import lifecycle
+from tests.paths import ROOT
 
 _VARIABLE = "TRIPTYCH_TESTS_FOLDER"
 _STORAGE, _STACK = "storage", "stack"
+_LINGERING_SECONDS = 5.0
 
 
 def open_folder() -> None:
@@ -23,6 +28,15 @@ def open_folder() -> None:
         Path(folder).chmod(0o711)  # the embedded Postgres runs as another user when the tests run as root
         os.environ[_VARIABLE] = folder
         os.environ[f"{_VARIABLE}_OWNER"] = str(os.getpid())
+        _watch_over(folder)
+
+
+def _watch_over(folder: str) -> None:
+    """Have a process of its own stop the servers when this one has been killed: the pipe to it closes with this one."""
+    reading, _writing = os.pipe()  # no program that this process starts inherits the end for writing
+    command = [sys.executable, "-m", "tests.shared_servers", folder]
+    subprocess.Popen(command, stdin=reading, stdout=subprocess.DEVNULL, start_new_session=True, cwd=ROOT)
+    os.close(reading)
 
 
 def close_folder() -> None:
@@ -33,6 +47,15 @@ def close_folder() -> None:
         lifecycle.down(folder() / name)
     shutil.rmtree(folder(), ignore_errors=True)
     del os.environ[_VARIABLE], os.environ[f"{_VARIABLE}_OWNER"]
+
+
+def remove_abandoned(abandoned: Path) -> None:
+    """Stop all stacks in a folder and remove it; again if a test that goes on for a moment starts one."""
+    while abandoned.exists():
+        for stack in abandoned.glob("**/stack.env"):
+            lifecycle.down(stack.parent)
+        shutil.rmtree(abandoned, ignore_errors=True)
+        time.sleep(_LINGERING_SECONDS)
 
 
 def folder() -> Path:
@@ -52,3 +75,8 @@ def stack_home() -> Path:
     home = folder() / _STACK
     lifecycle.up(home)
     return home
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()  # until the process that began the session has ended
+    remove_abandoned(Path(sys.argv[1]))

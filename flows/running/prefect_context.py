@@ -29,8 +29,8 @@ from flows.running.prefect_runs import (
 _PARALLEL = 6
 """How many pieces of one recording wait or run in the pool of the models at once."""
 _PROGRESS = "How far the run is."
-_PAUSES_SECONDS = (2.0, 10.0, 30.0)
-"""Pauses before the attempts after the first."""
+_PAUSES_SECONDS = (2.0, 4.0, 8.0, 10.0, 10.0, 10.0)
+"""Pauses before the attempts after the first. None is longer than ten seconds: a run goes on soon after an outage."""
 _SERVER_ERROR = 500
 
 ReportT = TypeVar("ReportT", bound=BaseModel)

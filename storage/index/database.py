@@ -1,14 +1,18 @@
 """A connection pool to the Postgres database of the index, whose errors are translated into ours."""
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from psycopg import Connection, Error, OperationalError
 from psycopg_pool import ConnectionPool, PoolTimeout
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay
 
 from storage.errors import StorageError, StorageUnavailable
 
+_ATTEMPT_SECONDS = 2.0
+"""How long one attempt to connect may take. The pool's own pauses between attempts double up to minutes, so that a
+process would notice long after an outage that the server is back: the pool gives up at once, and is asked again."""
 _SCHEMA_LOCK = 7_421_913
 """The key of the advisory lock for changes of the schema."""
 _VERSIONS = (
@@ -22,14 +26,24 @@ Migration = Callable[[Connection[Any]], None]
 class Database:
     """A pool of at most four connections to one database."""
 
-    def __init__(self, pool: ConnectionPool[Connection[Any]]) -> None:
+    def __init__(self, pool: ConnectionPool[Connection[Any]], patience_seconds: float) -> None:
         self._pool = pool
+        self._patience_seconds = patience_seconds
 
     @classmethod
     def connect(cls, dsn: str, patience_seconds: float = 10.0) -> "Database":
         """The database at `dsn`. Connects at the first call; waits up to `patience_seconds` for a connection."""
-        check = ConnectionPool.check_connection  # a restart of the server breaks the pooled connections
-        return cls(ConnectionPool(dsn, min_size=0, max_size=4, timeout=patience_seconds, check=check, open=True))
+        pool: ConnectionPool[Connection[Any]] = ConnectionPool(
+            dsn,
+            kwargs={"connect_timeout": 5},
+            min_size=0,
+            max_size=4,
+            timeout=min(_ATTEMPT_SECONDS, patience_seconds) or _ATTEMPT_SECONDS,
+            reconnect_timeout=0.0,
+            check=ConnectionPool.check_connection,  # a restart of the server breaks the pooled connections
+            open=True,
+        )
+        return cls(pool, patience_seconds)
 
     def close(self) -> None:
         """Close the connections."""
@@ -41,9 +55,12 @@ class Database:
 
         Raises StorageUnavailable, StorageError.
         """
+        retrying = Retrying(
+            retry=retry_if_exception_type(PoolTimeout), stop=stop_after_delay(self._patience_seconds), reraise=True
+        )
         try:
-            with self._pool.connection() as connection:
-                yield connection
+            with ExitStack() as stack:
+                yield retrying(lambda: stack.enter_context(self._pool.connection()))
         except (PoolTimeout, OperationalError) as error:
             raise StorageUnavailable("The database of the search index does not answer.") from error
         except Error as error:

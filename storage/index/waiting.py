@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from storage.index.database import Database
 
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 30, 3600
+_PROBE_SECONDS, _MOST_PROBES = 15, 5
 _SCHEMA = """
 create table if not exists waiting (
     key text primary key,
@@ -25,10 +25,19 @@ create table if not exists waiting (
 );
 create index if not exists waiting_project on waiting (project);
 """
+_PAUSE = """
+alter table waiting add column pause interval not null
+    generated always as (make_interval(secs => least(30 * power(2, least(attempts, 20) - 1), 3600))) stored;
+"""
+"""The pause after the last attempt: half a minute, doubled with each attempt, up to an hour."""
 
 
 def _create(connection: Connection[Any]) -> None:
     connection.execute(_SCHEMA)
+
+
+def _add_pause(connection: Connection[Any]) -> None:
+    connection.execute(_PAUSE)
 
 
 class WaitingFile(BaseModel):
@@ -49,7 +58,7 @@ class WaitingFiles:
 
     def ensure_schema(self) -> None:
         """Apply the migrations that are missing; safe when several processes do it at once."""
-        self._database.migrate("waiting", (_create,))
+        self._database.migrate("waiting", (_create, _add_pause))
 
     def add(self, project: str, key: str, etag: str, *, name: str, reason: str) -> None:
         """Note a failed attempt. The pause until the next one doubles each time, up to an hour."""
@@ -64,21 +73,40 @@ class WaitingFiles:
                 """,
                 {"key": key, "etag": etag, "project": project} | {"name": _text(name), "reason": _text(reason)},
             )
-            connection.execute(
-                "update waiting set next_attempt = now() "
-                "+ make_interval(secs => least(%s * power(2, least(attempts, 20) - 1), %s)) where key = %s",
-                [_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, key],
-            )
+            connection.execute("update waiting set next_attempt = now() + pause where key = %s", [key])
 
     def not_due(self, versions: Mapping[str, str]) -> set[str]:
-        """Return the keys among these whose next attempt is not due; `versions` has the ETag of each key."""
+        """Return the keys among these whose next attempt is not due; `versions` has the ETag of each key.
+
+        An attempt further ahead than its own pause was set by a clock that has been set back since: it is due.
+        """
         if not versions:
             return set()
         with self._database.connection() as connection:
             rows = connection.execute(
-                "select key, etag from waiting where key = any(%s) and next_attempt > now()", [list(versions)]
+                "select key, etag from waiting "
+                "where key = any(%s) and next_attempt > now() and next_attempt <= now() + pause",
+                [list(versions)],
             ).fetchall()
         return {key for key, etag in rows if versions[key] == etag}
+
+    def probes(self, project: str, folder: str) -> dict[str, str]:
+        """Return one waiting file for each reason, with the reason: to try now whether what they wait for is there.
+
+        A reason for which a file was tried in the last seconds has none. The files of the least recently tried five
+        reasons are returned, in a folder of the inbox.
+        """
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                """
+                select (array_agg(key order by next_attempt, key))[1], reason from waiting
+                where project = %s and starts_with(key, %s) and next_attempt > now() group by reason
+                having max(next_attempt - pause) <= now() - make_interval(secs => %s)
+                order by max(next_attempt - pause), reason limit %s
+                """,
+                [project, folder, _PROBE_SECONDS, _MOST_PROBES],
+            ).fetchall()
+        return dict(rows)
 
     def remove(self, keys: Iterable[str]) -> None:
         """Forget files that are done."""
@@ -99,10 +127,14 @@ class WaitingFiles:
             rows = connection.execute("select distinct project from waiting order by project").fetchall()
         return [name for (name,) in rows]
 
-    def make_due(self, project: str) -> None:
-        """Let all waiting files of a project be tried again at the next run."""
+    def make_due(self, project: str, reasons: Iterable[str] | None = None) -> None:
+        """Let all waiting files of a project, or those that wait for these reasons, be tried again at the next run."""
         with self._database.connection() as connection:
-            connection.execute("update waiting set next_attempt = now() where project = %s", [project])
+            connection.execute(
+                "update waiting set next_attempt = now() where project = %(project)s "
+                "and (%(reasons)s::text[] is null or reason = any(%(reasons)s))",
+                {"project": project, "reasons": None if reasons is None else list(reasons)},
+            )
 
     def of_project(self, project: str | None = None, *, limit: int = 200) -> list[WaitingFile]:
         """Return the waiting files of a project, or of all, soonest attempt first."""

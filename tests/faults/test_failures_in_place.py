@@ -74,13 +74,30 @@ async def test_files_wait_for_a_model_that_cannot_load_and_the_others_go_on(
     with pytest.raises(FilesWait, match=r"1 of 2 files wait, such as clip.wav: The .* stub-transcriber"):
         await ingest_files(context, [f"{folder}deeper/clip.wav", f"quarantine/{project}/page.jpg"])
 
+    drop(project, {"second.wav": sound(0.3), "third.wav": sound(0.4)})
+    await drain_inbox(context, inbox)
+    shift_attempts(platform, project, -3000)
+    await drain_inbox(context, inbox)
+    shift_attempts(platform, project, 86_400)
+    await drain_inbox(context, inbox)  # by a clock that was set back since, all are due
+    assert sorted(each.attempts for each in platform.waiting.of_project(project)) == [3, 3, 4]
+
     catalogue.write_text(whole, encoding="utf-8")
     mended = local_context(Platform(platform.settings).space(project))
-    platform.waiting.make_due(project)
-    await drain_inbox(mended, inbox)
+    assert (await drain_inbox(mended, inbox)).items == []
+    shift_attempts(platform, project, -20)  # none is due, but one may try whether the model is there
+    assert len((await drain_inbox(mended, inbox)).items) == 3
     assert left(bucket, folder) == []
     assert platform.waiting.of_project(project) == []
-    assert platform.index.counts(project) == {"image": 2, "text": 1, "speech": 1}
+    assert platform.index.counts(project) == {"image": 2, "text": 1, "speech": 3}
+
+
+def shift_attempts(platform: Platform, project: str, seconds: float) -> None:
+    with platform.database.connection() as connection:
+        connection.execute(
+            "update waiting set next_attempt = next_attempt + make_interval(secs => %s) where project = %s",
+            [seconds, project],
+        )
 
 
 async def test_a_file_that_somebody_removed_from_the_inbox_does_not_wait_any_more(

@@ -1,6 +1,8 @@
 """Processes are told apart whatever the clock does, and one that hangs is noticed."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +15,11 @@ import httpx
 import psutil
 import pytest
 
+from flows.running.settings import Settings, stack_file
+from stack.clock_watch import ClockWatch
 from stack.hang_watch import HangWatch
 from stack.processes import free_ports, http_status, running_process, start_process
+from tests.paths import ROOT
 from tests.waiting import wait_for
 from workers.parent.infrastructure_id import InfrastructureId, parse_infrastructure_id, process_start_time
 from workers.parent.process import resident_bytes
@@ -76,6 +81,36 @@ def test_a_process_that_hangs_is_noticed_and_one_that_goes_on_is_not(tmp_path: P
         server.kill()
         server.wait()
     assert http_status(address) is None
+
+
+def test_a_clock_that_was_set_back_is_noticed_once_and_one_that_was_set_forward_is_not() -> None:
+    time_of_day, monotonic = 1e9, 10.0
+    watch = ClockWatch(lambda: time_of_day, lambda: monotonic)
+    told: list[float] = []
+    for step in (1.0, 3601.0, -3599.0, 1.0):
+        time_of_day, monotonic = time_of_day + step, monotonic + 1.0
+        told.append(watch.set_back_seconds())
+    assert told == [0.0, 0.0, 3600.0, 0.0]
+
+
+def test_a_killed_test_session_takes_its_servers_with_it(settings: Settings) -> None:
+    program = (
+        "import time\n"
+        "from tests.shared_servers import folder, open_folder\n"
+        "open_folder()\n"
+        "print(folder(), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if "TRIPTYCH_TESTS" not in name}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=kept, stdout=subprocess.PIPE) as session:
+        assert session.stdout is not None
+        home = Path(session.stdout.readline().decode().strip()) / "stack"
+        home.mkdir()
+        shutil.copy(stack_file(settings.home), stack_file(home))
+        part = start_process(home, "gateway", ["sleep", "600"], {"PATH": "/usr/bin:/bin"}, home)
+        session.kill()
+    wait_for(lambda: not part.is_running(), 60, "the server to be stopped")
+    wait_for(lambda: not home.parent.exists(), 60, "the folder to be removed")
 
 
 def test_pages_that_forks_share_count_once() -> None:

@@ -5,17 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 from PIL import Image
 
 from flows.running.platform import Platform
 from flows.running.prefect_api import api_of
 from flows.running.settings import Settings, load_settings
+from stack.clock_watch import renew_plans
+from stack.home_file import StackFile, read_stack_file
 from stack.processes import running_process
 from stack.servers import gateway, seaweed
 from stack.servers.workers import TRAINER
@@ -92,6 +96,31 @@ def test_a_crashed_run_is_listed_with_its_reason_and_can_be_retried(stack_home: 
         assert triptych(stack_home, "retry", run[:18])["runs"] == [run]
         wait_for(lambda: state(client, run) == "COMPLETED", 120, "the run to complete")
         assert run not in failed(stack_home)
+
+
+def test_a_clock_that_was_ahead_delays_no_run(stack_home: Path, stack_settings: Settings) -> None:
+    api = api_of(stack_settings)
+    with api.client() as client:
+        soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        later = {"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}
+        body = {"parameters": {"query": {"words": "a cat", "kinds": ["text"]}}, "state": later}
+        wanted, ahead = start(client, "search", **body), start(client, "search", **body)
+        address = StackFile(read_stack_file(stack_home)).dsn("prefect", "postgresql")
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("update flow_run_state set timestamp = %s where flow_run_id = %s", [soon, ahead])
+        [before] = _schedules(client, "process-inbox")
+        renew_plans(api)
+        [after] = _schedules(client, "process-inbox")
+        assert after["schedule"].pop("anchor_date") > before["schedule"].pop("anchor_date")
+        changing = {"updated": ""}
+        assert before | changing == after | changing
+        wait_for(lambda: state(client, ahead) == "COMPLETED", 120, "the run to complete")
+        assert state(client, wanted) == "SCHEDULED"
+
+
+def _schedules(client: httpx.Client, deployment: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"/deployments/name/{deployment}/{deployment}").json()["schedules"]
+    return found
 
 
 def test_a_training_that_dies_with_its_worker_is_crashed_and_can_be_retried(

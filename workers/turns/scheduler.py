@@ -36,22 +36,23 @@ class RunScheduler:
         """Return the runs to start now, each with its slot. `found` is the page of runs that the server offers."""
         at = time.time()
         self.waiting_runs = len(found)
-        self.age_seconds = max((at - self._waiting_run(run, at).since for run in found), default=0.0)
+        self.age_seconds = max((_age_seconds(run, at) for run in found), default=0.0)
         if not (found and idle):
             return []
         runs = {str(run.id): run for run in [*found, *await self._scan.runs_beyond(client, pool, found)]}
         await self._read_priorities(client, pool, {run.work_queue_id for run in runs.values()})
         waiting = [self._waiting_run(run, at) for run in runs.values()]
-        pairs = assign(waiting, {name: frozenset(slot.models) for name, slot in idle.items()}, self._history, at)
+        models = {name: frozenset(slot.models) for name, slot in idle.items()}
+        pairs = assign(waiting, models, self._history, time.monotonic())
         self._scan.discard([runs[run] for run, _ in pairs])
         return [(runs[run], idle[slot]) for run, slot in pairs]
 
     def _waiting_run(self, run: FlowRun, at: float) -> WaitingRun:
-        since = run.next_scheduled_start_time or run.expected_start_time
         return WaitingRun(
             id=str(run.id),
             priority=self._priorities.get(run.work_queue_id, 0),
-            since=since.timestamp() if since else at,
+            # Who was served when is kept by a clock that nobody sets.
+            since=time.monotonic() - _age_seconds(run, at),
             model=self._model(run),
             share=self._share(run),
         )
@@ -69,3 +70,9 @@ class RunScheduler:
             found = await client.read_work_queues(work_pool_name=pool)
             self._priorities = {queue.id: queue.priority or 0 for queue in found}
             self._read_at = time.monotonic()
+
+
+def _age_seconds(run: FlowRun, at: float) -> float:
+    """Return how long a run has been due at a time of day; 0 for one of the future, by a clock that was set back."""
+    since = run.next_scheduled_start_time or run.expected_start_time
+    return max(0.0, at - since.timestamp()) if since else 0.0

@@ -87,7 +87,7 @@ def remove(names: Annotated[list[str], typer.Argument(help="Names in models.yaml
         return {"freed_bytes": remove_model(here.catalogue, here.snapshots, spec)}
 
     document, failed = here.each(here.hub_models(names), delete)
-    print_result({"models": document, "failed": failed}, as_json, _summary("Removed", document, failed))
+    _finish("Removed", document, failed, as_json)
 
 
 @app.command()

@@ -48,6 +48,14 @@ class _Delivery(BaseModel):
     def key(self) -> str:
         return f"{_PREFIX}{self.job}-{self.webhook}.json"
 
+    def pause_seconds(self) -> float:
+        """How long the attempt after those made is waited for."""
+        return _TIMEOUT_SECONDS + min(_FIRST_BACKOFF_SECONDS * 3 ** (self.attempts - 1), _MAX_BACKOFF_SECONDS)
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for the next attempt; also when the clock was set back since the last one."""
+        return not now < self.due <= now + self.pause_seconds()
+
 
 class Deliveries:
     """The pending deliveries of all projects, and the loop that sends them."""
@@ -110,10 +118,8 @@ class Deliveries:
         if webhook is None or job is None:
             await asyncio.to_thread(self._bucket.remove, delivery.key)
             return
-        backoff = min(_FIRST_BACKOFF_SECONDS * 3**delivery.attempts, _MAX_BACKOFF_SECONDS)
-        claimed = delivery.model_copy(
-            update={"attempts": delivery.attempts + 1, "due": time.time() + _TIMEOUT_SECONDS + backoff}
-        )
+        claimed = delivery.model_copy(update={"attempts": delivery.attempts + 1})
+        claimed = claimed.model_copy(update={"due": time.time() + claimed.pause_seconds()})
         try:
             data = claimed.model_dump_json().encode()
             await asyncio.to_thread(self._bucket.replace, delivery.key, data, etag=etag)
@@ -147,7 +153,7 @@ class Deliveries:
             except ValidationError:
                 _LOG.warning("the delivery %s cannot be read and is left out", listed.key)
                 continue
-            if delivery.due <= time.time():
+            if delivery.is_due(time.time()):
                 found.append((delivery, etag))
         return found
 

@@ -44,9 +44,14 @@ def joined_text(texts: Sequence[str]) -> str:
     """Join the texts of a group, with spaces except between Chinese or Japanese characters."""
     joined = ""
     for text in (" ".join(text.split()) for text in texts):
-        is_wide = bool(joined and text and _WIDE.match(joined[-1]) and _WIDE.match(text[0]))
-        joined += text if not joined or is_wide else f" {text}"
+        joined += space_between(joined, text) + text
     return joined.strip()
+
+
+def space_between(before: str, after: str) -> str:
+    """Return what is between two texts that are joined: nothing between Chinese or Japanese characters."""
+    is_wide = bool(before and after and _WIDE.match(before[-1]) and _WIDE.match(after[0]))
+    return "" if not before or is_wide else " "
 
 
 def share_out(text: str, weights: Sequence[float]) -> list[str]:

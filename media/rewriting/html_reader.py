@@ -52,6 +52,16 @@ class HtmlReader(HTMLParser):
         self._end_tag = self.rawdata[i : end + 1] if end >= 0 else self.rawdata[i:]
         return super().parse_endtag(i)
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Keep a section such as `<![x]>` as it is, where the library knows none of this name."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            end = self.rawdata.find(">", i) + 1
+            if end:
+                self._aside(self.rawdata[i:end])
+            return end or -1
+
     def handle_endtag(self, tag: str) -> None:
         if not self._untranslated:
             self._tag(tag, self._end_tag, "close")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from media.rewriting.passages import Passage, PassageMark
@@ -10,7 +10,10 @@ from media.rewriting.passages import Passage, PassageMark
 Kind = Literal["open", "close", "void", "kept"]
 """Whether a tag opens or closes a range, shows something by itself, or is an element whose text is not translated."""
 Event = tuple[Literal["text", "open", "close", "void", "kept"], Any]
+GAPS = "\t\n"
+"""Tabs and line breaks, where a format shows them."""
 _NAME = re.compile(r"</?([\w:-]*)")
+_WORD_OR_SPACE = re.compile(r"\s+|\S+")
 
 
 @dataclass
@@ -37,6 +40,8 @@ class Block:
     source: str = ""
     """The block as it was written, where that matters."""
     tags: list[Tag] = field(default_factory=list)
+    has_gaps: bool = False
+    """Whether its tabs and line feeds are shown as such: they are kept. Other white space is collapsed."""
 
     def has_words(self) -> bool:
         """Whether there is a letter in it."""
@@ -44,14 +49,15 @@ class Block:
 
     def passage(self) -> Passage:
         """Return the text with its white space collapsed, and a mark per pair of tags, then one per other tag."""
-        move = _Offsets(self.text)
+        collapsed = _Collapsed(self.text, self.has_gaps)
         pairs, alone = self._paired()
-        marks = [PassageMark(start=move(first.offset), end=move(last.offset)) for first, last in pairs]
+        move = collapsed.moved
+        marks = [PassageMark(start=move[first.offset], end=move[last.offset]) for first, last in pairs]
         for tag in alone:
-            start = move(tag.offset)
-            end = move(tag.end) if tag.end > tag.offset else start
+            start = move[tag.offset]
+            end = move[tag.end] if tag.end > tag.offset else start
             marks.append(PassageMark(start=start, end=end, kept=end > start))
-        return Passage(text=" ".join(self.text.split()), marks=tuple(marks))
+        return Passage(text=collapsed.text, marks=tuple(marks))
 
     def events(self, answer: Passage) -> Iterator[Event]:
         """Yield the texts and tags of the block in another language, in order."""
@@ -79,6 +85,21 @@ class Block:
         if at < len(answer.text):
             yield "text", answer.text[at:]
 
+    def events_between(self, answer: Passage, start: int, end: int) -> Iterator[Event]:
+        """Yield the texts and tags of a part of the answer; tags around more than that are repeated in each part."""
+        pairs, alone = self._paired()
+        part = Block()
+        marks: list[PassageMark] = []
+        for number, (pair, mark) in enumerate(zip(pairs, answer.marks, strict=False)):
+            if max(mark.start, start) < min(mark.end, end) or start <= mark.start == mark.end < end:
+                part.tags += [replace(tag, key=f"{number}") for tag in pair]
+                marks.append(PassageMark(start=max(mark.start, start) - start, end=min(mark.end, end) - start))
+        for tag, mark in zip(alone, answer.marks[len(pairs) :], strict=False):
+            if start <= mark.start < end or (mark.start == end == len(answer.text)):
+                part.tags.append(tag)
+                marks.append(PassageMark(start=mark.start - start, end=min(mark.end, end) - start, kept=mark.kept))
+        yield from part.events(Passage(text=answer.text[start:end], marks=tuple(marks)))
+
     def _paired(self) -> tuple[list[tuple[Tag, Tag]], list[Tag]]:
         """Return the tags that belong together, and the others."""
         opened: list[Tag] = []
@@ -99,20 +120,22 @@ class Block:
         return pairs, sorted([*alone, *opened], key=lambda tag: order[id(tag)])
 
 
-class _Offsets:
-    """Maps offsets of a text to those of the text with its white space collapsed."""
+class _Collapsed:
+    """A text with its white space collapsed, except what has tabs or line feeds in it if these are gaps."""
 
-    def __init__(self, text: str) -> None:
-        self._moved: list[int] = []
-        length, pending = 0, False
-        for character in text:
-            self._moved.append(length + (1 if pending and length and not character.isspace() else 0))
-            if character.isspace():
-                pending = True
+    def __init__(self, text: str, has_gaps: bool) -> None:
+        pieces: list[str] = []
+        length = 0
+        self.moved: list[int] = []
+        """For each offset of the original, the offset in `text`; of collapsed white space, that before it."""
+        for found in _WORD_OR_SPACE.finditer(text):
+            piece = found[0]
+            if piece.isspace() and not (has_gaps and any(gap in piece for gap in GAPS)):
+                self.moved += [length] * len(piece)
+                piece = " " if found.start() > 0 and found.end() < len(text) else ""
             else:
-                length += 1 + (1 if pending and length else 0)
-                pending = False
-        self._moved.append(length)
-
-    def __call__(self, offset: int) -> int:
-        return self._moved[offset]
+                self.moved += range(length, length + len(piece))
+            pieces.append(piece)
+            length += len(piece)
+        self.moved.append(length)
+        self.text = "".join(pieces)

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from media.rewriting.cue_syntax import TAG, cue_times, without_tags
-from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_out
+from media.rewriting.cues import TimedText, sentence_groups, share_out, space_between
 from media.rewriting.inline import Block, Kind, Tag
 from media.rewriting.passages import Passage, TranslatePassages
 
@@ -30,12 +30,10 @@ def rewrite_subtitles(text: str, translate: TranslatePassages) -> str:
     lines = [part for part in parts if isinstance(part, _Line)]
     timed = [TimedText(f"- {each.block.text}" if "-" in each.before else each.block.text, *each.time) for each in lines]
     groups = [group for group in sentence_groups(timed) if any(lines[n].block.has_words() for n in group)]
-    passages = [_passage([lines[number] for number in group]) for group in groups]
+    passages = [_joined([lines[number] for number in group]).passage() for group in groups]
     shown: dict[int, str] = {}
     for group, answer in zip(groups, translate(passages), strict=True):
-        weights = [max(len(lines[number].block.text.strip()), 1) for number in group]
-        said = [_shown(lines[group[0]], answer)] if len(group) == 1 else share_out(answer.text, weights)
-        for number, words in zip(group, said, strict=True):
+        for number, words in zip(group, _said_in_cues([lines[number] for number in group], answer), strict=True):
             shown[id(lines[number])] = _wrapped(words, lines[number].lines)
     return "\n".join(
         part if isinstance(part, str) else f"{part.before}{shown.get(id(part), part.block.source)}{part.after}"
@@ -43,15 +41,26 @@ def rewrite_subtitles(text: str, translate: TranslatePassages) -> str:
     )
 
 
-def _passage(group: Sequence[_Line]) -> Passage:
-    """Return what a group says; tags inside a cue are kept where it is alone."""
-    if len(group) == 1:
-        return group[0].block.passage()
-    return Passage(text=joined_text([line.block.text for line in group]))
+def _joined(group: Sequence[_Line]) -> Block:
+    """Join the blocks of cues, with spaces as between their texts."""
+    joined = Block()
+    for line in group:
+        joined.text += space_between(joined.text.rstrip(), line.block.text.lstrip())
+        joined.tags += [replace(tag, offset=tag.offset + len(joined.text)) for tag in line.block.tags]
+        joined.text += line.block.text
+    return joined
 
 
-def _shown(line: _Line, answer: Passage) -> str:
-    return "".join(content for _, content in line.block.events(answer))
+def _said_in_cues(group: Sequence[_Line], answer: Passage) -> Iterator[str]:
+    """Share an answer out over the cues of a group, each with the tags around its words."""
+    block = _joined(group)
+    weights = [max(len(line.block.text.strip()), 1) for line in group]
+    start = end = 0
+    for words in share_out(answer.text, weights) if len(group) > 1 else [answer.text]:
+        found = answer.text.find(words, end)
+        if found >= 0:  # the last words are repeated where there are too few
+            start, end = found, found + len(words)
+        yield "".join(content for _, content in block.events_between(answer, start, end))
 
 
 def _parts(lines: Sequence[str]) -> Iterator[str | _Line]:
@@ -78,10 +87,7 @@ def _said(lines: Sequence[str], time: tuple[float, float]) -> Iterator[_Line]:
 
 def _line(lines: Sequence[str], time: tuple[float, float]) -> _Line:
     text = "\n".join(line.rstrip("\r") for line in lines)
-    before = re.match(rf"(?:{TAG.pattern}|\s|[-–—]\s)*", text)
-    start = before.end() if before else 0
-    after = re.search(rf"(?:{TAG.pattern}|\s)*$", text[start:])
-    end = start + (after.start() if after else len(text))
+    start, end = _inner(text)
     block = Block(source=text[start:end])
     at = start
     for tag in TAG.finditer(text, start, end):
@@ -91,6 +97,32 @@ def _line(lines: Sequence[str], time: tuple[float, float]) -> _Line:
     block.text += text[at:end]
     ending = "\r" if lines and lines[-1].endswith("\r") else ""
     return _Line(text[:start], block, text[end:] + ending, len(lines), time)
+
+
+def _inner(text: str) -> tuple[int, int]:
+    """Return where the words of a cue begin and end, without the tags around all of them."""
+    before = re.match(rf"(?:{TAG.pattern}|\s|[-–—]\s)*", text)
+    start = before.end() if before else 0
+    after = re.search(rf"(?:{TAG.pattern}|\s)*$", text[start:])
+    end = start + (after.start() if after else len(text))
+    for first, last in _pairs(text):
+        is_before, is_after = first < start, last >= end
+        if is_before and not is_after:
+            start = min(start, first)
+        elif is_after and not is_before:
+            end = max(end, text.index(">", last) + 1)
+    return start, end
+
+
+def _pairs(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where tags that belong together begin."""
+    opened: list[tuple[str, int]] = []
+    for tag in TAG.finditer(text):
+        name = re.sub(r"\W.*", "", tag[0].lstrip("</"))
+        if _kind(tag[0]) == "open":
+            opened.append((name, tag.start()))
+        elif opened and _kind(tag[0]) == "close" and opened[-1][0] == name:
+            yield opened.pop()[1], tag.start()
 
 
 def _kind(tag: str) -> Kind:

@@ -10,17 +10,16 @@ from modalities.translation.checkpoint import ModelInput, Output, Vocabulary
 from modalities.translation.drafts import (
     Draft,
     Finished,
-    Piece,
     Sentence,
     around_phrase,
+    cuts,
     ends_like_a_sentence,
     finish,
-    joined,
     make_draft,
 )
-from modalities.translation.protection.alignment import Range
+from modalities.translation.protection.alignment import Piece, Range, joined
+from modalities.translation.protection.checks import INVENTED, LOST_NUMBER, content_doubts, form_doubts, has_word
 from modalities.translation.protection.measures import known_measure
-from modalities.translation.protection.numbers import missing_numbers
 from modalities.translation.protection.phrases import known_phrase
 from modalities.translation.protection.spans import Protected, replaced
 
@@ -32,13 +31,11 @@ PLACEHOLDERS = tuple(f"\u27e6{number}\u27e7" for number in range(10))
 """Tokens that stand for protected spans in models that were trained to copy them."""
 
 _FEW_WORDS = 3
-_LOST_NUMBER = "Numbers are missing"
+_MOST_HYPOTHESES = 6
 _IN_PIECES = "It was translated in pieces, so that nothing in it is lost."
-ABOUT_NUMBERS = (_LOST_NUMBER, _IN_PIECES)
-"""The beginnings of the doubts that the check of numbers can lead to."""
+ABOUT_CONTENT = (LOST_NUMBER, INVENTED, _IN_PIECES)
+"""The beginnings of the doubts that the check of numbers and names can lead to."""
 _UNKNOWN = "The model does not know these words: they are copied."
-_CLAUSE = re.compile(r"[,;:–—]\s+|\s+(?=\()|[，、；：]\s*")
-_REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){2,}")
 _MOST_DRAFTS = 6
 
 
@@ -60,8 +57,8 @@ class Asker:
     vocabulary: Vocabulary
     pair: tuple[str, str]
     """The languages as the vocabulary names them."""
-    stand_ins: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Words that the model copies, each with its forms in the output."""
+    stand_ins: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    """Words that the model copies: the forms in the text, of which the first is put in, and those in the output."""
     copies: bool = True
     doubtful_below: float | None = None
     phrases: str = ""
@@ -71,22 +68,33 @@ class Asker:
         """Translate a sentence, so that no protected span is lost."""
         if (known := self._known(sentence)) is not None:
             return known
+        best = yield from self._asked(sentence)
+        if sentence.spans and (best is None or _lost_number(best)):
+            hard = tuple(span._replace(easy=False) for span in sentence.spans)
+            return (yield from self._in_pieces(replace(sentence, spans=hard)))
+        if best is None:
+            return _copied(sentence, ("The model has no answer.",))
+        unknown = not is_fragment and self._is_unknown_label(best, sentence)
+        return _copied(sentence, (_UNKNOWN,)) if unknown else best
+
+    def _asked(self, sentence: Sentence) -> Asking[Answer | None]:
+        """Ask one way after the other, until nothing is wrong; return the best answer."""
         best: Answer | None = None
         for drafts in self._ways(sentence):
-            if best is not None and not self._is_worth_asking(best, sentence):
-                break
-            outputs = yield [draft.model_input for draft in drafts]
-            found = [self._checked(draft, outputs[draft.model_input]) for draft in drafts]
-            best = min([a for a in (best, *found) if a], key=lambda a: (len(a.doubts), -a.score), default=None)
-            if best is not None and not best.doubts:
+            best = yield from self._best(best, drafts)
+            if best and (not best.doubts or not (_has_wrong_content(best) or _is_label(sentence))):
                 return best
-        if best is not None and not _lost_number(best):
-            unknown = not is_fragment and self._is_unknown_label(best, sentence)
-            return _copied(sentence, (_UNKNOWN,)) if unknown else best
-        if not sentence.spans:
-            return _copied(sentence, ("The model has no answer.",))
-        hard = tuple(span._replace(easy=False) for span in sentence.spans)
-        return (yield from self._in_pieces(replace(sentence, spans=hard)))
+        for drafts in self._other_ways(sentence):
+            if best and not _has_wrong_content(best):
+                break
+            best = yield from self._best(best, drafts)
+        return best
+
+    def _best(self, best: Answer | None, drafts: Sequence[Draft]) -> Asking[Answer | None]:
+        """Ask drafts; return the answer with the fewest doubts and the highest score, perhaps that of before."""
+        outputs = yield [draft.model_input for draft in drafts]
+        found = [answer for draft in drafts for answer in self._checked(draft, outputs[draft.model_input])]
+        return min([*([best] if best else []), *found], key=lambda a: (len(a.doubts), -a.score), default=None)
 
     def _known(self, sentence: Sentence) -> Answer | None:
         """Return the answer to a text without words, or of which there is a phrase."""
@@ -101,64 +109,71 @@ class Asker:
         return None
 
     def _ways(self, sentence: Sentence) -> Generator[list[Draft]]:
-        """Yield what to ask, one way after the other: with the tokens it knows, as it is, and with stand-ins."""
+        """Yield what to ask, one way after the other: with the tokens it knows, and as it is, also with a stop."""
         hard = [span for span in sentence.spans if not span.easy]
-        all_spans = list(sentence.spans)
         if hard and len(hard) <= len(PLACEHOLDERS) and self.vocabulary.knows(PLACEHOLDERS[0]):
             yield [self._draft(sentence, [(s, p, (p,)) for s, p in zip(hard, PLACEHOLDERS, strict=False)])]
         if not hard or self.copies:
             yield [self._draft(sentence, [(s, sentence.text[s.start : s.end], _own_forms(s, sentence)) for s in hard])]
-        if not hard and not ends_like_a_sentence(sentence.text):
+        if _is_label(sentence):
             yield [self._draft(sentence, [], stop="。" if self.pair[0].startswith("zh") else ".")]
+
+    def _other_ways(self, sentence: Sentence) -> Generator[list[Draft]]:
+        """Yield what to ask if something is lost: with more hypotheses, and with stand-ins."""
+        hard = [span for span in sentence.spans if not span.easy]
         if hard:
             yield from self._with_stand_ins(sentence, hard)
-        if all_spans != hard:
-            yield from self._with_stand_ins(sentence, all_spans)
+        else:
+            yield [self._draft(sentence, [], hypotheses=_MOST_HYPOTHESES)]
+        if len(sentence.spans) > len(hard):
+            yield from self._with_stand_ins(sentence, list(sentence.spans))
 
     def _with_stand_ins(self, sentence: Sentence, spans: list[Protected]) -> Generator[list[Draft]]:
-        """Yield drafts with the first stand-ins, then those with the others in other orders."""
-        free = [each for each in self.stand_ins if each[0] not in sentence.text]
+        """Yield drafts with the first stand-ins, then those with the others in other orders and more hypotheses."""
+        free = [(w[0], forms) for w, forms in self.stand_ins if not any(has_word(sentence.text, each) for each in w)]
         orders = list(permutations(free, len(spans)))[:_MOST_DRAFTS] if len(spans) <= len(free) else []
-        drafts = [self._draft(sentence, [(s, w, f) for s, (w, f) in zip(spans, o, strict=True)]) for o in orders]
-        yield from (part for part in (drafts[:1], drafts[1:]) if part)
+        standing = [[(s, w, f) for s, (w, f) in zip(spans, order, strict=True)] for order in orders]
+        if standing:
+            yield [self._draft(sentence, standing[0])]
+            yield [self._draft(sentence, each, hypotheses=_MOST_HYPOTHESES) for each in standing]
 
     def _draft(
-        self, sentence: Sentence, standing: Sequence[tuple[Protected, str, tuple[str, ...]]], stop: str = ""
+        self,
+        sentence: Sentence,
+        standing: Sequence[tuple[Protected, str, tuple[str, ...]]],
+        *,
+        stop: str = "",
+        hypotheses: int = 1,
     ) -> Draft:
-        return make_draft(sentence, self.vocabulary, self.pair, standing, stop=stop, hypotheses=1 + self.alternatives)
+        wanted = max(hypotheses, 1 + self.alternatives)
+        return make_draft(sentence, self.vocabulary, self.pair, standing, stop=stop, hypotheses=wanted)
 
-    def _checked(self, draft: Draft, output: Output) -> Answer | None:
-        """Finish an output; None if a protected span is lost."""
-        done = finish(draft, output, self.vocabulary, self.pair[1])
-        if done.lost or not done.text:
-            return None
-        others = [finish(draft, output, self.vocabulary, self.pair[1], text) for text in output.others]
-        return Answer(
-            text=done.text,
-            marks=done.marks,
-            doubts=tuple(self._doubts(draft.sentence, done, output)),
-            others=tuple(dict.fromkeys(other.text for other in others if not other.lost and other.text != done.text)),
-            score=output.score,
-        )
+    def _checked(self, draft: Draft, output: Output) -> list[Answer]:
+        """Finish the hypotheses of an output; those in which no protected span is lost."""
+        pairs = [(each, finish(draft, each, self.vocabulary, self.pair[1])) for each in (output, *output.others)]
+        whole = [(each, done) for each, done in pairs if done.text and not done.lost]
+        texts = dict.fromkeys(done.text for _, done in whole)
+        return [
+            Answer(
+                text=done.text,
+                marks=done.marks,
+                doubts=tuple(self._doubts(draft, done, each)),
+                others=tuple(text for text in texts if text != done.text)[: self.alternatives],
+                score=each.score,
+            )
+            for each, done in whole
+        ]
 
-    def _doubts(self, sentence: Sentence, done: Finished, output: Output) -> Generator[str]:
+    def _doubts(self, draft: Draft, done: Finished, output: Output) -> Generator[str]:
         """Say what may be wrong with an answer."""
-        if missing := missing_numbers(sentence.with_easy_numbers(), done.text, self.pair[1]):
-            yield f"{_LOST_NUMBER}: {', '.join(missing)}."
-        words = sentence.without_spans()
-        if not output.is_complete or len(done.text) > 4 * len(sentence.text) + 40:
-            yield "The answer runs on."
-        if any(word[1].lower() not in words.lower() for word in _REPEATED.finditer(done.text)):
-            yield "The answer repeats itself."
-        if sentence.words() > _FEW_WORDS and done.text.strip().lower() == sentence.text.strip().lower():
-            yield "The answer is a copy."
+        sentence = draft.sentence
+        names = [each for each in self.stand_ins if not each[0][0].isdigit()]
+        yield from content_doubts(sentence.text, sentence.with_easy_numbers(), done.text, self.pair[1], names)
+        yield from form_doubts(
+            sentence.text, sentence.without_spans(), done.text, sentence.words(), is_complete=output.is_complete
+        )
         if self.doubtful_below is not None and output.score < self.doubtful_below:
             yield "The model is not sure."
-
-    def _is_worth_asking(self, best: Answer, sentence: Sentence) -> bool:
-        """Whether another way may help: not a sentence in full that the model is merely not sure of."""
-        is_label = not any(not s.easy for s in sentence.spans) and not ends_like_a_sentence(sentence.text)
-        return _lost_number(best) or is_label
 
     def _is_unknown_label(self, best: Answer, sentence: Sentence) -> bool:
         """Whether these are a few words, such as a name, that the model cannot translate."""
@@ -169,10 +184,10 @@ class Asker:
     def _in_pieces(self, sentence: Sentence) -> Asking[Answer]:
         """Cut a sentence in which spans were lost at a clause between them, else around one of them."""
         hard = [span for span in sentence.spans if not span.easy] or list(sentence.spans)
-        cuts = _cuts(sentence, hard)
-        parts = [sentence.part(start, end) for start, end in zip([0, *cuts], [*cuts, len(sentence.text)], strict=True)]
+        starts = [0, *cuts(sentence, hard)]
+        ends = [*starts[1:], len(sentence.text)]
+        parts = [sentence.part(start, end) for start, end in zip(starts, ends, strict=True)]
         answers = yield from together([self._piece(part) for part in parts])
-        starts = [0, *cuts]
         pieces = [
             Piece(
                 start, start + len(part.text), self._lowered(said.text, part.text) if start else said.text, said.marks
@@ -227,23 +242,18 @@ def _copied(sentence: Sentence, doubts: tuple[str, ...] = ()) -> Answer:
     return Answer(text, tuple((move(start), move(end)) for start, end in sentence.marks), doubts)
 
 
+def _is_label(sentence: Sentence) -> bool:
+    """Whether it is no sentence in full, which the model may know better with a stop."""
+    return all(span.easy for span in sentence.spans) and not ends_like_a_sentence(sentence.text)
+
+
 def _lost_number(answer: Answer) -> bool:
-    return any(doubt.startswith(_LOST_NUMBER) for doubt in answer.doubts)
+    return any(doubt.startswith(LOST_NUMBER) for doubt in answer.doubts)
+
+
+def _has_wrong_content(answer: Answer) -> bool:
+    return any(doubt.startswith(ABOUT_CONTENT) for doubt in answer.doubts)
 
 
 def _own_forms(span: Protected, sentence: Sentence) -> tuple[str, ...]:
     return tuple({sentence.text[span.start : span.end], span.copy})
-
-
-def _cuts(sentence: Sentence, hard: list[Protected]) -> list[int]:
-    """Return where to cut: at the clause that parts the spans most evenly, else before and after the middle span."""
-    best: tuple[int, int] | None = None
-    for match in _CLAUSE.finditer(sentence.text):
-        before = sum(span.end <= match.end() for span in hard)
-        inside = any(span.start < match.end() < span.end for span in hard)
-        if 0 < before < len(hard) and not inside:
-            best = min(best or (len(hard), 0), (abs(2 * before - len(hard)), match.end()))
-    if best:
-        return [best[1]]
-    middle = hard[len(hard) // 2]
-    return [cut for cut in (middle.start, middle.end) if 0 < cut < len(sentence.text)]

@@ -4,7 +4,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modalities.contract import Progress, Weights
@@ -33,7 +33,7 @@ class ModelInput:
 class Output:
     """An output: its tokens and text, the mean log-probability of its tokens, and whether it ends by itself.
 
-    `attention` has a row per token with a weight per token of the input. `others` are the texts of further hypotheses.
+    `attention` has a row per token with a weight per token of the input. `others` are further hypotheses.
     """
 
     tokens: tuple[str, ...]
@@ -41,7 +41,7 @@ class Output:
     score: float
     is_complete: bool = True
     attention: tuple[tuple[float, ...], ...] = ()
-    others: tuple[str, ...] = ()
+    others: tuple["Output", ...] = ()
 
 
 class Vocabulary:
@@ -144,16 +144,19 @@ class TranslationModel:
         return [self._output(each, result, limit) for each, result in zip(inputs, results, strict=True)]
 
     def _output(self, asked: ModelInput, result: Any, limit: int) -> Output:
+        best, *others = [self._hypothesis(asked, result, n, limit) for n in range(len(result.hypotheses))]
+        return replace(best, others=tuple(others))
+
+    def _hypothesis(self, asked: ModelInput, result: Any, number: int, limit: int) -> Output:
         skipped = len(asked.prefix)
-        tokens = tuple(result.hypotheses[0][skipped:])
-        attention = result.attention[0][-len(tokens) :] if asked.is_aligned and tokens else ()
+        tokens = tuple(result.hypotheses[number][skipped:])
+        attention = result.attention[number][-len(tokens) :] if asked.is_aligned and tokens else ()
         return Output(
             tokens=tokens,
             text=self.vocabulary.text(tokens),
-            score=float(result.scores[0]),
+            score=float(result.scores[number]),
             is_complete=skipped + len(tokens) < limit,
             attention=tuple(map(tuple, attention)),
-            others=tuple(self.vocabulary.text(other[skipped:]) for other in result.hypotheses[1:]),
         )
 
 

@@ -14,6 +14,7 @@ from modalities.translation.protection.spans import Protected, replaced
 
 _STOPS = ".!?…。！？"
 _FINAL_STOP = re.compile(r"\s*[.。…]+(?=[\"'”’»）)]*$)")
+_CLAUSE = re.compile(r"[,;:–—]\s+|\s+(?=\()|[，、；：]\s*")
 _ENDING = re.compile(rf"[{_STOPS}:：][\"'”’»「」）)]*$")
 
 
@@ -76,31 +77,6 @@ class Finished:
     lost: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of a text from `start` to `end`, its translation, and where the marks of the text are in that."""
-
-    start: int
-    end: int
-    text: str
-    marks: tuple[Range | None, ...] = ()
-
-
-def joined(marks: Sequence[Range], pieces: Sequence[Piece]) -> tuple[str, tuple[Range | None, ...]]:
-    """Join the translations of the pieces of a text, which follow one another, and what the marks became in them."""
-    text = ""
-    found: list[list[Range]] = [[] for _ in marks]
-    for piece in pieces:
-        for number, mark in enumerate(piece.marks):
-            start, end = marks[number]
-            is_last = piece is pieces[-1] and start == end == piece.end
-            meets = max(start, piece.start) < min(end, piece.end) or piece.start <= start == end < piece.end or is_last
-            if mark is not None and meets:
-                found[number].append((mark[0] + len(text), mark[1] + len(text)))
-        text += piece.text
-    return text, tuple((min(s for s, _ in each), max(e for _, e in each)) if each else None for each in found)
-
-
 def make_draft(
     sentence: Sentence,
     vocabulary: Vocabulary,
@@ -124,9 +100,9 @@ def make_draft(
     return Draft(sentence, text, asked, case, tuple((span, forms) for span, _, forms in standing), move)
 
 
-def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str, text: str | None = None) -> Finished:
-    """Put the originals, the capitals and the marks into an output, or into another hypothesis `text` of it."""
-    said = _without_added_stop(output.text if text is None else text, draft.sentence.text)
+def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str) -> Finished:
+    """Put the originals, the capitals and the marks into an output."""
+    said = _without_added_stop(output.text, draft.sentence.text)
     places, lost = _places(draft, said)
     edits = [(start, end, span.copy) for (start, end), span in places]
     answer, move = replaced(with_case(said, draft.case, target), edits)
@@ -142,6 +118,23 @@ def finish(draft: Draft, output: Output, vocabulary: Vocabulary, target: str, te
         if mark[0] <= covering[0] and mark[1] >= covering[1] and mark[0] < mark[1]:
             marks[number] = whole
     return Finished(answer, tuple(marks), tuple(lost))
+
+
+def cuts(sentence: Sentence, hard: list[Protected]) -> list[int]:
+    """Return where to cut a sentence in which spans are lost.
+
+    That is at the clause that parts the spans most evenly, else before and after the middle span.
+    """
+    best: tuple[int, int] | None = None
+    for match in _CLAUSE.finditer(sentence.text):
+        before = sum(span.end <= match.end() for span in hard)
+        inside = any(span.start < match.end() < span.end for span in hard)
+        if 0 < before < len(hard) and not inside:
+            best = min(best or (len(hard), 0), (abs(2 * before - len(hard)), match.end()))
+    if best:
+        return [best[1]]
+    middle = hard[len(hard) // 2]
+    return [cut for cut in (middle.start, middle.end) if 0 < cut < len(sentence.text)]
 
 
 def around_phrase(phrase: str, sentence: Sentence, mark: Range) -> Range:
@@ -207,8 +200,9 @@ def _mark(
     found = [place for place, span in copies if mark[0] <= span.start and span.end <= mark[1]]
     wanted = (draft.move(mark[0]), draft.move(mark[1]))
     is_place = wanted[0] == wanted[1]
+    follows = is_place and _follows_a_word(draft.text, wanted[0])
     if is_place:
-        wanted = _word_at(draft.text, wanted[0])
+        wanted = _word_before(draft.text, wanted[0]) if follows else _word_at(draft.text, wanted[0])
     only_copies = bool(found) and not _has_words_outside(draft, mark)
     if output.attention and not only_copies:
         sources = token_ranges(draft.text, vocabulary.shown(draft.model_input.tokens))
@@ -217,8 +211,10 @@ def _mark(
             found.append((move(aligned[0]), move(aligned[1])))
     if not found:
         return None
-    start = min(start for start, _ in found)
-    return (start, start) if is_place else (start, max(end for _, end in found))
+    start, end = min(start for start, _ in found), max(end for _, end in found)
+    if is_place:
+        return (end, end) if follows else (start, start)
+    return start, end
 
 
 def _has_words_outside(draft: Draft, mark: Range) -> bool:
@@ -229,6 +225,16 @@ def _has_words_outside(draft: Draft, mark: Range) -> bool:
 def _word_at(text: str, offset: int) -> Range:
     found = re.compile(r"\w+").search(text, offset)
     return found.span() if found else (offset, offset)
+
+
+def _follows_a_word(text: str, offset: int) -> bool:
+    """Whether a place is right after a word, such as that of a footnote, and not before another one."""
+    return offset > 0 and text[offset - 1].isalnum() and not text[offset : offset + 1].isalnum()
+
+
+def _word_before(text: str, offset: int) -> Range:
+    words = [found.span() for found in re.finditer(r"\w+", text[:offset])]
+    return words[-1] if words else (offset, offset)
 
 
 def _words_of(text: str) -> Range:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from modalities.translation.attempts import Answer, Asker, Asking, together
 from modalities.translation.checkpoint import Vocabulary
-from modalities.translation.drafts import Piece, Sentence, joined
+from modalities.translation.drafts import Sentence
 from modalities.translation.languages import is_written_without_spaces
-from modalities.translation.protection.alignment import Range, nested
+from modalities.translation.protection.alignment import Piece, Range, joined, nested
 from modalities.translation.protection.spans import Protected, masked, protected_spans, without_overlaps
 from modalities.translation.requests import Mark, MarkedLine, Translate
 from modalities.translation.scripts import in_script_of

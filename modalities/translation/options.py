@@ -34,10 +34,10 @@ class TranslatorOptions(BaseModel):
     )
     phrases: str = Field(default="", description="A table of phrases that are known by heart, such as everyday.")
 
-    def stand_ins_for(self, source: str, target: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Return the stand-ins of a language pair: the word to put in, and the forms of it in the output."""
+    def stand_ins_for(self, source: str, target: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        """Return the stand-ins of a language pair: their forms in the text, and in the output."""
         found = [(_forms(each, source), _forms(each, target)) for each in self.stand_ins]
-        return tuple((words[0], forms) for words, forms in found if words and forms)
+        return tuple((words, forms) for words, forms in found if words and forms)
 
 
 def _forms(stand_in: dict[str, str], language: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ _BEFORE_A_NUMBER = frozenset({"no", "nr", "nos", "vol", "fig", "p", "pp", "art",
 _END = re.compile(
     r"""(?<![.!?…])(?P<stops>[.!?…]++)["'”’»›)\]]*+(?=\s)"""
     r"""|(?P<wide>[。！？｡]++[」』”’）》】]*+)"""
-    r"""|(?P<tab>\t)"""
+    r"""|(?P<gap>[\t\n])"""
 )
 _SPACE = re.compile(r"\s*")
 _GAP = re.compile(r"\s+")
@@ -69,7 +69,7 @@ def _is_symbol(character: str) -> bool:
 
 
 def _sentences(line: str) -> Iterator[str]:
-    """Yield the sentences with the space after them; a tab ends a sentence too."""
+    """Yield the sentences with the space after them; a tab or a line feed ends a sentence too."""
     start = 0
     for found in _END.finditer(line):
         if found["stops"] is None or _ends_sentence(line, start, found):

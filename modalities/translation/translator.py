@@ -9,7 +9,7 @@ from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Result, Weights, progress_of_part
 from modalities.errors import InvalidCatalogue, UnsupportedLanguagePair
 from modalities.models.devices import choose_device
-from modalities.translation.attempts import ABOUT_NUMBERS, Asker, Asking, together
+from modalities.translation.attempts import ABOUT_CONTENT, Asker, Asking, together
 from modalities.translation.checkpoint import (
     ModelInput,
     Output,
@@ -53,8 +53,8 @@ def read_options(spec: ModelSpec) -> TranslatorOptions:
 class CTranslate2Translator:
     """Marian, M2M100, NLLB and T5 checkpoints in transformers' layout, converted to CTranslate2 on first use."""
 
-    version: ClassVar[str] = "3"
-    earlier_versions: ClassVar[tuple[str, ...]] = ("2",)
+    version: ClassVar[str] = "4"
+    earlier_versions: ClassVar[tuple[str, ...]] = ("2", "3")
 
     def __init__(self, model: TranslationModel, options: TranslatorOptions) -> None:
         self.batch_size = 8  # requests: each batch of eight is stored as soon as it is done
@@ -80,10 +80,10 @@ class CTranslate2Translator:
 
     @staticmethod
     def is_still_valid(answer: Result) -> bool:
-        """Whether an answer of version 2 is one of today: not if it has marks, or seemed to lack a number."""
+        """Whether an answer of before is one of today: not if it has marks, or seemed to lack a number."""
         if not isinstance(answer, Translation):
             return False
-        return not any(answer.marks) and not any(doubt.reason.startswith(ABOUT_NUMBERS) for doubt in answer.doubts)
+        return not any(answer.marks) and not any(doubt.reason.startswith(ABOUT_CONTENT) for doubt in answer.doubts)
 
     def __call__(
         self, requests: Sequence[Translate], store: ArtifactStore, progress: Progress

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from media.rewriting.packages.members import parse_xml, read_package, write_package, xml_bytes
-from media.rewriting.packages.runs import Dialect, read_paragraph, write_paragraph
+from media.rewriting.packages.run_elements import Dialect
+from media.rewriting.packages.run_writer import write_paragraph
+from media.rewriting.packages.runs import read_paragraph
 from media.rewriting.passages import TranslatePassages
 
 _TABLE = re.compile(r"xl/tables/[^/]+\.xml")
@@ -14,7 +16,7 @@ _WORD = Dialect(
     "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
     re.compile(r"word/(?:document|header\d*|footer\d*|footnotes|endnotes)\.xml"),
     "p",
-    frozenset(("hyperlink", "ins", "smartTag")),
+    frozenset(("hyperlink", "ins", "moveTo", "smartTag", "sdt")),
 )
 _SLIDES = Dialect(
     "http://schemas.openxmlformats.org/drawingml/2006/main",

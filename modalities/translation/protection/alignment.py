@@ -1,6 +1,7 @@
 """Find the words of a translation that belong to words of the original, by the attention of the decoder."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 Range = tuple[int, int]
 """The start and end of some characters of a text."""
@@ -32,8 +33,9 @@ def token_ranges(text: str, tokens: Sequence[str]) -> list[Range]:
 def aligned_range(
     wanted: Range, sources: Sequence[Range], targets: Sequence[Range], attention: Sequence[Sequence[float]], text: str
 ) -> Range | None:
-    """Return the words of the answer `text` that belong to the range `wanted` of the original; None if none do.
+    """Return the words of the answer `text` that belong to the range `wanted` of the original.
 
+    If attention is spread so that no word does, it is the word that has the most of it there; None if none has any.
     `attention` has a row per token of the answer with a weight per token of the original.
     """
     inside = [max(start, wanted[0]) < min(end, wanted[1]) for start, end in sources]
@@ -41,12 +43,15 @@ def aligned_range(
         return None
     gains: list[float] = []
     words = list(_words(targets, text))
+    has_letters = [any(map(str.isalnum, text[targets[word[0]][0] : targets[word[-1]][1]])) for word in words]
     for word in words:
         rows = [attention[number] for number in word]
         seen = sum(weight for row in rows for weight, has_text in zip(row, sources, strict=False) if _is_wide(has_text))
         there = sum(weight for row in rows for weight, is_in in zip(row, inside, strict=False) if is_in)
         gains.append(there / seen - _FEWEST_SHARES if seen else -_FEWEST_SHARES)
-    best = _best_run(gains)
+    best = _best_run(gains) or _largest(
+        [gain if shown else -1.0 for gain, shown in zip(gains, has_letters, strict=True)]
+    )
     if best is None:
         return None
     chosen = [targets[number] for word in words[best[0] : best[1]] for number in word]
@@ -78,6 +83,31 @@ def nested(marks: Sequence[Range], found: Sequence[Range]) -> list[Range]:
         result[number] = (start, end)
         placed.append(number)
     return result
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text from `start` to `end`, its translation, and where the marks of the text are in that."""
+
+    start: int
+    end: int
+    text: str
+    marks: tuple[Range | None, ...] = ()
+
+
+def joined(marks: Sequence[Range], pieces: Sequence[Piece]) -> tuple[str, tuple[Range | None, ...]]:
+    """Join the translations of the pieces of a text, which follow one another, and what the marks became in them."""
+    text = ""
+    found: list[list[Range]] = [[] for _ in marks]
+    for piece in pieces:
+        for number, mark in enumerate(piece.marks):
+            start, end = marks[number]
+            is_last = piece is pieces[-1] and start == end == piece.end
+            meets = max(start, piece.start) < min(end, piece.end) or piece.start <= start == end < piece.end or is_last
+            if mark is not None and meets:
+                found[number].append((mark[0] + len(text), mark[1] + len(text)))
+        text += piece.text
+    return text, tuple((min(s for s, _ in each), max(e for _, e in each)) if each else None for each in found)
 
 
 def _is_wide(span: Range) -> bool:
@@ -114,6 +144,12 @@ def _best_run(gains: Sequence[float]) -> Range | None:
         if total > most:
             most, best = total, (start, number + 1)
     return best
+
+
+def _largest(gains: Sequence[float]) -> Range | None:
+    """Return the run of the element that gains most; None if none gets any attention."""
+    most = max(range(len(gains)), key=gains.__getitem__, default=None)
+    return None if most is None or gains[most] <= -_FEWEST_SHARES else (most, most + 1)
 
 
 def _without_punctuation(found: Range, text: str) -> Range:

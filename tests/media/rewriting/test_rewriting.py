@@ -48,6 +48,7 @@ HTML = {
         '<P>bIG<br/>SMALL</P>\n<img src="a" alt="a DOG">',
     ),
     "It's</i> an <b>unclosed": (["It's an unclosed"], "iT'S</i> AN <b>UNCLOSED"),
+    "<![if !supportLists]>A<![endif]><![ok> <i>b</i>": (["A b"], "<![if !supportLists]>a<![endif]><![ok> <i>B</i>"),
     "<ul>\n <li>One <em>two</em></li>\n</ul> tail": (
         ["One two", "tail"],
         "<ul>\n <li>oNE <em>TWO</em></li>\n</ul> TAIL",
@@ -158,6 +159,46 @@ def test_a_sentence_over_two_cues_is_one_passage_and_times_stay() -> None:
     assert rewritten(vtt, ".vtt").decode().count("hELLO <c.red>THERE</c>") == 1
 
 
+TAGGED_SRT = """\
+1
+00:00:01,000 --> 00:00:02,500
+<i>Hello</i> there, my friend.
+
+2
+00:00:02,600 --> 00:00:04,000
+I <i>really</i> think that
+
+3
+00:00:04,100 --> 00:00:05,000
+it is <b>very old.</b>
+
+4
+00:00:06,000 --> 00:00:07,000
+- <i>Who</i> is there?
+- Nobody is <u>here</u>.
+
+5
+00:00:10,000 --> 00:00:11,000
+<font color="red">We <i>both</i>
+
+6
+00:00:11,000 --> 00:00:12,000
+know it.</font>
+"""
+
+
+def test_tags_stay_around_the_same_words_of_cues_also_where_a_sentence_runs_over_several() -> None:
+    passages = outline(TAGGED_SRT.encode(), ".srt")
+    marked = [[each.text[mark.start : mark.end] for mark in each.marks] for each in passages]
+    assert marked == [["Hello"], ["really", "very old."], ["Who"], ["here"], ["both"]]
+    assert rewrite(TAGGED_SRT.encode(), ".srt", passages).decode() == TAGGED_SRT
+    # A tag around words that come to lie in two cues is in both of them.
+    answers = [*passages[:4], Passage(text="Das wissen wir beide.", marks=(PassageMark(start=4, end=20),))]
+    written = rewrite(TAGGED_SRT.encode(), ".srt", answers).decode()
+    assert '<font color="red">Das <i>wissen</i>\n' in written
+    assert "<i>wir beide</i>.</font>" in written
+
+
 def test_catalogues_get_what_they_lack_and_json_keeps_its_keys() -> None:
     po = 'msgid ""\nmsgstr "Language: de\\n"\n\nmsgid "Hello %s"\nmsgstr ""\n\nmsgid "Done"\nmsgstr "Fertig"\n'
     text = rewritten(po, ".po").decode()
@@ -257,7 +298,7 @@ def test_open_documents_and_books_keep_their_markup() -> None:
     with ZipFile(io.BytesIO(rewritten(odt, ".odt"))) as package:
         text = package.read("content.xml").decode()
     assert "<text:h>a TITLE</text:h>" in text
-    assert 'sOME <text:span text:style-name="B">BOLD</text:span> WORDS<text:tab/> HERE.' in text
+    assert 'sOME <text:span text:style-name="B">BOLD</text:span> WORDS<text:tab/>HERE.' in text
     toc = "<ncx><navLabel><text>One</text></navLabel></ncx>"
     epub = _zipped({"mimetype": "application/epub+zip", "OEBPS/a.xhtml": CHAPTER, "toc.ncx": toc})
     with ZipFile(io.BytesIO(rewritten(epub, ".epub"))) as package:
@@ -279,7 +320,7 @@ def test_a_document_that_cannot_be_read_is_refused_in_a_sentence(data: bytes, en
 def test_the_sandbox_lists_and_writes() -> None:
     decoders = Decoders(count=1)
     passages = decoders.outline(docx(), ".docx")
-    assert passages[1].text == "We really like this old house. The end"
+    assert passages[1].text == "We really like this old house.\tThe end"
     import docx as library
 
     again = library.Document(io.BytesIO(decoders.rewrite(docx(), ".docx", swapped(passages))))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import docx
+import openpyxl
 import pptx
 import pytest
 from docx.oxml import parse_xml
@@ -148,8 +149,59 @@ def test_a_line_break_of_a_slide_ends_a_word(gap: str) -> None:
 
     data = deck(fill)
     [passage] = outline(data, ".pptx")
-    assert passage.text == "Hello World"
+    assert passage.text == f"Hello{gap}\nWorld"
     again = pptx.Presentation(io.BytesIO(rewrite(data, ".pptx", [passage])))
     title: Any = again.slides[0].shapes.title
     assert title.text_frame.text == f"Hello{gap}\vWorld"
     assert [run.font.bold for run in title.text_frame.paragraphs[0].runs] == [None, True]
+
+
+GAPS = {
+    "Name:\tTom\tAge:\t35": "Name:\tTom\tAge:\t35",
+    "\tTom Miller\n12 Main Street\n": "\tTom Miller\n12 Main Street\n",
+    "We like this\nold house.": "We like this old house.",
+}
+
+
+@pytest.mark.parametrize("text", list(GAPS))
+def test_tabs_and_line_breaks_end_a_text_unless_its_sentence_goes_on(text: str) -> None:
+    """Whatever an answer says between them, they are there again, with the formatting that they had."""
+    document = docx.Document()
+    document.add_paragraph().add_run(text).underline = True
+    data = saved(document)
+    [passage] = outline(data, ".docx")
+    assert passage.text == GAPS[text]
+    after = paragraph_of(rewrite(data, ".docx", [passage.model_copy(update={"text": passage.text.swapcase()})]))
+    assert after.text.replace(" \n", "\n") == text.swapcase()
+    assert {run.underline for run in after.runs} == {True}
+    slides = deck(lambda paragraph: setattr(paragraph, "text", text.replace("\n", "\v")))
+    [passage] = outline(slides, ".pptx")
+    again: Any = pptx.Presentation(io.BytesIO(rewrite(slides, ".pptx", [passage]))).slides[0].shapes.title
+    assert (passage.text, again.text_frame.text.replace(" \v", "\v")) == (GAPS[text], text.replace("\n", "\v"))
+
+
+def test_a_cell_keeps_its_line_breaks() -> None:
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    sheet["A1"] = "A red apple\nA green apple\tor two"
+    data = saved(book)
+    [passage] = outline(data, ".xlsx")
+    answer = passage.model_copy(update={"text": passage.text.swapcase()})
+    again: Any = openpyxl.load_workbook(io.BytesIO(rewrite(data, ".xlsx", [answer]))).active
+    assert again["A1"].value == "a RED APPLE\na GREEN APPLE\tOR TWO"
+
+
+CONTROL = (
+    "<w:sdt {ns}><w:sdtPr>%s</w:sdtPr><w:sdtContent><w:r><w:rPr><w:b/></w:rPr><w:t>good friend</w:t></w:r>"
+    "</w:sdtContent></w:sdt>"
+)
+
+
+def test_the_text_of_a_content_control_is_translated_but_not_a_choice_in_it() -> None:
+    texts = {"": "Dear good friend", "<w:dropDownList/>": "Dear"}
+    for properties, text in texts.items():
+        data = with_elements("<w:r {ns}><w:t>Dear </w:t></w:r>", CONTROL % properties)
+        [passage] = outline(data, ".docx")
+        assert passage.text == text
+        after: Any = paragraph_of(rewrite(data, ".docx", [passage]))
+        assert [run.text for run in after._p.xpath(".//w:sdtContent/w:r[w:rPr/w:b]")] == ["good friend"]

@@ -8,7 +8,8 @@ import pytest
 from modalities.contract import ModelSpec, no_progress
 from modalities.models.weights import WeightsLocator
 from modalities.translation.attempts import PLACEHOLDERS
-from modalities.translation.protection.alignment import nested
+from modalities.translation.protection.alignment import aligned_range, nested
+from modalities.translation.protection.checks import content_doubts
 from modalities.translation.protection.letter_case import as_sentence, letter_case
 from modalities.translation.protection.phrases import known_phrase
 from modalities.translation.protection.spans import protected_spans
@@ -88,6 +89,32 @@ def test_a_hostile_text_is_searched_in_linear_time(unit: str) -> None:
     started = time.process_time()
     protected_spans(unit * (60_000 // len(unit)), "en", "de")
     assert time.process_time() - started < 10
+
+
+NAMES = [(("Tom", "汤姆", "湯姆"), ("Tom",)), (("Boston",), ("波士顿",))]
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "invented"),
+    [
+        ("She likes Bob.", "Sie mag Tom.", "Tom"),
+        ("BOB'S DOG", "TOMS HUND", "Tom"),
+        ("I take it.", "Tomo el tren.", ""),
+        ("Tom is here.", "Tom ist hier.", ""),
+        ("湯姆来了。", "Tom came.", ""),
+        ("He lives in Berlin.", "他住在波士顿。", "波士顿"),
+    ],
+)
+def test_a_name_that_only_the_answer_has_is_a_reason_to_ask_again(source: str, answer: str, invented: str) -> None:
+    doubts = list(content_doubts(source, source, answer, "de", NAMES))
+    assert [doubt.rpartition(": ")[2] for doubt in doubts] == ([f"{invented}."] if invented else [])
+
+
+def test_formatting_is_around_the_likeliest_word_where_no_word_has_most_of_the_attention() -> None:
+    text, sources = "ja das", [(0, 3), (4, 8)]
+    targets = [(0, 2), (3, 6)]
+    assert aligned_range((0, 3), sources, targets, [[0.4, 0.6], [0.3, 0.7]], text) == (0, 2)
+    assert aligned_range((0, 3), sources, targets, [[0.0, 1.0], [0.0, 1.0]], text) is None
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,8 @@ def chaos(
         killer.stop.set()
         thread.join()
     deadline = time.monotonic() + settle_seconds
-    while not clients.is_settled() and time.monotonic() < deadline:
+    # The supervisor has a minute and a half to notice that a part hangs.
+    while (killer.is_hung() or not clients.is_settled()) and time.monotonic() < deadline:
         clients.start_inbox_run()
         time.sleep(1)
     return clients

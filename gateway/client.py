@@ -16,6 +16,8 @@ from flows.running.errors import NotReachable
 from gateway.errors import GatewayError, RunDidNotComplete, TooBusy, WrongInput
 
 _TIMEOUT = httpx.Timeout(60, connect=5)
+_SEARCH_TIMEOUT = httpx.Timeout(600, connect=5)
+"""The first search after a start loads models, and makes their weights ready on a new machine."""
 _FINAL_STATES = frozenset({"completed", "failed", "refused", "cancelled"})
 _RECONNECT_SECONDS = 1.0
 _TOO_MANY_REQUESTS, _BAD_GATEWAY, _UNAVAILABLE = 429, 502, 503
@@ -150,11 +152,12 @@ class Client:
 
         `total` is the number of hits of all pages; `looked_through` counts what was searched if there are none.
         """
-        return self._request("POST", "/api/search", json=query)
+        return self._request("POST", "/api/search", json=query, timeout=_SEARCH_TIMEOUT)
 
     def ask(self, question: str, before: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
         """Ask the library; `before` are the questions of the same conversation. See /api/ask for the fields."""
-        return self._request("POST", "/api/ask", json={"question": question, "before": list(before), **fields})
+        body = {"question": question, "before": list(before), **fields}
+        return self._request("POST", "/api/ask", json=body, timeout=_SEARCH_TIMEOUT)
 
     def artifacts(self, *, kinds: Sequence[str] = (), labels: Sequence[str] = (), name: str = "") -> Iterator[Artifact]:
         """Iterate over the project's artifacts, newest first."""
@@ -258,6 +261,8 @@ class Client:
     def _translated_errors(self) -> Generator[None]:
         try:
             yield
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            raise NotReachable(f"The gateway {self._http.base_url} is there, and has not answered in time.") from error
         except httpx.TransportError as error:
             raise NotReachable(f"The gateway {self._http.base_url} does not answer.") from error
 

@@ -171,6 +171,8 @@ def _stack(folder: Path, hub_port: int, with_clock: bool) -> Generator[Platform]
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_CACHE_DURATION": "1",
+            "WHILE_ARRIVING_CLOCK_OFFSET": str(time.time() - time.monotonic()),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks' / 'faults' / 'clock'}",
         }
     try:
         lifecycle.up(home)

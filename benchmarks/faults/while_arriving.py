@@ -16,11 +16,9 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,10 +34,11 @@ from stack.processes import free_ports, running_process, stop_process
 from stack.servers import postgres, seaweed, workers
 from storage.errors import StorageError
 from tests.faults.stub_models import write_catalogue
+from tests.modalities.models.hub.local_hub import LocalHub, serve
 
 _FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _SIZE_MB = 1500
-_REVISION = "a" * 40
+_REPOSITORY, _FILES = "triptych/stub", {"none.txt": b"no weights\n"}
 _LATE_SECONDS = 60.0
 _GIVEN_UP_SECONDS = 400.0
 
@@ -47,15 +46,16 @@ _GIVEN_UP_SECONDS = 400.0
 class Faults:
     """The faults of one stack, each a context manager that ends it."""
 
-    def __init__(self, folder: Path, hub_port: int) -> None:
-        self._folder, self._home, self._hub_port = folder, folder / "home", hub_port
+    def __init__(self, folder: Path, hub_port: int, kept: ExitStack) -> None:
+        self._folder, self._home, self._hub_port, self._kept = folder, folder / "home", hub_port, kept
 
     @contextmanager
     def hub(self) -> Generator[None]:
         """The model hub does not answer; it has the weights of the model of speech, which nothing has loaded yet."""
         yield
-        server = ThreadingHTTPServer(("127.0.0.1", self._hub_port), _Hub)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hub = LocalHub()
+        hub.publish(_REPOSITORY, _FILES)
+        self._kept.enter_context(serve(hub, self._hub_port))
 
     @contextmanager
     def weights(self) -> Generator[None]:
@@ -118,33 +118,12 @@ class Faults:
                         process.kill()
 
 
-class _Hub(BaseHTTPRequestHandler):
-    """A model hub that has one file."""
-
-    def do_GET(self) -> None:
-        is_listing = "/api/" in self.path
-        known = {"id": "triptych/stub", "sha": _REVISION, "siblings": [{"rfilename": "none.txt"}]}
-        body = json.dumps(known).encode() if is_listing else b"no weights\n"
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json" if is_listing else "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", '"stub"')
-        self.send_header("X-Repo-Commit", _REVISION)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
 def _catalogue(folder: Path) -> Path:
     path = write_catalogue(folder)
     document = json.loads(path.read_text(encoding="utf-8"))
     speech = document["models"]["stub-transcriber"]
-    speech["source"] = {"hub": "triptych/stub", "revision": _REVISION, "files": ["*.txt"]}
+    commit = LocalHub().publish(_REPOSITORY, _FILES)
+    speech["source"] = {"hub": _REPOSITORY, "revision": commit, "files": ["*.txt"]}
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
 
@@ -243,15 +222,14 @@ def main() -> int:
     folder.chmod(0o755)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # servers that do not answer are expected here
     files = make_files(given.files, 1)
-    share = -(-len(files) // len(given.only))
     wrong: list[str] = []
     [hub_port] = free_ports(1)
-    with _stack(folder, hub_port, "clock" in given.only) as platform:
-        faults, clients = Faults(folder, hub_port), Clients(platform)
+    with _stack(folder, hub_port, "clock" in given.only) as platform, ExitStack() as kept:
+        faults, clients = Faults(folder, hub_port, kept), Clients(platform)
         for number, name in enumerate(given.only):
             fault: Callable[[], AbstractContextManager[None]] = getattr(faults, name)
             with fault():
-                later = _drop(platform, clients, files[number * share : (number + 1) * share], given.seconds)
+                later = _drop(platform, clients, files[number :: len(given.only)], given.seconds)
             refusing = _seconds_until_s3_writes(platform)
             for file in later:
                 platform.bucket.put(f"inbox/default/{file.name}", file.data)

@@ -88,7 +88,8 @@ class OperatorPool:
 
     def check_fits(self, model: str) -> None:
         """Raise NotEnoughMemory if the model exceeds the whole memory budget of this process."""
-        self._cache.check_fits(model, self._needs.predict(self.catalogue.spec(model)))
+        with _translated_errors(model):
+            self._cache.check_fits(model, self._needs.predict(self.catalogue.spec(model)))
 
     @contextmanager
     def operator(self, model: str) -> Generator[Operator[Any]]:
@@ -122,17 +123,15 @@ class OperatorPool:
         self._cache.check_fits(spec.name, need)
         self._cache.reserve(spec.name, entry, need)
         try:
-            weights = self._weights.locate(spec)
-            memory.release_unused()  # garbage that is freed during the load would make the model look smaller
-            memory.reset_peak()
-            before = memory.usage()
-            operator = self._load_operator(spec, weights)
-        except BaseException as error:
+            with _translated_errors(spec.name):
+                weights = self._weights.locate(spec)
+                memory.release_unused()  # garbage that is freed during the load would make the model look smaller
+                memory.reset_peak()
+                before = memory.usage()
+                operator = self._load_operator(spec, weights)
+        except BaseException:
             entry.unload()
-            if _is_ours(error):
-                raise
-            sentence = f"The model {spec.name} cannot be loaded: {type(error).__name__}: {_first_line(error)}."
-            raise ModelUnavailable(sentence) from error
+            raise
         entry.resident, entry.peak = memory.usage() - before, memory.peak_usage() - before
         if not (resident := entry.resident).fits(self._cache.budget):
             self._needs.record(spec, entry.footprint)
@@ -163,10 +162,16 @@ class OperatorPool:
             self._needs.record(spec, entry.footprint)
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether a failed load is to be reported as it is: our own errors, no memory, and the end of the process."""
-    is_ours = isinstance(error, ItemError | StorageError) or not isinstance(error, Exception)
-    return is_ours or memory.is_out_of_memory(error)
+@contextmanager
+def _translated_errors(model: str) -> Generator[None]:
+    """Raise ModelUnavailable in the place of any error but our own and that memory ran out."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ItemError | StorageError) or memory.is_out_of_memory(error):
+            raise
+        sentence = f"The model {model} cannot be loaded: {type(error).__name__}: {_first_line(error)}."
+        raise ModelUnavailable(sentence) from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -40,6 +40,11 @@ def translated_errors(name: str, repository: str, revision: str, token: bool) ->
             "HTTPS_PROXY and HF_ENDPOINT, and run the command again, which goes on where it stopped. Without a "
             "network, bring them with `triptych models export` and `import`."
         ) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # of the client, about a document that is none
+        raise ModelUnavailable(
+            f"What answers to the request for {repository}, of {name}, is no hub ({type(error).__name__}): check the "
+            "network, HTTPS_PROXY and HF_ENDPOINT."
+        ) from error
 
 
 @contextmanager

@@ -42,6 +42,8 @@ class LocalHub:
     knows_ranges: bool = True
     claimed_size: int = 0
     """Where it is not 0: what every large file is said to have."""
+    is_portal: bool = False
+    """Everything is answered with a page, as by the portal of a network that one must sign in to."""
     damaged: set[str] = field(default_factory=set)
     """Paths whose bytes arrive changed."""
 
@@ -58,15 +60,15 @@ class LocalHub:
 
 
 @contextmanager
-def serve() -> Iterator[LocalHub]:
-    """Run a hub on a free port of this machine."""
-    hub = LocalHub()
+def serve(hub: LocalHub | None = None, port: int = 0) -> Iterator[LocalHub]:
+    """Run a hub on a port of this machine, by default a free one."""
+    running = hub or LocalHub()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            _answer(self, hub)
+            _answer(self, running)
 
         do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 
@@ -79,11 +81,11 @@ def serve() -> Iterator[LocalHub]:
         def handle_error(self, *_arguments: Any) -> None:
             """Say nothing: connections are cut on purpose."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = Server(("127.0.0.1", port), Handler)
+    running.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield hub
+    yield running
     server.shutdown()
     server.server_close()
     thread.join()
@@ -95,6 +97,8 @@ def _answer(http: BaseHTTPRequestHandler, hub: LocalHub) -> None:
     if hub.busy:
         hub.busy -= 1
         return _send(http, 429, b"", {"Retry-After": "1"})
+    if hub.is_portal:
+        return _send(http, 200, b"<html>Please sign in.</html>", {"Content-Type": "text/html"})
     if path.startswith("/storage/"):
         return _send_content(http, hub, path.removeprefix("/storage/"))
     if found := _API.fullmatch(path):

@@ -171,6 +171,12 @@ def test_without_a_network_the_sentence_names_the_bundle(tmp_path: Path) -> None
         closed.locate(spec("0" * 40))
 
 
+def test_what_is_no_hub_is_told(local_hub: LocalHub, fetched: Callable[..., Path]) -> None:
+    local_hub.is_portal = True
+    with pytest.raises(ModelUnavailable, match=r"is no hub .*: check the network, HTTPS_PROXY and HF_ENDPOINT"):
+        fetched(spec("0" * 40))
+
+
 def test_a_download_that_the_disk_has_no_room_for_does_not_begin(
     local_hub: LocalHub, fetched: Callable[..., Path]
 ) -> None:

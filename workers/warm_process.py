@@ -68,13 +68,15 @@ class WarmProcessWorker(BaseWorker[WarmProcessJobConfiguration, WarmProcessVaria
         """Start the child processes and the background tasks; recover the runs of a worker that was killed."""
         await super().setup()
         for slot in self.slots:
-            self._tasks.start(slot.supervise())
-        self._tasks.start(recover_orphaned_runs(self.client, self._work_pool_name, self.options, self._logger))
-        self._tasks.start(forward_interruptions(self.client, self.runs, self.options.watch_seconds))
-        if self.options.listen:
-            self._tasks.start(self._schedule.listen())
-            self._tasks.start(self._schedule.poll_on_events(self._poll_now))
-        self._tasks.start(enforce_memory_limit(self.slots, self.options.memory_megabytes))
+            self._tasks.keep(slot.supervise)
+        options = self.options
+        pool, logger = self._work_pool_name, self._logger
+        self._tasks.keep(lambda: recover_orphaned_runs(self.client, pool, options, logger))
+        self._tasks.keep(lambda: forward_interruptions(self.client, self.runs, options.watch_seconds))
+        if options.listen:
+            self._tasks.keep(self._schedule.listen)
+            self._tasks.keep(lambda: self._schedule.poll_on_events(self._poll_now))
+        self._tasks.keep(lambda: enforce_memory_limit(self.slots, options.memory_megabytes))
         await self._publisher.start(self.client, self._tasks, self._logger)
 
     async def teardown(self, *exc_info: Any) -> None:

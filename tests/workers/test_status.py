@@ -1,6 +1,8 @@
 """The status of a worker: file, port, metrics, and the artifact in Prefect's UI."""
 
+import asyncio
 import json
+import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from stack.processes import free_ports
 from tests.waiting import wait_for
 from tests.workers.harness.server import Server
 from tests.workers.harness.workers import Pool, Worker, release, running_worker, wait_until_begun
+from workers.background_tasks import BackgroundTasks
 from workers.shown.artifact import artifact_key, as_markdown
 from workers.shown.metrics import Metrics
 from workers.shown.status import SlotStatus, WorkerStatus, read_status, write_status
@@ -59,6 +62,22 @@ def shown(shown_pool: Pool, status_port: int, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("shown")
     with running_worker(shown_pool, folder, status_port=str(status_port), **options) as worker:
         yield worker
+
+
+async def test_a_part_of_the_worker_that_fails_is_begun_again() -> None:
+    tasks, attempts, done = BackgroundTasks(logging.getLogger("test"), pause_seconds=0.01), list[int](), asyncio.Event()
+
+    async def work() -> None:
+        attempts.append(len(attempts))
+        if len(attempts) < 3:
+            raise OSError(28, "No space left on device")
+        done.set()
+
+    tasks.keep(work)
+    async with asyncio.timeout(60):
+        await done.wait()
+    await tasks.cancel_all()
+    assert attempts == [0, 1, 2]
 
 
 def test_a_status_file_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ class StatusPublisher:
     async def start(self, client: PrefectClient, tasks: BackgroundTasks, logger: "LoggerAdapter[Any] | Any") -> None:
         """Start publishing. A port that is in use is logged as an error, and the worker runs without it."""
         options = self._options
-        self._artifact = WorkerArtifact(client, self._status)
-        tasks.start(self._artifact.keep_updated(options.artifact_seconds))
-        tasks.start(self._write_file())
+        artifact = self._artifact = WorkerArtifact(client, self._status)
+        tasks.keep(lambda: artifact.keep_updated(options.artifact_seconds))
+        tasks.keep(self._write_file)
         if options.status_port:
             try:
                 self._server = await self._status_server().start()

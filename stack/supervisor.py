@@ -11,10 +11,11 @@ from signal import SIGKILL
 from flows.running.prefect_api import api_of
 from flows.running.settings import load_settings
 from stack.clock_watch import ClockWatch, renew_plans
+from stack.disk_watch import DiskWatch
 from stack.hang_watch import HangWatch
 from stack.parts import PARTS, Part, dependencies_answer, ensure_started, local_parts, open_home, responds
 from stack.processes import running_process, stop_process, truncate_log
-from stack.servers import prefect
+from stack.servers import prefect, seaweed
 
 _CHECK_SECONDS = 0.3
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
@@ -89,12 +90,25 @@ def supervise_clock(path: Path, stop: threading.Event) -> None:
             _log(f"what Prefect has planned is not renewed yet: {type(error).__name__}: {error}")
 
 
+def supervise_disk(path: Path, stop: threading.Event) -> None:
+    """Start the S3 server again when a disk that was full has room again, until `stop` is set."""
+    disk = DiskWatch(path)
+    while not stop.wait(1.0):
+        try:
+            if disk.has_room_again():
+                _log(f"the disk was full, and has room again: {seaweed.NAME} is started again to take writes at once")
+                stop_process(path, seaweed.NAME)
+        except Exception as error:  # of any kind: the next look is in a second
+            _log(f"the disk cannot be watched: {type(error).__name__}: {error}")
+
+
 def main() -> None:
     """Supervise every part of the home, each in its own thread."""
     path = Path(sys.argv[1])
     never = threading.Event()
     threads = [threading.Thread(target=supervise, args=(path, part, never), daemon=True) for part in local_parts(path)]
-    threads.append(threading.Thread(target=supervise_clock, args=(path, never), daemon=True))
+    others = (supervise_clock, supervise_disk)
+    threads += [threading.Thread(target=other, args=(path, never), daemon=True) for other in others]
     for thread in threads:
         thread.start()
     for thread in threads:

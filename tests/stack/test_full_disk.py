@@ -10,12 +10,19 @@ import psutil
 import pytest
 
 from flows.running.settings import Settings, stack_file
+from stack.disk_watch import DiskWatch
 from stack.parts import Home, Part
 from stack.processes import clean_environment, running_process, start_process, stop_process
 from stack.supervisor import supervise
 from tests.waiting import wait_for
 
 NAME = "sleeper"
+
+
+def test_a_disk_that_has_room_again_is_told_once_and_one_at_the_edge_is_not() -> None:
+    free = iter((500, 9, 15, 9, 25, 25, 15, 9, 900))
+    watch = DiskWatch(Path("/"), lambda _: (1000, 0, next(free)))
+    assert [watch.has_room_again() for _ in range(9)] == [False] * 4 + [True] + [False] * 3 + [True]
 
 
 def start(home: Home) -> None:

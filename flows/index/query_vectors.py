@@ -76,15 +76,19 @@ async def encode_for_kinds(
 ) -> Encoded:
     """Encode what is wanted and what is not, once per model."""
     chosen, notices = await asyncio.to_thread(serving_models, context.space, kinds)
-    texts = [parsed.wanted, *parsed.unwanted]
+    number = len(parsed.unwanted)
+    # What is left out may be the first word of a name: "truck -fire" is about no fire truck.
+    texts = [parsed.wanted, *parsed.unwanted, *(f"{unwanted} {parsed.wanted}" for unwanted in parsed.unwanted)]
     encoded = {model: await encode(context, model, texts) for model in dict.fromkeys(m for m, _ in chosen.values())}
     vectors: dict[PartKind, VectorQuery] = {}
     for kind, (model, name) in chosen.items():
         wanted, *unwanted = [
             (query.vector, query.lines or await background_lines(context, kind, model, name, encode))
-            for query in encoded[model]
+            for query in encoded[model][: number + 1]
         ]
         named = encoded[model][0].concepts
+        joined = [each.concepts.groups for each in encoded[model][number + 1 :] if each.concepts.is_one]
+        excluded = [*(each.concepts.groups for each in encoded[model][1 : number + 1]), *joined]
         vectors[kind] = VectorQuery(
             space=name,
             vector=wanted[0],
@@ -92,6 +96,9 @@ async def encode_for_kinds(
             unwanted=tuple(unwanted),
             concepts=named.groups if kind == "image" else (),
             coverage=named.coverage,
+            excluded=tuple(name for groups in excluded for group in groups for name in group)
+            if kind == "image"
+            else (),
         )
     return Encoded(vectors, notices=notices)
 

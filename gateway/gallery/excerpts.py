@@ -1,46 +1,37 @@
 """Excerpts of search hits with the words of the query highlighted."""
 
-import re
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-_CONTEXT_CHARACTERS = 60
+from flows.index.search_report import cut_around_marks
+from storage.index.lexemes import Span, spans_of
+from storage.index.word_query import parse_query, telling_words
+
 _MAX_CHARACTERS = 320
-_COMMON_WORDS = "a an and at by for from in into is it of on or the to with"
-_STOP_WORDS = frozenset(_COMMON_WORDS.split())
 
 
 def highlight(text: str, words: str) -> Markup:
     """Escape the text as HTML and enclose the words of the query in <mark>."""
-    pattern = _pattern(words)
-    if pattern is None:
-        return escape(text)
-    pieces = pattern.split(text)
-    # The pattern has one group, so that every second piece is a match.
-    return Markup("").join(
-        Markup("<mark>{}</mark>").format(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces)
-    )
+    return _marked(text, spans_of(telling_words(parse_query(words).wanted), text) if words else ())
+
+
+def highlight_name(name: str, words: str) -> Markup:
+    """Escape a name as HTML and enclose the words of the query in <mark>, inside words, too."""
+    return _marked(name, spans_of(telling_words(parse_query(words).wanted), name, inside=True) if words else ())
 
 
 def excerpt(text: str, words: str) -> Markup:
     """Cut out at most 320 characters around the first match, with all matches highlighted."""
     line = " ".join(text.split())
-    pattern = _pattern(words)
-    found = pattern.search(line) if pattern else None
-    start = 0
-    if found and found.start() > _MAX_CHARACTERS - _CONTEXT_CHARACTERS:
-        start = line.rfind(" ", 0, found.start() - _CONTEXT_CHARACTERS) + 1 or found.start() - _CONTEXT_CHARACTERS
-    shown = line[start : start + _MAX_CHARACTERS]
-    before, after = ("… " if start else ""), (" …" if start + _MAX_CHARACTERS < len(line) else "")
-    return Markup("{}{}{}").format(before, highlight(shown, words), after)
+    marks = spans_of(telling_words(parse_query(words).wanted), line) if words else ()
+    return _marked(*cut_around_marks(line, marks, _MAX_CHARACTERS))
 
 
-def _pattern(words: str) -> re.Pattern[str] | None:
-    """Match whole words in scripts with spaces between words, and any occurrence in those without (CJK)."""
-    words_given = [part for part in re.split(r"[^\w]+", words) if len(part) > 1 or part > "\u02ff"]
-    parts = [part for part in words_given if part.lower() not in _STOP_WORDS]
-    if not parts:
-        return None
-    ordered = sorted(dict.fromkeys(parts), key=len, reverse=True)
-    alternatives = [re.escape(part) if part > "\u02ff" else rf"\b{re.escape(part)}\w{{0,2}}\b" for part in ordered]
-    return re.compile(f"({'|'.join(alternatives)})", re.IGNORECASE)
+def _marked(text: str, marks: Sequence[Span]) -> Markup:
+    pieces: list[Markup] = []
+    at = 0
+    for start, end in marks:
+        pieces += [escape(text[at:start]), Markup("<mark>{}</mark>").format(text[start:end])]
+        at = end
+    return Markup("").join([*pieces, escape(text[at:])])

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from flows.library.markdown import format_time
-from gateway.gallery.excerpts import highlight
+from gateway.gallery.excerpts import highlight, highlight_name
 from gateway.gallery.locale import LANGUAGES, SCRIPT_TEXTS, Language, negotiate_language, translator
 from gateway.gallery.places import place_title
 from gateway.tokens import Person
@@ -78,6 +78,7 @@ class PageRenderer:
             "script_texts": {text: self.translate(text) for text in SCRIPT_TEXTS},
             "clock": format_time,
             "highlight": highlight,
+            "highlight_name": highlight_name,
             "place_title": partial(place_title, self.translate),
         }
         return _TEMPLATES.get_template(template).render(known | values)

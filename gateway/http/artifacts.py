@@ -7,15 +7,19 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from flows.index.why import Why, explain
 from flows.library.indexing import recognized_concepts
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import picture_at
 from flows.library.thumbnails import remove_thumbnails, thumbnail_path
+from flows.running.context import local_context
 from flows.running.platform import Space
 from gateway.errors import NotFound
+from gateway.http.access import Caller
 from gateway.http.downloads.byte_ranges import stream_artifact
 from gateway.http.downloads.headers import attachment, immutable
 from gateway.http.downloads.links import public_url
@@ -114,6 +118,27 @@ def thumbnail_file(space: Space, identity: str, side: int, seconds: float | None
     fresh.write_bytes(small)
     fresh.replace(path)
     return path
+
+
+async def explain_picture(
+    caller: Caller, identity: str, words: str, *, seconds: float | None, place: str, regions: bool = True
+) -> Why:
+    """Why a search for words finds a picture, a frame of a film or a page, by the model that stays loaded.
+
+    Raises ArtifactNotFound, and NothingToDo for what is no picture.
+    """
+    found = await run_in_threadpool(resolve_input, caller.space, identity)
+    embeddings = caller.services.query_embeddings
+    return await explain(
+        local_context(caller.space),
+        found,
+        words,
+        embeddings.encode,
+        embeddings.embedding_slots,
+        seconds=seconds,
+        place=place,
+        regions=regions,
+    )
 
 
 def read_lineage(space: Space, identity: str) -> Lineage:

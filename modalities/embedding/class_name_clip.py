@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Weights
+from modalities.embedding.attribution import ClassShare
 from modalities.embedding.requests import Embedding, EmbedImage, EmbedText, Vectors
 from modalities.embedding.text_encoder import SentenceEncoder
 from modalities.embedding.two_towers import embed, unit_rows
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ARCHITECTURE = "tf_efficientnet_lite0"
 _SIDE = 224
+_MOST_SHARES, _LEAST_SHARE = 5, 0.02
 
 
 class ClassNameOptions(BaseModel):
@@ -114,11 +116,42 @@ class ClassNameClip:
         import torch
 
         with torch.inference_mode():
-            pixels = (
-                torch.from_numpy(np.stack(prepared)).to(self._device).permute(0, 3, 1, 2)
-            )  # a view in channels_last order
-            pixels = (pixels.float() / 127.5 - 1).to(next(self._classifier.parameters()).dtype)
-            return self._classifier(pixels).float()
+            return self._classifier(self._pixels(prepared)).float()
+
+    def activation_map(self, picture: "Image", cosines: Vectors) -> Vectors:
+        """Return how much each region raises the mean cosine of the classes by their probabilities: shape (7, 7).
+
+        The logits are means of the classes' activation maps, which are weighted by the gradient of that mean. `cosines`
+        are those of the query and the names of the classes: shape (1000,).
+        """
+        import torch
+
+        with torch.inference_mode():
+            features = self._classifier.forward_features(self._pixels([self.prepare(picture)]))[0].float()
+            maps = torch.einsum("kc,chw->khw", self._classifier.classifier.weight.float(), features)
+            logits = maps.mean((1, 2)) + self._classifier.classifier.bias.float()
+            probabilities = (logits / self._options.temperature).softmax(0)
+            likeness = torch.from_numpy(cosines).to(self._device)
+            gradient = probabilities * (likeness - (probabilities * likeness).sum())
+            return torch.einsum("k,khw->hw", gradient, maps).cpu().numpy()
+
+    def class_activation_map(self, picture: "Image", vector: Vectors) -> Vectors:
+        """Return how much each region raises the cosine to a query: shape (7, 7), of any scale."""
+        return self.activation_map(picture, self.class_names() @ vector)
+
+    def _pixels(self, prepared: Sequence[Any]) -> Any:
+        import torch
+
+        pixels = torch.from_numpy(np.stack(prepared)).to(self._device)
+        pixels = pixels.permute(0, 3, 1, 2)  # a view in channels_last order
+        return (pixels.float() / 127.5 - 1).to(next(self._classifier.parameters()).dtype)
+
+    def class_shares(self, picture: "Image", vector: Vectors) -> list[ClassShare]:
+        """Return the classes that bring a picture nearest to a query, the largest share first."""
+        weights, classes = self.class_weights([self.prepare(picture)])
+        cosines = self.class_names() @ vector
+        numbers = classes[0].cpu().numpy()
+        return shares_of_classes(weights[0].cpu().numpy(), numbers, (cosines - cosines.mean())[numbers])
 
     def class_names(self) -> Vectors:
         """The sentence embedding of each class: shape (1000, dimension)."""
@@ -131,6 +164,25 @@ class ClassNameClip:
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         return self._encoder.encode(texts)
+
+
+def shares_of_classes(probabilities: Vectors, classes: Any, cosines: Vectors) -> list[ClassShare]:
+    """Share out a cosine among the classes that raise it: at most five with 2 % or more of it.
+
+    `cosines` are those of the query and the names of the classes, less their mean over all classes.
+    """
+    raising = np.maximum(probabilities * cosines, 0)
+    shares = raising / max(float(raising.sum()), 1e-9)
+    names = _class_texts()
+    return [
+        ClassShare(
+            name=names[classes[at]][0].split(",")[0],
+            probability=round(float(probabilities[at]), 3),
+            share=round(float(shares[at]), 3),
+        )
+        for at in np.argsort(-shares)[:_MOST_SHARES]
+        if shares[at] >= _LEAST_SHARE
+    ]
 
 
 def _class_texts() -> list[tuple[str, str]]:

@@ -38,6 +38,11 @@ class MentionedConcepts:
         """The share of the words that name a concept."""
         return len(self.groups) / max(len(self.groups) + self.other_words, 1)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether the query is the name of one concept."""
+        return len(self.groups) == 1 and not self.other_words
+
 
 NO_CONCEPTS = MentionedConcepts()
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from media.errors import ItemError
 from modalities.contract import ModelSpec, Progress, Weights
-from modalities.embedding.class_name_clip import ClassNameClip
+from modalities.embedding.attribution import ClassShare
+from modalities.embedding.class_name_clip import ClassNameClip, shares_of_classes
 from modalities.embedding.concepts import ConceptLexicon, MentionedConcepts
 from modalities.embedding.english import is_english
 from modalities.embedding.nano_e5 import E5Engine
@@ -104,6 +105,17 @@ class MultilingualClassNames:
         english = (weights[..., None] * self._english.class_names()[classes]).sum(1)
         vectors = _joined(_unit(english), _unit((weights[..., None] * self._names[classes]).sum(1)))
         return vectors, self._lexicon.recognize(logits.softmax(-1).cpu().numpy())
+
+    def class_shares(self, picture: "Image", vector: Vectors) -> list[ClassShare]:
+        """Return the classes that bring a picture nearest to a query, the largest share first."""
+        weights, classes = self._english.class_weights([self.prepare(picture)])
+        probabilities, numbers = weights[0].cpu().numpy(), classes[0].cpu().numpy()
+        cosines = self._classes @ vector
+        return shares_of_classes(probabilities, numbers, (cosines - cosines.mean())[numbers])
+
+    def class_activation_map(self, picture: "Image", vector: Vectors) -> Vectors:
+        """Return how much each region raises the cosine to a query: shape (7, 7), of any scale."""
+        return self._english.activation_map(picture, self._classes @ vector)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Return one row of 768 components per text."""

@@ -20,6 +20,7 @@ _PARALLEL_READS = 4
 _MAX_ASPECT_RATIO = 32
 
 
+@runtime_checkable
 class TwoTowers(Protocol):
     """A model that embeds pictures and texts into one vector space."""
 
@@ -90,12 +91,12 @@ def _store_pictures(towers: TwoTowers, prepared: Sequence[Any], store: ArtifactS
 def _prepare(towers: TwoTowers, store: ArtifactStore, image: Artifact) -> Any:
     """Return the prepared picture, or the UnreadableMedia that its file raises."""
     try:
-        return towers.prepare(_decode(store.get(image), towers.picture_side))
+        return towers.prepare(decode_picture(store.get(image), towers.picture_side))
     except UnreadableMedia as error:
         return error
 
 
-def _decode(data: bytes, side: int) -> "Image":
+def decode_picture(data: bytes, side: int) -> "Image":
     """Decode a picture to upright RGB; crop one of an extreme aspect ratio to its middle. Raises UnreadableMedia."""
     from PIL import Image
 

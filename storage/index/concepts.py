@@ -1,6 +1,6 @@
 """What pictures show, as lexemes of their parts: a search for a concept finds those in which it was recognized."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -12,6 +12,8 @@ _LEVELS = (("@A", 0.5, 0.9), ("@B", 0.25, 0.65), ("@C", 0.1, 0.45), ("@D", 0.0, 
 
 No token of a text begins with @. The level is in the lexeme and not its weight, since GIN indexes know no weights.
 """
+_RECOGNIZED_LEVELS = 2
+"""In how many of the first levels a concept was recognized: with a probability of 0.25 or more."""
 _MOST_MATCHES = 1000
 """Of each level, so that many pictures in which a concept is hardly seen do not hide the best."""
 
@@ -20,6 +22,17 @@ def concept_lexemes(concepts: Mapping[str, float]) -> Iterator[str]:
     """The lexemes of the concepts that a picture shows, in the form of a tsvector, from their probabilities."""
     for name, probability in concepts.items():
         yield quoted(next(beginning for beginning, least, _ in _LEVELS if probability >= least) + name)
+
+
+def lexemes_of_concepts(names: Iterable[str]) -> list[str]:
+    """The lexemes of concepts at every level, as they stand in a tsvector."""
+    return [beginning + name for name in names for beginning, _, _ in _LEVELS]
+
+
+def concepts_of_lexemes(lexemes: Iterable[str]) -> dict[str, float]:
+    """The concepts of lexemes, the most probable first, each with the probability from which on its level is."""
+    least = {beginning: bound for beginning, bound, _ in _LEVELS}
+    return {lexeme[2:]: least[lexeme[:2]] for lexeme in sorted(lexemes)}
 
 
 def concept_evidence(groups: Sequence[Sequence[str]], coverage: float, shown: Mapping[str, float]) -> float:
@@ -54,6 +67,11 @@ def concept_matches(
             )
         )
     return selects
+
+
+def recognized_query(names: Sequence[str]) -> str:
+    """A text search query for the parts in which any of these concepts was recognized; empty without any."""
+    return _any_of(names, _RECOGNIZED_LEVELS) if names else ""
 
 
 def _any_of(names: Sequence[str], levels: int) -> str:

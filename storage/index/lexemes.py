@@ -6,8 +6,9 @@ The lexemes are made here and not by Postgres, whose own depend on the locale of
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _CHARACTERWISE = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -111,3 +112,55 @@ def words_of(text: str) -> list[Word]:
     """The words of a query; signs alone are none."""
     found = [tuple(tokens(word)) for word in _WORD.findall(_POSSESSIVE.sub("", text))]
     return [Word(each) for each in found if each]
+
+
+Span = tuple[int, int]
+"""The beginning and end of a piece of a text, in characters."""
+
+
+def spans_of(words: Sequence[Word], text: str, *, inside: bool = False) -> tuple[Span, ...]:
+    """Where words occur in a text, with accents, in capitals or in the plural, too; `inside` words only as in names."""
+    folded_text, origins = _folded_with_origins(text)
+    found = list(_TOKEN.finditer(folded_text))
+    stems = [stem(token[0]) for token in found]
+    places: set[Span] = set()
+    for word in words:
+        wanted = [stem(token) for token in word.tokens]
+        places |= {
+            (found[at].start(), found[at + len(wanted) - 1].end())
+            for at, first in enumerate(stems)
+            if first == wanted[0] and stems[at : at + len(wanted)] == wanted
+        }
+        if inside and len(word.tokens) == 1:
+            places |= set(_inside_tokens(word.tokens[0], [(token[0], token.start()) for token in found]))
+    return tuple((origins[start], origins[end]) for start, end in _without_overlaps(sorted(places)))
+
+
+def _inside_tokens(wanted: str, found: Sequence[tuple[str, int]]) -> Iterator[Span]:
+    """Where a token is the beginning of others or, if it is long enough, inside them."""
+    for token, start in found:
+        at = token.find(wanted)
+        if (at == 0 and len(wanted) > 1) or (at > 0 and len(wanted) >= _SHORTEST_INSIDE):
+            yield start + at, start + at + len(wanted)
+
+
+def _without_overlaps(spans: Sequence[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for start, end in spans:
+        if kept and start < kept[-1][1]:
+            kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
+        else:
+            kept.append((start, end))
+    return kept
+
+
+def _folded_with_origins(text: str) -> tuple[str, Sequence[int]]:
+    """The folded text, and for each of its characters and its end the position in the text."""
+    if text.isascii():
+        return text.lower(), range(len(text) + 1)
+    pieces = [_folded_character(character) for character in text]
+    origins = [at for at, piece in enumerate(pieces) for _ in piece]
+    return "".join(pieces), [*origins, len(text)]
+
+
+_folded_character = lru_cache(maxsize=10_000)(folded)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from psycopg import Connection, sql
 from pydantic import BaseModel, ConfigDict
 
-from storage.index.concepts import concept_lexemes
-from storage.index.lexemes import text_search_vector
+from storage.index.concepts import concept_lexemes, concepts_of_lexemes
+from storage.index.lexemes import Span, Word, spans_of, text_search_vector
 
 PartKind = Literal["image", "speech", "text"]
 PART_KINDS: tuple[PartKind, ...] = ("image", "speech", "text")
@@ -48,7 +48,11 @@ class Entry(BaseModel):
 
 
 class Place(BaseModel):
-    """A part of a hit: its words, and where it is in the artifact."""
+    """A part of a hit: its words, where it is in the artifact, and why it was found.
+
+    `marks` are the beginnings and ends, in characters, of the query's words in the text. `concepts` are those that the
+    query names and that were recognized in the picture, such as dog.n.01, with the probability that it has at least.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,12 +62,15 @@ class Place(BaseModel):
     start_seconds: float | None
     end_seconds: float | None
     place: str = ""
+    marks: tuple[Span, ...] = ()
+    concepts: dict[str, float] = {}
 
 
 class Hit(BaseModel):
     """An artifact that a search found. `score` is the probability that it is what was asked for, from 0 to 1.
 
-    The text, times and place are those of its best part; `places` are its best parts.
+    The text, times and place are those of its best part; `places` are its best parts. `name_marks` are where the words
+    of the query stand in its name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,31 +84,44 @@ class Hit(BaseModel):
     end_seconds: float | None
     place: str = ""
     places: tuple[Place, ...] = ()
+    name_marks: tuple[Span, ...] = ()
 
 
 _DIGITS = 4
 """Of a score: more would tell one run of the same search from another."""
 
 
-def hits_of_rows(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Hit], int, bool]:
+def hits_of_rows(rows: Sequence[tuple[Any, ...]], words: Sequence[Word] = ()) -> tuple[list[Hit], int, bool]:
     """The hits of a page, how many there are in all, and whether deeper ranks may have more of them."""
     grouped: dict[str, list[tuple[Any, ...]]] = {}
     for row in rows:
         grouped.setdefault(row[0], []).append(row)
-    hits = [_hit(artifact, of_artifact) for artifact, of_artifact in grouped.items()]
+    hits = [_hit(artifact, of_artifact, words) for artifact, of_artifact in grouped.items()]
     return hits, rows[0][2] if rows else 0, bool(rows and rows[0][11])
 
 
-def _hit(artifact: str, rows: Sequence[tuple[Any, ...]]) -> Hit:
+def _hit(artifact: str, rows: Sequence[tuple[Any, ...]], words: Sequence[Word]) -> Hit:
     _, score, _, name, kind, *_ = rows[0]
-    places = tuple(_place(row) for row in rows)
+    places = tuple(_place(row, words) for row in rows)
     best = places[0].model_dump(include={"text", "start_seconds", "end_seconds", "place"})
-    return Hit(artifact=artifact, name=name, kind=kind, score=round(score, _DIGITS), places=places, **best)
+    marks = spans_of(words, name, inside=True)
+    return Hit(
+        artifact=artifact, name=name, kind=kind, score=round(score, _DIGITS), places=places, name_marks=marks, **best
+    )
 
 
-def _place(row: tuple[Any, ...]) -> Place:
-    kind, score, text, start, end, place = row[5:11]
-    return Place(kind=kind, score=round(score, _DIGITS), text=text, start_seconds=start, end_seconds=end, place=place)
+def _place(row: tuple[Any, ...], words: Sequence[Word]) -> Place:
+    kind, score, text, start, end, place, _, recognized = row[5:13]
+    return Place(
+        kind=kind,
+        score=round(score, _DIGITS),
+        text=text,
+        start_seconds=start,
+        end_seconds=end,
+        place=place,
+        marks=spans_of(words, text),
+        concepts=concepts_of_lexemes(recognized),
+    )
 
 
 _COLUMNS = (

@@ -162,7 +162,7 @@ class SearchIndex:
                 if exact:
                     connection.execute("set local enable_indexscan = off")
                 rows = connection.execute(statement, values).fetchall()
-            hits, total, may_be_deeper = hits_of_rows(rows)
+            hits, total, may_be_deeper = hits_of_rows(rows, words.words if words else ())
             if len(hits) == limit or not may_be_deeper or depth >= _DEEPEST:
                 return Found(hits, total)
             depth *= 8

@@ -12,7 +12,7 @@ from typing import Any
 from pgvector import HalfVector
 from psycopg import sql
 
-from storage.index.concepts import concept_matches
+from storage.index.concepts import concept_matches, lexemes_of_concepts, recognized_query
 from storage.index.parts import PartKind
 from storage.index.vector_spaces import space_table
 from storage.index.word_query import WordQuery, word_matches
@@ -28,7 +28,7 @@ class VectorQuery:
 
     `unwanted` are vectors with their lines; a part that is near one of them is less probably a hit. `concepts` are what
     the query names that pictures may show, for each word the concepts that it may mean; `coverage` is the share of its
-    words that name any.
+    words that name any. `excluded` are concepts that no picture of a hit shows.
     """
 
     space: str
@@ -37,6 +37,7 @@ class VectorQuery:
     unwanted: tuple[tuple[list[float], tuple[Line, ...]], ...] = ()
     concepts: tuple[tuple[str, ...], ...] = ()
     coverage: float = 1.0
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def search_statement(
     if matches:
         ctes.append(sql.SQL("matches as ({})").format(sql.SQL(" union all ").join(matches)))
         ctes.append(_vectors_of_matches(spaces, values))
-    ctes += _scores(words, bool(matches), values)
+    ctes += _scores(_excluded(words, spaces), bool(matches), values)
+    groups = [group for _, query in spaces.values() for group in query.concepts]
+    values["named"] = lexemes_of_concepts(name for group in groups for name in group)
     statement = sql.SQL("with {} {}").format(sql.SQL(", ").join(ctes), _PAGE)
     return statement, values
 
@@ -187,13 +190,20 @@ def _vectors_of_matches(spaces: dict[PartKind, tuple[int, VectorQuery]], values:
     return sql.SQL("matched_vectors as ({})").format(sql.SQL(" union all ").join(selects or [none]))
 
 
-def _scores(words: WordQuery | None, has_matches: bool, values: dict[str, Any]) -> list[sql.Composable]:
-    """Every candidate with its score, without the excluded words; then the artifacts above the cut-off."""
+def _excluded(words: WordQuery | None, spaces: dict[PartKind, tuple[int, VectorQuery]]) -> str:
+    """A text search query for the words and concepts that must not occur in any part of a hit."""
+    names = sorted({name for _, query in spaces.values() for name in query.excluded})
+    return " | ".join(each for each in (words.excluded if words else "", recognized_query(names)) if each)
+
+
+def _scores(excluded_words: str, has_matches: bool, values: dict[str, Any]) -> list[sql.Composable]:
+    """Every candidate with its score, without artifacts with the excluded words; then those above the cut-off."""
     excluded: sql.Composable = sql.SQL("")
-    if words and words.excluded:
-        values["excluded"] = words.excluded
+    if excluded_words:
+        values["excluded"] = excluded_words
         excluded = sql.SQL(
-            "where not exists (select 1 from parts p where p.id = part and p.words @@ %(excluded)s::tsquery)"
+            "where not exists (select 1 from parts p where p.project = %(project)s and p.artifact = c.artifact "
+            "and p.words @@ %(excluded)s::tsquery)"
         )
     merged: sql.Composable = sql.SQL("select part, artifact, vector, 0::float8 as evidence from near")
     if has_matches:
@@ -222,8 +232,10 @@ _NOTHING_NEAR = sql.SQL(
 )
 _PAGE = sql.SQL(
     "select h.artifact, h.score, h.total, p.name, p.artifact_kind, p.kind, r.score, p.body, p.start_seconds, "
-    "p.end_seconds, p.place, (select bool_or(full_depth) from near) from hits h "
+    "p.end_seconds, p.place, (select bool_or(full_depth) from near), "
+    "case when p.kind = 'image' then array(select unnest(tsvector_to_array(p.words)) intersect "
+    "select unnest(%(named)s::text[])) else '{}' end from hits h "
     "join ranked r on r.artifact = h.artifact and r.place <= 5 join parts p on p.id = r.part "
     "order by h.score desc, h.artifact, r.place"
 )
-"""The hits with at most five parts each."""
+"""The hits with at most five parts each, and what was recognized in pictures of what the query names."""

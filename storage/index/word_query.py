@@ -8,12 +8,17 @@ from typing import Any
 
 from psycopg import sql
 
-from storage.index.lexemes import Word, exact_lexeme, inside_lexeme, quoted, stem_lexeme, words_of
+from storage.index.lexemes import Word, exact_lexeme, inside_lexeme, quoted, stem_lexeme, tokens, words_of
 
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»]+)[\"”“»]")
-_MINUS = re.compile(r"(?<!\S)[-−](?:[\"“]([^\"“”]+)[\"”]|(?=[^\W\d])(\S+))")
+_MARKS = '"“”„«»'
+_MINUS = re.compile(
+    r"(?<!\S)[-−–](?:[\"“„«]([^\"“”„«»]+)[\"”“»]|(?=[^\W\d]|\d{3}|[\u2190-\u2bff\U0001f000-\U0001faff])(\S+))"
+)
+"""A minus before a word, an emoji or a number of three digits, such as in "-2231"; "-5" is a temperature."""
+_WITHOUT_WORDS = r"(?:without(?: any)?|ohne|sans|sin|senza|sem|zonder|без)"
 _WITHOUT = re.compile(
-    r"(?:(?<!\S)(?:without(?: any)?|ohne|sans|sin|senza|sem|zonder|без)\s+([^,;.]+))|(?:没有|不含|沒有)([^,，。]+)",
+    rf"(?:(?<!\S){_WITHOUT_WORDS}\s+((?:(?!\s{_WITHOUT_WORDS}\s)[^,;.])+))|(?:没有|不含|沒有)([^,，。]+)",
     re.IGNORECASE,
 )
 _COMMON_WORDS = (
@@ -44,7 +49,7 @@ class WordQuery:
 
     `some` finds every part that two of the words occur in, if there are more; `anywhere` those with all of them, at
     least inside words of the name. The others say how well: as a phrase, as written, in the name. `required` and
-    `excluded` limit the results.
+    `excluded` limit the results. `words` are those that are marked in results.
     """
 
     anywhere: str
@@ -54,26 +59,38 @@ class WordQuery:
     in_name: str = ""
     required: str = ""
     excluded: str = ""
+    words: tuple[Word, ...] = ()
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Read quotes, a minus before a word, and words such as "without". What is left is what to look for."""
+    """Read quotes, a minus before a word, and words such as "without". What is left is what to look for.
+
+    `wanted` is empty if nothing is left that could be looked for, as of signs alone.
+    """
     excluded = tuple(found[1] or found[2] for found in _MINUS.finditer(text))
     kept = _MINUS.sub(" ", text)
-    phrases = tuple(found[1] for found in _QUOTED.finditer(kept) if words_of(found[1]))
+    phrases = tuple(found[1] for found in _QUOTED.finditer(kept) if tokens(found[1]))
+    kept = _plain(kept)
     unwanted = tuple((found[1] or found[2]).strip() for found in _WITHOUT.finditer(kept))
-    wanted = " ".join(_WITHOUT.sub(" ", kept).replace('"', " ").split()) if unwanted else kept
-    wanted = " ".join(re.sub(r"[\"“”„«»]", " ", wanted).split()) if phrases else " ".join(wanted.split())
-    if not wanted or not any(character.isalnum() for character in wanted):
-        # Nothing is wanted beside it, such as in "no -x": the words are meant as they stand.
-        return ParsedQuery(wanted=wanted or ("" if excluded else " ".join(text.split())), excluded=excluded)
-    return ParsedQuery(wanted=wanted, unwanted=unwanted + excluded, phrases=phrases, excluded=excluded)
+    wanted = _plain(_WITHOUT.sub(" ", kept))
+    if not tokens(wanted):  # such as "without dogs": the words are meant as they stand
+        wanted, unwanted = kept, ()
+    return ParsedQuery(
+        wanted=wanted if tokens(wanted) else "",
+        unwanted=unwanted + tuple(_plain(each) for each in excluded),
+        phrases=phrases,
+        excluded=excluded,
+    )
+
+
+def _plain(text: str) -> str:
+    """The text without quotes, and with single spaces."""
+    return " ".join(re.sub(f"[{_MARKS}]", " ", text).split())
 
 
 def word_query(parsed: ParsedQuery, literal: str) -> WordQuery:
     """The text search queries of a parsed query. `literal` are the words that should occur."""
-    words = words_of(literal)[:_MAX_WORDS]
-    telling = [word for word in words if not _is_common(word)] or words
+    words, telling = words_of(literal)[:_MAX_WORDS], telling_words(literal)
     stems, inside = _all(telling, _stems), _all(telling, _inside_name)
     return WordQuery(
         anywhere=_any(stems, inside),
@@ -82,8 +99,15 @@ def word_query(parsed: ParsedQuery, literal: str) -> WordQuery:
         written=_all(telling, lambda word: _adjacent(word.tokens, exact_lexeme)),
         in_name=_all(telling, lambda word: _any(*(_adjacent(word.tokens, form, "A") for form in _FORMS))),
         required=" & ".join(_adjacent(_tokens(phrase), exact_lexeme) for phrase in parsed.phrases),
-        excluded=_any(*(_stems(word) for text in parsed.excluded for word in words_of(text))),
+        excluded=_any(*(_adjacent(_tokens(text), stem_lexeme) for text in parsed.excluded)),
+        words=tuple(telling),
     )
+
+
+def telling_words(literal: str) -> list[Word]:
+    """The words without the commonest, such as "the"; all of them if there are no others."""
+    words = words_of(literal)[:_MAX_WORDS]
+    return [word for word in words if not _is_common(word)] or words
 
 
 def word_matches(words: WordQuery, condition: sql.Composed, values: dict[str, Any]) -> sql.Composed:

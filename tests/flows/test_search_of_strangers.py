@@ -1,15 +1,20 @@
 """What people who use other tools reported about search (strangers.md s1 to s11), on files of the kinds they have."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from flows.index.query_vectors import encode_here
 from flows.index.search_report import SearchReport
+from flows.index.why import explain
 from flows.ingest import ingest_files, store_unrecorded
+from flows.library.inputs import resolve_input
 from flows.running.content_forms import Query
 from flows.running.context import RunContext, local_context
+from flows.running.errors import NothingToDo
 from flows.running.platform import Platform
 from flows.search import find
 from gateway.cli.uploads import upload
@@ -138,6 +143,22 @@ async def test_a_minus_leaves_out_and_without_is_not_the_opposite(library: RunCo
     assert "red-bus.jpg" not in await names(library, "a vehicle in the street -bus")
     assert "red-bus.jpg" not in await names(library, "a street without buses", kinds=["image"])
     assert "café.txt" not in await names(library, "creme -zwei")
+
+
+@pytest.mark.parametrize("words", ['""', "?!", "-dog", "%", "\\"])
+async def test_a_query_without_words_is_refused_in_a_sentence(library: RunContext, words: str) -> None:
+    with pytest.raises(NothingToDo, match="The search has no words"):
+        await ask(library, words)
+
+
+async def test_a_hit_says_why(library: RunContext) -> None:
+    dog = (await ask(library, "dog IMG", kinds=["image"])).hits[0]
+    assert (dog.name, dog.name_marks) == ("IMG_2231.jpg", ((0, 3),))
+    assert dog.places[0].concepts["dog.n.01"] == 0.5
+    why = await explain(library, resolve_input(library.space, dog.artifact), "a dog", encode_here, asyncio.Semaphore())
+    assert why.classes[0].share > 0.05
+    assert sum(each.share for each in why.classes) <= 1
+    assert max(why.regions[4]) > max(why.regions[0])
 
 
 async def test_a_photo_is_found_by_when_it_was_taken(library: RunContext) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +44,10 @@ def search(
         form = fill_form(Query, words=query, like=artifact, **given, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
         document = found or run_form("search", "query", form, "flows.search:find", local)
-    rows = [f"{hit['score']:.3f}  {hit['kind']:6} {hit['name']}  {_excerpt(hit)}" for hit in document["hits"]]
+    rows = [
+        f"{hit['score']:.3f}  {hit['kind']:6} {_marked(hit['name'], hit.get('name_marks', ()))}  {_excerpt(hit)}"
+        for hit in document["hits"]
+    ]
     for notice in document.get("notices", ()):
         say(notice)
     print_result(document, as_json, "\n".join(rows) or _nothing_found(document))
@@ -186,7 +189,20 @@ def _write_picture(image: dict[str, Any], space: Callable[[], "Space"], out: Pat
 
 
 def _excerpt(hit: dict[str, Any]) -> str:
+    """Where the best part of a hit is, what was recognized in it, and its text around the words of the query."""
+    from flows.index.search_report import cut_around_marks
+
+    best = hit["places"][0]
     start = hit["start_seconds"]
     when = f"{int(start) // 60}:{int(start) % 60:02d} " if start is not None else ""
     where = f"[{hit['place'].replace('=', ' ')}] " if hit.get("place") else ""
-    return f"{when}{where}{' '.join((hit['text'] or '').split())[:80]}"
+    shown = ", ".join(name.split(".")[0].replace("_", " ") for name in best.get("concepts", {}))
+    text, marks = cut_around_marks(hit["text"] or "", best.get("marks", ()), 80)
+    return f"{when}{where}{shown and f'shows {shown} '}{' '.join(_marked(text, marks).split())}"
+
+
+def _marked(text: str, marks: Sequence[Sequence[int]]) -> str:
+    """The text with its marks in bold; `typer.echo` removes that where the output is no terminal."""
+    for start, end in reversed(marks):
+        text = text[:start] + typer.style(text[start:end], bold=True) + text[end:]
+    return text

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
 from flows.library.reading.contents import has_contents
 from flows.library.trash import TRASH_TIME, move_to_trash, take_out_of_trash, trashed_since
+from flows.running.errors import EXPECTED
 from flows.running.platform import Space
 from gateway.gallery.page import PageRenderer, redirect_to
 from gateway.gallery.parts.cards import ReviewLabel, preview_address
@@ -19,10 +21,13 @@ from gateway.gallery.parts.facts import file_facts, recipe_rows, recognized
 from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute, wants_json
 from gateway.http.access import Caller, Maker, Viewer
-from gateway.http.artifacts import Lineage, read_lineage
+from gateway.http.artifacts import Lineage, explain_picture, read_lineage
 from media.identify import read_text
+from modalities.embedding.attribution import ClassShare
 from modalities.speech.repetitions import spoken
 from storage.artifacts import Artifact
+from storage.index.lexemes import spans_of
+from storage.index.word_query import telling_words
 from storage.labels import TRASH
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
@@ -32,28 +37,50 @@ REVIEW_LABELS: tuple[ReviewLabel, ...] = ("selected", "rejected")
 
 
 @router.get("/artifacts/{artifact}")
-def show(
+async def show(
     request: Request, caller: Viewer, artifact: str, at: float | None = None, q: str = "", place: str = ""
 ) -> Response:
     """Show the page; `at` is a time in a recording, in seconds, `q` the words to highlight, `place` such as page=3."""
     renderer, space = PageRenderer(request, caller.person), caller.space
-    found = resolve_input(space, artifact)
-    identity = found.artifact.sha256
-    values = _content(space, found) | contents_values(space, found, place) | _context(space, found)
-    return renderer.page(
+    found = await run_in_threadpool(resolve_input, space, artifact)
+    values = await run_in_threadpool(_values, renderer, space, found, place)
+    return await run_in_threadpool(
+        renderer.page,
         "artifact.html",
-        id=identity,
-        name=found.name,
-        kind=found.kind,
-        facts=file_facts(renderer, found),
-        recipe=recipe_rows(renderer, space, found.record),
-        recognized=recognized(space, found),
-        preview=preview_address(identity, found.artifact.media_type, found.artifact.size),
         at="" if at is None else f"{at:g}",
         words=q,
+        looks_like=await _looks_like(caller, found, q),
         label_title=lambda label: _label_title(renderer, label),  # pyright: ignore[reportUnknownLambdaType]
         **values,
     )
+
+
+def _values(renderer: PageRenderer, space: Space, found: InputArtifact, place: str) -> dict[str, Any]:
+    """What the page shows of any visit."""
+    identity = found.artifact.sha256
+    return {
+        "id": identity,
+        "name": found.name,
+        "kind": found.kind,
+        "facts": file_facts(renderer, found),
+        "recipe": recipe_rows(renderer, space, found.record),
+        "recognized": recognized(space, found),
+        "preview": preview_address(identity, found.artifact.media_type, found.artifact.size),
+        **_content(space, found),
+        **contents_values(space, found, place),
+        **_context(space, found),
+    }
+
+
+async def _looks_like(caller: Caller, found: InputArtifact, words: str) -> list[ClassShare] | None:
+    """The classes that bring a picture near the words; None where its name has them, or no model can tell."""
+    if found.kind != "image" or not words or spans_of(telling_words(words), found.name, inside=True):
+        return None
+    try:
+        why = await explain_picture(caller, found.artifact.sha256, words, seconds=None, place="", regions=False)
+    except EXPECTED:
+        return None
+    return why.classes
 
 
 @router.post("/artifacts/{artifact}/labels")

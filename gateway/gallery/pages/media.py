@@ -8,10 +8,11 @@ from fastapi.responses import FileResponse
 from flows.library.inputs import resolve_input
 from flows.running.platform import Space
 from gateway.gallery.parts.cards import WEB_TYPES
+from gateway.gallery.parts.heat_maps import heat_map_png
 from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
-from gateway.http.artifacts import THUMBNAIL_TYPE, thumbnail_file
+from gateway.http.artifacts import THUMBNAIL_TYPE, explain_picture, thumbnail_file
 from gateway.http.downloads.byte_ranges import stream_artifact
 from gateway.http.downloads.headers import immutable
 from modalities.speech.repetitions import spoken
@@ -31,6 +32,14 @@ def preview(caller: Viewer, artifact: str) -> Response:
     """Send a JPEG of at most 1600 × 1600 pixels."""
     path = thumbnail_file(caller.space, artifact, _PREVIEW_SIDE)
     return FileResponse(path, media_type=THUMBNAIL_TYPE, headers=immutable())
+
+
+@router.get("/heat-maps/{artifact}")
+async def heat_map(caller: Viewer, artifact: str, q: str, at: float | None = None, place: str = "") -> Response:
+    """Send a transparent PNG to lay over a picture: colored where it makes a search find it."""
+    why = await explain_picture(caller, artifact, q, seconds=at, place=place)
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return Response(heat_map_png(why.regions), media_type="image/png", headers=headers)
 
 
 @router.get("/content/{artifact}")

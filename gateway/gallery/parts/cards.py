@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from flows.library.markdown import format_time
 from flows.running.platform import Space
-from gateway.gallery.excerpts import excerpt
+from gateway.gallery.excerpts import excerpt, highlight_name
 from storage.index.parts import Hit
 from storage.records import Kind, kind_of
 
@@ -19,6 +19,7 @@ class Card:
     """One entry of a list; `moment` is the time in a recording, such as 1:05, at which the words are said.
 
     `face` is the address of the picture on it; empty for words. `place` is where the words are, such as `page=3`.
+    `title` is the name with the words of the query marked.
     """
 
     artifact: str
@@ -26,6 +27,7 @@ class Card:
     name: str
     address: str
     excerpt: Markup
+    title: Markup
     moment: str = ""
     place: str = ""
     face: str = ""
@@ -46,6 +48,7 @@ def card_of_hit(hit: Hit, words: str) -> Card:
         name=hit.name,
         address=_address(hit.artifact, query) + (f"#{quote(hit.place, safe='=,:')}" if hit.place else ""),
         excerpt=excerpt(hit.text, words),
+        title=highlight_name(hit.name, words),
         moment=moment,
         place=hit.place,
         face=face_address(hit.artifact, hit.start_seconds, hit.place) if _is_seen(hit) else "",
@@ -63,6 +66,7 @@ def cards_of(space: Space, listed: Sequence[tuple[str, str, str]]) -> list[Card]
             name=name,
             address=_address(artifact, {}),
             excerpt=excerpt(first_texts.get(artifact, ""), ""),
+            title=highlight_name(name, ""),
             moment=format_time(0) if kind_of(media_type) == "speech" else "",
             face=face_address(artifact) if media_type.startswith(("image/", "video/")) else "",
         )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
+from flows.index.why import Why
 from flows.library.trash import move_to_trash, take_out_of_trash
 from flows.running.local_time import Since, Until
 from gateway.http import artifacts
@@ -107,6 +108,18 @@ def undelete_artifact(caller: Maker, artifact: Identity) -> None:
 def show_lineage(caller: Viewer, artifact: Identity) -> Lineage:
     """The artifacts that it was made from, and those made from it."""
     return artifacts.read_lineage(caller.space, artifact)
+
+
+@router.get("/{artifact}/why")
+async def explain_hit(
+    caller: Viewer,
+    artifact: Identity,
+    words: Annotated[str, Query(min_length=1, max_length=2000, description="The words of the search.")],
+    at: Annotated[float | None, Query(ge=0, description="A time in a film, in seconds.")] = None,
+    place: Annotated[str, Query(max_length=200, description="A place, such as page=3.")] = "",
+) -> Why:
+    """Why a search finds a picture: the classes that it seems to show, and which of 7 × 7 regions matter how much."""
+    return await artifacts.explain_picture(caller, artifact, words, seconds=at, place=place)
 
 
 @router.get("/{artifact}/download", response_class=Response, responses=_DOWNLOAD)

@@ -54,6 +54,15 @@ def test_the_details_and_the_page_of_a_picture_tell_what_it_shows(viewer: httpx.
     page = viewer.get(f"/artifacts/{cat}", headers={"Accept": "text/html"}).text
     assert "Recognized" in page
     assert '<a href="/?q=washbasin"' in page
+    why = viewer.get(f"/api/artifacts/{cat}/why", params={"words": "a washbasin"}).json()
+    assert why["classes"][0]["name"] == "washbasin"
+    assert max(value for row in why["regions"] for value in row) == 1
+    page = viewer.get(f"/artifacts/{cat}?q=a+washbasin", headers={"Accept": "text/html"}).text
+    assert "Why “a washbasin” finds it" in page
+    heat_map = viewer.get(f"/heat-maps/{cat}", params={"q": "a washbasin"})
+    assert heat_map.headers["content-type"] == "image/png"
+    refused = viewer.get(f"/api/artifacts/{cat}/why", params={"words": "?"})
+    assert (refused.status_code, refused.json()["error"]) == (422, "There are no words to compare the picture with.")
 
 
 def test_a_picture_that_is_seen_by_a_copy_tells_what_it_shows(maker: httpx.Client) -> None:

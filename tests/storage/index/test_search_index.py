@@ -107,6 +107,24 @@ def test_what_a_picture_shows_is_evidence_beside_its_vector(index: SearchIndex, 
     assert ask(("dog.n.01",), ("unicorn.n.01",)) == []
     assert ask(("dog.n.01",), coverage=0.5) == [0, 1]
     assert ask(("dog.n.01",), coverage=0.1) == []
+    animals = VectorQuery(SPACE, [1.0, 0.0], LINES, concepts=(("animal.n.01",),), excluded=("dog.n.01",))
+    [cat, doubtful] = search(index, project, vectors={"image": animals}, cut_off=0.0)
+    assert (cat.places[0].concepts, int(cat.artifact, 16)) == ({"animal.n.01": 0.5}, 2)
+    assert (doubtful.places[0].concepts, int(doubtful.artifact, 16)) == ({}, 1)
+
+
+def test_what_is_left_out_must_not_occur_anywhere_in_a_hit(index: SearchIndex, project: str) -> None:
+    index.add(
+        [
+            entry(project, "text", 1, [1.0, 0.0], text="The lake in winter."),
+            entry(project, "text", 1, [1.0, 0.0], text="A heron.", ordinal=1),
+            entry(project, "text", 2, [1.0, 0.0], text="A lake with a fire and an engine."),
+        ]
+    )
+    assert found(index, project, words="lake -heron") == [2]
+    assert sorted(found(index, project, words='lake -"fire engine"')) == [1, 2]
+    [hit] = search(index, project, words="lakes -heron")
+    assert hit.places[0].marks == ((2, 6),)
 
 
 def test_a_number_is_found_however_its_thousands_are_written(index: SearchIndex, project: str) -> None:

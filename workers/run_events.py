@@ -14,8 +14,6 @@ from prefect.events.schemas.events import Event
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL
 
-FALLBACK_POLL_SECONDS = 1.0
-"""How often subscribers poll without an event, in case one was lost."""
 COMMIT_DELAY_SECONDS = 0.1
 """The server emits an event shortly before the new state can be read: who finds nothing polls again after this."""
 _RECONNECT_SECONDS = 2.0

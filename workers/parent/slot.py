@@ -33,6 +33,7 @@ _MIN_LIFE_SECONDS = 5.0
 _MAX_BACKOFF_SECONDS = 30.0
 _FLUSH_SECONDS = 1.0
 _STOP_SECONDS = 15.0
+_MEMORY_SECONDS = 5.0
 
 
 class ProcessEnded(Exception):
@@ -63,6 +64,8 @@ class Slot:
         self._closing = False
         self._ever_loaded: set[str] = set()
         self._kill_reason: str | None = None
+        self._measured = (0, 0.0, 0)
+        """Of the last measurement of memory: the process id, the time, and the bytes."""
 
     @property
     def idle(self) -> bool:
@@ -78,8 +81,15 @@ class Slot:
 
     @property
     def resident_bytes(self) -> int:
-        """Resident memory of the process and its descendants."""
+        """Resident memory of the process and its descendants, measured now."""
         return resident_bytes(self.pid)
+
+    def _recent_resident_bytes(self) -> int:
+        """The same as measured at most _MEMORY_SECONDS ago: the kernel reads every page table of the process."""
+        pid, measured_at, _ = self._measured
+        if pid != self.pid or time.monotonic() - measured_at > _MEMORY_SECONDS:
+            self._measured = (self.pid, time.monotonic(), self.resident_bytes)
+        return self._measured[2]
 
     async def supervise(self) -> None:
         """Restart the process whenever it ends, until `close`; with exponential backoff while it ends at once."""
@@ -157,7 +167,7 @@ class Slot:
             runs_done=self.runs_done,
             reloads=self.reloads,
             restarts=max(0, self.starts - 1),
-            resident_bytes=self.resident_bytes,
+            resident_bytes=self._recent_resident_bytes(),
             models=self.models,
             problem=self.problem,
         )

@@ -5,9 +5,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from workers.parent.slot import Slot
-from workers.run_events import COMMIT_DELAY_SECONDS, FALLBACK_POLL_SECONDS, RunEvent, RunEventSubscriber
+from workers.run_events import COMMIT_DELAY_SECONDS, RunEvent, RunEventSubscriber
 
 _BUSY_POLL_SECONDS = 2.0
+_LISTENING_POLL_SECONDS = 3.0
+"""The poll interval while events arrive, in case one is lost. A poll takes the server 10 to 20 ms."""
 
 
 class PollSchedule:
@@ -23,7 +25,7 @@ class PollSchedule:
     @property
     def is_due(self) -> bool:
         """Whether enough time has passed since the last poll; longer while no slot is free or events arrive."""
-        interval = FALLBACK_POLL_SECONDS if self._events.connected else 0.0
+        interval = _LISTENING_POLL_SECONDS if self._events.connected else 0.0
         if not self._any_idle():
             interval = _BUSY_POLL_SECONDS
         return time.monotonic() - self._polled_at >= interval

@@ -24,10 +24,12 @@ from flows.running.errors import NotReachable
 from flows.running.prefect_api import prefect_settings
 from flows.running.settings import Settings
 from gateway.errors import NotFound
-from workers.run_events import COMMIT_DELAY_SECONDS, FALLBACK_POLL_SECONDS, RunEvent, RunEventSubscriber
+from workers.run_events import COMMIT_DELAY_SECONDS, RunEvent, RunEventSubscriber
 
 _POLL_SECONDS = 0.25
 """The poll interval while no events arrive. A poll takes the server 10 to 20 ms."""
+_LISTENING_POLL_SECONDS = 1.0
+"""The poll interval while events arrive, in case one is lost."""
 _DEBOUNCE_SECONDS = 0.03
 """Events that arrive within this time are served by one poll."""
 _PROGRESS_SECONDS = 0.5
@@ -147,7 +149,7 @@ class RunWatcher:
 
         The poll after an event is followed by a second one soon: Prefect may announce a state before it can be read.
         """
-        interval = FALLBACK_POLL_SECONDS if self._events.connected else _POLL_SECONDS
+        interval = _LISTENING_POLL_SECONDS if self._events.connected else _POLL_SECONDS
         try:
             await asyncio.wait_for(self._poll_requested.wait(), COMMIT_DELAY_SECONDS if after_event else interval)
         except TimeoutError:

@@ -1,6 +1,6 @@
 """What translation keeps, how sure a model is when it is right, and how fast it is.
 
-    python -m benchmarks.translation protection DATA    200 sentences with one protected span, for each language pair
+    python -m benchmarks.translation protection DATA [PAIR …]    200 sentences with one span, 200 with numbers, a pair
     python -m benchmarks.translation bound DATA         the bounds `doubtful_below`, from held-out sentences
     python -m benchmarks.translation speed              p50 of one short sentence, and throughput beside transformers
 
@@ -20,6 +20,7 @@ from typing import Any, cast
 from modalities.contract import no_progress
 from modalities.models.catalogue import load_catalogue
 from modalities.models.weights import WeightsLocator
+from modalities.translation.protection.numbers import missing_numbers
 from modalities.translation.requests import Translate, Translation
 from modalities.translation.translator import CTranslate2Translator
 from tests.paths import ROOT
@@ -73,9 +74,13 @@ def with_one_span(pairs: list[Pair]) -> Iterator[tuple[str, str]]:
             yield pair.source, found[0]
 
 
-def protection(data: Path) -> None:
-    """Print which share of spans is in the answer, byte for byte, and which share of numbers."""
-    for source, target in PAIRS:
+def protection(data: Path, *wanted: Path) -> None:
+    """Print which share of spans is in the answer, byte for byte, and of the texts with numbers which share has all.
+
+    A number is there if its digits are, with whatever separators (1,000 and 1.000), or, counted apart, if it is there
+    in another way: in words, in Roman numerals, as 15 for 3 p.m. A text is lost if any of its numbers is.
+    """
+    for source, target in [pair for pair in PAIRS if not wanted or Path("-".join(pair)) in wanted]:
         pairs = programs_texts(data, source, target)
         chosen = list(dict(with_one_span(pairs)).items())[:SENTENCES]
         numbers = [p.source for p in pairs if NUMBER.search(p.source) and not SPANS.search(p.source)][:SENTENCES]
@@ -94,13 +99,16 @@ def protection(data: Path) -> None:
             for t, a in zip(numbers, said, strict=True)
         )
         marked = sum(bool(answer.doubts) for answer in said)
+        absent = [(t, a) for t, a in zip(numbers, said, strict=True) if missing_numbers(t, a.lines[0], target)]
+        unmarked = sum(not answer.doubts for _, answer in absent)
         print(
             f"{source}-{target}: spans {100 * (1 - len(lost) / len(chosen)):.1f} % of {len(chosen)} kept "
             f"({doubtful} marked as doubtful), numbers {100 * (1 - missing / len(numbers)):.1f} % of {len(numbers)} "
-            f"({marked} marked)",
+            f"in digits, {100 * (1 - len(absent) / len(numbers)):.1f} % in any way ({marked} marked; {unmarked} of "
+            "those that lost one are not)",
             flush=True,
         )
-        for text, answer in lost[:3]:
+        for text, answer in [*lost[:3], *((text, answer.lines[0]) for text, answer in absent[:3])]:
             print("   lost:", text, "→", answer)
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 from typing import TypeVar
 
 from modalities.translation.checkpoint import ModelInput, Output, Vocabulary
@@ -17,11 +16,19 @@ from modalities.translation.drafts import (
     finish,
     make_draft,
 )
-from modalities.translation.protection.alignment import Piece, Range, joined
-from modalities.translation.protection.checks import INVENTED, LOST_NUMBER, content_doubts, form_doubts, has_word
+from modalities.translation.languages import is_written_without_spaces
+from modalities.translation.protection.alignment import Piece, Range, joined, with_spaces
+from modalities.translation.protection.checks import (
+    CONTENT_DOUBTS,
+    LOST_NUMBER,
+    content_doubts,
+    form_doubts,
+    without_copies,
+)
 from modalities.translation.protection.measures import known_measure
 from modalities.translation.protection.phrases import known_phrase
 from modalities.translation.protection.spans import Protected, replaced
+from modalities.translation.protection.stand_ins import StandIn, Standing, assignments
 
 AnyT = TypeVar("AnyT")
 Asking = Generator[list[ModelInput], Mapping[ModelInput, Output], AnyT]
@@ -33,10 +40,10 @@ PLACEHOLDERS = tuple(f"\u27e6{number}\u27e7" for number in range(10))
 _FEW_WORDS = 3
 _MOST_HYPOTHESES = 6
 _IN_PIECES = "It was translated in pieces, so that nothing in it is lost."
-ABOUT_CONTENT = (LOST_NUMBER, INVENTED, _IN_PIECES)
+ABOUT_CONTENT = (*CONTENT_DOUBTS, _IN_PIECES)
 """The beginnings of the doubts that the check of numbers and names can lead to."""
 _UNKNOWN = "The model does not know these words: they are copied."
-_MOST_DRAFTS = 6
+_AROUND_PIECES = ' \u00a0()[]{}/\\"“”„«»:;,-–—'
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,8 @@ class Asker:
     vocabulary: Vocabulary
     pair: tuple[str, str]
     """The languages as the vocabulary names them."""
-    stand_ins: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
-    """Words that the model copies: the forms in the text, of which the first is put in, and those in the output."""
+    stand_ins: tuple[StandIn, ...] = ()
+    """Words that the model copies."""
     copies: bool = True
     doubtful_below: float | None = None
     phrases: str = ""
@@ -130,9 +137,7 @@ class Asker:
 
     def _with_stand_ins(self, sentence: Sentence, spans: list[Protected]) -> Generator[list[Draft]]:
         """Yield drafts with the first stand-ins, then those with the others in other orders and more hypotheses."""
-        free = [(w[0], forms) for w, forms in self.stand_ins if not any(has_word(sentence.text, each) for each in w)]
-        orders = list(permutations(free, len(spans)))[:_MOST_DRAFTS] if len(spans) <= len(free) else []
-        standing = [[(s, w, f) for s, (w, f) in zip(spans, order, strict=True)] for order in orders]
+        standing = assignments(sentence.text, spans, self.stand_ins, self.pair)
         if standing:
             yield [self._draft(sentence, standing[0])]
             yield [self._draft(sentence, each, hypotheses=_MOST_HYPOTHESES) for each in standing]
@@ -140,7 +145,7 @@ class Asker:
     def _draft(
         self,
         sentence: Sentence,
-        standing: Sequence[tuple[Protected, str, tuple[str, ...]]],
+        standing: Sequence[Standing],
         *,
         stop: str = "",
         hypotheses: int = 1,
@@ -168,7 +173,11 @@ class Asker:
         """Say what may be wrong with an answer."""
         sentence = draft.sentence
         names = [each for each in self.stand_ins if not each[0][0].isdigit()]
-        yield from content_doubts(sentence.text, sentence.with_easy_numbers(), done.text, self.pair[1], names)
+        asked = {span for span, _ in draft.standing}
+        left = [s for s in sentence.spans if s.easy and s.kind in ("amount", "date") and s not in asked]
+        numbers, words = sentence.with_easy_numbers(), sentence.without_written_numbers()
+        answer = without_copies(done.text, [span for span in sentence.spans if not span.easy or span in asked])
+        yield from content_doubts(sentence.text, numbers, words, answer, self.pair, names=names, written=left)
         yield from form_doubts(
             sentence.text, sentence.without_spans(), done.text, sentence.words(), is_complete=output.is_complete
         )
@@ -194,14 +203,17 @@ class Asker:
             )
             for start, part, said in zip(starts, parts, answers, strict=True)
         ]
+        if not is_written_without_spaces(self.pair[1]):
+            pieces = with_spaces(pieces)
         text, marks = joined(sentence.marks, pieces)
         doubts = dict.fromkeys(doubt for said in answers for doubt in said.doubts)
         return Answer(text, marks, (*doubts, _IN_PIECES), score=min(said.score for said in answers))
 
     def _piece(self, part: Sentence) -> Asking[Answer]:
         """Translate a piece of a sentence without the spaces around it."""
-        start = len(part.text) - len(part.text.lstrip(" (\u00a0"))
-        end = max(len(part.text.rstrip(" )\u00a0")), start)
+        bare = len(part.text) - len(part.text.lstrip(_AROUND_PIECES))
+        start = min([bare, *(span.start for span in part.spans)])
+        end = max([len(part.text.rstrip(_AROUND_PIECES)), start, *(span.end for span in part.spans)])
         inner = part.part(start, end)
         said = (yield from self.answer(inner, is_fragment=True)) if inner.text else Answer("", part.marks)
         moved = tuple((m[0] + start, m[1] + start) if m else None for m in said.marks)
@@ -210,7 +222,7 @@ class Asker:
     def _lowered(self, said: str, original: str) -> str:
         """Take back the capital of a piece inside a sentence, if its first word is written without one."""
         first = re.search(r"[^\W\d_]+", said)
-        begins_low = next((c.islower() for c in original if c.isalpha()), False)
+        begins_low = next((not c.isupper() for c in original if c.isalpha()), False)
         if not first or not begins_low or not self.vocabulary.knows(f"▁{first[0].lower()}"):
             return said
         return said[: first.start()] + first[0].lower() + said[first.end() :]

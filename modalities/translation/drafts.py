@@ -37,6 +37,11 @@ class Sentence:
         easy = {number for span in self.spans if span.easy for number in range(span.start, span.end)}
         return "".join(" " if c.isdigit() and number not in easy else c for number, c in enumerate(self.text))
 
+    def without_written_numbers(self) -> str:
+        """Return the text without spans, except numbers in digits that the model is asked to translate."""
+        hidden = [s for s in self.spans if not s.easy or s.kind in ("amount", "date")]
+        return replaced(self.text, [(span.start, span.end, " ") for span in hidden])[0]
+
     def has_words(self) -> bool:
         """Whether there is a letter outside the copied spans."""
         return any(character.isalpha() for character in self.without_spans())

@@ -95,6 +95,16 @@ class Piece:
     marks: tuple[Range | None, ...] = ()
 
 
+def with_spaces(pieces: Sequence[Piece]) -> list[Piece]:
+    """Put a space between pieces of which one ends and the next begins with a letter or a digit."""
+    spaced: list[Piece] = []
+    for piece in pieces:
+        if spaced and spaced[-1].text[-1:].isalnum() and piece.text[:1].isalnum():
+            spaced.append(Piece(piece.start, piece.start, " "))
+        spaced.append(piece)
+    return spaced
+
+
 def joined(marks: Sequence[Range], pieces: Sequence[Piece]) -> tuple[str, tuple[Range | None, ...]]:
     """Join the translations of the pieces of a text, which follow one another, and what the marks became in them."""
     text = ""

@@ -3,24 +3,45 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from modalities.translation.protection.dates import has_month_of, missing_days
+from modalities.translation.protection.number_words import is_worth, missing_number_words
 from modalities.translation.protection.numbers import missing_numbers
+from modalities.translation.protection.spans import Protected
 
 LOST_NUMBER = "Numbers are missing"
+LOST_WORD = "Numbers in words are missing"
+LOST_DAY = "Days or months are missing"
 INVENTED = "It has words that the text does not have"
+CONTENT_DOUBTS = (LOST_NUMBER, LOST_WORD, LOST_DAY, INVENTED)
+"""The beginnings of the doubts about what an answer says."""
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){2,}")
 _FEWEST_COPIED_WORDS = 4
 
 
 def content_doubts(
-    source: str, numbers: str, answer: str, target: str, names: Sequence[tuple[Sequence[str], Sequence[str]]]
+    source: str,
+    numbers: str,
+    words: str,
+    answer: str,
+    languages: tuple[str, str],
+    *,
+    names: Sequence[tuple[Sequence[str], Sequence[str]]] = (),
+    written: Sequence[Protected] = (),
 ) -> Iterator[str]:
-    """Say what an answer lacks or has in addition: these are reasons to ask again.
+    """Say what an answer lacks or has in addition: these are reasons to ask again. `languages` are BCP 47 tags.
 
-    `numbers` is the source without the digits that need not be looked for, `target` a BCP 47 tag. `names` are words
-    that stand for others or that the model puts in by itself: their forms in both languages.
+    `numbers` is the source without the digits that need not be looked for, and `words` the source without spans that
+    are no numbers in digits. `names` are words that stand for others or that the model puts in by itself: their forms
+    in both languages. `written` are the amounts and dates in words that were left to the model.
     """
-    if missing := missing_numbers(numbers, answer, target):
+    missing = missing_numbers(numbers, answer, languages[1])
+    missing += [source[span.start : span.end] for span in written if not _is_there(span, answer, languages[1])]
+    if missing:
         yield f"{LOST_NUMBER}: {', '.join(missing)}."
+    if lacking := missing_number_words(words, answer, languages):
+        yield f"{LOST_WORD}: {', '.join(lacking)}."
+    if days := missing_days(words, answer, languages):
+        yield f"{LOST_DAY}: {', '.join(days)}."
     absent = [said for given, said in names if not any(has_word(source, each) for each in (*given, *said))]
     if invented := [form for forms in absent for form in forms if has_word(answer, form)]:
         yield f"{INVENTED}: {', '.join(invented)}."
@@ -34,6 +55,20 @@ def form_doubts(source: str, words: str, answer: str, count: int, *, is_complete
         yield "The answer repeats itself."
     if count >= _FEWEST_COPIED_WORDS and answer.strip().lower() == source.strip().lower():
         yield "The answer is a copy."
+
+
+def without_copies(answer: str, spans: Sequence[Protected]) -> str:
+    """Return an answer without the copies of spans in it: what is in them is not what the rest of a text became."""
+    for span in sorted(spans, key=lambda span: -len(span.copy)):
+        answer = answer.replace(span.copy, " ", 1)
+    return answer
+
+
+def _is_there(span: Protected, answer: str, target: str) -> bool:
+    """Whether an amount or the month of a date is in an answer."""
+    if span.kind == "date":
+        return has_month_of(span.copy, answer, target)
+    return "".join(span.copy.split()).lower() in "".join(answer.split()).lower() or is_worth(span.copy, answer)
 
 
 def has_word(text: str, word: str) -> bool:

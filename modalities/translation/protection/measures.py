@@ -1,9 +1,11 @@
 """Translate a number with its unit, such as `10 minutes`, by CLDR's tables: small models have seen them too rarely."""
 
 import re
+from decimal import Decimal
 from functools import lru_cache
 
-_MEASURE = re.compile(r"\s*(\d{1,6})\s*([^\W\d_][\w .-]{0,40}?)\s*")
+_MEASURE = re.compile(r"\s*(\d{1,6}(?:[.,]\d{1,3})?)\s*([^\W\d_][\w .-]{0,40}?)\s*")
+_DIGITS = "0.###"
 _FAMILIES = (
     "angle",
     "area",
@@ -24,17 +26,17 @@ def known_measure(text: str, source: str, target: str) -> str | None:
     found = _MEASURE.fullmatch(text)
     if found is None:
         return None
-    number = int(found[1])
+    number = found[1].replace(",", ".")
     unit = _units(number, source.split("-")[0]).get(_key(text))
     if unit is None:
         return None
     from babel.units import format_unit
 
-    return format_unit(number, unit, "long", format="0", locale=target.split("-")[0])
+    return format_unit(Decimal(number), unit, "long", format=_DIGITS, locale=target.split("-")[0])
 
 
 @lru_cache(maxsize=256)
-def _units(number: int, language: str) -> dict[str, str]:
+def _units(number: str, language: str) -> dict[str, str]:
     """Map what a number of each unit is called in a language to the unit."""
     from babel import Locale, UnknownLocaleError
     from babel.units import format_unit
@@ -44,7 +46,8 @@ def _units(number: int, language: str) -> dict[str, str]:
     except (UnknownLocaleError, ValueError):
         return {}
     names = [name for each in locale.unit_display_names if (name := str(each)).startswith(_FAMILIES)]
-    return {_key(format_unit(number, name, "long", format="0", locale=locale)): name for name in names}
+    value = Decimal(number)
+    return {_key(format_unit(value, name, "long", format=_DIGITS, locale=locale)): name for name in names}
 
 
 def _key(text: str) -> str:

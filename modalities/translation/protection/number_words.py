@@ -11,7 +11,13 @@ _MONTHS = (
 )
 _WHOLE_WORDS = frozenset({"en"})
 """Languages whose words are matched whole; of the others the beginnings count, since words are inflected and joined."""
+_ALSO_WORDS = frozenset({("fr", 9), ("de", 8), ("es", 4)})
+"""Numbers whose word may be another one: neuf is new, too."""
 _CHINESE = "零一二三四五六七八九"
+_COUNTED = re.compile(
+    r"(?<![第百千万萬零一二三四五六七八九十])(?:[二三四五六七八九]?十[一二三四五六七八九]?|[三四五六七八九])(?=[个個只隻人年岁歲天本张張位名次])"
+)
+"""Numbers from three to ninety-nine in Chinese before what is counted."""
 _ROMAN = ((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 _MOST_ROMAN = 39
 _SCALES = {
@@ -39,6 +45,35 @@ def is_written_otherwise(number: str, source: str, answer: str, target: str) -> 
         or _is_month(value, source, answer)
         or _is_amount(number, source, answer)
     )
+
+
+def is_worth(amount: str, answer: str) -> bool:
+    """Whether an answer has an amount, such as 3,5 Millionen, with whatever word for its thousands or millions."""
+    return any(worth in _amounts(answer).values() for worth in _amounts(amount).values())
+
+
+def missing_number_words(source: str, answer: str, languages: tuple[str, str]) -> list[str]:
+    """List the numbers in words, from three to ninety, that a translation has neither in words nor in digits."""
+    language = languages[0].split("-")[0]
+    found = [(word[0], value) for value, pattern in _cardinals(language).items() for word in pattern.finditer(source)]
+    found += [(word[0], _chinese_value(word[0])) for word in _COUNTED.finditer(source) if language == "zh"]
+    return [
+        word
+        for word, value in found
+        if not re.search(rf"(?<!\d){value}(?!\d)", answer)
+        and not is_written_otherwise(str(value), source, answer, languages[1])
+    ]
+
+
+@cache
+def _cardinals(language: str) -> dict[int, re.Pattern[str]]:
+    """Return a pattern of the usual word for each number in the table: whole, and not a part of forty-five."""
+    begun = {value: re.match(r"[\w\[\]-]+", forms) for value, forms in _table().get(language, {}).items()}
+    return {
+        value: re.compile(rf"(?<![-\w]){stem[0]}(?:e|en|ta)?(?![-\w])", re.IGNORECASE)
+        for value, stem in begun.items()
+        if stem and 3 <= value < 100 and (language, value) not in _ALSO_WORDS
+    }
 
 
 @cache
@@ -69,6 +104,12 @@ def _chinese(value: int) -> str:
         forms.append(f"{_CHINESE[tens] if tens > 1 else ''}十{_CHINESE[ones] if ones else ''}")
     forms += {100: ["百"], 1000: ["千"]}.get(value, [])
     return "|".join(forms)
+
+
+def _chinese_value(written: str) -> int:
+    tens, is_more, ones = written.rpartition("十")
+    ten = (_CHINESE.index(tens) if tens else 1) * 10 if is_more else 0
+    return ten + (_CHINESE.index(ones) if ones else 0)
 
 
 def _roman(value: int) -> str:

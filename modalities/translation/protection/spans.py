@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from modalities.translation.protection.amounts import written_amounts
+from modalities.translation.protection.dates import written_dates
 from modalities.translation.protection.numbers import NUMBER, is_plain_number, localized_number
 
 Glossary = Sequence[tuple[str, str]]
@@ -32,6 +34,8 @@ _IDENTIFIER = (
     r"|(?<!\w)(?=\w{1,60}_)[A-Za-z0-9]{1,40}(?:_[A-Za-z0-9]{1,40}){1,6}(?!\w)"
     r"|\b[a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}\b|(?<![\w/.])(?:~|\.{1,2})?(?:/[\w.-]{1,60}){2,12}/?|\b[A-Z]:\\[^\s\"<>|]{1,200}"
     r"|(?<![\w/.-])[\w-]{1,60}\.(?:txt|pdf|docx?|pptx?|xlsx?|odt|csv|json|ya?ml|xml|html?|md|py|js|ts|sh|zip|gz|png|jpe?g|svg|mp[34]|exe|ini|cfg|toml)\b"
+    r"|(?<![\w./])(?=[A-Za-z/]{0,24}\d)[A-Za-z0-9]{1,12}(?:/[A-Za-z0-9]{1,12}){1,3}(?![\w/])"  # ES6/ES7, 2011/83/EU
+    r"|(?<!\w)/\^[^\s/]{1,80}/[a-z]{0,3}(?!\w)|(?<![\w.])\.[a-z][a-z0-9]{1,4}(?![\w.])"  # /^a+$/, .mp4
     r"|(?<![A-Za-z0-9_.-])[A-Za-z]{1,20}\d(?!\.\d)[A-Za-z0-9]{0,20}(?![A-Za-z0-9_]|\.\d)"  # IPv4
     r"|(?<![\w.])\d{1,5}[xX×]\d{1,5}(?!\w)"  # 640x480
 )
@@ -48,6 +52,10 @@ _PATTERN = re.compile(
 _TRAILING = ".,;:!?)]}*"
 
 
+Kind = Literal["", "number", "amount", "date"]
+"""What a span is: an amount is a number with words, such as 3.5 million; a date has its month in words."""
+
+
 class Protected(NamedTuple):
     """A span that the answer must contain, once, as `copy`. An `easy` one is left to the model at first."""
 
@@ -55,13 +63,17 @@ class Protected(NamedTuple):
     end: int
     copy: str
     easy: bool = False
+    kind: Kind = ""
 
 
 def protected_spans(text: str, source: str, target: str, glossary: Glossary = ()) -> list[Protected]:
     """List the spans to copy, in order and without overlaps; a glossary's terms take precedence."""
-    found = [*_glossary_spans(text, glossary)]
-    found += [_protected(match, source, target) for match in _PATTERN.finditer(text)]
-    return without_overlaps(found)
+    found = [_protected(match, source, target) for match in _PATTERN.finditer(text)]
+    amounts = [Protected(*each, True, "amount") for each in written_amounts(text, source, target)]
+    dates = [Protected(*each, True, "date") for each in written_dates(text, source, target)]
+    numbers = [span for span in found if span.kind == "number"]
+    others = [span for span in found if span.kind != "number"]
+    return without_overlaps([*_glossary_spans(text, glossary), *others, *dates, *amounts, *numbers])
 
 
 def without_overlaps(found: Iterable[Protected]) -> list[Protected]:
@@ -118,7 +130,7 @@ def _protected(match: re.Match[str], source: str, target: str) -> Protected:
         end = start + len(_without_trailing(match[0]))
     text = match.string[start:end]
     if kind == "number":
-        return Protected(start, end, localized_number(text, source, target), easy=is_plain_number(text))
+        return Protected(start, end, localized_number(text, source, target), easy=is_plain_number(text), kind="number")
     return Protected(start, end, text)
 
 

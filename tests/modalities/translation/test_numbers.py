@@ -4,9 +4,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from modalities.translation.protection.checks import content_doubts
 from modalities.translation.protection.measures import known_measure
 from modalities.translation.protection.numbers import localized_number, missing_numbers
 from modalities.translation.protection.spans import protected_spans
+from modalities.translation.protection.stand_ins import StandIn, assignments
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,75 @@ def test_a_number_with_its_unit_is_called_as_in_every_language(
     text: str, source: str, target: str, answer: str | None
 ) -> None:
     assert known_measure(text, source, target) == answer
+
+
+WRITTEN = [
+    ("We met on 3 March 2024.", "en", "de", "3 March 2024", "3. März 2024"),
+    ("We met on May 1st.", "en", "fr", "May 1st", "le 1er mai"),
+    ("See you Monday, June 5, 2023!", "en", "es", "Monday, June 5, 2023", "lunes, 5 de junio de 2023"),
+    ("It was the 21st of July 1969.", "en", "zh", "21st of July 1969", "1969年7月21日"),
+    ("Wir treffen uns am 3. März 2024.", "de", "en", "3. März 2024", "March 3, 2024"),
+    ("Nous arrivons le 1er août 2020.", "fr", "de", "le 1er août 2020", "1. August 2020"),
+    ("Nací el 3 de marzo de 1984.", "es", "en", "3 de marzo de 1984", "March 3, 1984"),
+    ("我们2024年3月5日见面。", "zh", "en", "2024年3月5日", "March 5, 2024"),
+    ("There are 3.5 million of them.", "en", "de", "3.5 million", "3,5 Millionen"),
+    ("It is 2 billion.", "en", "zh", "2 billion", "20亿"),
+    ("Das kostet 2,5 Milliarden €.", "de", "en", "2,5 Milliarden €", "€2.5 billion"),
+    ("有1100万人。", "zh", "en", "1100万", "11 million"),
+    ("It takes 2.5 hours.", "en", "de", "2.5 hours", "2,5 Stunden"),
+    ("It costs 1,250.50 dollars.", "en", "de", "1,250.50 dollars", "1.250,50 Dollar"),
+    ("Il arrive à 17 h 45.", "fr", "en", "17 h 45", "17:45"),
+    ("I was born in nineteen eighty-four.", "en", "de", "nineteen eighty-four", "1984"),
+    ("Since twenty oh five.", "en", "de", "twenty oh five", "2005"),
+]
+
+
+@pytest.mark.parametrize(("text", "source", "target", "written", "copy"), WRITTEN)
+def test_dates_and_amounts_with_words_are_written_as_the_language_does(
+    text: str, source: str, target: str, written: str, copy: str
+) -> None:
+    [span] = protected_spans(text, source, target)
+    assert (text[span.start : span.end], span.copy, span.easy) == (written, copy, True)
+
+
+@pytest.mark.parametrize("text", ["31 February 2020", "I may 3 times", "in twenty thousand years", "version 2.5 of it"])
+def test_what_only_looks_like_a_date_or_an_amount_is_none(text: str) -> None:
+    assert {span.kind for span in protected_spans(text, "en", "de")} <= {"number"}
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "languages", "reason"),
+    [
+        ("Come before Friday.", "Komm vor Montag.", ("en", "de"), "Days or months are missing: Friday."),
+        ("Come on Fridays.", "Komm freitags.", ("en", "de"), ""),
+        ("星期五来。", "Come on Friday.", ("zh", "en"), ""),
+        ("In October.", "Im Dezember.", ("en", "de"), "Days or months are missing: October."),
+        ("He may march.", "Er darf gehen.", ("en", "de"), ""),
+        ("He has twelve dogs.", "Er hat Hunde.", ("en", "de"), "Numbers in words are missing: twelve."),
+        ("He has twelve dogs.", "Er hat 12 Hunde.", ("en", "de"), ""),
+        ("他有十二只狗。", "He has ten dogs.", ("zh", "en"), "Numbers in words are missing: 十二."),
+        ("He is forty-five.", "Er ist fünfundvierzig.", ("en", "de"), ""),
+        ("Ce livre est neuf.", "This book is new.", ("fr", "en"), ""),
+    ],
+)
+def test_an_answer_that_lacks_a_day_or_a_number_in_words_is_marked(
+    source: str, answer: str, languages: tuple[str, str], reason: str
+) -> None:
+    assert list(content_doubts(source, "", source, answer, languages)) == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(("answer", "missing"), [("3,5 Millionen", False), ("3500000", False), ("3,5", True)])
+def test_an_amount_that_the_model_wrote_may_have_another_form_of_the_same_worth(answer: str, missing: bool) -> None:
+    text = "3.5 million"
+    doubts = content_doubts(text, "", "", answer, ("en", "de"), written=protected_spans(text, "en", "de"))
+    assert list(doubts) == (["Numbers are missing: 3.5 million."] if missing else [])
+
+
+def test_a_day_of_the_week_stands_for_a_date_and_a_number_for_a_number() -> None:
+    text = "We met on 3 March 2024 at 17:45 (see https://x.org)."
+    words: list[StandIn] = [(("Tom",), ("Tom",)), (("2013",), ("2013",))]
+    first, *_ = assignments(text, protected_spans(text, "en", "de"), words, ("en", "de"))
+    assert [word for _, word, _ in first] == ["Monday", "2013", "Tom"]
 
 
 @pytest.mark.parametrize("name", ["IPv4", "lv1", "fail2ban", "640x480", "H2O", "mp3", "report2.pdf"])

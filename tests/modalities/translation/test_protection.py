@@ -36,6 +36,8 @@ SPANS = {
     "Love it #sunset @bob": ["#sunset", "@bob"],
     "访问https://example.com/a，谢谢。": ["https://example.com/a"],
     "Save 20 words and 5 % d'eau.": ["5 %"],
+    "Since ES6/ES7, 2011/83/EU, /^[0-9]+$/ and .mp4 files.": ["ES6/ES7", "2011/83/EU", "/^[0-9]+$/", ".mp4"],
+    "Rooms 1-1000, 10–13 and 2-3 % at 1:1 on 127.0.0.1:53.": ["1-1000", "10–13", "2-3 %", "1:1", "127.0.0.1:53"],
     "Note:name and 10:30 are told apart.": ["10:30"],
 }
 
@@ -106,7 +108,7 @@ NAMES = [(("Tom", "汤姆", "湯姆"), ("Tom",)), (("Boston",), ("波士顿",))]
     ],
 )
 def test_a_name_that_only_the_answer_has_is_a_reason_to_ask_again(source: str, answer: str, invented: str) -> None:
-    doubts = list(content_doubts(source, source, answer, "de", NAMES))
+    doubts = list(content_doubts(source, "", "", answer, ("en", "de"), names=NAMES))
     assert [doubt.rpartition(": ")[2] for doubt in doubts] == ([f"{invented}."] if invented else [])
 
 

@@ -104,7 +104,7 @@ class Faults:
 
     @contextmanager
     def clock(self) -> Generator[None]:
-        """The clock is an hour ahead, and then right again."""
+        """The clock of Prefect, workers, supervisor and gateway is an hour ahead, and then right again."""
         (self._folder / "clock").write_text("+3600", encoding="ascii")
         yield
         (self._folder / "clock").write_text("+0", encoding="ascii")
@@ -144,6 +144,8 @@ def _stack(folder: Path, hub_port: int, with_clock: bool) -> Generator[Platform]
         "TMPDIR": str(home / "tmp"),
     }
     if with_clock:
+        # S3 and Postgres keep the right time: libfaketime does not reach programs in Go, and those of another user.
+        lifecycle.up(home, storage_only=True)
         os.environ |= {
             "LD_PRELOAD": _FAKETIME,
             "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),

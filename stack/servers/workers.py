@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from os import environ
 from pathlib import Path
 
+import httpx
+
 from flows.running.context import PERSON_TAG
 from flows.running.prefect_api import PrefectApi
 from stack.processes import clean_environment, http_status, start_process, wait_until
@@ -75,7 +77,10 @@ def wait_for_workers(home: Path, api: PrefectApi) -> None:
     with api.client() as client:
 
         def online(pool: str) -> bool:
-            found = client.post(f"/work_pools/{pool}/workers/filter", json={}, timeout=5)
+            try:
+                found = client.post(f"/work_pools/{pool}/workers/filter", json={}).raise_for_status()
+            except httpx.HTTPError:  # a busy server, or one that is just started again
+                return False
             return any(worker["status"] == "ONLINE" for worker in found.json())
 
         for name, pool in WORKERS.items():

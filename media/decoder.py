@@ -17,6 +17,7 @@ from media.facts import Caps
 from media.identify import identify, load_libraries
 from media.location import location_patches
 from media.read import read_contents
+from media.rewriting.language_tags import Languages
 from media.rewriting.passages import PASSAGES
 from media.rewriting.rewrite import outline, rewrite
 
@@ -65,7 +66,8 @@ def _result(request: dict[str, Any], path: Path, caps: Caps) -> tuple[dict[str, 
         return {}, [PASSAGES.dump_json(outline(path.read_bytes(), request["ending"]))]
     if request["task"] == "rewrite":
         answers = PASSAGES.validate_json(Path(request["answers"]).read_bytes())
-        return {}, [rewrite(path.read_bytes(), request["ending"], answers)]
+        languages = Languages(*request["languages"]) if request["languages"] else None
+        return {}, [rewrite(path.read_bytes(), request["ending"], answers, languages)]
     extract, blobs = read_contents(path, request["media_type"], caps)
     return {}, [extract.model_dump_json().encode(), *blobs]
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,7 @@ from media.errors import DecoderFailed, DecoderUnavailable, UnreadableMedia, Uns
 from media.facts import CAPS, Caps, MediaFacts
 from media.location import Patch, apply_patches
 from media.reading.contents import Extract
+from media.rewriting.language_tags import Languages
 from media.rewriting.passages import PASSAGES, Passage
 
 _MAX_ATTEMPTS = 3
@@ -89,13 +90,18 @@ class Decoders:
         with _temporary_files(data) as (path,):
             return self._answer(path, {"task": "outline", "ending": ending}, CAPS, _parse_passages)
 
-    def rewrite(self, data: bytes, ending: str, answers: Sequence[Passage]) -> bytes:
-        """Return a document with the translations of its passages. Raises as `identify`."""
+    def rewrite(
+        self, data: bytes, ending: str, answers: Sequence[Passage], languages: Languages | None = None
+    ) -> bytes:
+        """Return a document with the translations of its passages, which names its new language.
+
+        Raises as `identify` does.
+        """
         with _temporary_files(data, PASSAGES.dump_json(list(answers))) as (path, answered):
-            task = {"task": "rewrite", "ending": ending, "answers": str(answered)}
+            task = {"task": "rewrite", "ending": ending, "answers": str(answered), "languages": languages}
             return self._answer(path, task, CAPS, _parse_written)
 
-    def _answer(self, path: Path, task: dict[str, str], caps: Caps, parse: Callable[[Response], FoundT]) -> FoundT:
+    def _answer(self, path: Path, task: dict[str, Any], caps: Caps, parse: Callable[[Response], FoundT]) -> FoundT:
         seconds = self.limits.cpu_for(path.stat().st_size)
         request = {"path": str(path), "caps": caps.model_dump(), "cpu_seconds": seconds} | task
         cause = ""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from media.errors import UnreadableMedia, UnsupportedMedia
 from media.plain_text import decode_text
+from media.rewriting.language_tags import Languages, with_language
 from media.rewriting.passages import MAX_PASSAGES, Passage, TranslatePassages
 
 _MOST_BYTES = 100_000_000
@@ -30,15 +31,16 @@ def outline(data: bytes, ending: str) -> list[Passage]:
     return found
 
 
-def rewrite(data: bytes, ending: str, answers: Sequence[Passage]) -> bytes:
-    """Return a document with the answers in the places of its passages."""
+def rewrite(data: bytes, ending: str, answers: Sequence[Passage], languages: Languages | None = None) -> bytes:
+    """Return a document with the answers in the places of its passages, and with its new language if that is known."""
 
     def answer(passages: Sequence[Passage]) -> Sequence[Passage]:
         if len(passages) != len(answers):
             raise UnreadableMedia("The document changed while it was translated.")
         return answers
 
-    return _rewriter(data, ending)(data, answer)
+    written = _rewriter(data, ending)(data, answer)
+    return with_language(written, ending, languages) if languages else written
 
 
 def _rewriter(data: bytes, ending: str) -> RewriteBytes:

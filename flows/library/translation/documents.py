@@ -8,6 +8,7 @@ from textwrap import shorten
 from flows.library.translation.glossary import terms_for
 from flows.running.context import RunContext
 from media.errors import ItemError
+from media.rewriting.language_tags import Languages
 from media.rewriting.passages import Passage, PassageMark
 from modalities.translation.detection import detect_language
 from modalities.translation.requests import Doubt, Mark, MarkedLine, Translation, requests_for_lines
@@ -96,7 +97,7 @@ async def translate_document(
         Passage(text=line.text, marks=tuple(PassageMark(**mark.model_dump()) for mark in line.marks))
         for line in translated.lines
     ]
-    written = await asyncio.to_thread(decoders.rewrite, data, ending, answers)
+    written = await asyncio.to_thread(decoders.rewrite, data, ending, answers, Languages(source, target))
     pairs = zip((passage.text for passage in passages), translated.texts, strict=True)
     return TranslatedDocument(written, source, tuple(pairs), translated.doubts)
 

@@ -6,6 +6,7 @@ from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZipFile
 import pytest
 
 from media.errors import ItemError
+from media.rewriting.language_tags import Languages, with_language
 from media.rewriting.rewrite import outline, rewrite
 from tests.media.made.documents import archive, docx
 
@@ -56,3 +57,34 @@ def test_a_package_with_a_damaged_picture_is_refused_when_it_is_written() -> Non
     broken = damaged(whole, "Pictures/a.png", "data")
     with pytest.raises(ItemError, match="no package that can be read"):
         rewrite(broken, ".odt", outline(broken, ".odt"))
+
+
+PAGES = {
+    '<html lang="en-US"><p lang="en">A</p><p lang="fr">B</p>': '<html lang="de"><p lang="de">A</p><p lang="fr">B</p>',
+    "<HTML><body>A <i lang=en>b</i>": '<HTML lang="de"><body>A <i lang="de">b</i>',
+    '<p>A <b translate="no" lang="en">b</b></p>': '<p>A <b translate="no" lang="en">b</b></p>',
+    '<html xml:lang="en" xmlns="x">A<script>"<p lang=\'en\'>"</script>': (
+        '<html xml:lang="de" xmlns="x">A<script>"<p lang=\'en\'>"</script>'
+    ),
+}
+
+
+@pytest.mark.parametrize("page", list(PAGES))
+def test_a_page_says_its_new_language_and_quotations_in_others_stay(page: str) -> None:
+    written = rewrite(page.encode(), ".html", outline(page.encode(), ".html"), Languages("en", "de"))
+    assert written.decode() == PAGES[page]
+
+
+def test_office_documents_books_and_catalogues_say_their_new_language() -> None:
+    word = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">%s</w:document>'
+    lang = '<w:lang w:val="en-US"/>'
+    opf = '<package xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:language>en</dc:language></package>'
+    documents = {
+        ".docx": (archive({"word/styles.xml": word % lang}), "word/styles.xml", 'w:val="de-DE"'),
+        ".epub": (archive({"a.opf": opf}), "a.opf", "<dc:language>de</dc:language>"),
+    }
+    for ending, (data, name, expected) in documents.items():
+        written = with_language(data, ending, Languages("en", "de"))
+        assert expected in ZipFile(io.BytesIO(written)).read(name).decode()
+    po = b'msgid ""\nmsgstr ""\n"Language: \\n"\n'
+    assert b'"Language: pt_BR\\n"' in with_language(po, ".po", Languages("en", "pt-BR"))

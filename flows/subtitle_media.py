@@ -5,12 +5,20 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from flows.library.markdown import download_links, escaped
 from flows.running.content_forms import Recording
 from flows.running.context import RunContext
-from flows.running.form import Form, project_field, recording_field, spoken_language_field, style_field
+from flows.running.form import (
+    Form,
+    LanguageTag,
+    language_field,
+    project_field,
+    recording_field,
+    spoken_language_field,
+    style_field,
+)
 from flows.running.prefect_context import run_as_flow
 from flows.transcribe_audio import find_recording, hear, recording_request, store_subtitles, translate_segments
 from media.errors import ItemError
@@ -22,8 +30,8 @@ class SubtitleOrder(Form):
     """A recording and the languages that its subtitles should be in."""
 
     recording: str = recording_field()
-    languages: list[Literal["en", "de", "fr", "es", "zh", "it", "pt", "nl", "ru", "ja", "ko", "zh-Hant"]] = Field(
-        default=[], title="Languages", description="The languages beside the spoken one."
+    languages: list[LanguageTag] = language_field(
+        "Languages", "The languages beside the spoken one.", default=[], of="targets"
     )
     language: str = spoken_language_field()
     style: StyleName = style_field()

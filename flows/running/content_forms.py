@@ -7,8 +7,11 @@ from pydantic import Field
 from flows.running.form import (
     ADMINS_ONLY,
     Form,
+    LanguageTag,
+    OptionalLanguageTag,
     artifact_field,
     file_labels_field,
+    language_field,
     model_field,
     project_field,
     prompt_field,
@@ -126,8 +129,8 @@ class Recording(Form):
 
     recording: str = recording_field()
     language: str = spoken_language_field()
-    to: str = Field(
-        default="", title="Translate to", description="Such as en or de; empty to leave it as spoken.", max_length=12
+    to: OptionalLanguageTag = language_field(
+        "Translate to", "Such as en or de; empty to leave it as spoken.", default="", of="targets"
     )
     model: str = model_field()
     prompt: str = prompt_field()
@@ -151,9 +154,9 @@ class Text(Form):
 
     text: str = Field(default="", title="Text", description="What to translate.", max_length=200_000)
     artifact: str = artifact_field("Stored text", "The id of a stored text to translate, instead.")
-    target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
-    source: str = Field(
-        default="", title="From", description="Such as en; empty to detect the language.", max_length=12
+    target: LanguageTag = language_field("To", "Such as de, fr, es, zh or en.", default=..., of="targets")
+    source: OptionalLanguageTag = language_field(
+        "From", "Such as en; empty to detect the language.", default="", of="sources"
     )
     format: Literal["text", "paragraphs", "markdown", "html", "srt", "vtt"] = Field(
         default="text",
@@ -173,9 +176,9 @@ class Document(Form):
         description="Its ending tells the format; empty for the document's own.",
         max_length=255,
     )
-    target: str = Field(title="To", description="Such as de, fr, es, zh or en.", min_length=2, max_length=12)
-    source: str = Field(
-        default="", title="From", description="Such as en; empty to detect the language.", max_length=12
+    target: LanguageTag = language_field("To", "Such as de, fr, es, zh or en.", default=..., of="targets")
+    source: OptionalLanguageTag = language_field(
+        "From", "Such as en; empty to detect the language.", default="", of="sources"
     )
     project: str = project_field()
 

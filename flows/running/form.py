@@ -1,6 +1,8 @@
 """The base class of forms, and fields that forms share. A form is the parameter of a flow that people start."""
 
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +14,10 @@ def _number_fields(schema: dict[str, Any]) -> None:
     # Prefect stores schemas as JSONB, which loses the order of keys; the UI sorts by `position`.
     for position, field in enumerate(schema.get("properties", {}).values()):
         field["position"] = position
+
+
+LanguageTag = Annotated[str, Field(min_length=2, max_length=12)]
+OptionalLanguageTag = Annotated[str, Field(max_length=12)]
 
 
 class Form(BaseModel):
@@ -66,6 +72,48 @@ def spoken_language_field() -> Any:
     return Field(
         default="", title="Spoken language", description="Such as en, de or zh; empty to detect it.", max_length=40
     )
+
+
+def language_field(title: str, description: str, *, default: Any, of: Literal["sources", "targets"]) -> Any:
+    """Return the field for a language or a list of them; the form offers those of the profile's models.
+
+    Any other BCP 47 tag of a language that a model knows may be written instead, such as zh-TW.
+    """
+    return Field(
+        default=default,
+        title=title,
+        description=description,
+        json_schema_extra=lambda schema: _offer_languages(schema, profile_languages(of)),
+    )
+
+
+@cache
+def profile_languages(of: Literal["sources", "targets"]) -> tuple[str, ...]:
+    """List the languages that the profile's models translate from or to; none if there is no valid profile here."""
+    from flows.running.settings import load_model_settings
+    from modalities.errors import InvalidCatalogue
+    from modalities.models.catalogue import load_catalogue
+    from modalities.translation.routes import list_sources, list_targets
+
+    try:
+        settings = load_model_settings()
+        catalogue = load_catalogue(settings.models_config, settings.profile)
+        return tuple(list_sources(catalogue) if of == "sources" else list_targets(catalogue))
+    except InvalidCatalogue:
+        return ()
+
+
+def _offer_languages(schema: dict[str, Any], languages: Sequence[str]) -> None:
+    """Let a form choose among languages, or write another: the schema that Prefect checks values with allows both."""
+    if not languages:
+        return
+    one = schema.get("items", schema)
+    free = {key: one.pop(key) for key in ("type", "minLength", "maxLength") if key in one}
+    choices = [*([""] if schema.get("default") == "" else []), *languages]
+    one["anyOf"] = [
+        {"type": "string", "enum": choices, "title": "Languages of the models"},
+        {**free, "title": "Another tag"},
+    ]
 
 
 def prompt_field() -> Any:

@@ -53,6 +53,14 @@ def list_sources(catalogue: Catalogue) -> list[str]:
     return sorted({language for each in options for language in each.sources})
 
 
+def list_targets(catalogue: Catalogue) -> list[str]:
+    """List the languages that the profile's models translate into, sorted; Chinese in both scripts."""
+    options = [read_options(catalogue.spec(name)) for name in catalogue.profile.translation]
+    targets = {language for each in options for language in each.targets}
+    has_simplified = any(chinese_script(language) == "Hans" for language in targets)
+    return sorted(targets | ({"zh-Hant"} if has_simplified else set()))
+
+
 def _hop(models: dict[str, TranslatorOptions], source: str, target: str) -> Hop | None:
     for name, options in models.items():
         pair = matching_pair(options, source, target)

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from flows.running.prefect_api import DENIED_STATUSES, PrefectApi, access_denied, is_healthy
+from flows.running.settings import load_model_settings
 from stack.errors import PartDidNotStart
 from stack.processes import clean_environment, start_process, wait_until
 
@@ -60,7 +61,7 @@ def prepare_pools(api: PrefectApi) -> None:
 
 def deploy(home: Path, root: Path, api: PrefectApi) -> None:
     """Deploy configs/prefect.yaml, unless the file, the code of the flows and the server's URL are unchanged."""
-    path, state, note = root / "configs" / "prefect.yaml", deployed_state(root, api), _note(home)
+    path, state, note = root / "configs" / "prefect.yaml", deployed_state(home, root, api), _note(home)
     if was_deployed(home) and note.read_text(encoding="utf-8") == state:
         return
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
@@ -73,11 +74,18 @@ def deploy(home: Path, root: Path, api: PrefectApi) -> None:
     note.write_text(state, encoding="utf-8")
 
 
-def deployed_state(root: Path, api: PrefectApi) -> str:
-    """Return a hash of all that decides the deployments: their file, the code of the flows, and the server's URL."""
+def deployed_state(home: Path, root: Path, api: PrefectApi) -> str:
+    """Return a hash of all that decides the deployments.
+
+    That is their file, the code of the flows, the models and the profile, of which forms offer the languages, and the
+    server's URL.
+    """
+    settings = load_model_settings(home)
+    models = settings.models_config.read_bytes() if settings.models_config.is_file() else b""
     code = b"".join(flow.read_bytes() for flow in sorted((root / "flows").rglob("*.py")))
     path = root / "configs" / "prefect.yaml"
-    return hashlib.sha256(path.read_bytes() + code + f"{root} {api.url}".encode()).hexdigest()
+    others = f"{root} {api.url} {settings.profile}".encode()
+    return hashlib.sha256(path.read_bytes() + code + models + others).hexdigest()
 
 
 def was_deployed(home: Path) -> bool:

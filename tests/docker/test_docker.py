@@ -549,6 +549,11 @@ def test_workers_outlive_an_absent_prefect_server() -> None:
         assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
 
 
-def test_another_prefect_server_gets_its_own_deployments() -> None:
+def test_another_prefect_server_and_another_profile_get_their_own_deployments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = (PrefectApi(f"http://{host}:4200/api", None) for host in ("one", "other"))
-    assert prefect_server.deployed_state(ROOT, one) != prefect_server.deployed_state(ROOT, other)
+    before = prefect_server.deployed_state(tmp_path, ROOT, one)
+    assert before != prefect_server.deployed_state(tmp_path, ROOT, other)
+    monkeypatch.setenv("TRIPTYCH_PROFILE", "standard")
+    assert before != prefect_server.deployed_state(tmp_path, ROOT, one)

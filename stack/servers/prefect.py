@@ -26,6 +26,8 @@ def server_environment(home: Path, database: str, port: int, auth_string: str | 
     return password | {
         "PREFECT_HOME": str(home / "data" / "prefect"),
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        # Within the default of 5 s a server that has just started on a busy machine connects to Postgres in vain.
+        "PREFECT_API_DATABASE_CONNECTION_TIMEOUT": "30",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # The new UI sends requests to an external host even with analytics disabled.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",

@@ -19,6 +19,7 @@ from flows.running.errors import NothingToDo
 from flows.running.prefect_context import run_as_flow
 from modalities.embedding.requests import Embedding, EmbedImage, read_vector
 from storage.index.parts import PartKind
+from storage.index.search_index import Found
 from storage.index.search_query import Filters, VectorQuery
 from storage.index.word_query import ParsedQuery, WordQuery, parse_query, word_query
 
@@ -52,21 +53,30 @@ async def _find_and_show(context: RunContext, query: Query) -> SearchReport:
 
 async def find(context: RunContext, query: Query, encode: EncodeQueries = encode_here) -> SearchReport:
     """Encode the query once per vector space and search the index."""
-    words = query.words.replace("\0", " ").strip()  # Postgres stores no NUL
-    parsed = parse_query(words)
+    query = query.model_copy(update={"words": query.words.replace("\0", " ").strip()})  # Postgres stores no NUL
+    parsed = parse_query(query.words)
+    encoded, found = await _encode_and_search(context, query, parsed, encode)
+    if found.unknown_spaces:  # the models changed after the query was encoded: once more with those of now
+        encoded, found = await _encode_and_search(context, query, parsed, encode)
+    looked = {} if found.hits else await asyncio.to_thread(_looked_through, context, query)
+    return SearchReport(hits=found.hits, total=found.total, looked_through=looked, notices=encoded.notices)
+
+
+async def _encode_and_search(
+    context: RunContext, query: Query, parsed: ParsedQuery, encode: EncodeQueries
+) -> tuple[Encoded, Found]:
     encoded, cut_off = await _encode(context, query, parsed, encode)
     found = await asyncio.to_thread(
         context.space.index.search,
         context.space.project,
         vectors=encoded.vectors,
-        words=None if query.like else _literal(words, parsed),
+        words=None if query.like else _literal(query.words, parsed),
         filters=_filters(query, encoded),
         cut_off=cut_off if query.at_least is None else query.at_least,
         limit=query.limit,
         offset=query.offset,
     )
-    looked = {} if found.hits else await asyncio.to_thread(_looked_through, context, query)
-    return SearchReport(hits=found.hits, total=found.total, looked_through=looked, notices=encoded.notices)
+    return encoded, found
 
 
 def _literal(words: str, parsed: ParsedQuery) -> WordQuery:

@@ -5,7 +5,8 @@ although the classifier knows breeds alone, and a picture without any is not.
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,7 +22,7 @@ _LONGEST_NAME = 5
 _FUNCTION_WORDS = (
     "a an and at by for from in into is it of on or the to with der die das dem den des ein eine einen einem einer und "
     "im am mit von zu le la les un une des et du de d l en el los las una y con por para il lo di e i photo picture "
-    "image foto bild imagen some two three few several many near next his her their this that are"
+    "no once over make image foto bild imagen some two three few several many near next his her their this that are"
 )
 _WITHOUT_MEANING = frozenset(_FUNCTION_WORDS.split())
 
@@ -50,9 +51,17 @@ NO_CONCEPTS = MentionedConcepts()
 class ConceptLexicon:
     """The concepts of a classifier, and the words that name them."""
 
-    def __init__(self, classes: dict[str, list[int]], words: dict[str, list[str]], number_of_classes: int) -> None:
+    def __init__(
+        self,
+        classes: dict[str, list[int]],
+        words: dict[str, list[str]],
+        elsewhere: dict[str, list[str]],
+        number_of_classes: int,
+    ) -> None:
+        """`words` name the concepts in every query, those of `elsewhere` otherwise in queries that are not English."""
         self._names = list(classes)
         self._words = words
+        self._elsewhere = words | elsewhere
         self._members = np.zeros((number_of_classes, len(classes)), np.float32)
         for column, numbers in enumerate(classes.values()):
             self._members[numbers, column] = 1
@@ -61,33 +70,26 @@ class ConceptLexicon:
     def load(cls, path: Path, number_of_classes: int) -> Self:
         """Read the file that training/concepts makes."""
         tables = json.loads(path.read_text(encoding="utf-8"))
-        return cls(tables["classes"], tables["words"], number_of_classes)
+        return cls(tables["classes"], tables["words"], tables["elsewhere"], number_of_classes)
 
     def recognize(self, probabilities: Vectors) -> list[dict[str, float]]:
         """The concepts that each picture shows with at least 2 %, the most probable first, from (n, classes)."""
         return [self._probable(row) for row in probabilities @ self._members]
 
-    def mentioned(self, text: str) -> MentionedConcepts:
+    def mentioned(self, text: str, *, english: bool) -> MentionedConcepts:
         """The concepts that a query names, by its longest phrases from the left."""
-        rest = [stem(token) for token in tokens(text)]
+        words = self._words if english else self._elsewhere
+        rest = [_stem(token) for token in tokens(text)]
         groups: list[tuple[str, ...]] = []
         others = 0
         while rest:
-            length = self._longest_name(rest)
+            length = _longest_name(words, rest)
             if length:
-                groups.append(tuple(self._words[" ".join(rest[:length])]))
+                groups.append(tuple(words[" ".join(rest[:length])]))
             elif rest[0] not in _WITHOUT_MEANING:
                 others += 1
             rest = rest[length or 1 :]
         return MentionedConcepts(tuple(dict.fromkeys(groups)), others)
-
-    def _longest_name(self, words: Sequence[str]) -> int:
-        """How many of the first words name a concept together."""
-        for length in range(min(_LONGEST_NAME, len(words)), 0, -1):
-            name = " ".join(words[:length])
-            if name in self._words and name not in _WITHOUT_MEANING:
-                return length
-        return 0
 
     def _probable(self, row: Vectors) -> dict[str, float]:
         order = np.argsort(-row, kind="stable")
@@ -95,5 +97,23 @@ class ConceptLexicon:
 
 
 def lexicon_key(name: str) -> str:
-    """A name as the lexicon has it: its tokens without plural endings."""
-    return " ".join(stem(token) for token in tokens(name))
+    """A name as the lexicon has it: its tokens without plural and case endings."""
+    return " ".join(_stem(token) for token in tokens(name))
+
+
+def _stem(token: str) -> str:
+    """The token without plural endings, and without those of the cases of Russian and Ukrainian nouns."""
+    return _CASE_ENDING.sub("", token) if _CYRILLIC.match(token) else stem(token)
+
+
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
+_CASE_ENDING = re.compile("(?<=[\u0400-\u04ff]{3})(?:ами|ями|ов|ев|еи|ах|ях|ам|ям|ом|ем|ою|ею|[аяыиоеуюьі])$")
+
+
+def _longest_name(words: Mapping[str, Sequence[str]], rest: Sequence[str]) -> int:
+    """How many of the first words name a concept together."""
+    for length in range(min(_LONGEST_NAME, len(rest)), 0, -1):
+        name = " ".join(rest[:length])
+        if name in words and name not in _WITHOUT_MEANING:
+            return length
+    return 0

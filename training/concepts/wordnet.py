@@ -9,6 +9,7 @@ from pathlib import Path
 _LONGEST_BEGINNING = 25
 _HYPERNYMS = ("@", "@i")
 _INSTANCE_OF = "@i"
+_NOUN = "1"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class WordNet:
     """The offsets of each lemma in lower case, the most frequent sense first."""
     tagged: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often a lemma had a sense in WordNet's own texts."""
+    common_lemmas: frozenset[str] = frozenset()
+    """The lemmas of all parts of speech that WordNet's own texts have, in lower case."""
 
     def ancestors(self, offset: str) -> Iterator[str]:
         """The synset and all its hypernyms, each once."""
@@ -59,12 +62,17 @@ def read_wordnet(folder: Path) -> WordNet:
     for line in _lines(folder / "index.noun"):
         lemma, _, number, *rest = line.split()
         senses[lemma.replace("_", " ")] = rest[-int(number) :]
-    tagged = {
-        (key.split("%")[0].replace("_", " "), offset): int(count)
-        for key, offset, _, count in (line.split() for line in _lines(folder / "index.sense"))
-        if "%1:" in key
-    }
-    return WordNet(synsets, senses, tagged)
+    counts = [_read_count(line) for line in _lines(folder / "index.sense")]
+    tagged = {(lemma, offset): count for lemma, pos, offset, count in counts if pos == _NOUN}
+    common = frozenset(lemma for lemma, _, _, count in counts if count)
+    return WordNet(synsets, senses, tagged, common)
+
+
+def _read_count(line: str) -> tuple[str, str, str, int]:
+    """The lemma, part of speech, offset and count of a line of index.sense."""
+    key, offset, _, count = line.split()
+    lemma, _, rest = key.partition("%")
+    return lemma.replace("_", " "), rest[0], offset, int(count)
 
 
 def class_synsets(wordnet: WordNet) -> list[str]:

@@ -11,7 +11,9 @@ from modalities.contract import ModelSpec
 from modalities.embedding.concepts import ConceptLexicon
 from modalities.embedding.multilingual_class_names import MultilingualClassNames
 from modalities.models.weights import WeightsLocator
+from storage.index.lexemes import stem, tokens
 from tests.paths import ROOT, SAMPLES
+from training.concepts.aligned import aligned_words
 from training.concepts.wordnet import classes_below, read_wordnet
 
 
@@ -30,24 +32,40 @@ def pictures(starter_models: dict[str, ModelSpec], weights_locator: WeightsLocat
     ("query", "concept"),
     [
         *((query, "dog.n.01") for query in ("dog", "a dog", "Dogs", "photo of a dog", "ein Hund", "собака", "狗")),
+        *((query, "Granny_Smith.n.01") for query in ("Apfel", "Äpfel", "manzanas", "une pomme", "яблоко", "苹果")),
+        *((query, "bear.n.01") for query in ("Bären", "oso", "медведь", "медведя", "медведи")),
+        *((query, "shoe.n.01") for query in ("Schuhe", "zapatos", "chaussures", "鞋")),
+        ("🐶", "dog.n.01"),
         ("a fire truck", "fire_engine.n.01"),
         ("un éléphant", "elephant.n.01"),
     ],
 )
 def test_words_of_many_languages_name_a_concept(lexicon: ConceptLexicon, query: str, concept: str) -> None:
-    mentioned = lexicon.mentioned(query)
+    mentioned = lexicon.mentioned(query, english=False)
     assert mentioned.coverage == 1
     assert [concept in group for group in mentioned.groups] == [True]
 
 
-@pytest.mark.parametrize("query", ["", "invoice", "Rechnung", "4711", "people on their way", "democracy"])
+@pytest.mark.parametrize(
+    "query", ["", "invoice", "Rechnung", "4711", "people on their way", "democracy", "beer", "I love it"]
+)
 def test_other_words_name_none(lexicon: ConceptLexicon, query: str) -> None:
-    assert lexicon.mentioned(query).groups == ()
-    assert lexicon.mentioned(query).coverage == 0
+    assert lexicon.mentioned(query, english=True).groups == ()
+    assert lexicon.mentioned(query, english=True).coverage == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "concept"), [("un chat", "cat.n.01"), ("ein Bär", "bear.n.01"), ("ein Boot", "boat.n.01")]
+)
+def test_a_word_that_english_has_too_means_what_its_language_means(
+    lexicon: ConceptLexicon, query: str, concept: str
+) -> None:
+    assert lexicon.mentioned(query, english=False).groups == ((concept,),)
+    assert (concept,) not in lexicon.mentioned(query, english=True).groups
 
 
 def test_a_sentence_is_covered_in_part(lexicon: ConceptLexicon) -> None:
-    mentioned = lexicon.mentioned("a dog that guards an elephant in winter")
+    mentioned = lexicon.mentioned("a dog that guards an elephant in winter", english=True)
     assert len(mentioned.groups) == 2
     assert mentioned.other_words == 2
     assert mentioned.coverage == 0.5
@@ -98,3 +116,18 @@ def test_hypernyms_collect_the_classes_of_their_hyponyms(tmp_path: Path) -> None
     assert wordnet.tagged == {("dog", "00000002"): 42}
     assert wordnet.name("00000002") == "dog.n.01"
     assert classes_below(wordnet, ["00000003", "00000002"])["00000001"] == {0, 1}
+
+
+def test_words_are_aligned_as_they_are_inflected_and_what_goes_along_is_not() -> None:
+    sentences = [
+        ("The dog barks.", "Der Hund bellt."),
+        ("The dog eats.", "Der Hund frisst."),
+        ("The seal barks.", "Die Robbe bellt."),
+        ("The cat eats.", "Die Katze frisst."),
+        ("The man eats.", "Der Mann frisst."),
+        ("The man sleeps.", "Der Mann schläft."),
+        ("Dogs bark.", "Hunde bellen."),
+        ("Dogs eat.", "Hunde fressen."),
+    ]
+    pairs = [(set(map(stem, tokens(english))), set(tokens(german))) for english, german in sentences]
+    assert aligned_words(pairs, {"dog": {"dog.n.01"}}, 2, 0.5) == {"hund": {"dog.n.01"}, "hunde": {"dog.n.01"}}

@@ -66,7 +66,8 @@ class Clients:
         """The unfinished runs that are due."""
         wanted = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING", "SCHEDULED"]}}}
         found = self._api.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status().json()
-        return [run for run in found if run["state"]["type"] != "SCHEDULED" or run["estimated_start_time_delta"] > 0]
+        # A run has no state for a moment after it was created.
+        return [run for run in found if run["state_type"] != "SCHEDULED" or run["estimated_start_time_delta"] > 0]
 
     def ended(self) -> Counter[str]:
         """The number of runs in each final state."""

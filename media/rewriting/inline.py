@@ -63,19 +63,20 @@ class Block:
         """Yield the texts and tags of the block in another language, in order."""
         pairs, alone = self._paired()
         marks = list(answer.marks)
-        inserted: list[tuple[int, int, int, Kind, Any]] = []
+        order = {id(tag): number for number, tag in enumerate(self.tags)}
+        inserted: list[tuple[int, int, int, int, Kind, Any]] = []
         skipped: dict[int, int] = {}
-        for number, ((first, last), mark) in enumerate(zip(pairs, marks, strict=False)):
-            is_empty = mark.start == mark.end
-            length = mark.end - mark.start
-            inserted.append((mark.start, 2, -length * 1000 + number, "open", first.source))
-            inserted.append((mark.end, 2 if is_empty else 0, number if is_empty else length, "close", last.source))
+        for (first, last), mark in zip(pairs, marks, strict=False):
+            length, place = mark.end - mark.start, order[id(first)]
+            inserted.append((mark.start, 2, -length, place, "open", first.source))
+            # Of ranges that end together, the inner one is closed first; an empty one is closed where it is opened.
+            inserted.append((mark.end, 0 if length else 2, length, -place if length else place, "close", last.source))
         for number, (tag, mark) in enumerate(zip(alone, marks[len(pairs) :], strict=False)):
-            inserted.append((mark.start, 1 if mark.start < len(answer.text) else 3, number, tag.kind, tag.source))
+            inserted.append((mark.start, 1 if mark.start < len(answer.text) else 3, number, 0, tag.kind, tag.source))
             if tag.kind == "kept":
                 skipped[mark.start] = max(mark.end, skipped.get(mark.start, 0))
         at = 0
-        for offset, _, _, kind, source in sorted(inserted, key=lambda each: each[:3]):
+        for offset, *_, kind, source in sorted(inserted, key=lambda each: each[:4]):
             if offset > at:
                 yield "text", answer.text[at:offset]
                 at = offset

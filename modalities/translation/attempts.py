@@ -105,15 +105,13 @@ class Asker:
 
     def _known(self, sentence: Sentence) -> Answer | None:
         """Return the answer to a text without words, or of which there is a phrase."""
-        if sentence.is_unknown:
-            return _copied(sentence, (_UNKNOWN,))
         if not sentence.has_words():
             return _copied(sentence)
         if self.phrases and all(span.easy for span in sentence.spans):
             phrase = known_phrase(self.phrases, sentence.text, *self.pair) or known_measure(sentence.text, *self.pair)
             if phrase is not None:
                 return Answer(phrase, tuple(around_phrase(phrase, sentence, mark) for mark in sentence.marks))
-        return None
+        return _copied(sentence, (_UNKNOWN,)) if sentence.is_unknown else None
 
     def _ways(self, sentence: Sentence) -> Generator[list[Draft]]:
         """Yield what to ask, one way after the other: with the tokens it knows, and as it is, also with a stop."""
@@ -172,12 +170,11 @@ class Asker:
     def _doubts(self, draft: Draft, done: Finished, output: Output) -> Generator[str]:
         """Say what may be wrong with an answer."""
         sentence = draft.sentence
-        names = [each for each in self.stand_ins if not each[0][0].isdigit()]
         asked = {span for span, _ in draft.standing}
-        left = [s for s in sentence.spans if s.easy and s.kind in ("amount", "date") and s not in asked]
+        left = [s for s in sentence.spans if s.easy and s.kind in ("amount", "date", "name") and s not in asked]
         numbers, words = sentence.with_easy_numbers(), sentence.without_written_numbers()
         answer = without_copies(done.text, [span for span in sentence.spans if not span.easy or span in asked])
-        yield from content_doubts(sentence.text, numbers, words, answer, self.pair, names=names, written=left)
+        yield from content_doubts(sentence.text, numbers, words, answer, self.pair, names=self.stand_ins, written=left)
         yield from form_doubts(
             sentence.text, sentence.without_spans(), done.text, sentence.words(), is_complete=output.is_complete
         )

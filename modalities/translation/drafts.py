@@ -39,7 +39,7 @@ class Sentence:
 
     def without_written_numbers(self) -> str:
         """Return the text without spans, except numbers in digits that the model is asked to translate."""
-        hidden = [s for s in self.spans if not s.easy or s.kind in ("amount", "date")]
+        hidden = [s for s in self.spans if not s.easy or s.kind in ("amount", "date", "name")]
         return replaced(self.text, [(span.start, span.end, " ") for span in hidden])[0]
 
     def has_words(self) -> bool:

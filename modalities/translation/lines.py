@@ -9,6 +9,7 @@ from modalities.translation.checkpoint import Vocabulary
 from modalities.translation.drafts import Sentence
 from modalities.translation.languages import is_written_without_spaces
 from modalities.translation.protection.alignment import Piece, Range, joined, nested
+from modalities.translation.protection.dates import is_day_or_month
 from modalities.translation.protection.spans import Protected, masked, protected_spans, without_overlaps
 from modalities.translation.requests import Mark, MarkedLine, Translate
 from modalities.translation.scripts import in_script_of
@@ -17,6 +18,8 @@ from modalities.translation.sentences import split_line, split_to_fit, symbols
 _WORD = re.compile(r"[^\W_]+")
 _MASK = re.compile("X{2,}")
 _SPACE = " "
+_FEWEST_PIECES = 3
+_MOST_NAME_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class _Part:
 
 def translate_line(asker: Asker, line: MarkedLine, request: Translate, longest: int) -> Asking[TranslatedLine]:
     """Translate a line; `longest` is the number of tokens from which on a sentence is split."""
-    parts = _parts(asker.vocabulary, line, request, longest)
+    parts = _parts(asker, line, request, longest)
     sentences = [part.sentence for part in parts if part.sentence]
     answers = yield from together([asker.answer(sentence) for sentence in sentences])
     pieces, others = _pieces(line, parts, answers, request.target)
@@ -61,7 +64,7 @@ def translate_line(asker: Asker, line: MarkedLine, request: Translate, longest: 
     )
 
 
-def _parts(vocabulary: Vocabulary, line: MarkedLine, request: Translate, longest: int) -> list[_Part]:
+def _parts(asker: Asker, line: MarkedLine, request: Translate, longest: int) -> list[_Part]:
     """Split a line into sentences that fit the model, and what is copied around them."""
     kept = [Protected(m.start, m.end, line.text[m.start : m.end]) for m in line.marks if m.kept]
     found = protected_spans(line.text, request.source, request.target, request.glossary)
@@ -70,23 +73,29 @@ def _parts(vocabulary: Vocabulary, line: MarkedLine, request: Translate, longest
     parts: list[_Part] = []
     at = 0
     for span in split_line(hidden):
-        texts = [span] if span.copied else split_to_fit(span.text, lambda text: _count(vocabulary, text), longest)
+        texts = [span] if span.copied else split_to_fit(span.text, lambda text: _count(asker.vocabulary, text), longest)
         for text, is_copied in texts:
             end = at + len(text)
-            sentence = None if is_copied else _sentence(vocabulary, line, spans, at, end)
+            sentence = None if is_copied else _sentence(asker, line, spans, at, end)
             parts.append(_Part(at, end, sentence))
             at = end
     return parts
 
 
-def _sentence(vocabulary: Vocabulary, line: MarkedLine, spans: Sequence[Protected], start: int, end: int) -> Sentence:
-    """Return a part of a line as a sentence; words that the vocabulary lacks are spans to copy."""
+def _sentence(asker: Asker, line: MarkedLine, spans: Sequence[Protected], start: int, end: int) -> Sentence:
+    """Return a part of a line as a sentence; words that the vocabulary lacks, and unusual names, are spans to copy."""
+    vocabulary = asker.vocabulary
     whole = Sentence(line.text, tuple(spans), tuple((mark.start, mark.end) for mark in line.marks))
     sentence = whole.part(start, end)
     pieces = vocabulary.tokenize(sentence.without_spans())
     unknown = sum(map(vocabulary.is_unknown, pieces))
     if unknown * 2 >= len(pieces):
         return replace(sentence, is_unknown=sentence.has_words())
+    if not asker.copies and not asker.pair[0].startswith(("de", "zh")):
+        names = _unusual_names(vocabulary, sentence.text)
+        is_name = bool(names) and _is_title(sentence.text) and sentence.words() <= _MOST_NAME_WORDS
+        spans = tuple(without_overlaps([*sentence.spans, *names]))
+        sentence = replace(sentence, spans=spans, is_unknown=is_name)
     if not unknown:
         return sentence
     words = [*symbols(sentence.text), *_WORD.findall(sentence.text)]
@@ -94,6 +103,25 @@ def _sentence(vocabulary: Vocabulary, line: MarkedLine, spans: Sequence[Protecte
     places = [m for word in lacking for m in re.finditer(re.escape(word), sentence.text)]
     added = [Protected(match.start(), match.end(), match[0]) for match in places]
     return Sentence(sentence.text, tuple(without_overlaps([*sentence.spans, *added])), sentence.marks)
+
+
+def _unusual_names(vocabulary: Vocabulary, text: str) -> list[Protected]:
+    """List the words with a capital inside a sentence, or in a title, of which the vocabulary has but small pieces."""
+    is_title = _is_title(text)
+    return [
+        Protected(*word.span(), word[0], easy=True, kind="name")
+        for number, word in enumerate(_WORD.finditer(text))
+        if (number or is_title)
+        and word[0].istitle()
+        and len(vocabulary.tokenize(word[0])) >= _FEWEST_PIECES
+        and not is_day_or_month(word[0])
+    ]
+
+
+def _is_title(text: str) -> bool:
+    """Whether every word of several has a capital, without a stop, as in a person's name."""
+    words = text.split()
+    return len(words) > 1 and all(word[:1].isupper() for word in words) and text[-1].isalnum() and not text.isupper()
 
 
 def _pieces(

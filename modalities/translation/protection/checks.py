@@ -10,11 +10,14 @@ from modalities.translation.protection.spans import Protected
 
 LOST_NUMBER = "Numbers are missing"
 LOST_WORD = "Numbers in words are missing"
+LOST_NAME = "Names are missing"
 LOST_DAY = "Days or months are missing"
 INVENTED = "It has words that the text does not have"
-CONTENT_DOUBTS = (LOST_NUMBER, LOST_WORD, LOST_DAY, INVENTED)
+CONTENT_DOUBTS = (LOST_NUMBER, LOST_NAME, LOST_WORD, LOST_DAY, INVENTED)
 """The beginnings of the doubts about what an answer says."""
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){2,}")
+_NAME_BEGINS = 4
+"""Letters by which a name is known again: Portuguese is Portugiesisch."""
 _FEWEST_COPIED_WORDS = 4
 
 
@@ -32,12 +35,15 @@ def content_doubts(
 
     `numbers` is the source without the digits that need not be looked for, and `words` the source without spans that
     are no numbers in digits. `names` are words that stand for others or that the model puts in by itself: their forms
-    in both languages. `written` are the amounts and dates in words that were left to the model.
+    in both languages. `written` are the amounts and dates in words, and unusual names, that were left to the model.
     """
     missing = missing_numbers(numbers, answer, languages[1])
-    missing += [source[span.start : span.end] for span in written if not _is_there(span, answer, languages[1])]
+    lost = [span for span in written if not _is_there(span, answer, languages[1])]
+    missing += [source[span.start : span.end] for span in lost if span.kind != "name"]
     if missing:
         yield f"{LOST_NUMBER}: {', '.join(missing)}."
+    if lost_names := [span.copy for span in lost if span.kind == "name"]:
+        yield f"{LOST_NAME}: {', '.join(lost_names)}."
     if lacking := missing_number_words(words, answer, languages):
         yield f"{LOST_WORD}: {', '.join(lacking)}."
     if days := missing_days(words, answer, languages):
@@ -65,7 +71,9 @@ def without_copies(answer: str, spans: Sequence[Protected]) -> str:
 
 
 def _is_there(span: Protected, answer: str, target: str) -> bool:
-    """Whether an amount or the month of a date is in an answer."""
+    """Whether an amount, the month of a date, or the beginning of a name is in an answer."""
+    if span.kind == "name":
+        return re.search(rf"(?<![^\W_]){re.escape(span.copy[:_NAME_BEGINS])}", answer, re.IGNORECASE) is not None
     if span.kind == "date":
         return has_month_of(span.copy, answer, target)
     return "".join(span.copy.split()).lower() in "".join(answer.split()).lower() or is_worth(span.copy, answer)

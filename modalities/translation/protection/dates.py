@@ -70,6 +70,12 @@ def missing_days(source: str, answer: str, languages: tuple[str, str]) -> list[s
     return lacking
 
 
+def is_day_or_month(word: str) -> bool:
+    """Whether a word is a month or a day of the week in one of the languages that are known here."""
+    names = [name for language in LANGUAGES[:4] for kind in ("weekday", "month") for name in _names(language, kind)]
+    return any(re.fullmatch(name, word) for name in names)
+
+
 def has_month_of(written: str, answer: str, target: str) -> bool:
     """Whether an answer names the month of a date that is written in its language."""
     months = _names(target.split("-")[0], "month")

@@ -43,5 +43,5 @@ def _with_kind(words: Iterable[StandIn], kind: Kind) -> list[_Given]:
 
 def _misfit(span: Protected, kind: Kind) -> int:
     """Return how badly a word of a kind stands for a span: a day of the week fits nothing but a date."""
-    wanted = "number" if span.kind == "amount" else span.kind
+    wanted = {"amount": "number", "name": ""}.get(span.kind, span.kind)
     return 0 if kind == wanted else 3 if kind == "date" else 1

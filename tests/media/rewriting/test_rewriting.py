@@ -48,6 +48,10 @@ HTML = {
         '<P>bIG<br/>SMALL</P>\n<img src="a" alt="a DOG">',
     ),
     "It's</i> an <b>unclosed": (["It's an unclosed"], "iT'S</i> AN <b>UNCLOSED"),
+    "<p><a><em>View the</em> <em><b>systems</b></em></a></p>": (
+        ["View the systems"],
+        "<p><a><em>vIEW THE</em> <em><b>SYSTEMS</b></em></a></p>",
+    ),
     "<![if !supportLists]>A<![endif]><![ok> <i>b</i>": (["A b"], "<![if !supportLists]>a<![endif]><![ok> <i>B</i>"),
     "<ul>\n <li>One <em>two</em></li>\n</ul> tail": (
         ["One two", "tail"],

@@ -36,6 +36,7 @@ SPANS = {
     "Love it #sunset @bob": ["#sunset", "@bob"],
     "访问https://example.com/a，谢谢。": ["https://example.com/a"],
     "Save 20 words and 5 % d'eau.": ["5 %"],
+    "Press Ctrl+C, $VAR$ or order A-1234/56 with 2to3.": ["Ctrl+C", "$VAR$", "A-1234/56", "2to3"],
     "Since ES6/ES7, 2011/83/EU, /^[0-9]+$/ and .mp4 files.": ["ES6/ES7", "2011/83/EU", "/^[0-9]+$/", ".mp4"],
     "Rooms 1-1000, 10–13 and 2-3 % at 1:1 on 127.0.0.1:53.": ["1-1000", "10–13", "2-3 %", "1:1", "127.0.0.1:53"],
     "Note:name and 10:30 are told apart.": ["10:30"],
@@ -164,6 +165,23 @@ def test_numbers_greetings_capitals_and_names_come_out_right(ask: Ask) -> None:
     reasons = {doubt.line: doubt.reason for doubt in answer.doubts}
     assert reasons[6].endswith("they are copied.")
     assert {1, 2, 3, 4, 7}.isdisjoint(reasons)
+
+
+NAMES_OF_PEOPLE = {
+    "I met Miller yesterday.": "Miller",
+    "Tom Miller": "Tom Miller",
+    "Anna Schmidt": "Anna Schmidt",
+    "Please come before Friday.": "",
+    "I was born on 3 March 1984.": "3. März 1984",
+}
+
+
+def test_names_and_dates_are_kept_and_what_is_lost_is_marked(ask: Ask) -> None:
+    answer = ask(*NAMES_OF_PEOPLE)
+    for number, (line, kept) in enumerate(zip(answer.lines, NAMES_OF_PEOPLE.values(), strict=True)):
+        doubts = [doubt.reason for doubt in answer.doubts if doubt.line == number]
+        assert kept in line
+        assert kept or "Freitag" in line or "Days or months are missing: Friday." in doubts
 
 
 def test_marked_words_are_found_again_and_kept_ones_are_copied(ask: Ask) -> None:

@@ -16,6 +16,7 @@ from flows.library.reading.contents import full_text, shown_picture
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
+from flows.running.platform import Space
 from flows.running.prefect_context import run_as_flow
 from modalities.embedding.requests import Embedding, EmbedImage, read_vector
 from storage.index.parts import PartKind
@@ -58,8 +59,11 @@ async def find(context: RunContext, query: Query, encode: EncodeQueries = encode
     encoded, found = await _encode_and_search(context, query, parsed, encode)
     if found.unknown_spaces:  # the models changed after the query was encoded: once more with those of now
         encoded, found = await _encode_and_search(context, query, parsed, encode)
-    looked = {} if found.hits else await asyncio.to_thread(_looked_through, context, query)
-    return SearchReport(hits=found.hits, total=found.total, looked_through=looked, notices=encoded.notices)
+    if found.hits:
+        return SearchReport(hits=found.hits, total=found.total, notices=encoded.notices)
+    looked = await asyncio.to_thread(_looked_through, context, query)
+    absent = () if looked else await asyncio.to_thread(_absent_project, context.space)
+    return SearchReport(hits=[], total=found.total, looked_through=looked, notices=(*encoded.notices, *absent))
 
 
 async def _encode_and_search(
@@ -99,6 +103,13 @@ def _filters(query: Query, encoded: Encoded) -> Filters:
 def _looked_through(context: RunContext, query: Query) -> dict[str, int]:
     counts = context.space.index.looked_through(context.space.project)
     return {kind: number for kind, number in counts.items() if kind in query.kinds}
+
+
+def _absent_project(space: Space) -> tuple[str, ...]:
+    """Say that there is no such project, if nothing was ever stored in it."""
+    if next(iter(space.platform.bucket.objects(f"{space.project}/")), None):
+        return ()
+    return (f"There is no project {space.project}: nothing was ever stored in it.",)
 
 
 async def _encode(

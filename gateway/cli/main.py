@@ -29,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SETTINGS = {"search": {"ignore_unknown_options": True}}
+"""A search may leave words out, as in `triptych search truck -fire`."""
 for _command in (
     *(ingest_commands.ingest, content_commands.search, content_commands.ask),
     *(content_commands.duplicates, content_commands.generate),
@@ -42,7 +44,7 @@ for _command in (
     *(backup_commands.backup, backup_commands.restore, backup_commands.migrate),
     *(run_commands.failed, run_commands.retry),
 ):
-    app.command()(_command)
+    app.command(context_settings=_SETTINGS.get(_command.__name__))(_command)
 app.add_typer(token_commands.app)
 app.add_typer(dataset_commands.app)
 app.add_typer(model_commands.app)

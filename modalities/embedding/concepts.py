@@ -24,7 +24,8 @@ _FUNCTION_WORDS = (
     "im am mit von zu le la les un une des et du de d l en el los las una y con por para il lo di e i photo picture "
     "no once over make image foto bild imagen some two three few several many near next his her their this that are"
 )
-_WITHOUT_MEANING = frozenset(_FUNCTION_WORDS.split())
+_OR = frozenset(("or", "oder", "ou", "или", "或"))
+_WITHOUT_MEANING = _OR | frozenset(_FUNCTION_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class ConceptLexicon:
             elif rest[0] not in _WITHOUT_MEANING:
                 others += 1
             rest = rest[length or 1 :]
+        if len(groups) > 1 and not _OR.isdisjoint(tokens(text)):  # either will do, as in "a dog or a cat"
+            groups = [tuple(dict.fromkeys(name for group in groups for name in group))]
         return MentionedConcepts(tuple(dict.fromkeys(groups)), others)
 
     def _probable(self, row: Vectors) -> dict[str, float]:

@@ -21,6 +21,7 @@ _WITHOUT = re.compile(
     rf"(?:(?<!\S){_WITHOUT_WORDS}\s+((?:(?!\s{_WITHOUT_WORDS}\s)[^,;.])+))|(?:没有|不含|沒有)([^,，。]+)",
     re.IGNORECASE,
 )
+_OR = re.compile(r"\s+(?:OR|ODER|OU|\|)\s+")
 _COMMON_WORDS = (
     "a an and at by for from in into is it of on or the to with der die das ein eine einen einer und im am mit von zu "
     "le la les un une des et du de en el los las una y con por para il lo di e"
@@ -91,7 +92,8 @@ def _plain(text: str) -> str:
 def word_query(parsed: ParsedQuery, literal: str) -> WordQuery:
     """The text search queries of a parsed query. `literal` are the words that should occur."""
     words, telling = words_of(literal)[:_MAX_WORDS], telling_words(literal)
-    stems, inside = _all(telling, _stems), _all(telling, _inside_name)
+    alternatives = [telling_words(each) for each in _OR.split(literal)][:_MAX_WORDS]
+    stems, inside = (_any(*(_all(each, form) for each in alternatives)) for form in (_stems, _inside_name))
     return WordQuery(
         anywhere=_any(stems, inside),
         some=_some(telling),

@@ -151,6 +151,17 @@ async def test_a_query_without_words_is_refused_in_a_sentence(library: RunContex
         await ask(library, words)
 
 
+async def test_either_of_two_things_will_do(library: RunContext) -> None:
+    assert {"IMG_2231.jpg", "red-bus.jpg"} <= set(await names(library, "a dog or a bus", kinds=["image"]))
+    assert "café.txt" in await names(library, "submarine OR brulee")
+
+
+async def test_a_search_in_a_project_that_is_none_says_so(library: RunContext) -> None:
+    nowhere = local_context(library.space.platform.space("nowhere"))
+    report = await find(nowhere, Query(words="dog", project="nowhere"))
+    assert report.notices == ("There is no project nowhere: nothing was ever stored in it.",)
+
+
 async def test_a_hit_says_why(library: RunContext) -> None:
     dog = (await ask(library, "dog IMG", kinds=["image"])).hits[0]
     assert (dog.name, dog.name_marks) == ("IMG_2231.jpg", ((0, 3),))

@@ -11,6 +11,7 @@ import typer
 from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form, space_opener, store_query_file
 from gateway.cli.terminal import SOME_FAILED, parse_named_value, print_result, progress_bar, say
+from gateway.errors import WrongInput
 from gateway.forms import fill_form
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What it shows, says or is about.")] = "",
+    query: Annotated[list[str] | None, typer.Argument(help="What it shows, says or is about.")] = None,
     like: Annotated[Path | None, typer.Option(help="A picture or text that the results should resemble.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="image, speech or text; repeatable.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="Only what has this label; repeatable.")] = None,
@@ -36,12 +37,13 @@ def search(
     from flows.running.content_forms import Query
     from gateway.cli.dispatch import search_at_gateway
 
+    words = _joined_words(query or ())
     with space_opener(project, local) as space:
         artifact = store_query_file(space(), like) if like else ""
         kinds = {"kinds": kind} if kind else {}
         times = {"since": since, "until": until, "made_since": made_since, "made_until": made_until}
         given = kinds | {name: day for name, day in times.items() if day} | {"at_least": at_least, "itself": True}
-        form = fill_form(Query, words=query, like=artifact, **given, labels=label or [], limit=limit, project=project)
+        form = fill_form(Query, words=words, like=artifact, **given, labels=label or [], limit=limit, project=project)
         found = None if local else search_at_gateway(form)
         document = found or run_form("search", "query", form, "flows.search:find", local)
     rows = [
@@ -51,6 +53,14 @@ def search(
     for notice in document.get("notices", ()):
         say(notice)
     print_result(document, as_json, "\n".join(rows) or _nothing_found(document))
+
+
+def _joined_words(arguments: Sequence[str]) -> str:
+    """The words of a search. Raises WrongInput for an unknown option among them."""
+    for argument in arguments:
+        if argument.startswith("--") and len(argument) > 2 and len(arguments) > 1:
+            raise WrongInput(f"There is no option {argument}: see `triptych search -h`, or put the words in quotes.")
+    return " ".join(arguments)
 
 
 def _nothing_found(document: dict[str, Any]) -> str:

@@ -71,6 +71,10 @@ def test_a_sentence_is_covered_in_part(lexicon: ConceptLexicon) -> None:
     assert mentioned.coverage == 0.5
 
 
+def test_either_of_two_concepts_will_do_if_it_says_so(lexicon: ConceptLexicon) -> None:
+    assert lexicon.mentioned("a dog or a cat", english=True).groups == (("dog.n.01", "cat.n.01"),)
+
+
 def test_the_probability_of_a_concept_is_the_sum_of_its_classes(lexicon: ConceptLexicon) -> None:
     probabilities = np.zeros((2, 1000), np.float32)
     probabilities[0, 265] = 0.25  # toy poodle

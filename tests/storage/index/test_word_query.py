@@ -38,6 +38,11 @@ def test_a_phrase_is_left_out_as_a_phrase() -> None:
     assert word_query(parse_query('truck -"fire engine"'), "truck").excluded == "((('~fire' <-> '~engine')))"
 
 
+def test_either_of_two_words_will_do_if_it_says_so() -> None:
+    found = word_query(parse_query("dog OR red cat"), "dog OR red cat").anywhere
+    assert "('~dog') | ('~red' & '~cat')" in found
+
+
 @pytest.mark.parametrize(
     ("words", "text", "marked"),
     [

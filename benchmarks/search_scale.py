@@ -98,7 +98,10 @@ def _measure(index: SearchIndex, queries: Array, filters: Filters) -> None:
     with ThreadPoolExecutor(50) as threads:
         together = list(threads.map(lambda query: _search(index, query, filters)[1], queries))
     recall = np.mean(
-        [len(set(found) & set(truth)) / max(len(truth), 1) for (found, _), truth in zip(alone, exact, strict=True)]
+        [
+            len(set(found) & set(truth)) / len(truth) if truth else 1.0
+            for (found, _), truth in zip(alone, exact, strict=True)
+        ]
     )
     name = filters.labels[0] if filters.labels else "no filter"
     print(

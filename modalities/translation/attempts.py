@@ -176,7 +176,7 @@ class Asker:
         answer = without_copies(done.text, [span for span in sentence.spans if not span.easy or span in asked])
         yield from content_doubts(sentence.text, numbers, words, answer, self.pair, names=self.stand_ins, written=left)
         yield from form_doubts(
-            sentence.text, sentence.without_spans(), done.text, sentence.words(), is_complete=output.is_complete
+            sentence.text, sentence.without_spans(), answer, sentence.words(), is_complete=output.is_complete
         )
         if self.doubtful_below is not None and output.score < self.doubtful_below:
             yield "The model is not sure."

@@ -16,6 +16,8 @@ INVENTED = "It has words that the text does not have"
 CONTENT_DOUBTS = (LOST_NUMBER, LOST_NAME, LOST_WORD, LOST_DAY, INVENTED)
 """The beginnings of the doubts about what an answer says."""
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){2,}")
+_FEW_WORDS = 6
+_LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _NAME_BEGINS = 4
 """Letters by which a name is known again: Portuguese is Portugiesisch."""
 _FEWEST_COPIED_WORDS = 4
@@ -54,12 +56,13 @@ def content_doubts(
 
 
 def form_doubts(source: str, words: str, answer: str, count: int, *, is_complete: bool) -> Iterator[str]:
-    """Say what is odd about an answer; `words` is the source without what is copied, and `count` their number."""
+    """Say what is odd about an answer without copies; `words` is the source without them, `count` its words."""
     if not is_complete or len(answer) > 4 * len(source) + 40:
         yield "The answer runs on."
-    if any(word[1].lower() not in words.lower() for word in _REPEATED.finditer(answer)):
+    says_twice = count <= _FEW_WORDS and _repeats(answer) and not _repeats(words)
+    if says_twice or any(word[1].lower() not in words.lower() for word in _REPEATED.finditer(answer)):
         yield "The answer repeats itself."
-    if count >= _FEWEST_COPIED_WORDS and answer.strip().lower() == source.strip().lower():
+    if count >= _FEWEST_COPIED_WORDS and answer.lower().split() == words.lower().split():
         yield "The answer is a copy."
 
 
@@ -77,6 +80,12 @@ def _is_there(span: Protected, answer: str, target: str) -> bool:
     if span.kind == "date":
         return has_month_of(span.copy, answer, target)
     return "".join(span.copy.split()).lower() in "".join(answer.split()).lower() or is_worth(span.copy, answer)
+
+
+def _repeats(text: str) -> bool:
+    """Whether a word of at least four letters is there twice."""
+    words = _LONG_WORD.findall(text.lower())
+    return len(set(words)) < len(words)
 
 
 def has_word(text: str, word: str) -> bool:

@@ -9,7 +9,7 @@ from modalities.contract import ModelSpec, no_progress
 from modalities.models.weights import WeightsLocator
 from modalities.translation.attempts import PLACEHOLDERS
 from modalities.translation.protection.alignment import aligned_range, nested
-from modalities.translation.protection.checks import content_doubts
+from modalities.translation.protection.checks import content_doubts, form_doubts
 from modalities.translation.protection.letter_case import as_sentence, letter_case
 from modalities.translation.protection.phrases import known_phrase
 from modalities.translation.protection.spans import protected_spans
@@ -111,6 +111,20 @@ NAMES = [(("Tom", "汤姆", "湯姆"), ("Tom",)), (("Boston",), ("波士顿",))]
 def test_a_name_that_only_the_answer_has_is_a_reason_to_ask_again(source: str, answer: str, invented: str) -> None:
     doubts = list(content_doubts(source, "", "", answer, ("en", "de"), names=NAMES))
     assert [doubt.rpartition(": ")[2] for doubt in doubts] == ([f"{invented}."] if invented else [])
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "is_doubtful"),
+    [
+        ("Two words", "Zwei Worte haben zwei Worte", True),
+        ("Two words, two words", "Zwei Worte, zwei Worte", False),
+        ("I know that he has seen that the house is old.", "Ich weiß, dass er weiß, dass das Haus alt ist.", False),
+        ("no", "nein nein nein", True),
+    ],
+)
+def test_an_answer_that_says_something_twice_is_marked(source: str, answer: str, is_doubtful: bool) -> None:
+    doubts = list(form_doubts(source, source, answer, len(source.split()), is_complete=True))
+    assert doubts == (["The answer repeats itself."] if is_doubtful else [])
 
 
 def test_formatting_is_around_the_likeliest_word_where_no_word_has_most_of_the_attention() -> None:

@@ -81,7 +81,7 @@ def supervise_clock(path: Path, stop: threading.Event) -> None:
                 is_due = True
                 _log(f"the clock was set back by {seconds:.0f} s: what Prefect has planned is renewed")
                 # Its services sleep until a time of day.
-                stop_process(path, prefect.SERVER)
+                stop_process(path, prefect.SERVER, SIGKILL)  # its orderly end takes twenty seconds
             settings = load_settings(path)
             if is_due and PARTS[prefect.SERVER].answers(settings):
                 renew_plans(api_of(settings))
@@ -97,7 +97,7 @@ def supervise_disk(path: Path, stop: threading.Event) -> None:
         try:
             if disk.has_room_again():
                 _log(f"the disk was full, and has room again: {seaweed.NAME} is started again to take writes at once")
-                stop_process(path, seaweed.NAME)
+                stop_process(path, seaweed.NAME, SIGKILL)  # its orderly end takes twenty seconds
         except Exception as error:  # of any kind: the next look is in a second
             _log(f"the disk cannot be watched: {type(error).__name__}: {error}")
 

@@ -53,6 +53,10 @@ class Faults:
     def hub(self) -> Generator[None]:
         """The model hub does not answer; it has the weights of the model of speech, which nothing has loaded yet."""
         yield
+        self.start_hub()
+
+    def start_hub(self) -> None:
+        """Start the model hub, which is not there at first."""
         hub = LocalHub()
         hub.publish(_REPOSITORY, _FILES)
         self._kept.enter_context(serve(hub, self._hub_port))
@@ -228,6 +232,8 @@ def main() -> int:
     [hub_port] = free_ports(1)
     with _stack(folder, hub_port, "clock" in given.only) as platform, ExitStack() as kept:
         faults, clients = Faults(folder, hub_port, kept), Clients(platform)
+        if "hub" not in given.only:
+            faults.start_hub()
         for number, name in enumerate(given.only):
             fault: Callable[[], AbstractContextManager[None]] = getattr(faults, name)
             with fault():

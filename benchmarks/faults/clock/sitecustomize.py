@@ -15,4 +15,4 @@ if "WHILE_ARRIVING_CLOCK_OFFSET" in os.environ:
 
     offset = float(os.environ["WHILE_ARRIVING_CLOCK_OFFSET"])
     minio.time.utcnow = lambda: datetime.fromtimestamp(offset + time.monotonic(), UTC)
-    time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+    time.sleep = lambda seconds: select.select([], [], [], float(seconds)) and None

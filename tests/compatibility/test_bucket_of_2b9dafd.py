@@ -93,7 +93,7 @@ def skip_unless_weights_are(context: RunContext, model: str, digest: str) -> Non
 async def hits(context: RunContext) -> list[dict[str, object]]:
     """Every artifact that there is something of, each by its best place, as hits were listed then."""
     report = await find(context, Query(words=QUERY, project="old", at_least=0), encode_query)
-    return [hit.model_dump(exclude={"score", "places", "place"}) for hit in report.hits]
+    return [hit.model_dump(exclude={"score", "places", "place", "name_marks"}) for hit in report.hits]
 
 
 def hits_of_then() -> list[dict[str, object]]:

@@ -188,7 +188,7 @@ def has_landlock() -> bool:
         "open('/etc/passwd')",
         "open('/proc/1/environ')",
         "socket.create_connection(('127.0.0.1', 9), 1)",
-        "open('/tmp/x', 'w')",
+        "open('/tmp/triptych-escape', 'w')",
         "os.truncate(PRECIOUS, 0)",
         "os.open(PRECIOUS, os.O_WRONLY)",
         "os.unlink(PRECIOUS)",

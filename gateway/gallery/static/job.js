@@ -1,5 +1,6 @@
 // Fetch the pictures of a job again whenever the server sends an event about it.
 
+import { followJob } from './events.js';
 import { announce, markSmallPictures } from './gallery.js';
 
 const container = document.querySelector('[data-job]');
@@ -31,11 +32,9 @@ function replacePictures(html, ended) {
   if (focused) container.querySelector(`[data-artifact="${focused}"] a`)?.focus();
   if (ended && !('ended' in container.dataset)) {
     container.dataset.ended = '';
-    events.close();
+    stop();
     announce(container.querySelector('[data-state]').textContent);
   }
 }
 
-const events = 'ended' in container.dataset ? null : new EventSource(`/api/jobs/${container.dataset.job}/events`);
-events?.addEventListener('job', refresh);
-events?.addEventListener('error', refresh); // the browser reconnects by itself
+const stop = 'ended' in container.dataset ? null : followJob(container.dataset.job, refresh, refresh);

@@ -1,9 +1,10 @@
 // Upload files, three at a time, and show the progress and the result of each.
 
+import { followJob } from './events.js';
 import { announce, translate } from './gallery.js';
 
 const MAX_PARALLEL = 3;
-const MAX_FAILURES = 6; // a minute of attempts
+const MAX_FAILURES = 7; // a minute of attempts
 const form = document.querySelector('[data-upload]');
 const list = document.querySelector('[data-files]');
 const dialog = document.querySelector('[data-upload-dialog]');
@@ -48,29 +49,22 @@ function send({ file, row }) {
   request.send(body);
 }
 
-/** Wait for the job that ingests the file, and show its result. A stream that breaks off is taken up again. */
-function follow(job, row, failures = 0) {
+/** Wait for the job that ingests the file, and show its result. */
+function follow(job, row) {
   row.status.textContent = translate('being taken in');
   row.bar.removeAttribute('value');
-  const events = new EventSource(`/api/jobs/${job}/events`);
-  const again = () => {
-    if (events.readyState === EventSource.CONNECTING) return; // the browser connects again by itself
-    events.close();
-    if (failures >= MAX_FAILURES) finish(row, 'rejected', translate('It did not work: try again.'));
-    else setTimeout(() => follow(job, row, failures + 1), 1000 * 2 ** failures);
-  };
-  events.addEventListener('error', again); // also the event that says why there are no more
-  events.addEventListener('job', async (event) => {
-    failures = 0;
-    const state = JSON.parse(event.data);
+  const stop = followJob(job, async (state) => {
     if (!['completed', 'failed', 'refused', 'cancelled'].includes(state.state)) return;
-    events.removeEventListener('error', again);
-    events.close();
+    stop();
     const answer = await fetch(`/api/jobs/${job}/result`).catch(() => null);
     const result = await answer?.json().catch(() => null);
     const [item] = result?.items ?? [];
     if (item) finish(row, item.status, item.reason ?? translate(item.status), item.artifact);
     else finish(row, 'rejected', state.message ?? result?.error ?? translate('It did not work: try again.'));
+  }, (failures) => {
+    if (failures < MAX_FAILURES) return;
+    stop();
+    finish(row, 'rejected', translate('It did not work: try again.'));
   });
 }
 

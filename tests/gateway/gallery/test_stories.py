@@ -83,8 +83,14 @@ def guest(visit: Callable[..., Any], stack_settings: Settings) -> Callable[[Lang
     return invite
 
 
+def refuse_next_events(guest: Guest) -> None:
+    """Let the next stream of a job's events be refused, as by a proxy while the gateway restarts."""
+    guest.page.route("**/api/jobs/*/events", lambda route: route.fulfill(status=503), times=1)
+
+
 def upload(guest: Guest, tmp_path: Path) -> None:
     """Upload three files, and one whose content does not match its name, which is refused with one sentence."""
+    refuse_next_events(guest)
     broken = tmp_path / "page.jpg"
     broken.write_text("<html>no picture</html>")
     guest.link("Upload").click()
@@ -154,6 +160,7 @@ def make(guest: Guest) -> None:
     guest.field("What they show").fill("owl")
     guest.field("Style").fill("soft")
     guest.field("How many").fill("2")
+    refuse_next_events(guest)
     guest.button("Make them").click()
     expect(page).to_have_url(re.compile(r"/make/[0-9a-f-]{36}"))
     expect(page.locator(".made .card[data-artifact]")).to_have_count(2, timeout=240_000)

@@ -19,7 +19,7 @@ _PAGE = 200
 
 
 class ClockWatch:
-    """Compares the time of day with a clock that nobody sets."""
+    """Detects steps of the time of day, by comparison with the monotonic clock."""
 
     def __init__(
         self, time_of_day: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
@@ -50,7 +50,7 @@ def renew_plans(api: PrefectApi) -> None:
                     address = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
                     client.patch(address, json=body).raise_for_status()
         later = {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"after_": now.isoformat()}}
-        # A run that somebody has scheduled for later got its state in the past, and stays.
+        # Only states with a timestamp in the future are of the clock that was ahead; runs scheduled for later stay.
         for run in list(_pages(client, "flow_runs", later)):
             if datetime.fromisoformat(run["state"]["timestamp"]) > now:
                 state = {

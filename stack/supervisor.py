@@ -82,8 +82,7 @@ def supervise_clock(path: Path, stop: threading.Event) -> None:
                 _log(f"the clock was set back by {seconds:.0f} s: what Prefect has planned is renewed")
                 # Its services sleep until a time of day.
                 stop_process(path, prefect.SERVER, SIGKILL)  # its orderly end takes twenty seconds
-            settings = load_settings(path)
-            if is_due and PARTS[prefect.SERVER].answers(settings):
+            if is_due and PARTS[prefect.SERVER].answers(settings := load_settings(path)):
                 renew_plans(api_of(settings))
                 is_due = False
         except Exception as error:  # of any kind: it is tried again

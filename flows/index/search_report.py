@@ -7,6 +7,8 @@ from pydantic import BaseModel
 from storage.index.lexemes import Span
 from storage.index.parts import PART_KINDS, Hit
 
+_CONTEXT = 30
+"""Characters before the first mark in an excerpt of a longer text."""
 _NAMES = {"image": ("picture", "pictures"), "speech": ("recording", "recordings"), "text": ("text", "texts")}
 
 
@@ -43,7 +45,3 @@ def cut_around_marks(text: str, marks: Sequence[Span], most: int) -> tuple[str, 
     shift = len(before) - start
     kept = [(first + shift, min(last, end) + shift) for first, last in marks if start <= first < end]
     return f"{before}{text[start:end]}{after}", kept
-
-
-_CONTEXT = 30
-"""How many characters stand before the first mark, if the text is longer than the excerpt."""

@@ -13,19 +13,23 @@ _MAX_CHARACTERS = 320
 
 def highlight(text: str, words: str) -> Markup:
     """Escape the text as HTML and enclose the words of the query in <mark>."""
-    return _marked(text, spans_of(telling_words(parse_query(words).wanted), text) if words else ())
+    return _marked(text, _marks(text, words))
 
 
 def highlight_name(name: str, words: str) -> Markup:
     """Escape a name as HTML and enclose the words of the query in <mark>, inside words, too."""
-    return _marked(name, spans_of(telling_words(parse_query(words).wanted), name, inside=True) if words else ())
+    return _marked(name, _marks(name, words, inside=True))
 
 
 def excerpt(text: str, words: str) -> Markup:
     """Cut out at most 320 characters around the first match, with all matches highlighted."""
     line = " ".join(text.split())
-    marks = spans_of(telling_words(parse_query(words).wanted), line) if words else ()
-    return _marked(*cut_around_marks(line, marks, _MAX_CHARACTERS))
+    return _marked(*cut_around_marks(line, _marks(line, words), _MAX_CHARACTERS))
+
+
+def _marks(text: str, words: str, *, inside: bool = False) -> Sequence[Span]:
+    """Where the words that a query wants stand in a text; `inside` other words, too."""
+    return spans_of(telling_words(parse_query(words).wanted), text, inside=inside) if words else ()
 
 
 def _marked(text: str, marks: Sequence[Span]) -> Markup:

@@ -25,7 +25,7 @@ Migration = Callable[[Connection[Any]], None]
 
 
 class TableGone(StorageError):
-    """A table of the index was dropped by another process meanwhile."""
+    """A table of the index was dropped by another process after its name was read."""
 
 
 class Database:

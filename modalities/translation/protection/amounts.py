@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
-from typing import NamedTuple
 
 from modalities.translation.protection.measures import known_measure
+from modalities.translation.protection.written import Written
 
 _SCALES = {
     "en": {"thousand": 3, "million": 6, "billion": 9, "trillion": 12},
@@ -41,15 +41,7 @@ _YEAR = re.compile(
 _DECIMAL = re.compile(r"(?<![\w.,])\d{1,4}[.,]\d{1,3} [^\W\d_]{3,20}(?!\w)")
 
 
-class WrittenAmount(NamedTuple):
-    """A number in a text, from `start` to `end`, as another language writes it."""
-
-    start: int
-    end: int
-    copy: str
-
-
-def written_amounts(text: str, source: str, target: str) -> Iterator[WrittenAmount]:
+def written_amounts(text: str, source: str, target: str) -> Iterator[Written]:
     """Yield numbers with words that scale them, decimals with units or money, and years in English words."""
     language, other = source.split("-")[0], target.split("-")[0]
     if language not in _SCALES or other not in _SCALES:
@@ -57,21 +49,21 @@ def written_amounts(text: str, source: str, target: str) -> Iterator[WrittenAmou
     if any(map(str.isdigit, text)):
         yield from _in_digits(text, language, other)
     if language == "en":
-        yield from (WrittenAmount(*found.span("year"), _year(found)) for found in _YEAR.finditer(text))
+        yield from (Written(*found.span("year"), _year(found)) for found in _YEAR.finditer(text))
 
 
-def _in_digits(text: str, language: str, target: str) -> Iterator[WrittenAmount]:
+def _in_digits(text: str, language: str, target: str) -> Iterator[Written]:
     """Yield numbers in digits with words that belong to them."""
     for found in _scaled(language).finditer(text):
         if copy := _in_words(found, language, target):
-            yield WrittenAmount(*found.span(), copy)
+            yield Written(*found.span(), copy)
     for found in _DECIMAL.finditer(text):
         if copy := known_measure(found[0], language, target):
-            yield WrittenAmount(*found.span(), copy)
+            yield Written(*found.span(), copy)
     for found in _money(language).finditer(text):
-        yield WrittenAmount(*found.span(), _as_money(found, language, target))
+        yield Written(*found.span(), _as_money(found, language, target))
     if language == "fr":
-        yield from (WrittenAmount(*found.span(), f"{found[1]}:{found[2]}") for found in _CLOCK.finditer(text))
+        yield from (Written(*found.span(), f"{found[1]}:{found[2]}") for found in _CLOCK.finditer(text))
 
 
 @cache

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from functools import cache
-from typing import NamedTuple
+
+from modalities.translation.protection.written import Written
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 _DAY, _YEAR = r"(?P<day>\d{1,2})", r"(?P<year>\d{4})"
@@ -24,15 +25,7 @@ _ALSO_WORDS = frozenset({"may", "march", "mar", "sun", "sat", "wed", "mon", "mar
 _LEAP_YEAR = 2024
 
 
-class WrittenDate(NamedTuple):
-    """A date in a text, from `start` to `end`, as another language writes it."""
-
-    start: int
-    end: int
-    copy: str
-
-
-def written_dates(text: str, source: str, target: str) -> Iterator[WrittenDate]:
+def written_dates(text: str, source: str, target: str) -> Iterator[Written]:
     """Yield the dates with a day and a month in words. Languages are BCP 47 tags."""
     language, other = source.split("-")[0], target.split("-")[0]
     if language not in LANGUAGES or other not in LANGUAGES or not re.search(r"\d", text):
@@ -40,7 +33,7 @@ def written_dates(text: str, source: str, target: str) -> Iterator[WrittenDate]:
     for found in _pattern(language).finditer(text):
         said = {name: value for name, value in found.groupdict().items() if value}
         if copy := _in_words(said, language, other):
-            yield WrittenDate(*found.span(), copy)
+            yield Written(*found.span(), copy)
 
 
 def weekday_forms(tag: str) -> list[tuple[str, ...]]:

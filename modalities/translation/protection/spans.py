@@ -55,7 +55,7 @@ _TRAILING = ".,;:!?)]}*"
 
 
 Kind = Literal["", "number", "amount", "date", "name"]
-"""What a span is: an amount is a number with words, such as 3.5 million; a date has its month in words."""
+"""An `amount` is a number with words, such as 3.5 million; a `date` has its month in words; others have no kind."""
 
 
 class Protected(NamedTuple):

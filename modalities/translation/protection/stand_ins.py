@@ -1,4 +1,4 @@
-"""Words that stand for protected spans in what a model is asked: names, numbers, and days of the week for dates."""
+"""Stand-ins: words that replace protected spans in the input of a model: names, numbers, days of the week for dates."""
 
 from collections.abc import Iterable, Sequence
 from itertools import permutations

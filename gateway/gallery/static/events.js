@@ -1,6 +1,8 @@
-// Follow a job: a stream of its events that breaks off, or that the server refuses for a while, is taken up again.
+// Follow a job: a stream of its events that breaks off, or that the server refuses for a while, is taken up again, and a
+// request that nobody answers is made again.
 
 const LONGEST_PAUSE = 32_000; // milliseconds
+const TIMEOUT = 20_000; // milliseconds: a computer that slept, or a proxy, can lose a request
 
 /**
  * Call `onJob` with each state of a job, and `onFailure`, if there is one, with the number of failures since the last
@@ -30,4 +32,16 @@ export function followJob(job, onJob, onFailure) {
   };
   open();
   return stop;
+}
+
+/** GET an address: `{ok, headers, text}`, or null without a connection. */
+export async function get(address) {
+  for (;;) {
+    try {
+      const answer = await fetch(address, { signal: AbortSignal.timeout(TIMEOUT) });
+      return { ok: answer.ok, headers: answer.headers, text: await answer.text() };
+    } catch (error) {
+      if (error.name !== 'TimeoutError') return null;
+    }
+  }
 }

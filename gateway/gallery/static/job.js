@@ -1,6 +1,6 @@
 // Fetch the pictures of a job again whenever the server sends an event about it.
 
-import { followJob } from './events.js';
+import { followJob, get } from './events.js';
 import { announce, markSmallPictures } from './gallery.js';
 
 const container = document.querySelector('[data-job]');
@@ -14,8 +14,8 @@ async function refresh() {
   busy = true;
   do {
     again = false;
-    const answer = await fetch(address).catch(() => null);
-    if (answer?.ok) replacePictures(await answer.text(), answer.headers.get('x-ended') === 'yes');
+    const answer = await get(address);
+    if (answer?.ok) replacePictures(answer.text, answer.headers.get('x-ended') === 'yes');
     await new Promise((done) => { setTimeout(done, MIN_INTERVAL); });
   } while (again);
   busy = false;

@@ -1,6 +1,6 @@
 // Upload files, three at a time, and show the progress and the result of each.
 
-import { followJob } from './events.js';
+import { followJob, get } from './events.js';
 import { announce, translate } from './gallery.js';
 
 const MAX_PARALLEL = 3;
@@ -56,8 +56,8 @@ function follow(job, row) {
   const stop = followJob(job, async (state) => {
     if (!['completed', 'failed', 'refused', 'cancelled'].includes(state.state)) return;
     stop();
-    const answer = await fetch(`/api/jobs/${job}/result`).catch(() => null);
-    const result = await answer?.json().catch(() => null);
+    const answer = await get(`/api/jobs/${job}/result`);
+    const result = parse(answer?.text);
     const [item] = result?.items ?? [];
     if (item) finish(row, item.status, item.reason ?? translate(item.status), item.artifact);
     else finish(row, 'rejected', state.message ?? result?.error ?? translate('It did not work: try again.'));
@@ -66,6 +66,10 @@ function follow(job, row) {
     stop();
     finish(row, 'rejected', translate('It did not work: try again.'));
   });
+}
+
+function parse(json) {
+  try { return JSON.parse(json); } catch { return null; } // a proxy's page
 }
 
 function finish(row, ...result) {

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from flows.running.platform import Platform, Space
 from flows.running.settings import Settings
@@ -85,7 +85,17 @@ def guest(visit: Callable[..., Any], stack_settings: Settings) -> Callable[[Lang
 
 def refuse_next_events(guest: Guest) -> None:
     """Let the next stream of a job's events be refused, as by a proxy while the gateway restarts."""
-    guest.page.route("**/api/jobs/*/events", lambda route: route.fulfill(status=503), times=1)
+    refused: list[Route] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+            return
+        refused.append(route)
+        route.fulfill(status=503)
+
+    # Not times=1: a request that the page makes while Playwright takes the last route away gets no answer at all.
+    guest.page.route("**/api/jobs/*/events", refuse_once)
 
 
 def upload(guest: Guest, tmp_path: Path) -> None:

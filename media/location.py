@@ -4,6 +4,7 @@ Covers the GPS directory of Exif (JPEG, PNG, WebP, AVIF, TIFF), `exif:GPS…` in
 and MP4. Nothing is re-encoded, so pixels and sound are unchanged.
 """
 
+import io
 import re
 import struct
 import zlib
@@ -12,6 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from media.film_location import moov_without_location
+from media.images.live_photos import appended_film
+
 _GPS, _EXIF = 0x8825, 0x8769
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _MAX_ENTRIES = 1000
@@ -19,15 +23,12 @@ _MAX_EXIF_BLOCKS = 16
 """A picture has one or two; a file that is nothing but their headers would take for ever."""
 _BLOCK, _MAX_PATCHES = 64 * 1024, 500
 _MAX_PICTURE_BYTES = 300_000_000
-_MAX_MOOV_BYTES = 64_000_000
 _TIFF = re.compile(rb"Exif\0\0(?=II\*\0|MM\0\*)")
 _XMP = re.compile(
     rb"(?P<name>(?:exif|drone-dji|GPano):[\w-]*(?:GPS|Gps|Latitude|Longitude)\w*)\s*"
     rb"(?:=\s*(?P<quote>[\"'])(?P<value>.*?)(?P=quote)|>(?P<text>[^<]{1,200})<)",
     re.DOTALL,
 )
-_POSITION = re.compile(rb"[+-]\d{1,2}\.\d{2,}[+-]\d{1,3}\.\d{2,}(?:[+-]\d+(?:\.\d+)?)?(?:CRS[\w-]*)?/")
-_POSITION_BOXES = (b"\xa9xyz", b"loci")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXTS = (b"zTXt", b"iTXt", b"tEXt")
 _PNG_METADATA_KEYWORDS = (
@@ -59,7 +60,10 @@ def location_patches(path: Path, media_type: str) -> list[Patch]:
     if kind == "image" and path.stat().st_size <= _MAX_PICTURE_BYTES:
         data = path.read_bytes()
         return _differences(data, _cleaned(data, form))
-    return _moov_patches(path) if form in ("mp4", "quicktime") else []
+    if form not in ("mp4", "quicktime"):
+        return []
+    with path.open("rb") as file:
+        return [Patch(at, moov) for at, moov in moov_without_location(file, 0)]
 
 
 def apply_patches(path: Path, patches: Sequence[Patch]) -> None:
@@ -88,7 +92,15 @@ def _cleaned(data: bytes, form: str) -> bytes | bytearray:
         _blank_gps(cleaned, 0)
     for found in islice(_tiff_headers(data, form), _MAX_EXIF_BLOCKS):
         _blank_gps(cleaned, found)
-    return _without_xmp(cleaned)
+    return _without_film_location(_without_xmp(cleaned))
+
+
+def _without_film_location(data: bytearray) -> bytearray:
+    """Blank the location in the film of a motion photo."""
+    if (start := appended_film(data)) is not None:
+        for at, moov in moov_without_location(io.BytesIO(data), start):
+            data[at : at + len(moov)] = moov
+    return data
 
 
 def _differences(data: bytes, cleaned: bytes | bytearray) -> list[Patch]:
@@ -191,47 +203,3 @@ def _text_chunk(kind: bytes, body: bytes, whole: bytes) -> Iterator[bytes]:
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _moov_patches(path: Path) -> list[Patch]:
-    """Return the `moov` boxes of an MP4 or QuickTime file without locations, if they have any."""
-    patches: list[Patch] = []
-    with path.open("rb") as file:
-        for at, size in _top_boxes(path, b"moov"):
-            file.seek(at)
-            moov = file.read(min(size, _MAX_MOOV_BYTES))
-            cleaned = _without_location_boxes(moov)
-            if cleaned != moov:
-                patches.append(Patch(at, cleaned))
-    return patches
-
-
-def _without_location_boxes(moov: bytes) -> bytes:
-    """Turn location boxes into `free` boxes, and blank ISO 6709 positions in other metadata."""
-    cleaned = bytearray(moov)
-    for found in re.finditer(b"|".join(_POSITION_BOXES), moov):
-        (size,) = struct.unpack_from(">I", moov, max(found.start() - 4, 0))
-        if 8 < size <= 4096:
-            cleaned[found.start() : found.end()] = b"free"
-            _fill(cleaned, found.end(), size - 8)
-    if b"location.ISO6709" not in moov:
-        return bytes(cleaned)
-    return _POSITION.sub(lambda found: b" " * len(found[0]), bytes(cleaned))
-
-
-def _top_boxes(path: Path, wanted: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the offset and size of each top-level box of a type."""
-    at, end = 0, path.stat().st_size
-    with path.open("rb") as file:
-        while at + 8 <= end:
-            file.seek(at)
-            size, kind = struct.unpack(">I4s", file.read(8))
-            if size == 1:
-                longer = file.read(8)
-                size = struct.unpack(">Q", longer)[0] if len(longer) == 8 else 0
-            size = end - at if size == 0 else size
-            if kind == wanted:
-                yield at, size
-            if size < 8:
-                return
-            at += size

@@ -52,6 +52,11 @@ class ArtifactRecord(BaseModel):
         return kind_of(self.artifact.media_type)
 
     @property
+    def live_photo(self) -> str:
+        """The identifier that the picture and the film of a live photo share; empty for all else."""
+        return str(self.properties.get("live_photo", ""))
+
+    @property
     def made(self) -> datetime | None:
         """When the camera or program says that it was made; a time without a zone is one of the local zone."""
         try:

@@ -4,10 +4,12 @@ An artifact in the trash has the label TRASH, so bucket, library and index agree
 the deletion. A reference keeps the time.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.library.labelling import update_labels
+from flows.library.reading.live_photos import films_to_delete
 from flows.running.errors import FlowError
 from flows.running.platform import Space
 from storage.errors import InvalidName
@@ -24,7 +26,7 @@ class OnHold(FlowError):
 def move_to_trash(space: Space, sha256: str, by: str) -> datetime:
     """Put an artifact into the trash; return the time after which retention removes it. Again keeps the first time.
 
-    Raises ArtifactNotFound, OnHold.
+    The film of a live photo goes with its picture, unless it is on hold. Raises ArtifactNotFound, OnHold.
     """
     record = space.records.get(sha256)
     labels = space.labels.of(record)
@@ -36,13 +38,22 @@ def move_to_trash(space: Space, sha256: str, by: str) -> datetime:
         value = {"since": since.isoformat(), "by": by}
         space.refs.update(_name(sha256), lambda _: value)  # before the label, so that it always has a time
     update_labels(space, sha256, add=[TRASH])
+    for film in films_to_delete(space, record):
+        with suppress(OnHold):
+            move_to_trash(space, film, by)
     return since + TRASH_TIME
 
 
 def take_out_of_trash(space: Space, sha256: str) -> bool:
-    """Undo a deletion; return whether the artifact was in the trash. Raises ArtifactNotFound."""
-    if TRASH not in space.labels.of(space.records.get(sha256)):
+    """Undo a deletion; return whether the artifact was in the trash. Raises ArtifactNotFound.
+
+    The film of a live photo comes with its picture.
+    """
+    record = space.records.get(sha256)
+    if TRASH not in space.labels.of(record):
         return False
+    for film in films_to_delete(space, record):
+        take_out_of_trash(space, film)
     # Before the label: a deletion at the same moment sets its own time. Workers and gateway have no right to delete it.
     space.refs.update(_name(sha256), lambda _: None)
     update_labels(space, sha256, remove=[TRASH])

@@ -15,6 +15,7 @@ from flows.index.why import Why, explain
 from flows.library.indexing import recognized_concepts
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import picture_at
+from flows.library.reading.live_photos import LivePhoto, live_photo_of
 from flows.library.thumbnails import remove_thumbnails, thumbnail_path
 from flows.running.context import local_context
 from flows.running.platform import Space
@@ -36,13 +37,15 @@ _MAX_GENERATIONS = 20
 class Details(BaseModel):
     """An artifact's record, current labels, the recipe that made it, and a URL of its bytes, valid for 15 minutes.
 
-    `concepts` are what a picture shows, as synsets of WordNet, with their probabilities.
+    `concepts` are what a picture shows, as synsets of WordNet, with their probabilities. `live_photo` names the picture
+    and the film of the live photo that it belongs to.
     """
 
     record: ArtifactRecord
     labels: list[str]
     recipe: dict[str, Any] | None
     concepts: dict[str, float]
+    live_photo: LivePhoto | None
     url: str
 
 
@@ -72,6 +75,7 @@ def read_details(request: Request, space: Space, identity: str) -> Details:
         labels=list(space.labels.of(record)),
         recipe=recipe.model_dump(mode="json") if recipe else None,
         concepts=recognized_concepts(space, record.artifact),
+        live_photo=live_photo_of(space, record),
         url=public_url(request, space, record.artifact, record.name),
     )
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from media.facts import Property
 from media.images.errors import picture_errors
+from media.images.live_photos import LIVE_PHOTO, apple_identifier
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
 
 _MAKE, _MODEL, _ORIENTATION, _MODIFIED, _EXIF = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769
-_ORIGINAL, _DIGITIZED, _OFFSET = 0x9003, 0x9004, 0x9011
+_ORIGINAL, _DIGITIZED, _OFFSET, _MAKER_NOTE = 0x9003, 0x9004, 0x9011, 0x927C
 _STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 _WITHOUT_ZONE = len("2015-06-01T12:30:00")
 _ZONE = re.compile(r"[+-]\d\d:\d\d")
@@ -21,7 +22,7 @@ _FIRST_PHOTOGRAPH = 1905  # QuickTime counts from 1904: a clock that was never s
 
 
 def picture_properties(image: "Image") -> dict[str, Property]:
-    """Return `taken` (ISO 8601, with a zone if the camera wrote one), `camera` and `orientation`, if given."""
+    """Return `taken` (ISO 8601, with a zone if there is one), `camera`, `orientation` and `live_photo`, if given."""
     try:
         return _from_exif(image.getexif())
     except picture_errors():
@@ -55,6 +56,8 @@ def _from_exif(exif: "Exif") -> dict[str, Property]:
     orientation = exif.get(_ORIENTATION, 1)
     if isinstance(orientation, int) and 1 < orientation <= 8:
         properties["orientation"] = orientation
+    if identifier := apple_identifier(details.get(_MAKER_NOTE)):
+        properties[LIVE_PHOTO] = identifier
     return properties
 
 

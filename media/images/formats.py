@@ -1,5 +1,6 @@
 """Open pictures of every accepted format with Pillow, within bounds of memory."""
 
+import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -10,6 +11,7 @@ from media.errors import UnreadableMedia, UnsupportedMedia
 from media.facts import CONTENTS, Caps, MediaFacts, Property
 from media.images.errors import BROKEN, picture_errors
 from media.images.exif import picture_properties
+from media.images.live_photos import LIVE_PHOTO, appended_film
 from media.images.raw import identify_raw, is_raw
 from media.media_types import IMAGE_FORMATS, IMAGE_TYPES, RENDERED_TYPES
 
@@ -45,7 +47,7 @@ def identify_picture(path: Path, name: str, caps: Caps, label: str | None) -> Me
     try:
         with open_picture(path) as image:
             media_type, properties = _decode(image, caps, label)
-            properties |= picture_properties(image)
+            properties |= picture_properties(image) | _motion_properties(path, image)
     except Image.DecompressionBombError as error:
         raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
     except (*picture_errors(), MemoryError) as error:
@@ -73,6 +75,13 @@ def _decode(image: "Image", caps: Caps, label: str | None) -> tuple[str, dict[st
     if media_type in RENDERED_TYPES or frames > 1 or width * height > RENDERED_PIXELS or _looks_otherwise(image):
         properties[CONTENTS] = True
     return media_type, properties
+
+
+def _motion_properties(path: Path, image: "Image") -> dict[str, Property]:
+    """Return the properties of a picture to which a film is appended: an identifier made of the film's hash."""
+    if image.info.get("xmp") and (at := appended_film(data := path.read_bytes())):
+        return {LIVE_PHOTO: f"MOTION-{hashlib.sha256(data[at:]).hexdigest()[:32].upper()}", CONTENTS: True}
+    return {}
 
 
 def _looks_otherwise(image: "Image") -> bool:

@@ -37,7 +37,7 @@ class Passages(BaseModel):
 class Extract(BaseModel):
     """What is in a file. `shown` stands for the whole of it: a picture, the poster of a film, the first page.
 
-    `cut` is a sentence about what was left out, if anything was.
+    `motion` is the film inside a motion photo. `cut` is a sentence about what was left out, if anything was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,11 +46,13 @@ class Extract(BaseModel):
     frames: tuple[Rendering, ...] = ()
     passages: tuple[Passages, ...] = ()
     pictures: tuple[Rendering, ...] = ()
+    motion: Rendering | None = None
     cut: str = ""
 
     def renderings(self) -> tuple[Rendering, ...]:
-        """Every picture: the one to show, frames, and those inside."""
-        return (*((self.shown,) if self.shown else ()), *self.frames, *self.pictures)
+        """Every picture and film: the one to show, frames, and those inside."""
+        single = [each for each in (self.shown, self.motion) if each]
+        return (*single, *self.frames, *self.pictures)
 
 
 @dataclass

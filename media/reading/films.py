@@ -12,6 +12,7 @@ from media.containers import decodable_frames, duration_seconds, open_container
 from media.errors import UnreadableMedia
 from media.facts import Property
 from media.images.exif import iso_time
+from media.images.live_photos import LIVE_PHOTO, checked_identifier
 from media.reading.contents import Blobs, Extract, Rendering
 from media.reading.renditions import to_jpeg
 
@@ -132,7 +133,7 @@ def _encoded(frame: "VideoFrame") -> bytes:
 
 
 def _metadata(metadata: dict[str, str]) -> dict[str, Property]:
-    """When and with what it was filmed: Apple's keys, which have a time zone, before the common ones."""
+    """When and with what it was filmed, by Apple's keys, which have a time zone, or the common ones; its live photo."""
     keys = {key.lower(): value for key, value in metadata.items()}
     taken = keys.get("com.apple.quicktime.creationdate") or keys.get("creation_time") or keys.get("date", "")
     make, model = (keys.get(f"com.apple.quicktime.{name}") or keys.get(name, "") for name in ("make", "model"))
@@ -143,4 +144,6 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Property]:
         properties["taken"] = stamp
     if camera:
         properties["camera"] = camera
+    if identifier := checked_identifier(keys.get("com.apple.quicktime.content.identifier", "")):
+        properties[LIVE_PHOTO] = identifier
     return properties

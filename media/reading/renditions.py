@@ -8,6 +8,7 @@ from media.errors import UnreadableMedia
 from media.facts import Caps
 from media.images.errors import BROKEN, picture_errors
 from media.images.formats import check_size, has_profile, open_picture, scale_down, stretched
+from media.images.live_photos import appended_film
 from media.images.raw import develop, is_raw
 from media.pictures import upright_rgb
 from media.reading.contents import SHOWN_SIDE, Blobs, Extract, Rendering
@@ -31,9 +32,16 @@ def read_picture(path: Path, blobs: Blobs, caps: Caps) -> Extract:
             check_size(image, caps)
             scale_down(image, caps)
             shown = Rendering(blob=blobs.add(to_jpeg(in_srgb(image))))
-            return Extract(shown=shown, frames=_further_frames(image, blobs, caps))
+            return Extract(shown=shown, frames=_further_frames(image, blobs, caps), motion=_motion(path, image, blobs))
     except (*picture_errors(), MemoryError) as error:
         raise UnreadableMedia(BROKEN) from error
+
+
+def _motion(path: Path, image: "Image", blobs: Blobs) -> Rendering | None:
+    """Return the film that is appended to a motion photo."""
+    if image.info.get("xmp") and (at := appended_film(data := path.read_bytes())):
+        return Rendering(blob=blobs.add(data[at:]), media_type="video/mp4")
+    return None
 
 
 def in_srgb(image: "Image") -> "Image":

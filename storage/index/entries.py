@@ -10,7 +10,7 @@ from storage.index.vector_spaces import all_tables
 
 _FIELDS = (
     *("kind", "artifact", "ordinal", "name", "text", "start_seconds", "end_seconds", "labels", "created", "place"),
-    *("artifact_kind", "made"),
+    *("artifact_kind", "made", "live_photo"),
 )
 
 
@@ -22,7 +22,7 @@ def read_entries(connection: Connection[Any], project: str) -> dict[str, list[En
             spaces[part][name] = []
     rows = connection.execute(
         "select id, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, place, "
-        "artifact_kind, made from parts where project = %s order by artifact, kind, ordinal",
+        "artifact_kind, made, live_photo from parts where project = %s order by artifact, kind, ordinal",
         [project],
     )
     found: defaultdict[str, list[Entry]] = defaultdict(list)

@@ -34,6 +34,10 @@ update artifacts set made = created where made is null;
 alter table artifacts alter column made set not null;
 create index if not exists artifacts_made on artifacts (project, made desc, artifact desc);
 """
+_LIVE_PHOTOS: LiteralString = """
+create index if not exists artifacts_live_photos on artifacts (project, (properties ->> 'live_photo'))
+    where properties ->> 'live_photo' is not null;
+"""
 Order = Literal["created", "made"]
 """What a list is ordered by, the newest first: when artifacts came, or when they were made."""
 _COLUMNS = sql.SQL("artifact, name, media_type, kind, size, labels, parents, producer, created, made, properties")
@@ -54,6 +58,10 @@ _MOST = 1000
 _PAGE_CONDITION: LiteralString = (
     "project = %s and (cardinality(%s::text[]) = 0 or kind = any(%s)) and labels @> %s::text[] "
     "and not labels && %s::text[] and strpos(lower(name), lower(%s)) > 0 "
+    "and not (%s and kind = 'speech' and properties ->> 'live_photo' is not null and exists ("
+    "select 1 from artifacts still where still.project = artifacts.project and still.kind = 'image' "
+    "and still.properties ->> 'live_photo' = artifacts.properties ->> 'live_photo' "
+    "and still.labels @> %s::text[] and not still.labels && %s::text[])) "
 )
 _PAGE_BY: dict[Order, LiteralString] = {
     "created": _PAGE_CONDITION + "and created >= coalesce(%s::timestamptz, '-infinity') "
@@ -139,6 +147,7 @@ class Library:
         labels: Sequence[str] = (),
         without: Sequence[str] = (),
         name: str = "",
+        with_motions: bool = True,
         since: datetime | None = None,
         until: datetime | None = None,
         order: Order = "created",
@@ -148,11 +157,14 @@ class Library:
         """A page of artifacts, newest first, of any of the kinds, with all of the labels and `name` in their names.
 
         Only those from `since` on and before `until` by the time of the order, with none of the labels `without`.
+        `with_motions` lists the films of live photos beside their pictures; otherwise the picture alone, if it passes.
         `after` is the `next` of the previous page. Raises InvalidName when it is no cursor.
         """
         time, artifact = _parse_cursor(after)
         limit = min(limit, _MOST)
-        scope = (project, list(kinds), list(kinds), list(labels), [*without, *{TRASH}.difference(labels)], name)
+        labelled = [list(labels), [*without, *{TRASH}.difference(labels)]]
+        once = not with_motions and (not kinds or "image" in kinds)
+        scope = (project, list(kinds), list(kinds), *labelled, name, once, *labelled)
         with self._database.connection() as connection:
             found = _rows(
                 connection,
@@ -170,6 +182,12 @@ class Library:
             return _rows(
                 connection, "project = %s and parents @> %s::text[] order by created, artifact", [project, [artifact]]
             )
+
+    def of_live_photo(self, project: str, identifier: str) -> list[Listed]:
+        """The pictures and films of a live photo, oldest first."""
+        with self._database.connection() as connection:
+            condition: LiteralString = "project = %s and properties ->> 'live_photo' = %s order by created, artifact"
+            return _rows(connection, condition, [project, identifier])
 
     def all(self, project: str) -> list[Listed]:
         """Every row of a project, in the order of ids."""
@@ -196,7 +214,11 @@ def _add_when_made(connection: Connection[Any]) -> None:
     connection.execute(_WHEN_MADE)
 
 
-_MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_when_made)
+def _index_live_photos(connection: Connection[Any]) -> None:
+    connection.execute(_LIVE_PHOTOS)
+
+
+_MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_when_made, _index_live_photos)
 
 
 def listed_record(record: ArtifactRecord, labels: Sequence[str]) -> Listed:

@@ -20,6 +20,7 @@ class Entry(BaseModel):
     `kind` says how the part is searched: something seen, said or written. `artifact_kind` is what the whole is, if
     that is another. `place` is where the part is in the artifact, such as `page=3`; empty for the whole, and for
     times. `made` is when the artifact was made, if that is known; `created` when it came.
+    `live_photo` is the identifier that a picture shares with its film.
     `concepts` are what a picture shows, with their probabilities; they are written and not read back.
     """
 
@@ -39,6 +40,7 @@ class Entry(BaseModel):
     place: str = ""
     artifact_kind: PartKind | None = None
     made: datetime | None = None
+    live_photo: str = ""
     concepts: dict[str, float] = {}
 
     @property
@@ -126,18 +128,19 @@ def _place(row: tuple[Any, ...], words: Sequence[Word]) -> Place:
 
 _COLUMNS = (
     "project, kind, artifact, ordinal, name, body, start_seconds, end_seconds, labels, created, place, artifact_kind, "
-    "made, words"
+    "made, live_photo, words"
 )
 _STAGE = (
     "create temporary table if not exists incoming_parts (project text, kind text, artifact text, ordinal int, "
     "name text, body text, start_seconds float8, end_seconds float8, labels text[], created timestamptz, place text, "
-    "artifact_kind text, made timestamptz, words tsvector) on commit delete rows"
+    "artifact_kind text, made timestamptz, live_photo text, words tsvector) on commit delete rows"
 )
 _UPSERT = (
     "on conflict (project, artifact, kind, ordinal) do update set name = excluded.name, body = excluded.body, "
     "start_seconds = excluded.start_seconds, end_seconds = excluded.end_seconds, labels = excluded.labels, "
     "created = excluded.created, place = excluded.place, artifact_kind = excluded.artifact_kind, "
-    "made = excluded.made, words = excluded.words returning project, artifact, kind, ordinal, id"
+    "made = excluded.made, live_photo = excluded.live_photo, words = excluded.words "
+    "returning project, artifact, kind, ordinal, id"
 )
 
 
@@ -170,5 +173,6 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.place,
         entry.artifact_kind or entry.kind,
         entry.made or entry.created,
+        entry.live_photo.replace("\0", ""),
         " ".join((text_search_vector(name, text), *concept_lexemes(entry.concepts))),
     )

@@ -41,6 +41,10 @@ create table if not exists serving (
     project text not null, kind text not null, space int not null references spaces (id) on delete cascade,
     primary key (project, kind));
 """
+_LIVE_PHOTOS: LiteralString = """
+alter table parts add column live_photo text not null default '';
+create index parts_live_photos on parts (project, live_photo) where live_photo <> '';
+"""
 
 
 def baseline(connection: Connection[Any]) -> None:
@@ -59,7 +63,12 @@ def words_and_kinds(connection: Connection[Any]) -> None:
     connection.execute(_SERVE_THE_FULLEST)
 
 
-MIGRATIONS: tuple[Migration, ...] = (baseline, words_and_kinds)
+def live_photos(connection: Connection[Any]) -> None:
+    """Add the identifier that the picture and the film of a live photo share."""
+    connection.execute(_LIVE_PHOTOS)
+
+
+MIGRATIONS: tuple[Migration, ...] = (baseline, words_and_kinds, live_photos)
 
 _SERVE_THE_FULLEST: LiteralString = """
 create temporary table filled (space int, project text, kind text, number bigint) on commit drop;

@@ -5,7 +5,7 @@ Words are evidence beside it: 1 - (1 - vector) (1 - words). What is unwanted tak
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -81,6 +81,7 @@ def search_statement(
         ctes.append(sql.SQL("matches as ({})").format(sql.SQL(" union all ").join(matches)))
         ctes.append(_vectors_of_matches(spaces, values))
     ctes += _scores(_excluded(words, spaces), bool(matches), values)
+    ctes += _hits(_condition(replace(filters, without=""), values), filters.without)
     groups = [group for _, query in spaces.values() for group in query.concepts]
     values["named"] = lexemes_of_concepts(name for group in groups for name in group)
     statement = sql.SQL("with {} {}").format(sql.SQL(", ").join(ctes), _PAGE)
@@ -197,7 +198,7 @@ def _excluded(words: WordQuery | None, spaces: dict[PartKind, tuple[int, VectorQ
 
 
 def _scores(excluded_words: str, has_matches: bool, values: dict[str, Any]) -> list[sql.Composable]:
-    """Every candidate with its score, without artifacts with the excluded words; then those above the cut-off."""
+    """Every candidate with its score, without artifacts with the excluded words."""
     excluded: sql.Composable = sql.SQL("")
     if excluded_words:
         values["excluded"] = excluded_words
@@ -215,11 +216,24 @@ def _scores(excluded_words: str, has_matches: bool, values: dict[str, Any]) -> l
         sql.SQL(
             "scored as (select part, artifact, 1 - (1 - max(vector)) * (1 - max(evidence)) as score, "
             "max(vector) as vector, max(evidence) as evidence from ({}) c {} group by part, artifact)"
-        ).format(merged, excluded),
+        ).format(merged, excluded)
+    ]
+
+
+def _hits(condition: sql.Composed, without: str) -> list[sql.Composable]:
+    """The candidates above the cut-off by artifact. The film of a live photo stands under its picture, if it passes."""
+    return [
+        sql.SQL(
+            "shown as (select s.part, s.score, coalesce((select p.artifact from parts f join parts p "
+            "on p.project = f.project and p.live_photo = f.live_photo and p.live_photo <> '' "
+            "where f.id = s.part and f.artifact_kind = 'speech' and p.artifact_kind = 'image' and {} "
+            "order by p.created, p.artifact limit 1), s.artifact) as artifact "
+            "from scored s where s.score >= %(cut_off)s)"
+        ).format(condition),
         sql.SQL(
             "ranked as (select *, row_number() over (partition by artifact order by score desc, part) as place "
-            "from scored where score >= %(cut_off)s)"
-        ),
+            "from shown {})"
+        ).format(sql.SQL("where artifact <> %(without)s" if without else "")),
         sql.SQL(
             "hits as (select artifact, score, count(*) over () as total from ranked where place = 1 "
             "order by score desc, artifact limit %(limit)s offset %(offset)s)"
@@ -231,11 +245,13 @@ _NOTHING_NEAR = sql.SQL(
     "select null::bigint part, null::text artifact, null::float8 vector, false full_depth where false"
 )
 _PAGE = sql.SQL(
-    "select h.artifact, h.score, h.total, p.name, p.artifact_kind, p.kind, r.score, p.body, p.start_seconds, "
+    "select h.artifact, h.score, h.total, a.name, a.artifact_kind, p.kind, r.score, p.body, p.start_seconds, "
     "p.end_seconds, p.place, (select bool_or(full_depth) from near), "
     "case when p.kind = 'image' then array(select unnest(tsvector_to_array(p.words)) intersect "
     "select unnest(%(named)s::text[])) else '{}' end from hits h "
     "join ranked r on r.artifact = h.artifact and r.place <= 5 join parts p on p.id = r.part "
+    "join lateral (select name, artifact_kind from parts n where n.project = %(project)s and n.artifact = h.artifact "
+    "limit 1) a on true "
     "order by h.score desc, h.artifact, r.place"
 )
 """The hits with at most five parts each, and what was recognized in pictures of what the query names."""

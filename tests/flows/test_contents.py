@@ -12,12 +12,15 @@ from flows.care.verify import Inspection, verify_project
 from flows.ingest import ingest_files, store_unrecorded
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import find_contents, full_text, picture_at, shown_picture
+from flows.library.reading.live_photos import LivePhoto, live_photo_of
+from flows.library.trash import move_to_trash, take_out_of_trash
 from flows.running.content_forms import Query
 from flows.running.context import RunContext
 from flows.search import SearchReport, find
 from media.pictures import thumbnail
 from tests.media.made.documents import pdf, write_documents
 from tests.media.made.films import film
+from tests.media.made.live_photos import apple_live_photo, motion_photo
 from tests.media.made.pictures import encoded, heic
 from tests.paths import SAMPLES
 
@@ -75,6 +78,47 @@ async def test_a_silent_film_is_seen_by_its_scenes_and_survives_a_rebuild(
     await rebuild_index(cold_context)
     assert cold_context.space.index.parts(context.space.project) == before
     assert cold_context.space.platform.pool.loaded() == []
+
+
+@pytest.mark.parametrize("first", ["picture", "film"])
+async def test_a_live_photo_is_one_hit_and_one_row_whichever_file_came_first(
+    context: RunContext, send: Send, photo: Image.Image, samples: Path, tmp_path: Path, first: str
+) -> None:
+    space = context.space
+    with Image.open(samples / "dog-and-hydrant.jpg") as dog:
+        scenes = [photo.resize((160, 120)), dog.convert("RGB").resize((160, 120))]
+    files = apple_live_photo(tmp_path, photo, "1F2E3D4C-0000-4000-8000-00805F9B34FB", scenes)  # pyright: ignore
+    items = [
+        (await ingest_files(context, send([file]))).items[0] for file in (files if first == "picture" else files[::-1])
+    ]
+    still, motion = (next(str(item.artifact) for item in items if item.kind == kind) for kind in ("image", "speech"))
+    for words in ("a bus", "a dog"):  # the film alone shows the dog
+        hits = (await search(context, words, "image", "speech")).hits
+        assert [(hit.artifact, hit.kind, hit.name) for hit in hits] == [(still, "image", "IMG_0417.HEIC")]
+    assert [hit.artifact for hit in (await search(context, "a dog", "speech")).hits] == [motion]
+    listed = [space.library.page(space.project, with_motions=both).rows for both in (False, True)]
+    assert [{row.artifact for row in rows} & {still, motion} for rows in listed] == [{still}, {still, motion}]
+    both = LivePhoto(picture=still, film=motion)
+    assert [live_photo_of(space, space.records.get(each)) for each in (still, motion)] == [both, both]
+    move_to_trash(space, still, "Ada")
+    assert not (await search(context, "a dog", "image", "speech")).hits
+    assert take_out_of_trash(space, still)
+    assert [hit.artifact for hit in (await search(context, "a dog", "image", "speech")).hits] == [still]
+
+
+async def test_the_film_of_a_motion_photo_belongs_to_its_picture(
+    context: RunContext, cold_context: RunContext, send: Send, photo: Image.Image, tmp_path: Path
+) -> None:
+    appended = film(tmp_path / "a.mp4", [(200, 0, 0)]).read_bytes()
+    (tmp_path / "PXL.MP.jpg").write_bytes(motion_photo(photo, appended))
+    item = (await ingest_files(context, send([tmp_path / "PXL.MP.jpg"]))).items[0]
+    live = live_photo_of(context.space, context.space.records.get(str(item.artifact)))
+    assert live
+    assert context.space.store.get(context.space.records.get(live.film).artifact) == appended
+    before = context.space.index.parts(context.space.project)
+    await rebuild_index(cold_context)
+    assert cold_context.space.index.parts(context.space.project) == before
+    assert (await verify_project(context, Inspection(project=context.space.project))).findings == []
 
 
 async def test_pages_of_a_scan_are_parts_with_a_place(

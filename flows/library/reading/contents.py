@@ -44,6 +44,7 @@ class Contents(BaseModel):
     frames: tuple[StoredPicture, ...] = ()
     passages: tuple[Passages, ...] = ()
     pictures: tuple[StoredPicture, ...] = ()
+    motion: StoredPicture | None = None
     cut: str = ""
 
 
@@ -108,11 +109,13 @@ def _store(space: Space, artifact: Artifact, extract: Extract, blobs: Sequence[b
         frames=tuple(stored(frame) for frame in extract.frames),
         passages=extract.passages,
         pictures=tuple(stored(picture) for picture in extract.pictures),
+        motion=stored(extract.motion) if extract.motion else None,
         cut=extract.cut,
     )
     document = space.store.put(contents.model_dump_json().encode(), _DOCUMENT_TYPE)
-    pictures = [*([contents.shown] if contents.shown else []), *contents.frames, *contents.pictures]
-    outputs = dict.fromkeys([document.sha256, *(picture.artifact.sha256 for picture in pictures)])
+    single = [each for each in (contents.shown, contents.motion) if each]
+    stored_files = [*single, *contents.frames, *contents.pictures]
+    outputs = dict.fromkeys([document.sha256, *(each.artifact.sha256 for each in stored_files)])
     result = {"document": document.model_dump(mode="json")}
     recipe = _recipe(artifact)
     space.recipes.add(RecipeRecord(recipe=recipe, result=result, outputs=tuple(outputs), seconds=round(seconds, 4)))

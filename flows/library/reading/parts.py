@@ -83,6 +83,7 @@ def entry_of(
         place=part.place,
         artifact_kind=part.record.kind if part.record.kind != "data" else part.kind,
         made=part.record.made,
+        live_photo=part.record.live_photo,
         concepts=concepts or {},
     )
 

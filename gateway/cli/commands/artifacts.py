@@ -20,6 +20,7 @@ def show(
     """The record of an artifact, how it was made, and a link. With --at, the words at a place in it."""
     from flows.library.indexing import recognized_concepts
     from flows.library.reading.contents import find_contents
+    from flows.library.reading.live_photos import live_photo_of
     from flows.running.platform import open_platform
 
     space = open_platform().space(project)
@@ -33,6 +34,7 @@ def show(
         print_result({"place": at, "text": "\n\n".join(words)}, as_json, "\n\n".join(words))
         return
     recipe = space.recipes.find(record.producer) if record.producer else None
+    live_photo = live_photo_of(space, record)
     children = space.library.children(project, record.artifact.sha256)
     document = {
         "record": record.model_dump(mode="json"),
@@ -40,6 +42,7 @@ def show(
         "children": [child.model_dump(mode="json") for child in children],
         "recipe": recipe.model_dump(mode="json") if recipe else None,
         "places": list(places),
+        "live_photo": live_photo.model_dump() if live_photo else None,
         "concepts": recognized_concepts(space, record.artifact),
         "url": space.store.url(record.artifact, record.name),
     }

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
 from flows.library.reading.contents import has_contents
+from flows.library.reading.live_photos import live_photo_of
 from flows.library.trash import TRASH_TIME, move_to_trash, take_out_of_trash, trashed_since
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
@@ -139,16 +140,19 @@ def _context(space: Space, found: InputArtifact) -> dict[str, Any]:
 
 
 def _content(space: Space, found: InputArtifact) -> dict[str, Any]:
-    """Return the passages of a text, or the transcript of a recording."""
+    """Return the passages of a text, or the transcript of a recording or of the film of a live photo."""
     values: dict[str, Any] = {"text": None, "cut": False, "segments": (), "spoken": "", "video": False}
+    live = live_photo_of(space, found.record)
+    values |= {"motion": live.film if live and found.kind == "image" else "", "still": live.picture if live else ""}
     values |= {"sections": None, "frames": (), "poster": False, "left_out": "", "heard": True}
     if found.kind == "text" and not has_contents(found.artifact, found.record):
         text, cut = _text(space, found.artifact)
         values |= {"text": text, "cut": cut}
-    if found.kind == "speech":
-        transcript = find_transcript(space, found.artifact)
+    heard = resolve_input(space, live.film) if live and found.kind == "image" else found
+    if heard.kind == "speech":
+        transcript = find_transcript(space, heard.artifact)
         values["video"] = found.artifact.media_type.startswith("video/")
-        values["heard"] = not found.record or found.record.properties.get("has_sound", True)
+        values["heard"] = not heard.record or heard.record.properties.get("has_sound", True)
         if transcript:
             values |= {"segments": spoken(transcript.segments), "spoken": transcript.language}
     return values

@@ -133,6 +133,7 @@ def _newest(space: Space, query: LibraryQuery) -> tuple[list[Card], str]:
         without=[] if query.label == _SUBTITLES else [_SUBTITLES],
         since=query.since,
         order=query.by_time,
+        with_motions=False,
         after=query.after or None,
         limit=PAGE_SIZE,
     )

@@ -21,6 +21,8 @@ from storage.labels import HOLD, TRASH
 from storage.records import ArtifactRecord
 from tests.media.made.documents import pdf
 from tests.media.made.films import film
+from tests.media.made.live_photos import apple_live_photo
+from tests.media.made.pictures import half_and_half
 from tests.paths import SAMPLES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -186,6 +188,23 @@ def test_the_page_of_a_silent_film_has_a_player_a_poster_and_its_scenes(
             colours.append("red" if picture.getpixel((60, 50))[0] > 150 else "blue")  # pyright: ignore
     assert colours == ["red", "red", "blue"]
     assert f"/api{address}/thumbnail" in client.get("/").text
+
+
+def test_the_page_of_a_live_photo_has_its_film_in_a_player_and_the_library_shows_it_once(
+    browse: Callable[..., httpx.Client], space: Space, tmp_path: Path
+) -> None:
+    files = apple_live_photo(tmp_path, half_and_half(), uuid4().hex, [(200, 0, 0)])
+    still, motion = (store_file(space, path, path.name)[0].artifact.sha256 for path in files)
+    client = browse("viewer")
+    page = client.get(f"/artifacts/{still}").text
+    assert f'src="/content/{motion}"' in page
+    assert "data-player" in page
+    assert f'href="/artifacts/{still}"' in client.get(f"/artifacts/{motion}").text
+    library = client.get("/").text
+    assert f'href="/artifacts/{still}"' in library
+    assert f'href="/artifacts/{motion}"' not in library
+    assert f'href="/artifacts/{motion}"' in client.get("/", params={"kind": "speech"}).text
+    assert client.get(f"/api/artifacts/{motion}").json()["live_photo"] == {"picture": still, "film": motion}
 
 
 def test_the_page_of_a_document_has_a_heading_for_each_page_that_a_hit_opens_at(

@@ -23,7 +23,7 @@ def film(
     """Write a film of 160 × 120 pixels, in the format of its extension; each scene lasts so many seconds."""
     import av
 
-    options = {"movflags": "use_metadata_tags"} if path.suffix in (".mp4", ".mov") else {}
+    options = {"movflags": "use_metadata_tags"} if path.suffix.lower() in (".mp4", ".mov") else {}
     with av.open(str(path), "w", options=options) as container:
         container.metadata.update(metadata or {})
         pictures = container.add_stream(codec, rate=fps)

@@ -84,8 +84,8 @@ async def _encode_and_search(
 
 
 def _literal(words: str, parsed: ParsedQuery) -> WordQuery:
-    """The words as they stand; without those after a minus, which must not occur."""
-    return word_query(parsed, parsed.wanted if parsed.excluded or parsed.phrases else words)
+    """The words as they stand; without signs, and without those after a minus."""
+    return word_query(parsed, parsed.wanted if parsed.excluded or parsed.phrases or parsed.names else words)
 
 
 def _filters(query: Query, encoded: Encoded) -> Filters:

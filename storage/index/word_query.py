@@ -12,6 +12,7 @@ from storage.index.lexemes import Word, exact_lexeme, inside_lexeme, quoted, ste
 
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»]+)[\"”“»]")
 _MARKS = '"“”„«»'
+_NAME = re.compile(r"(?<!\S)(?:file)?name:(?:[\"“„«]([^\"“”„«»]+)[\"”“»]|(\S+))", re.IGNORECASE)
 _MINUS = re.compile(
     r"(?<!\S)[-−–](?:[\"“„«]([^\"“”„«»]+)[\"”“»]|(?=[^\W\d]|\d{3}|[\u2190-\u2bff\U0001f000-\U0001faff])(\S+))"
 )
@@ -42,6 +43,7 @@ class ParsedQuery:
     unwanted: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class WordQuery:
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Read quotes, a minus before a word, and words such as "without". What is left is what to look for.
+    """Read quotes, a minus before a word, `name:`, and words such as "without". What is left is what to look for.
 
     `wanted` is empty if nothing is left that could be looked for, as of signs alone.
     """
     excluded = tuple(found[1] or found[2] for found in _MINUS.finditer(text))
     kept = _MINUS.sub(" ", text)
+    names = tuple(found[1] or found[2] for found in _NAME.finditer(kept) if tokens(found[1] or found[2]))
+    kept = _NAME.sub(lambda found: f" {found[1] or found[2]}", kept)
     phrases = tuple(found[1] for found in _QUOTED.finditer(kept) if tokens(found[1]))
     kept = _plain(kept)
     unwanted = tuple((found[1] or found[2]).strip() for found in _WITHOUT.finditer(kept))
@@ -81,6 +85,7 @@ def parse_query(text: str) -> ParsedQuery:
         unwanted=unwanted + tuple(_plain(each) for each in excluded),
         phrases=phrases,
         excluded=excluded,
+        names=names,
     )
 
 
@@ -100,7 +105,12 @@ def word_query(parsed: ParsedQuery, literal: str) -> WordQuery:
         phrase=_adjacent([token for word in words for token in word.tokens], exact_lexeme) if words else "",
         written=_all(telling, lambda word: _adjacent(word.tokens, exact_lexeme)),
         in_name=_all(telling, lambda word: _any(*(_adjacent(word.tokens, form, "A") for form in _FORMS))),
-        required=" & ".join(_adjacent(_tokens(phrase), exact_lexeme) for phrase in parsed.phrases),
+        required=" & ".join(
+            [
+                *(_adjacent(_tokens(phrase), exact_lexeme) for phrase in parsed.phrases),
+                *(_beginning_in_name(_tokens(name)) for name in parsed.names),
+            ]
+        ),
         excluded=_any(*(_adjacent(_tokens(text), stem_lexeme) for text in parsed.excluded)),
         words=tuple(telling),
     )
@@ -167,6 +177,14 @@ def _inside_name(word: Word) -> str:
     if len(token) > 2:
         forms.append(f"{quoted(inside_lexeme(token))}:*A")
     return _any(*forms)
+
+
+def _beginning_in_name(tokens: Sequence[str]) -> str:
+    """The tokens one after the other in the name, the last one at the beginning of a word; one alone inside it, too."""
+    *first, last = tokens
+    before = "".join(f"{quoted(exact_lexeme(token))}:A <-> " for token in first)
+    inside = "" if first else f"{quoted(inside_lexeme(last))}:*A"
+    return _any(f"{before}{quoted(exact_lexeme(last))}:*A", inside)
 
 
 def _adjacent(tokens: Sequence[str], lexeme: Callable[[str], str], weight: str = "") -> str:

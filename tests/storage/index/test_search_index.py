@@ -60,6 +60,17 @@ def test_the_nearest_picture_comes_first(index: SearchIndex, project: str) -> No
     assert index.counts(project) == {"image": 2}
 
 
+@pytest.mark.parametrize("query", ["name:IMG_2231", "name:img_22", "name:touch", "filename:retouched", 'name:"IMG 2231"'])
+def test_a_query_can_be_for_names_alone(index: SearchIndex, project: str, query: str) -> None:
+    index.add(
+        [
+            entry(project, "text", 1, [0.0, 1.0], name="IMG_2231-retouched.txt", text="nothing of it"),
+            entry(project, "text", 2, [1.0, 0.0], name="notes.txt", text="IMG_2231 was retouched, see mg and img_22"),
+        ]
+    )
+    assert found(index, project, query) == [1]
+
+
 def test_adding_the_same_parts_again_changes_nothing(index: SearchIndex, project: str) -> None:
     entries = [entry(project, "image", number, [1.0, number / 10]) for number in range(5)]
     index.add(entries)

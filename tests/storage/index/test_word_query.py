@@ -28,6 +28,9 @@ def test_signs_alone_are_nothing_to_look_for(text: str) -> None:
         ("„rotes Auto“", ParsedQuery("rotes Auto", phrases=("rotes Auto",))),
         ("a street without cars without people", ParsedQuery("a street", unwanted=("cars", "people"))),
         ("without dogs", ParsedQuery("without dogs")),
+        ("name:IMG_2231", ParsedQuery("IMG_2231", names=("IMG_2231",))),
+        ('dog filename:"my photo"', ParsedQuery("dog my photo", names=("my photo",))),
+        ("your name: a poem", ParsedQuery("your name: a poem")),
     ],
 )
 def test_a_query_is_read_as_it_is_meant(text: str, parsed: ParsedQuery) -> None:

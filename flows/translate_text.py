@@ -15,6 +15,7 @@ from flows.library.translation.documents import (
     PassageDoubt,
     detected_source,
     doubts_with_texts,
+    reasons_by_line,
     translate_document,
     translate_lines,
 )
@@ -68,7 +69,7 @@ async def translate(context: RunContext, text: Text) -> TranslationReport:
 
 def translation_page(source: str, target: str, rows: Sequence[tuple[str, str]], doubts: Sequence[Doubt]) -> str:
     """Render texts before and after, and why some of them may be wrong."""
-    reasons = {doubt.line: doubt.reason for doubt in doubts}
+    reasons = reasons_by_line(doubts)
     table = "\n".join(
         f"| {escaped(before)} | {escaped(after)} | {escaped(reasons.get(number, ''))} |"
         for number, (before, after) in enumerate(rows[:_ROWS_SHOWN])

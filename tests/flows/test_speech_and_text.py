@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flows.ingest import store_file, store_unrecorded
+from flows.library.translation.documents import doubts_with_texts
 from flows.library.translation.glossary import Term, add_term, list_terms, remove_term
 from flows.running.content_forms import Document, Recording, Text
 from flows.running.context import RunContext
@@ -16,6 +17,7 @@ from flows.translate_document import translate_file
 from flows.translate_text import translate
 from media.errors import ItemError
 from media.recordings.pieces import read_window
+from modalities.translation.requests import Doubt
 from tests.media.audio.test_channels import sound
 
 
@@ -146,10 +148,22 @@ async def test_a_document_keeps_its_markup_and_a_glossary_is_kept(context: RunCo
 async def test_a_doubt_about_a_document_says_which_passage_it_is_about(context: RunContext) -> None:
     text = "Hello.\n\nCounterparties subrogate debentures notwithstanding.\n"
     form = Text(text=text, format="paragraphs", target="de", source="en", project=context.space.project)
-    [doubt, *others] = (await translate(context, form)).doubts
-    assert len({each.line for each in (doubt, *others)}) == 1
+    [doubt] = (await translate(context, form)).doubts
     assert doubt.before == "Counterparties subrogate debentures notwithstanding."
     assert doubt.after
+
+
+def test_all_reasons_for_a_passage_are_one_doubt() -> None:
+    doubts = [
+        Doubt(line=1, reason="It repeats."),
+        Doubt(line=0, reason="It is long."),
+        Doubt(line=1, reason="It lost 3."),
+    ]
+    rows = [("a", "b"), ("c", "d")]
+    assert [(each.before, each.reason) for each in doubts_with_texts(rows, doubts)] == [
+        ("c", "It repeats. It lost 3."),
+        ("a", "It is long."),
+    ]
 
 
 async def test_chinese_changes_its_script_without_a_model(context: RunContext) -> None:

@@ -103,16 +103,24 @@ async def translate_document(
 
 
 def doubts_with_texts(rows: Sequence[tuple[str, str]], doubts: Sequence[Doubt]) -> list[PassageDoubt]:
-    """Add to each doubt the texts it is about; `rows` are the passages before and after their translation."""
+    """One doubt for each doubtful passage; `rows` are the passages before and after their translation."""
     return [
         PassageDoubt(
-            line=doubt.line,
-            reason=doubt.reason,
-            before=shorten(rows[doubt.line][0], _EXCERPT, placeholder=" …"),
-            after=shorten(rows[doubt.line][1], _EXCERPT, placeholder=" …"),
+            line=line,
+            reason=reason,
+            before=shorten(rows[line][0], _EXCERPT, placeholder=" …"),
+            after=shorten(rows[line][1], _EXCERPT, placeholder=" …"),
         )
-        for doubt in doubts
+        for line, reason in reasons_by_line(doubts).items()
     ]
+
+
+def reasons_by_line(doubts: Sequence[Doubt]) -> dict[int, str]:
+    """All that speaks against the translation of each doubtful line, in sentences."""
+    reasons: dict[int, list[str]] = {}
+    for doubt in doubts:
+        reasons.setdefault(doubt.line, []).append(doubt.reason)
+    return {line: " ".join(dict.fromkeys(each)) for line, each in reasons.items()}
 
 
 async def detected_source(context: RunContext, texts: Sequence[str]) -> str:

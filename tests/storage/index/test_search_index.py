@@ -60,7 +60,9 @@ def test_the_nearest_picture_comes_first(index: SearchIndex, project: str) -> No
     assert index.counts(project) == {"image": 2}
 
 
-@pytest.mark.parametrize("query", ["name:IMG_2231", "name:img_22", "name:touch", "filename:retouched", 'name:"IMG 2231"'])
+@pytest.mark.parametrize(
+    "query", ["name:IMG_2231", "name:img_22", "name:touch", "filename:retouched", 'name:"IMG 2231"']
+)
 def test_a_query_can_be_for_names_alone(index: SearchIndex, project: str, query: str) -> None:
     index.add(
         [

@@ -4,6 +4,8 @@ import re
 
 from storage.errors import InvalidName
 
+INTERACTIONS = "gateway/interactions/"
+"""What people opened, chose and downloaded: in no backup, so that a person can be forgotten; it keeps no blob."""
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _RESERVED = frozenset({"inbox", "quarantine", "tmp", "models", "footprints", "gateway"})
 

@@ -14,6 +14,7 @@ from gateway.gallery.pages import make as make_page
 from gateway.gallery.pages import media
 from gateway.gallery.pages import review as review_page
 from gateway.gallery.pages import sign_in as sign_in_page
+from gateway.gallery.pages import suggestions as suggestion_pages
 from gateway.gallery.pages import translation as translation_page
 from gateway.gallery.pages import upload as upload_page
 from gateway.http.downloads.headers import immutable
@@ -45,6 +46,7 @@ def add_gallery(app: FastAPI) -> None:
         translation_page,
         upload_page,
         review_page,
+        suggestion_pages,
         collection_pages,
     ):
         app.include_router(module.router)

@@ -5,6 +5,7 @@ LibreTranslate, in a header of its clients or as the field `api_key`. The token 
 stack; the command line uses it.
 """
 
+import logging
 import secrets
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -15,15 +16,19 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.background import BackgroundTask
 
 from flows.running.platform import Space
+from flows.suggesting.interactions import Action, Interactions
 from gateway.errors import NotAllowed, NotSignedIn
 from gateway.http.body_limits import api_routes
 from gateway.http.fields import read_fields
 from gateway.http.services import Services
 from gateway.tokens import Person, Role
+from storage.errors import StorageError
 
 COOKIE = "triptych_token"
+_LOG = logging.getLogger("uvicorn.error")
 LIBRETRANSLATE = frozenset({"/translate", "/detect", "/languages", "/translate_file"})
 """Paths whose token may also be in a header of `_KEY_HEADERS`, bare in Authorization, or the field `api_key`."""
 _KEY_HEADERS = ("x-api-key", "api-key")
@@ -46,6 +51,20 @@ class Caller:
     @property
     def space(self) -> Space:
         return self.services.platform.space(self.project)
+
+    def noting(self, artifact: str, action: Action) -> BackgroundTask:
+        """Return a task for after the response that keeps what the person did, where the project keeps it."""
+
+        def note() -> None:
+            interactions = Interactions(self.services.platform.bucket, self.project)
+            try:
+                if interactions.are_kept():
+                    sha256 = self.space.records.resolve(artifact).artifact.sha256
+                    interactions.note(self.person.name, sha256, action)
+            except StorageError as error:
+                _LOG.warning("that something was %s is not kept for suggestions: %s", action, error)
+
+        return BackgroundTask(note)
 
     def in_project(self, project: str | None) -> "Caller":
         """Return the caller in another project. Raises NotFound unless the person may work there."""

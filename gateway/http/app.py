@@ -28,6 +28,7 @@ from gateway.http.openai.chat import completions as openai_chat
 from gateway.http.problems import OpenAIProblem, Problem
 from gateway.http.query_embeddings import QueryEmbeddings
 from gateway.http.routes import artifacts, ask, documents, files, inbox, jobs, labels, learning, search, uploads
+from gateway.http.routes import suggestions as suggestion_routes
 from gateway.http.routes import webhooks as webhook_routes
 from gateway.http.services import Services
 from gateway.tokens import Tokens
@@ -43,6 +44,7 @@ _OURS = (
     search.router,
     ask.router,
     learning.router,
+    suggestion_routes.router,
     jobs.router,
     webhook_routes.router,
     libretranslate.router,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flows.running.platform import Platform
+from flows.suggesting.suggest import Suggester
 from gateway.http.instant_translation import InstantTranslation
 from gateway.http.jobs.jobs import Jobs
 from gateway.http.jobs.webhooks import Webhooks
@@ -24,6 +25,11 @@ class Services:
     query_embeddings: QueryEmbeddings
     instant_translation: InstantTranslation
     limits: RateLimits
+
+    @cached_property
+    def suggester(self) -> Suggester:
+        """Keeps the factors of each project in memory."""
+        return Suggester()
 
     @cached_property
     def languages(self) -> list[LanguageOut]:

@@ -21,12 +21,12 @@ from storage.care.object_store import ObjectStore
 from storage.care.tombstones import FOLDER as REMOVED
 from storage.care.tombstones import Tombstone
 from storage.errors import ArtifactCorrupt, ObjectNotFound, StorageError, StorageUnavailable
-from storage.names import blob_key
+from storage.names import INTERACTIONS, blob_key
 from storage.objects import StoredObject
 from storage.records import ArtifactRecord
 
 Progress = Callable[[float], None]
-_IN_FLIGHT = ("inbox/", "tmp/")
+_LEFT_OUT = ("inbox/", "tmp/", INTERACTIONS)
 _DOCUMENTS = ("recipes", "refs", "artifacts")
 """The kinds of documents, in the order in which they are copied."""
 _AT_ONCE = 4
@@ -58,19 +58,19 @@ class _CopyRun:
         self._source, self._target, self._overwrite = source, target, overwrite
         self._progress = progress
         self._lock = Lock()
-        self._there = {found.key: found.size for found in target.objects("") if not found.key.startswith(_IN_FLIGHT)}
+        self._there = {found.key: found.size for found in target.objects("") if not found.key.startswith(_LEFT_OUT)}
         self._media_types: dict[str, str] = {}
         self._total, self._done = 1, 0
         self.report = BackupReport(copied=0, copied_bytes=0, unchanged=0, removed=0, problems=[])
 
     def run(self) -> BackupReport:
-        listed = [found for found in self._source.objects("") if not found.key.startswith(_IN_FLIGHT)]
+        listed = [found for found in self._source.objects("") if not found.key.startswith(_LEFT_OUT)]
         documents = {kind: [found for found in listed if _document_kind(found.key) == kind] for kind in _DOCUMENTS}
         # Listed after the documents, so that it includes every blob that they name.
         others = [
             found
             for found in self._source.objects("")
-            if not found.key.startswith(_IN_FLIGHT) and _document_kind(found.key) is None and found.key != FORMAT_KEY
+            if not found.key.startswith(_LEFT_OUT) and _document_kind(found.key) is None and found.key != FORMAT_KEY
         ]
         self._total = sum(found.size for found in [*others, *listed]) or 1
         self._read_media_types([*documents["recipes"], *documents["artifacts"]])
@@ -175,7 +175,10 @@ class _CopyRun:
 
 
 def back_up(source: Bucket, target: ObjectStore, progress: Progress = lambda _: None) -> BackupReport:
-    """Copy what the target lacks, except inbox files and uploads in progress. Raises WrongFormat."""
+    """Copy what the target lacks, except inbox files, uploads in progress and what is kept about persons.
+
+    Raises WrongFormat.
+    """
     check_format(source)
     check_format(target)
     # First, so that an interrupted backup can be restored too.

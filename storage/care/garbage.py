@@ -14,12 +14,14 @@ from storage.care.tombstones import FOLDER as REMOVED
 from storage.deletion_marks import FOLDER as MARKS
 from storage.deletion_marks import DeletionMarks, MarkWithdrawn
 from storage.errors import StorageError, StorageRefused
-from storage.names import blob_key
+from storage.names import INTERACTIONS, blob_key
 from storage.objects import StoredObject
 
 Progress = Callable[[float], None]
 _ID = re.compile(rb"\b[0-9a-f]{64}\b")
 _IN_USE_ELSEWHERE = "gateway/"
+_NOT_IN_USE = ("gateway/feedback/", INTERACTIONS)
+"""What people thought of answers and what they opened: it names artifacts, and keeps none of them."""
 
 
 class GarbageReport(BaseModel):
@@ -147,7 +149,7 @@ def _ids_in_documents(contents: Inventory) -> Iterator[str]:
 def _ids_in_references(bucket: Bucket, project: str, delete: bool) -> Iterator[str]:
     refs = f"{project}/refs/"
     for found in (*bucket.objects(refs), *bucket.objects(_IN_USE_ELSEWHERE)):
-        if found.key.startswith((f"{refs}{MARKS}/", f"{refs}{REMOVED}/")):
+        if found.key.startswith((f"{refs}{MARKS}/", f"{refs}{REMOVED}/", *_NOT_IN_USE)):
             continue
         try:
             yield from (match.decode() for match in _ID.findall(bucket.get(found.key)))

@@ -189,6 +189,11 @@ class Library:
             condition: LiteralString = "project = %s and properties ->> 'live_photo' = %s order by created, artifact"
             return _rows(connection, condition, [project, identifier])
 
+    def named(self, project: str, artifacts: Sequence[str]) -> list[Listed]:
+        """The rows of those of the artifacts that the project has, in no order."""
+        with self._database.connection() as connection:
+            return _rows(connection, "project = %s and artifact = any(%s)", [project, list(artifacts)])
+
     def all(self, project: str) -> list[Listed]:
         """Every row of a project, in the order of ids."""
         with self._database.connection() as connection:

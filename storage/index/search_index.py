@@ -186,6 +186,16 @@ class SearchIndex:
             connection.execute(sql.SQL(_SCAN).format(sql.Literal(max(most * 4, 40))))
             return serving.neighbours(connection, project, kind, least_cosine, most, after, limit)
 
+    def artifact_vectors(
+        self, project: str, artifacts: Sequence[str], without: Sequence[str] = ()
+    ) -> dict[PartKind, dict[str, list[float]]]:
+        """The mean vector of the parts of each artifact that are of its own kind, by that kind and by artifact.
+
+        It is not normalized. What has one of the labels `without`, is in the trash or has no vector is missing.
+        """
+        with self._database.connection() as connection:
+            return serving.artifact_vectors(connection, project, artifacts, without)
+
     def serving(self, project: str) -> dict[PartKind, str]:
         """The name of the vector space that answers, by kind of part."""
         with self._database.connection() as connection:

@@ -69,6 +69,27 @@ def sample(connection: Connection[Any], space: str, kind: PartKind, limit: int) 
     return [row[0] for row in rows.fetchall()]
 
 
+def artifact_vectors(
+    connection: Connection[Any], project: str, artifacts: Sequence[str], without: Sequence[str]
+) -> dict[PartKind, dict[str, list[float]]]:
+    """See SearchIndex.artifact_vectors."""
+    found: dict[PartKind, dict[str, list[float]]] = {}
+    for kind, space in serving_spaces(connection, project).items():
+        number = _number(connection, space)
+        if number is None:
+            continue
+        rows = connection.execute(
+            sql.SQL(
+                "select artifact, avg(embedding)::real[] from {} where project = %s and artifact = any(%s) "
+                "and artifact_kind = %s and not labels && %s::text[] group by artifact"
+            ).format(space_table(number, kind)),
+            [project, list(artifacts), kind, [TRASH, *without]],
+        ).fetchall()
+        if rows:
+            found[kind] = dict(rows)
+    return found
+
+
 @dataclass(frozen=True)
 class Neighbours:
     """Pairs of artifacts with near vectors, and the id of the last part that was looked at, None after the last."""

@@ -15,6 +15,7 @@ from flows.library.trash import TRASH_TIME, move_to_trash, take_out_of_trash, tr
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
 from gateway.gallery.page import PageRenderer, redirect_to
+from gateway.gallery.pages.suggestions import cards_beside
 from gateway.gallery.parts.cards import ReviewLabel, preview_address
 from gateway.gallery.parts.collections import Collections
 from gateway.gallery.parts.contents import contents_values
@@ -45,15 +46,19 @@ async def show(
     renderer, space = PageRenderer(request, caller.person), caller.space
     found = await run_in_threadpool(resolve_input, space, artifact)
     values = await run_in_threadpool(_values, renderer, space, found, place)
-    return await run_in_threadpool(
+    sha256 = found.artifact.sha256
+    page = await run_in_threadpool(
         renderer.page,
         "artifact.html",
         at="" if at is None else f"{at:g}",
         words=q,
+        goes_with=await run_in_threadpool(cards_beside, caller, sha256) if found.record else [],
         looks_like=await _looks_like(caller, found, q),
         label_title=lambda label: _label_title(renderer, label),  # pyright: ignore[reportUnknownLambdaType]
         **values,
     )
+    page.background = caller.noting(sha256, "opened") if found.record else None
+    return page
 
 
 def _values(renderer: PageRenderer, space: Space, found: InputArtifact, place: str) -> dict[str, Any]:
@@ -114,7 +119,9 @@ def undelete(caller: Maker, artifact: str) -> Response:
 def review(request: Request, caller: Maker, artifact: str, verdict: Annotated[ReviewLabel, Form()] = "") -> Response:
     """Label a picture as selected or rejected; an empty verdict removes both labels."""
     labels = set_review_label(caller, artifact, verdict)
-    return JSONResponse({"labels": labels}) if wants_json(request) else redirect_to(f"/artifacts/{artifact}")
+    answer = JSONResponse({"labels": labels}) if wants_json(request) else redirect_to(f"/artifacts/{artifact}")
+    answer.background = caller.noting(artifact, "chosen") if verdict == "selected" else None
+    return answer
 
 
 def set_review_label(caller: Caller, artifact: str, label: ReviewLabel) -> Sequence[str]:

@@ -30,7 +30,9 @@ def add(caller: Maker, name: Annotated[str, Form()] = "", artifact: Annotated[st
     found = collections.get_or_create(name)
     if artifact_id:
         collections.add(found.id, artifact_id)
-    return redirect_to(f"/artifacts/{artifact_id}" if artifact_id else f"/collections/{found.id}")
+    answer = redirect_to(f"/artifacts/{artifact_id}" if artifact_id else f"/collections/{found.id}")
+    answer.background = caller.noting(artifact_id, "chosen") if artifact_id else None
+    return answer
 
 
 @router.get("/{collection}")

@@ -16,6 +16,7 @@ from flows.running.platform import Space
 from gateway.errors import WrongInput
 from gateway.forms import fill_form
 from gateway.gallery.page import PageRenderer
+from gateway.gallery.pages.suggestions import cards_for_person
 from gateway.gallery.parts.cards import Card, card_of_hit, cards_of
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Caller, Viewer
@@ -85,12 +86,14 @@ async def library(request: Request, caller: Viewer, query: Annotated[LibraryQuer
             raise
         error_text = str(error)
     labels = await run_in_threadpool(space.library.labels, space.project)
+    is_front = query == LibraryQuery()
     return renderer.page(
         "library.html",
         current="library",
         query=query,
         similar_to=similar_to,
         cards=cards,
+        for_you=await run_in_threadpool(cards_for_person, caller) if is_front else [],
         more=f"/?{more}" if more else "",
         error=error_text,
         labels=sorted(labels.items(), key=lambda pair: -pair[1])[:200],

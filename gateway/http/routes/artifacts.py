@@ -125,7 +125,10 @@ async def explain_hit(
 @router.get("/{artifact}/download", response_class=Response, responses=_DOWNLOAD)
 def download_artifact(request: Request, caller: Viewer, artifact: Identity) -> Response:
     """Send the bytes, or a range of them; redirect to the S3 server if it has a public address."""
-    return artifacts.download(caller.space, artifact, request.headers.get("range", ""))
+    wanted = request.headers.get("range", "")
+    answer = artifacts.download(caller.space, artifact, wanted)
+    answer.background = None if wanted else caller.noting(artifact, "downloaded")
+    return answer
 
 
 @router.get("/{artifact}/thumbnail", response_class=Response, responses={200: {"content": {THUMBNAIL_TYPE: {}}}})

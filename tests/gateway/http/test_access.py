@@ -22,8 +22,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 READS = {
     *("/api/search", "/api/search/picture", "/v1/embeddings", "/detect", "/translate", "/translate_file"),
     *("/api/ask", "/api/ask/feedback", "/v1/chat/completions", "/api/classify"),
+    "/api/artifacts/{artifact}/interactions",
 }
-"""POST routes that only read, or keep what a viewer thinks of an answer."""
+"""POST routes that only read, or keep what a viewer thinks of an answer or did with an artifact."""
 OPEN = {"/languages", "/frontend/settings"}
 """What LibreTranslate's clients read before they have a key."""
 AS_LIBRETRANSLATE = {"/detect", "/translate", "/translate_file", "/download_file/{filename}"}

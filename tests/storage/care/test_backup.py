@@ -15,7 +15,7 @@ from storage.care.object_store import FolderStore, ObjectStore
 from storage.care.tombstones import Tombstone, Tombstones
 from storage.errors import StorageUnavailable
 from storage.labels import Labels
-from storage.names import blob_key
+from storage.names import INTERACTIONS, blob_key
 from storage.objects import Readable
 from storage.recipes import Recipe, RecipeRecord, RecipeStore
 from storage.records import ArtifactRecord, Records
@@ -37,7 +37,13 @@ def source(new_bucket: Callable[[], Bucket]) -> Bucket:
     result = {"vector": answer.model_dump()}
     RecipeStore(bucket, "alpha").add(RecipeRecord(recipe=recipe, result=result, outputs=(answer.sha256,)))
     Labels(bucket, "alpha").change(next(Records(bucket, "alpha").all()).artifact.sha256, add=["hold"])
-    for key in ("inbox/new.txt", "tmp/upload", "quarantine/bad.txt", "models/icons/1/model.bin"):
+    for key in (
+        "inbox/new.txt",
+        "tmp/upload",
+        f"{INTERACTIONS}alpha/ada.json",
+        "quarantine/bad.txt",
+        "models/icons/1/model.bin",
+    ):
         bucket.put(key, b"12345")
     return bucket
 
@@ -78,7 +84,7 @@ class CutOff:
 
 def test_a_backup_holds_everything_but_inbox_files_and_uploads(source: Bucket, target: ObjectStore) -> None:
     report = back_up(source, target)
-    kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/"))}
+    kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/", INTERACTIONS))}
     assert contents(target) == kept
     assert (report.copied, report.problems) == (len(kept) - 1, [])
     assert check_integrity(target, "alpha")[1] == []
@@ -104,7 +110,7 @@ def test_an_interrupted_backup_holds_no_record_without_its_bytes_and_can_be_cont
         assert [problem for problem in check_integrity(target, project)[1] if problem.kind == "missing-blob"] == []
     report = back_up(source, target)
     assert report.unchanged >= after - 1  # the format itself does not count
-    kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/"))}
+    kept = {key: data for key, data in contents(source).items() if not key.startswith(("inbox/", "tmp/", INTERACTIONS))}
     assert contents(target) == kept
 
 

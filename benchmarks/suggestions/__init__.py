@@ -1,0 +1,1 @@
+"""Suggestions measured offline, on simulated people."""

@@ -1,0 +1,1 @@
+"""Suggestions: what a person may like, and what goes with an artifact."""

@@ -16,6 +16,11 @@ def recipe_names(configs: Path) -> list[str]:
     return [ICONS, *_translations(configs), *_learning(configs)]
 
 
+def learns_from_datasets(name: str, configs: Path) -> bool:
+    """Whether a recipe is one of configs/learning.yaml, whose models belong to a project."""
+    return name in _learning(configs)
+
+
 def load_recipe(name: str, configs: Path) -> TrainingRecipe:
     """The training recipe of this name. Raises TrainingError, which lists the known names."""
     if name == ICONS:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from flows.learning.create_dataset import DatasetOrder, create
 from flows.learning.publication import Publication, propose_trained
-from flows.learning.train_model import TrainingOrder, train
+from flows.learning.train_model import TrainingOrder, short_name, train
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
@@ -66,7 +66,7 @@ async def propose(context: RunContext, retraining: Retraining) -> ProposalReport
     )
     version = f"{retraining.dataset}@{made.digest}"
     order = TrainingOrder(recipe=retraining.recipe, dataset=version, model=retraining.model, project=project)
-    name = order.trained.rpartition(".")[2]
+    name = short_name(order.trained)
     known = await asyncio.to_thread(PublishedModels(platform.bucket).versions, order.trained)
     if any(each.facts.get("dataset") == version for each in known):
         return ProposalReport(dataset=version, proposal=None, model=name)

@@ -14,9 +14,9 @@ from modalities.classification.head import Head
 from modalities.models.published import PublishedModels
 from modalities.models.weights import WeightsLocator
 from training.classification.gate import GateReport, compare
-from training.classification.recipe import DATASET, ProbeTraining
-from training.datasets.folder import read_folder
-from training.pipeline import MODEL, TrainingError
+from training.classification.recipe import ProbeTraining
+from training.datasets.folder import DATASET, read_folder
+from training.pipeline import MODEL, TrainingError, TrainingRecipe
 from training.recipes import load_recipe
 
 PROPOSED = "proposed"
@@ -108,15 +108,20 @@ def gate_report(platform: Platform, model: str, alias: str, candidate: Path, dat
 
 
 def classifier_recipe(folder: Path) -> ProbeTraining:
-    """The recipe that made a classifier, as `facts.json` beside its weights says. Raises TrainingError."""
+    """The recipe that made a classifier. Raises TrainingError if it is none."""
+    recipe = recipe_of(folder)
+    if not isinstance(recipe, ProbeTraining):
+        raise TrainingError(f"{folder} holds no classifier.")
+    return recipe
+
+
+def recipe_of(folder: Path) -> TrainingRecipe:
+    """The recipe that made a model, as `facts.json` beside its weights says. Raises TrainingError."""
     try:
         name = str(json.loads((folder / _FACTS).read_text(encoding="utf-8"))["recipe"])
     except (OSError, ValueError, KeyError) as error:
-        raise TrainingError(f"{folder} has no facts.json: train the classifier with `triptych train`.") from error
-    recipe = load_recipe(name, ROOT / "configs")
-    if not isinstance(recipe, ProbeTraining):
-        raise TrainingError(f"The recipe {name} makes no classifier.")
-    return recipe
+        raise TrainingError(f"{folder} has no facts.json: train the model with `triptych train`.") from error
+    return load_recipe(name, ROOT / "configs")
 
 
 def version_folder(platform: Platform, model: str, digest: str) -> Path:

@@ -12,16 +12,17 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.learning.datasets import fetch_dataset
-from flows.library.classification.classifiers import classifier_model
+from flows.library.classification.classifiers import FAMILY, project_model
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
 from flows.running.settings import ROOT
-from training.classification.recipe import DATASET
+from training.datasets.folder import DATASET
 from training.pipeline import MODEL
-from training.recipes import load_recipe
+from training.recipes import learns_from_datasets, load_recipe
 from training.run import Estimate, describe, train_recipe
 
+_CONFIGS = ROOT / "configs"
 _TRAINING_SHARE = 0.95
 """Progress of the run when training is done; evaluation takes the rest."""
 
@@ -46,7 +47,7 @@ class TrainingOrder(Form):
     data: str = Field(
         default="",
         title="Data",
-        description="A folder where it trains: sentence pairs, or pictures with captions. Empty: the recipe's own.",
+        description="A folder where it trains: sentence pairs, pictures with captions, texts. Empty: the recipe's own.",
         max_length=1000,
     )
     minutes: float = Field(
@@ -57,10 +58,11 @@ class TrainingOrder(Form):
 
     @property
     def trained(self) -> str:
-        """The name of the model that is trained: the recipe's, or that of a classifier of the project."""
-        if not self.dataset:
+        """The name of the model that is trained: the recipe's, or that of a classifier or encoder of the project."""
+        if not learns_from_datasets(self.recipe, _CONFIGS):
             return self.recipe
-        return classifier_model(self.project, self.model or self.dataset.partition("@")[0])
+        family = getattr(load_recipe(self.recipe, _CONFIGS), "family", FAMILY)
+        return project_model(family, self.project, self.model or self.dataset.partition("@")[0] or self.recipe)
 
 
 class TrainingReport(BaseModel):
@@ -75,6 +77,11 @@ class TrainingReport(BaseModel):
         return f"{self.recipe} is trained and measured; `triptych publish {self.model}` puts it to use."
 
 
+def short_name(model: str) -> str:
+    """What commands call a model: NAME for the classifier.PROJECT.NAME of a project, else its whole name."""
+    return model.rpartition(".")[2] if model.startswith(f"{FAMILY}.") else model
+
+
 @flow(name="train-model")
 async def train_model(order: TrainingOrder) -> State[Any]:
     """Prepare the data, build the model, train, evaluate, and write weights and card to a folder."""
@@ -84,7 +91,7 @@ async def train_model(order: TrainingOrder) -> State[Any]:
 async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
     """Train in a thread, away from the event loop; show loss and time left beside the progress."""
     work = training_folder(context.space.platform.settings.home, order.trained)
-    recipe = load_recipe(order.recipe, ROOT / "configs")
+    recipe = load_recipe(order.recipe, _CONFIGS)
     if order.dataset:
         await fetch_dataset(context, order.dataset, work / DATASET, getattr(recipe, "encoder", ""))
     estimate = Estimate()
@@ -108,7 +115,7 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
         recipe=order.recipe,
         folder=str(work / MODEL),
         measured=dict(measured),
-        model=order.trained.rpartition(".")[2],
+        model=short_name(order.trained),
     )
 
 

@@ -10,8 +10,8 @@ from tests.paths import ROOT
 from training.classification.fit import examples, fit_by_folds
 from training.classification.gate import compare
 from training.classification.metrics import Outcome, calibration_error, measure, paired_p_value
-from training.classification.recipe import DATASET, ProbeTraining
-from training.datasets.folder import Dataset, DatasetFacts, write_folder
+from training.classification.recipe import ProbeTraining
+from training.datasets.folder import DATASET, Dataset, DatasetFacts, write_folder
 from training.datasets.manifest import InvalidDataset, Item, Split
 from training.pipeline import MODEL
 from training.recipes import load_recipe

@@ -26,12 +26,10 @@ from training.classification.fit import (
 from training.classification.metrics import Metrics, Outcome, measure, paired_p_value
 from training.classification.pseudo_labels import Pseudo, fit_with_pseudo_labels
 from training.classification.threshold import choose_threshold
-from training.datasets.folder import Dataset, read_folder
+from training.datasets.folder import DATASET, Dataset, read_folder
 from training.datasets.manifest import InvalidDataset, Split
 from training.pipeline import Progress
 
-DATASET = "dataset"
-"""The folder of the dataset in the work folder."""
 _FITTED = "fitted"
 _FACTS = "facts.json"
 _MANY = 5000

@@ -18,6 +18,8 @@ from storage.atomic_files import atomic_write
 from training.datasets.manifest import Item, Kind, Split
 from training.pipeline import DataMissing
 
+DATASET = "dataset"
+"""The folder of the dataset in a work folder."""
 _DATASET, _ITEMS, _VECTORS = "dataset.json", "items.jsonl", "vectors.safetensors"
 
 

@@ -11,6 +11,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 def classifier_model(project: str, name: str) -> str:
     """The model of a project's classifier: classifier.PROJECT.NAME. Raises UnknownModel for what is no name."""
+    return project_model(FAMILY, project, name)
+
+
+def project_model(family: str, project: str, name: str) -> str:
+    """A model that a project trains: FAMILY.PROJECT.NAME. Raises UnknownModel for what is no name."""
     if not _NAME.fullmatch(name):
-        raise UnknownModel(f"{name[:80]!r} cannot name a classifier: use a-z, 0-9 and -, at most 41 characters.")
-    return f"{FAMILY}.{project}.{name}"
+        raise UnknownModel(f"{name[:80]!r} cannot name a model of a project: use a-z, 0-9 and -, at most 41.")
+    return f"{family}.{project}.{name}"

@@ -24,7 +24,7 @@ Recipe = Annotated[
 ]
 Alias = Annotated[str, typer.Option(help="What the catalogue calls the version to use.")]
 Why = Annotated[str, typer.Option(help="The reason, which is kept beside the alias.")]
-Data = Annotated[Path | None, typer.Option(help="A folder of sentence pairs, or of pictures with captions.")]
+Data = Annotated[Path | None, typer.Option(help="A folder of sentence pairs, of pictures with captions, or of texts.")]
 
 
 def train(
@@ -38,14 +38,15 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model by its recipe, in this process. It is measured, and its card written."""
-    if dataset:
-        _train_on_dataset(recipe, dataset, model, project, as_json)
-        return
     from flows.learning.train_model import training_folder
     from flows.running.settings import ROOT, default_home
     from training.pipeline import MODEL
-    from training.recipes import load_recipe
+    from training.recipes import learns_from_datasets, load_recipe
     from training.run import train_recipe
+
+    if dataset or learns_from_datasets(recipe, ROOT / "configs"):
+        _train_in_project(recipe, dataset, model, project, data, minutes, as_json)
+        return
 
     work = training_folder(default_home(), recipe)
     chosen = load_recipe(recipe, ROOT / "configs")
@@ -55,12 +56,15 @@ def train(
     print_result(document, as_json, f"{_rows(measured)}\n{work / MODEL}: `triptych publish {recipe}` puts it to use.")
 
 
-def _train_on_dataset(recipe: str, dataset: str, model: str, project: str, as_json: bool) -> None:
+def _train_in_project(
+    recipe: str, dataset: str, model: str, project: str, data: Path | None, minutes: float, as_json: bool
+) -> None:
     from flows.learning.train_model import TrainingOrder
     from flows.learning.train_model import train as train_work
     from gateway.cli.local import run_locally
 
-    order = fill_form(TrainingOrder, recipe=recipe, dataset=dataset, model=model, project=project)
+    given = {"data": str(data.absolute()) if data else "", "minutes": minutes if math.isfinite(minutes) else 0.0}
+    order = fill_form(TrainingOrder, recipe=recipe, dataset=dataset, model=model, project=project, **given)
     with progress_bar() as progress:
         found = run_locally(project, order, train_work, progress)
     print_result(
@@ -78,18 +82,18 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the weights in use, as the model's recipe does."""
-    from flows.learning.publication import classifier_recipe
+    from flows.learning.publication import recipe_of
     from flows.learning.train_model import training_folder
     from flows.library.classification.classifiers import classifier_model
     from flows.running.settings import ROOT, default_home
     from training.pipeline import MODEL
     from training.recipes import load_recipe, recipe_names
 
-    is_classifier = model not in recipe_names(ROOT / "configs")
-    named = classifier_model(project, model) if is_classifier else model
+    is_of_project = model not in recipe_names(ROOT / "configs")
+    named = classifier_model(project, model) if is_of_project and "." not in model else model
     work = training_folder(default_home(), named)
     folder = work / MODEL if trained else _folder_in_use(named)
-    recipe = classifier_recipe(folder) if is_classifier else load_recipe(model, ROOT / "configs")
+    recipe = recipe_of(folder) if is_of_project else load_recipe(model, ROOT / "configs")
     measured = recipe.evaluate(folder, work, data)
     print_result({"model": model, "folder": str(folder), "measured": dict(measured)}, as_json, _rows(measured))
 

@@ -121,6 +121,15 @@ async def test_from_labels_to_a_classifier_that_is_corrected_forced_and_rolled_b
     ]
 
 
+def test_what_a_recipe_trains_has_a_name_in_the_project() -> None:
+    names = [
+        TrainingOrder(recipe="text-pretraining", model="words", project="loop").trained,
+        TrainingOrder(recipe="semi-supervised", dataset="mail@0123", project="loop").trained,
+        TrainingOrder(recipe="icons").trained,
+    ]
+    assert names == ["encoder.loop.words", "classifier.loop.mail", "icons"]
+
+
 async def test_labels_by_their_meaning_need_no_training(context: RunContext) -> None:
     order = ClassificationOrder(
         labels=["football", "cooking"], texts=["Bake the dough for an hour.", "The goalkeeper saved the penalty."]

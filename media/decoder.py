@@ -17,6 +17,7 @@ from media.facts import Caps
 from media.identify import identify, load_libraries
 from media.location import location_patches
 from media.read import read_contents
+from media.recordings.added_track import add_track
 from media.rewriting.language_tags import Languages
 from media.rewriting.passages import PASSAGES
 from media.rewriting.rewrite import outline, rewrite
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def _respond(request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """Identify, read or rewrite one file, within its CPU time; return what came out, or the name of an error."""
+    """Do the task of a request within its CPU time; return what came out, or the name of an error."""
     limit_cpu(request["cpu_seconds"])
     path = Path(request["path"])
     try:
@@ -68,6 +69,9 @@ def _result(request: dict[str, Any], path: Path, caps: Caps) -> tuple[dict[str, 
         answers = PASSAGES.validate_json(Path(request["answers"]).read_bytes())
         languages = Languages(*request["languages"]) if request["languages"] else None
         return {}, [rewrite(path.read_bytes(), request["ending"], answers, languages)]
+    if request["task"] == "add_track":
+        media_type, film = add_track(path, Path(request["sound"]), request["language"])
+        return {"media_type": media_type}, [film]
     extract, blobs = read_contents(path, request["media_type"], caps)
     return {}, [extract.model_dump_json().encode(), *blobs]
 

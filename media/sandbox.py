@@ -22,6 +22,7 @@ from media.errors import DecoderFailed, DecoderUnavailable, UnreadableMedia, Uns
 from media.facts import CAPS, Caps, MediaFacts
 from media.location import Patch, apply_patches
 from media.reading.contents import Extract
+from media.recordings.added_track import FILM_ENDINGS
 from media.rewriting.language_tags import Languages
 from media.rewriting.passages import PASSAGES, Passage
 
@@ -84,6 +85,15 @@ class Decoders:
             patches = self._answer(readable, {"task": "locate", "media_type": media_type}, caps, _parse_patches)
         apply_patches(path, patches)
         return bool(patches)
+
+    def add_track(self, film: Path, sound: Path, language: str) -> tuple[str, bytes]:
+        """Return the media type and the bytes of a film with a further sound track. Raises as `identify` does.
+
+        `language` is of three letters. Both files are in the temporary folder.
+        """
+        task = {"task": "add_track", "sound": str(sound.resolve()), "language": language}
+        with _readable_by_decoders(film) as readable:
+            return self._answer(readable, task, CAPS, _parse_film)
 
     def outline(self, data: bytes, ending: str) -> list[Passage]:
         """List the passages of a document that is to be translated; `ending` such as .docx. Raises as `identify`."""
@@ -182,6 +192,13 @@ def _parse_written(response: Response) -> bytes:
     if len(response[1]) != 1:
         raise Died("invalid response")
     return response[1][0]
+
+
+def _parse_film(response: Response) -> tuple[str, bytes]:
+    document, blobs = response
+    if len(blobs) != 1 or document.get("media_type") not in FILM_ENDINGS:
+        raise Died("invalid response")
+    return document["media_type"], blobs[0]
 
 
 def _end(decoder: DecoderProcess | None) -> None:

@@ -35,7 +35,13 @@ _SETTINGS = {"search": {"ignore_unknown_options": True}}
 for _command in (
     *(ingest_commands.ingest, content_commands.search, content_commands.ask),
     *(content_commands.duplicates, content_commands.generate),
-    *(speech_commands.transcribe, translation_commands.translate, speech_commands.speak, content_commands.run),
+    *(
+        speech_commands.transcribe,
+        speech_commands.subtitle,
+        translation_commands.translate,
+        speech_commands.speak,
+        content_commands.run,
+    ),
     *(speech_commands.check_subtitles, artifact_commands.show, artifact_commands.export, artifact_commands.delete),
     *(stack_commands.up, stack_commands.down, stack_commands.status, stack_commands.doctor),
     *(stack_commands.password, stack_commands.rights),

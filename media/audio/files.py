@@ -9,22 +9,26 @@ import numpy as np
 from media.audio.channels import Samples
 
 SoundKind = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
-SOUND_MEDIA_TYPES: dict[SoundKind, str] = {
+FileKind = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "m4a"]
+"""The kinds of whole files; m4a cannot be sent while it is made."""
+SOUND_MEDIA_TYPES: dict[FileKind, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
     "aac": "audio/aac",
     "flac": "audio/flac",
     "wav": "audio/wav",
     "pcm": "audio/pcm",
+    "m4a": "audio/mp4",
 }
 """pcm is raw: signed, 16 bits, little-endian, at the rate of the samples."""
-_CONTAINERS: dict[SoundKind, tuple[str, str]] = {
+_CONTAINERS: dict[FileKind, tuple[str, str]] = {
     "mp3": ("mp3", "libmp3lame"),
     "opus": ("ogg", "libopus"),
     "aac": ("adts", "aac"),
     "flac": ("flac", "flac"),
     "wav": ("wav", "pcm_s16le"),
     "pcm": ("s16le", "pcm_s16le"),
+    "m4a": ("ipod", "aac"),
 }
 _BIT_EXACT = 0x800000  # AV_CODEC_FLAG_BITEXACT: the file does not name the version of the encoder
 _BIT_RATE = 64_000
@@ -38,7 +42,7 @@ class SoundEncoder:
     its end. Written to a file that can be sought, it can. Equal samples give equal bytes.
     """
 
-    def __init__(self, rate: int, kind: SoundKind, file: io.BytesIO | None = None) -> None:
+    def __init__(self, rate: int, kind: FileKind, file: io.BytesIO | None = None) -> None:
         import av
         from av.container import Flags
 
@@ -84,7 +88,7 @@ class SoundEncoder:
             self._container.mux(self._stream.encode(frame))
 
 
-def encode_whole(chunks: Iterable[Samples], rate: int, kind: SoundKind) -> bytes:
+def encode_whole(chunks: Iterable[Samples], rate: int, kind: FileKind) -> bytes:
     """Return a whole file with these samples, whose beginning says how long it is."""
     file = io.BytesIO()
     encoder = SoundEncoder(rate, kind, file)

@@ -2,23 +2,32 @@
 
 from pathlib import Path
 
+import jiwer
 import numpy as np
 import pytest
 
 from flows.ingest import store_file, store_unrecorded
+from flows.library.speaking.form import SubtitleOrder
 from flows.library.translation.documents import doubts_with_texts
 from flows.library.translation.glossary import Term, add_term, list_terms, remove_term
 from flows.running.content_forms import Document, Recording, Text
 from flows.running.context import RunContext
 from flows.running.errors import NothingToDo
-from flows.subtitle_media import SubtitleOrder, subtitle
+from flows.subtitle_media import subtitle
 from flows.transcribe_audio import transcribe
 from flows.translate_document import translate_file
 from flows.translate_text import translate
 from media.errors import ItemError
+from media.recordings.added_track import add_track
 from media.recordings.pieces import read_window
 from modalities.translation.requests import Doubt
 from tests.media.audio.test_channels import sound
+from tests.media.made.films import film
+from tests.media.made.pictures import written
+
+
+def plain(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
 async def test_a_recording_becomes_text_with_times_and_files(context: RunContext, samples: Path) -> None:
@@ -77,6 +86,48 @@ async def test_subtitles_come_in_each_language_with_the_same_times(context: RunC
     first_and_last = {lang: (text.split("\n")[1][:12], text.rsplit(" --> ", 1)[1][:12]) for lang, text in texts.items()}
     assert len(set(first_and_last.values())) == 1
     assert len(set(texts.values())) == 3
+
+
+async def test_a_voice_over_is_as_long_as_the_film_and_says_its_sentences_in_time(
+    context: RunContext, samples: Path, tmp_path: Path
+) -> None:
+    import av
+
+    with av.open(str(samples / "anzeigetafel.flac")) as opened:
+        seconds = float(opened.duration or 0) / 1e6
+    silent = film(tmp_path / "silent.mp4", [(200, 0, 0), (0, 0, 200)], seconds=2)
+    media_type, talking = add_track(silent, samples / "anzeigetafel.flac", "deu")
+    assert media_type == "video/x-matroska"  # MP4 does not hold FLAC
+    record, _ = store_file(context.space, written(tmp_path, talking), "talk.mkv")
+    order = SubtitleOrder(
+        recording=record.artifact.sha256, voice_over="en", with_film=True, project=context.space.project
+    )
+    report = await subtitle(context, order)
+    assert (report.spoken, list(report.subtitles)) == ("de", ["de", "en"])
+    made = report.voice_over
+    assert made is not None
+    assert made.film is not None
+    assert 1 <= made.fastest_pace <= 1.4
+    said = await transcribe(context, Recording(recording=made.sound.sha256, project=context.space.project))
+    assert said.language == "en"
+    assert said.duration_seconds == pytest.approx(seconds, abs=1.5)
+    told = context.space.store.get(report.subtitles["en"]["txt"]).decode()
+    assert jiwer.wer(plain(told), plain(said.text)) < 0.3
+    with context.space.store.local(made.film) as path, av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "audio"]
+        assert container.streams.audio[1].metadata["language"] == "eng"
+    assert context.space.records.get(made.film.sha256).parents == (record.artifact.sha256,)
+
+
+async def test_a_language_that_the_voice_does_not_speak_is_one_sentence_and_the_subtitles_are_there(
+    context: RunContext, samples: Path
+) -> None:
+    stored = store_unrecorded(context.space, samples / "anzeigetafel.flac")
+    order = SubtitleOrder(recording=stored.sha256, voice_over="de", project=context.space.project)
+    report = await subtitle(context, order)
+    assert list(report.subtitles) == ["de"]
+    assert report.voice_over is None
+    assert report.no_voice_over == "The voice hibari-heart speaks en and not de."
 
 
 async def test_a_picture_cannot_be_transcribed(context: RunContext, samples: Path) -> None:

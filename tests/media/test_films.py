@@ -3,16 +3,19 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from media.audio.files import encode_whole
 from media.errors import UnreadableMedia
 from media.facts import CONTENTS
 from media.identify import identify
 from media.reading.contents import Blobs
 from media.reading.films import read_film
+from media.recordings.added_track import add_track
 from tests.media.made.films import film, turned_film
-from tests.media.made.pictures import half_and_half
+from tests.media.made.pictures import half_and_half, written
 
 SCENES = [(0, 0, 0), (200, 0, 0), (0, 0, 200), (0, 160, 0)]
 
@@ -67,3 +70,18 @@ def test_a_container_without_sound_and_pictures_is_refused(tmp_path: Path) -> No
     path.write_bytes(data[:begin] + bytes(end - begin) + data[end:])
     with pytest.raises(UnreadableMedia):
         identify(path, "a.mp4")
+
+
+def test_a_track_is_added_and_what_there_was_stays(tmp_path: Path) -> None:
+    import av
+
+    path = turned_film(film(tmp_path / "a.mp4", SCENES, codec="libx264", sound=True))
+    (tmp_path / "voice.m4a").write_bytes(encode_whole([np.full(24_000, 0.1, np.float32)], 24_000, "m4a"))
+    media_type, made = add_track(path, tmp_path / "voice.m4a", "eng")
+    assert media_type == "video/mp4"
+    before, after = (identify(each, "a.mp4").properties for each in (path, written(tmp_path, made)))
+    assert after == before
+    with av.open(io.BytesIO(made)) as container:
+        languages = [stream.metadata["language"] for stream in container.streams.audio]
+        assert languages == ["und", "eng"]
+        assert container.streams.audio[1].duration == 24_000

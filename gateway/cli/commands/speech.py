@@ -54,6 +54,44 @@ def transcribe(
     say_first([f"Doubtful, at {each['start_seconds']:.1f} s: {each['text'].strip()}" for each in doubtful])
 
 
+def subtitle(
+    file: Annotated[Path, typer.Argument(help="An audio or video file.")],
+    to: Annotated[list[str] | None, typer.Option(help="A language beside the spoken one; repeatable.")] = None,
+    voice: Annotated[str, typer.Option(help="Read the subtitles of this language aloud, such as en.")] = "",
+    film: Annotated[bool, typer.Option("--film", help="Also write the film with the voice as a track.")] = False,
+    language: Annotated[str, typer.Option(help="The spoken language, such as en; detected if not given.")] = "",
+    output: Annotated[str, typer.Option("--format", help="srt, vtt or txt.")] = "srt",
+    style: Annotated[str, typer.Option(help="Rules of the subtitles: netflix, bbc or plain.")] = "netflix",
+    out: Annotated[Path, typer.Option(help="The folder to write the files into.")] = Path(),
+    project: Project = "default",
+    as_json: Json = False,
+    local: Local = False,
+) -> None:
+    """Write subtitles in several languages, and a voice-over."""
+    from flows.library.speaking.form import SubtitleOrder
+    from media.recordings.added_track import FILM_ENDINGS
+
+    if output not in ("srt", "vtt", "txt"):
+        raise WrongInput(f"There is no format {output}: use srt, vtt or txt.")
+    wanted = {"languages": to or [], "language": language, "style": style, "voice_over": voice, "with_film": film}
+    with space_opener(project, local) as space:
+        form = fill_form(SubtitleOrder, recording=store_query_file(space(), file), project=project, **wanted)
+        report = run_form("subtitle-media", "order", form, "flows.subtitle_media:subtitle", local)
+        files = {f"{lang}.{output}": formats[output] for lang, formats in report["subtitles"].items()}
+        over: dict[str, Any] = report["voice_over"] or {"no_film": report["no_voice_over"]}
+        files |= {f"{voice}.m4a": over["sound"]} if over.get("sound") else {}
+        files |= {f"{voice}.{FILM_ENDINGS[over['film']['media_type']]}": over["film"]} if over.get("film") else {}
+        paths = [out / f"{file.stem}.{ending}" for ending in files]
+        for path, artifact in zip(paths, files.values(), strict=True):
+            write_file(path, _read_bytes(space(), artifact))
+    print_result(report | {"paths": [str(path) for path in paths]}, as_json, "\n".join(str(path) for path in paths))
+    missing = [f"{lang}: {reason}" for lang, reason in report["missing"].items()]
+    missing += [over["no_film"]] if over["no_film"] and voice not in report["missing"] else []
+    say_first(missing)
+    if missing:
+        raise typer.Exit(SOME_FAILED)
+
+
 def check_subtitles(
     file: Annotated[Path, typer.Argument(help="A SubRip or WebVTT file.")],
     style: Annotated[str, typer.Option(help="Whose rules: netflix, bbc or plain.")] = "netflix",
@@ -105,6 +143,10 @@ def speak(
 
 
 def _read_text(space: "Space", artifact: dict[str, Any]) -> str:
+    return _read_bytes(space, artifact).decode()
+
+
+def _read_bytes(space: "Space", artifact: dict[str, Any]) -> bytes:
     from storage.artifacts import Artifact
 
-    return space.store.get(Artifact.model_validate(artifact)).decode()
+    return space.store.get(Artifact.model_validate(artifact))

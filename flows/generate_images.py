@@ -88,6 +88,7 @@ def generation_requests(context: RunContext, order: PictureOrder) -> list[Genera
         "init_image": _stored_picture(context, order.start_from),
         "mask": _stored_picture(context, order.mask),
         "strength": order.strength if order.start_from else 1.0,
+        "previews": order.previews,
     }
     try:
         return [GenerateImage(**settings, seed=_seed(order.seed, number)) for number in range(order.count)]

@@ -41,13 +41,16 @@ class Request(BaseModel, Generic[ResultT]):
     added_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that were added after answers had been stored: a recipe leaves them out while they have their default."""
 
+    hints: ClassVar[frozenset[str]] = frozenset()
+    """Fields that never change the result, such as how much is shown meanwhile: no recipe has them."""
+
     model: str = Field(description="The name of a model in configs/models.yaml.")
 
     def recipe_document(self) -> dict[str, Any]:
-        """Return the request as it stands in recipes: JSON-able, without added fields that have their default."""
+        """Return the request as in recipes: JSON-able, without hints and added fields that have their default."""
         fields = type(self).model_fields
         unused = {name for name in self.added_fields if getattr(self, name) == fields[name].default}
-        return self.model_dump(mode="json", exclude=unused)
+        return self.model_dump(mode="json", exclude=unused | self.hints)
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts that the request references, in field order."""

@@ -77,6 +77,13 @@ class PictureOrder(Form):
         description="nearest: the size nearest to the asked one that the model makes well.",
     )
     mask: str = artifact_field("Mask", "The id of a picture, transparent where the start picture may change; or empty.")
+    previews: int = Field(
+        default=0,
+        title="Previews",
+        description="Unfinished pictures for clients that wait for the order as a stream.",
+        ge=0,
+        le=3,
+    )
     project: str = project_field()
 
 

@@ -21,6 +21,7 @@ from modalities.generation.pipelines import (
     sample,
     uses_negative_prompt,
 )
+from modalities.generation.previews import preview_steps, put_previews
 from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
 from modalities.models.devices import choose_device, choose_dtype
 from modalities.models.operators import recipe_name
@@ -93,7 +94,9 @@ class Diffusion:
                 group_progress = progress_of_part(progress, len(answers), len(group), len(requests))
                 group_requests = [requests[number] for number in group]
                 try:
-                    pictures = self._sample(group_requests, [prepared[number] for number in group], group_progress)
+                    pictures = self._sample(
+                        group_requests, [prepared[number] for number in group], store, group_progress
+                    )
                 except ItemError as error:
                     answers.update(dict.fromkeys(group, error))
                     continue
@@ -126,7 +129,13 @@ class Diffusion:
         mask = read_mask(store.get(request.mask), data, request.width, request.height) if request.mask else None
         return _Prepared(start, mask, windows)
 
-    def _sample(self, requests: Sequence[GenerateImage], prepared: Sequence[_Prepared], progress: Progress) -> Any:
+    def _sample(
+        self,
+        requests: Sequence[GenerateImage],
+        prepared: Sequence[_Prepared],
+        store: ArtifactStore,
+        progress: Progress,
+    ) -> Any:
         """Sample requests that differ only in prompt, seed and start picture; one with a mask is alone.
 
         Returns pixels from 0 to 1 of shape (pictures, height, width, 3).
@@ -139,7 +148,11 @@ class Diffusion:
         def after_step(_pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             steps = getattr(pipeline, "num_timesteps", first.steps)
             progress((step + 1) / (steps + 1))  # the last share is decoding the latents
-            return keep(_pipeline, step, timestep, tensors) if keep else tensors
+            kept = keep(_pipeline, step, timestep, tensors) if keep else tensors
+            shown = preview_steps(steps, first.previews)
+            if step + 1 in shown:
+                put_previews(store, requests, shown.index(step + 1), pipeline, kept["latents"])
+            return kept
 
         arguments = self._prompts(requests, prepared[0].windows) | {
             "image": [each.start for each in prepared] if first.init_image else None,

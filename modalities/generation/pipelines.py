@@ -21,6 +21,7 @@ from modalities.models.devices import DeviceName, DtypeName
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_PLANES = 4
 # The class in diffusers, and the name that picture tools use.
 _SCHEDULERS = {
     "ddim": ("DDIMScheduler", "DDIM"),
@@ -85,6 +86,22 @@ def sample(pipeline: Any, model: str, seeds: Sequence[int], arguments: Mapping[s
             f"{len(seeds)} pictures at once do not fit into the GPU's memory: "
             f"ask for smaller ones, or lower the batch of the model {model}."
         ) from error
+
+
+def decode_latents(pipeline: Any, latents: Any) -> Any | None:
+    """Return the pixels from 0 to 1, of shape (pictures, height, width, 3), that latents stand for at this step.
+
+    None for latents that are no planes, such as those of transformers that put patches into sequences.
+    """
+    import torch
+
+    vae = getattr(pipeline, "vae", None)
+    if vae is None or latents.ndim != _PLANES:
+        return None
+    with torch.inference_mode():
+        shift = getattr(vae.config, "shift_factor", None) or 0.0
+        pixels = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor + shift).sample
+        return pipeline.image_processor.postprocess(pixels, output_type="np")
 
 
 def uses_negative_prompt(pipeline: Any, guidance: float) -> bool:

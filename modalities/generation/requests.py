@@ -10,6 +10,7 @@ from storage.artifacts import Artifact
 
 Scheduler = Literal["default", "ddim", "euler", "euler-ancestral", "dpm++"]
 _MAX_PIXELS = 2048 * 2048
+MOST_PREVIEWS = 3
 _NO_NUL = r"^[^\x00]*$"
 
 
@@ -26,6 +27,7 @@ class GenerateImage(Request[GeneratedImage]):
     """Generate one picture from a prompt."""
 
     added_fields: ClassVar[frozenset[str]] = frozenset({"mask"})
+    hints: ClassVar[frozenset[str]] = frozenset({"previews"})
 
     prompt: str = Field(min_length=1, max_length=4000, pattern=_NO_NUL)
     negative_prompt: str = Field(
@@ -48,6 +50,8 @@ class GenerateImage(Request[GeneratedImage]):
     mask: Artifact | None = Field(
         default=None, description="A picture that is transparent where init_image may change; None: everywhere."
     )
+
+    previews: int = Field(default=0, ge=0, le=MOST_PREVIEWS, description="Unfinished pictures shown meanwhile.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ from gateway.http.openai.picture_orders import (
     notices,
     picture_order,
 )
+from gateway.http.openai.picture_previews import Preview, follow_pictures
 from gateway.http.openai.stream import sse_events
 from gateway.http.uploads.incoming_files import store_query_file
 from media.pictures import convert, has_hole
@@ -128,15 +130,15 @@ async def _run(asked: _Asked, order: PictureOrder) -> Response:
     caller = asked.caller
     headers = _headers(await run_in_threadpool(notices, caller, asked.options, order))
     job, requests = await start_picture_job(caller, order)
-    found = follow_answers(caller, job, requests)
     if asked.options.stream:
 
         async def events() -> AsyncIterator[dict[str, Any]]:
-            async for _, picture in found:
-                yield await run_in_threadpool(_event, asked, picture)
+            async with aclosing(follow_pictures(caller, job, requests)) as found:
+                async for picture in found:
+                    yield await run_in_threadpool(_event, asked, picture)
 
         return EventSourceResponse(sse_events(events()), headers=headers)
-    pictures = [picture async for picture in in_order(found)]
+    pictures = [picture async for picture in in_order(follow_answers(caller, job, requests))]
     out = ImagesOut(
         created=int(time.time()),
         data=[await run_in_threadpool(_image, asked, picture) for picture in pictures],
@@ -158,15 +160,15 @@ def _image(asked: _Asked, picture: GeneratedImage) -> ImageOut:
     return ImageOut(url=public_url(asked.request, asked.caller.space, picture.image, name))
 
 
-def _event(asked: _Asked, picture: GeneratedImage) -> dict[str, Any]:
+def _event(asked: _Asked, picture: GeneratedImage | Preview) -> dict[str, Any]:
+    if isinstance(picture, Preview):
+        encoded = base64.b64encode(_converted(asked, picture.png)).decode()
+        told = {"type": f"{asked.event}.partial_image", "b64_json": encoded, "partial_image_index": picture.index}
+        return told | _details(asked, picture)
     return {
         "type": f"{asked.event}.completed",
         "b64_json": _base64(asked, picture),
-        "created_at": int(time.time()),
-        "size": f"{picture.width}x{picture.height}",
-        "quality": "auto",
-        "background": "opaque",
-        "output_format": asked.kind,
+        **_details(asked, picture),
         "usage": {
             "input_tokens": 0,
             "output_tokens": 0,
@@ -176,11 +178,24 @@ def _event(asked: _Asked, picture: GeneratedImage) -> dict[str, Any]:
     }
 
 
+def _details(asked: _Asked, picture: GeneratedImage | Preview) -> dict[str, Any]:
+    return {
+        "created_at": int(time.time()),
+        "size": f"{picture.width}x{picture.height}",
+        "quality": "auto",
+        "background": "opaque",
+        "output_format": asked.kind,
+    }
+
+
 def _base64(asked: _Asked, picture: GeneratedImage) -> str:
-    data = asked.caller.space.store.get(picture.image)
-    if asked.kind != "png":
-        data = convert(data, asked.kind, asked.options.output_compression or 95, exif_of(data))
-    return base64.b64encode(data).decode()
+    return base64.b64encode(_converted(asked, asked.caller.space.store.get(picture.image))).decode()
+
+
+def _converted(asked: _Asked, png: bytes) -> bytes:
+    if asked.kind == "png":
+        return png
+    return convert(png, asked.kind, asked.options.output_compression or 95, exif_of(png))
 
 
 def _read_prompt(caller: Caller, picture: Artifact, name: str) -> str:

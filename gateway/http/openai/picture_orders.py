@@ -36,6 +36,7 @@ class PictureOptions(BaseModel):
     output_format: OutputFormat | None = None
     output_compression: int | None = Field(default=None, ge=0, le=100, description="Quality of JPEG and WebP.")
     stream: bool | None = None
+    partial_images: int | None = Field(default=None, ge=0, le=3, description="Previews of each picture in a stream.")
     quality: str | None = Field(default=None, max_length=60, description="Accepted, and without effect here.")
     style: str | None = Field(default=None, max_length=60, description="A style word that the model knows.")
     seed: int | None = Field(
@@ -45,7 +46,9 @@ class PictureOptions(BaseModel):
     guidance: float | None = Field(default=None, ge=0, le=30, description="Ours.")
     negative_prompt: str | None = Field(default=None, max_length=1000, description="Ours: what to avoid.")
 
-    @field_validator("n", "output_format", "response_format", "seed", "steps", "guidance", "stream", mode="before")
+    @field_validator(
+        "n", "output_format", "response_format", "seed", "steps", "guidance", "stream", "partial_images", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value  # forms send empty fields
@@ -95,6 +98,7 @@ def picture_order(caller: Caller, options: PictureOptions, prompt: str, **start:
         "guidance": options.guidance,
         "avoid": options.negative_prompt,
         "size": _size(options.size),
+        "previews": options.partial_images if options.stream else None,
         **start,
     }
     return fill_form(

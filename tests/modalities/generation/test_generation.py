@@ -21,6 +21,7 @@ from modalities.errors import InvalidCatalogue, InvalidRequest, ModelUnavailable
 from modalities.generation.diffusion import Diffusion
 from modalities.generation.long_prompts import split_prompt
 from modalities.generation.picture_metadata import read_generation_metadata
+from modalities.generation.previews import find_previews, preview_steps, remove_previews
 from modalities.generation.requests import GeneratedImage, GenerateImage, defaults_for
 from modalities.generation.sizes import nearest_size
 from modalities.models.weights import WeightsLocator
@@ -257,6 +258,31 @@ def test_progress_counts_the_steps(tiny: Diffusion, modality_store: ArtifactStor
     seen: list[float] = []
     tiny([ask(steps=4), ask(steps=4, init_image=start, strength=0.5)], modality_store, seen.append)
     assert seen == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5 + 1 / 6, 0.5 + 2 / 6, 1.0])
+
+
+def test_previews_are_files_beside_the_artifacts_and_change_nothing_of_the_answer(
+    tiny: Diffusion, modality_store: ArtifactStore
+) -> None:
+    plain, shown = ask(seed=41), ask(seed=41, previews=2)
+    assert shown.recipe_document() == plain.recipe_document()
+    answer: Any = tiny([shown], modality_store, no_progress)[0]
+    bucket, project = modality_store.bucket, modality_store.project
+    found = dict(find_previews(bucket, project, plain, set()))
+    assert list(found) == [0, 1]
+    sizes = {Image.open(io.BytesIO(data)).size for data in found.values()}
+    assert sizes == {(32, 32)}
+    assert len({*found.values()}) == 2
+    assert [number for number, _ in find_previews(bucket, project, plain, {0})] == [1]
+    assert answer == tiny([plain], modality_store, no_progress)[0]
+    remove_previews(bucket, project, plain)
+    assert not list(bucket.objects("tmp/previews/"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "previews", "after"), [(25, 3, [6, 12, 19]), (4, 1, [2]), (1, 3, []), (2, 3, [1]), (25, 0, [])]
+)
+def test_previews_are_at_equal_distances(steps: int, previews: int, after: list[int]) -> None:
+    assert preview_steps(steps, previews) == after
 
 
 def test_an_exception_from_progress_aborts_the_run_and_leaves_the_model_usable(

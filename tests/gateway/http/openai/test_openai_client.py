@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 import httpx
 import numpy as np
@@ -63,6 +65,20 @@ def test_a_stream_of_pictures_ends_with_a_completed_event(client: openai.OpenAI)
     events = list(client.images.generate(prompt="cat", n=2, stream=True, extra_body=OURS))
     assert [event.type for event in events] == ["image_generation.completed"] * 2
     assert size_of(base64.b64decode(events[-1].b64_json)) == (64, 64)
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_a_stream_has_partial_pictures_before_the_picture(client: openai.OpenAI, edit: bool) -> None:
+    asked: dict[str, Any] = {"prompt": "cat", "stream": True, "partial_images": 2, "output_format": "webp"}
+    asked["extra_body"] = {"steps": 12, "seed": secrets.randbelow(2**32)}
+    made = client.images.edit(image=PICTURE, **asked) if edit else client.images.generate(**asked)
+    events: Any = list(made)
+    name = "image_edit" if edit else "image_generation"
+    assert [event.type for event in events] == [f"{name}.partial_image"] * 2 + [f"{name}.completed"]
+    assert [event.partial_image_index for event in events[:2]] == [0, 1]
+    pictures = [base64.b64decode(event.b64_json) for event in events]
+    assert len({*pictures}) == 3
+    assert {Image.open(BytesIO(picture)).format for picture in pictures} == {"WEBP"}
 
 
 def test_a_picture_is_edited_and_varied(client: openai.OpenAI) -> None:

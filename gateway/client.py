@@ -20,6 +20,8 @@ _SEARCH_TIMEOUT = httpx.Timeout(600, connect=5)
 """The first search after a start loads models, and makes their weights ready on a new machine."""
 _FINAL_STATES = frozenset({"completed", "failed", "refused", "cancelled"})
 _RECONNECT_SECONDS = 1.0
+PROFILE_WRITER = "writer"
+"""The name in chat completions of the profile's model that writes."""
 _TOO_MANY_REQUESTS, _BAD_GATEWAY, _UNAVAILABLE = 429, 502, 503
 
 
@@ -159,6 +161,25 @@ class Client:
         body = {"question": question, "before": list(before), **fields}
         return self._request("POST", "/api/ask", json=body, timeout=_SEARCH_TIMEOUT)
 
+    def write(self, text: str, instructions: str = "", model: str = "", **settings: Any) -> Iterator[str]:
+        """Yield what a causal language model writes, piece by piece; by default the profile's model.
+
+        `settings` are max_tokens, temperature, top_p and seed.
+        """
+        told = [{"role": "system", "content": instructions}] if instructions else []
+        messages = [*told, {"role": "user", "content": text}]
+        body = {"model": model or PROFILE_WRITER, "messages": messages, "stream": True, **settings}
+        path = "/v1/chat/completions"
+        with self._translated_errors(), self._http.stream("POST", path, json=body, timeout=_SEARCH_TIMEOUT) as answer:
+            for line in _checked(answer).iter_lines():
+                event = line.removeprefix("data:").strip()
+                if not line.startswith("data:") or event == "[DONE]":
+                    continue
+                document = json.loads(event)
+                if "error" in document:
+                    raise GatewayError(document["error"]["message"])
+                yield from (choice["delta"].get("content") or "" for choice in document["choices"])
+
     def artifacts(self, *, kinds: Sequence[str] = (), labels: Sequence[str] = (), name: str = "") -> Iterator[Artifact]:
         """Iterate over the project's artifacts, newest first."""
         after: str | None = None
@@ -280,7 +301,8 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         return answer
     answer.read()
     try:
-        message = str(answer.json()["error"])
+        error = answer.json()["error"]
+        message = str(error["message"] if isinstance(error, dict) else error)  # OpenAI's form, or ours
     except (ValueError, KeyError, TypeError):
         message = f"The gateway answers {answer.status_code}."
     if answer.status_code == _TOO_MANY_REQUESTS:

@@ -23,6 +23,7 @@ PRELOAD = (
     "flows.transcribe_audio",
     "flows.translate_document",
     "flows.translate_text",
+    "flows.writing.write_text",
     "flows.care.verify",
 )
 """The modules of all deployments in the warm pools; a test compares this with configs/prefect.yaml."""

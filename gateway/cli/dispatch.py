@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.2
 
 def search_at_gateway(form: Query) -> dict[str, Any] | None:
     """Search through the gateway, whose models stay loaded; return None if no gateway answers. Raises WrongInput."""
-    with _gateway(form.project) as client:
+    with gateway_client(form.project) as client:
         if client is None:
             return None
         return client.search_report(form.model_dump(mode="json", exclude={"project"}))
@@ -31,7 +31,7 @@ def search_at_gateway(form: Query) -> dict[str, Any] | None:
 
 def ask_at_gateway(form: Ask) -> dict[str, Any] | None:
     """Ask the gateway a question; return None if no gateway answers. Raises WrongInput."""
-    with _gateway(form.project) as client:
+    with gateway_client(form.project) as client:
         return None if client is None else client.ask(**form.model_dump(mode="json", exclude={"project"}))
 
 
@@ -39,7 +39,7 @@ def run_deployment(
     deployment: str, parameters: dict[str, Any], project: str, progress: Callable[[float], None]
 ) -> dict[str, Any]:
     """Run a deployment and return its report: as a job of the gateway, or through Prefect if no gateway answers."""
-    with _gateway(project) as client:
+    with gateway_client(project) as client:
         if client is not None:
             return client.run(deployment, parameters, progress)
     with prefect_client_settings():
@@ -47,7 +47,7 @@ def run_deployment(
 
 
 @contextmanager
-def _gateway(project: str) -> Generator[Client | None]:
+def gateway_client(project: str) -> Generator[Client | None]:
     """Yield a client of the gateway, or None if none answers."""
     settings = load_settings()
     if not settings.gateway_url or not settings.gateway_token:

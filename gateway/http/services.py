@@ -1,5 +1,6 @@
 """The services that routes and pages receive."""
 
+from asyncio import Semaphore
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,11 @@ class Services:
     def suggester(self) -> Suggester:
         """Keeps the factors of each project in memory."""
         return Suggester()
+
+    @cached_property
+    def writing_slot(self) -> Semaphore:
+        """Acquire it around writing in this process: one text at a time."""
+        return Semaphore(1)
 
     @cached_property
     def languages(self) -> list[LanguageOut]:

@@ -10,17 +10,20 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ValidationError
 
+from flows.answering.writers import Writer, find_writer
 from flows.generate_images import generation_requests
 from flows.library.inputs import resolve_input
 from flows.running.content_forms import SIZES
 from flows.running.context import local_context
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
-from gateway.errors import GatewayError
+from flows.writing.prompts import better_prompt
+from gateway.errors import GatewayError, NotFound
 from gateway.gallery.page import PageRenderer, redirect_to
 from gateway.gallery.parts.picture_form import STYLES, PictureForm, form_like
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Maker, Viewer
+from gateway.http.body_limits import starts_no_job
 from gateway.http.jobs.job import Job
 from modalities.generation.pipelines import Scheduler
 from modalities.generation.requests import GeneratedImage
@@ -28,6 +31,7 @@ from modalities.models.operators import recipe_name
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
 DEPLOYMENT = "generate-images"
+_LONGEST_PROMPT = 4000
 
 
 class FinishedPicture(BaseModel):
@@ -62,6 +66,23 @@ async def submit(request: Request, caller: Maker, form: Annotated[PictureForm, F
     return redirect_to(f"/make/{job.id}?{form.query}")
 
 
+@router.post("/make/better")
+@starts_no_job
+async def say_better(request: Request, caller: Maker, form: Annotated[PictureForm, Form()]) -> Response:
+    """Let a language model say the prompt better, and show the form with it."""
+    renderer, writer = PageRenderer(request, caller.person), _writer(caller.space)
+    if writer is None:
+        raise NotFound("No model that writes is set up.")
+    if not form.prompt.strip():
+        return await _page(renderer, caller.space, form)
+    try:
+        async with caller.services.writing_slot:
+            better = await better_prompt(form.prompt[:_LONGEST_PROMPT], writer)
+    except (*EXPECTED, GatewayError) as error:
+        return await _page(renderer, caller.space, form, error=str(error), status=422)
+    return await _page(renderer, caller.space, form.model_copy(update={"prompt": better}), said=form.prompt)
+
+
 @router.get("/make/{job}")
 async def show_job(request: Request, caller: Viewer, job: UUID) -> Response:
     """Show the form, whose fields are in the address, and the pictures that are finished."""
@@ -94,8 +115,10 @@ async def _page(
     job: Job | None = None,
     candidate: str = "",
     error: str = "",
+    said: str = "",
     status: int = 200,
 ) -> Response:
+    """Render the page; `said` is the prompt before it was said better."""
     start = form.start_from or candidate
     return renderer.page(
         "make.html",
@@ -107,12 +130,18 @@ async def _page(
         models=[name for name, spec in space.catalogue.offered().items() if recipe_name(spec).endswith(":Diffusion")],
         start=await run_in_threadpool(resolve_input, space, start) if start else None,
         error=error,
+        said=said,
+        writes=_writer(space) is not None,
         **(
             await _job_values(renderer, space, form, job)
             if job
             else {"form": form, "job": None, "images": [], "query": ""}
         ),
     )
+
+
+def _writer(space: Space) -> Writer | None:
+    return find_writer(space, space.platform.settings)
 
 
 async def _job_values(renderer: PageRenderer, space: Space, form: PictureForm, job: Job) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import re
 from typing import Literal
 
 from flows.running.platform import Space
+from flows.writing.models import resolve_writer, writes
+from gateway.client import PROFILE_WRITER
 from modalities.errors import UnknownModel
 
 Purpose = Literal["generation", "speech", "passages", "speaking"]
@@ -33,13 +35,21 @@ def resolve_model(space: Space, name: str | None, purpose: Purpose) -> str:
 
 
 def resolve_chat_model(space: Space, name: str | None) -> str:
-    """Return the model of a chat: the one that answers from the library by default. Raises UnknownModel."""
+    """Return the model of a chat: the one that answers from the library by default, or one that writes.
+
+    Raises UnknownModel.
+    """
     bare = (name or "").removeprefix(_PREFIX)
     if not bare or bare == LIBRARY or _CHAT_NAMES.fullmatch(bare):
         return LIBRARY
-    if bare in space.catalogue.models:
+    if bare in space.catalogue.models and not writes(space, bare):
         raise UnknownModel(f"The model {name!r} writes no answers: the model {LIBRARY!r} answers from the library.")
-    raise UnknownModel(f"The model {name!r} does not exist: GET /v1/models lists those that do.")
+    try:
+        return resolve_writer(space, "" if bare == PROFILE_WRITER else bare)
+    except UnknownModel as error:
+        if bare == PROFILE_WRITER:
+            raise
+        raise UnknownModel(f"The model {name!r} does not exist: GET /v1/models lists those that do.") from error
 
 
 def is_answered_in_base64(name: str | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse
 
 from flows.answering.form import Ask
@@ -26,7 +27,8 @@ from gateway.http.openai.chat.messages import (
     chunk,
     usage_of,
 )
-from gateway.http.openai.names import resolve_chat_model
+from gateway.http.openai.chat.writing import write_turn
+from gateway.http.openai.names import LIBRARY, resolve_chat_model
 from gateway.http.routes.ask import answer_for
 
 router = APIRouter(prefix="/v1/chat/completions", tags=["OpenAI"])
@@ -42,9 +44,12 @@ _BETWEEN_WORDS = re.compile(r"(?<=\s)")
 async def complete(request: Request, caller: Viewer, asked: ChatRequest) -> Response | ChatOut:
     """Answer the last message of the user from the library, with links to where it stands.
 
-    The questions before it are those that it may go on with; what other roles say is not read.
+    The questions before it are those that it may go on with; what other roles say is not read. A causal language model
+    of the catalogue, or one of the project, goes on with the conversation without the library.
     """
-    model = resolve_chat_model(caller.space, asked.model)
+    model = await run_in_threadpool(resolve_chat_model, caller.space, asked.model)
+    if model != LIBRARY:
+        return await write_turn(caller, asked, model)
     message = await _message(caller, asked, str(request.base_url).rstrip("/"))
     completion, created = f"chatcmpl-{uuid4().hex}", int(time.time())
     if asked.stream:

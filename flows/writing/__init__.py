@@ -1,0 +1,1 @@
+"""Writing: causal language models go on with what they are told."""

@@ -1,7 +1,6 @@
 """Which models may write in a project: causal language models of the catalogue, and those that the project trained."""
 
-import re
-
+from flows.library.classification.classifiers import project_model
 from flows.running.platform import Space
 from modalities.errors import UnknownModel
 from modalities.models.operators import recipe_name
@@ -9,14 +8,6 @@ from modalities.models.published import PublishedModels
 
 FAMILY = "writer"
 """The beginning of the names of models that projects trained: writer.PROJECT.NAME."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-
-
-def writer_model(project: str, name: str) -> str:
-    """The model of a project's writer: writer.PROJECT.NAME. Raises UnknownModel for what is no name."""
-    if not _NAME.fullmatch(name):
-        raise UnknownModel(f"{name[:80]!r} cannot name a model that writes: use a-z, 0-9 and -, at most 41 characters.")
-    return f"{FAMILY}.{project}.{name}"
 
 
 def resolve_writer(space: Space, name: str) -> str:
@@ -30,7 +21,7 @@ def resolve_writer(space: Space, name: str) -> str:
     if writes(space, wanted):
         return wanted
     if wanted not in space.catalogue.models:
-        own = writer_model(space.project, wanted.removeprefix(f"{FAMILY}.{space.project}."))
+        own = project_model(FAMILY, space.project, wanted.removeprefix(f"{FAMILY}.{space.project}."))
         if space.catalogue.find(own) and PublishedModels(space.platform.bucket).version_of(own, "live"):
             return own
     raise UnknownModel(f"No model called {wanted[:80]!r} writes texts in the project {space.project}.")

@@ -1,0 +1,1 @@
+"""Train a small causal language model from nothing."""

@@ -123,11 +123,15 @@ class Bucket:
 
     def create(self, key: str, data: bytes, *, media_type: str = "application/octet-stream") -> bool:
         """Write only if nothing is stored under `key`. True when these bytes are stored there now."""
+        # A retried request can conflict with its own first attempt: so compare the stored bytes.
+        return self.create_absent(key, data, media_type=media_type) or self.get(key) == data
+
+    def create_absent(self, key: str, data: bytes, *, media_type: str = "application/octet-stream") -> bool:
+        """Write only if nothing is stored under `key`; False when something is, perhaps these bytes."""
         try:
             put_if(self._client, self.name, key, data, media_type, {"If-None-Match": "*"})
         except Conflict:
-            # A retried request can conflict with its own first attempt: so compare the stored bytes.
-            return self.get(key) == data
+            return False
         return True
 
     def replace(self, key: str, data: bytes, *, etag: str, media_type: str = "application/json") -> None:

@@ -7,6 +7,7 @@ holds the current labels instead. The database holds a copy of them.
 import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -27,7 +28,9 @@ FOLDER = "labels"
 SHAPE = TypeAdapter(list[str])
 """The value of a reference `labels/<id>`."""
 _AT_ONCE = 4
-_FEW = 100
+_FEW, _MANY = 2, 100
+_PAGE = 1000
+"""How many names a list request returns."""
 
 
 def checked_label(word: str) -> str:
@@ -66,7 +69,7 @@ class Labels:
 
     def of_many(self, records: Sequence[ArtifactRecord]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """The current labels of many artifacts, and why those of the others cannot be read, by artifact id."""
-        changed = set(self._refs.names(FOLDER)) if len(records) > _FEW else None
+        changed = self._changed(len(records))
 
         def read(record: ArtifactRecord) -> tuple[str, ...] | RecordCorrupt:
             asks = changed is None or _name(record.artifact.sha256) in changed
@@ -80,6 +83,16 @@ class Labels:
             found = dict(zip(ids, threads.map(read, records), strict=True))
         labels = {sha256: each for sha256, each in found.items() if not isinstance(each, RecordCorrupt)}
         return labels, {sha256: str(each) for sha256, each in found.items() if isinstance(each, RecordCorrupt)}
+
+    def _changed(self, asked: int) -> set[str] | None:
+        """The names of all references to labels; None where so many artifacts are better asked for one by one."""
+        if asked <= _FEW:
+            return None
+        names = self._refs.names(FOLDER)
+        if asked > _MANY:
+            return set(names)
+        first_page = set(islice(names, _PAGE))
+        return first_page if len(first_page) < _PAGE else None
 
     def change(self, sha256: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
         """Add and remove labels of an artifact; returns its labels. flows.library.labelling updates the database too.

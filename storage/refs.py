@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -52,11 +52,11 @@ class Refs:
         """Delete a reference."""
         self._bucket.remove(self._key(name))
 
-    def names(self, folder: str) -> list[str]:
-        """The names of the references in a folder such as `labels`, each with its folder."""
+    def names(self, folder: str) -> Iterator[str]:
+        """The names of the references in a folder such as `labels`, each with its folder; a request per 1,000."""
         prefix = f"{self.project}/refs/"
         found = self._bucket.objects(f"{prefix}{folder}/")
-        return [item.key.removeprefix(prefix).removesuffix(".json") for item in found]
+        return (item.key.removeprefix(prefix).removesuffix(".json") for item in found)
 
     def _write(self, name: str, value: Any, etag: str | None) -> bool:
         # A unique id tells this write from another writer's equal one.

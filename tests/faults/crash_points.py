@@ -33,7 +33,7 @@ _BY_KEY = {
     "tmp/": "upload",
     "inbox/": "inbox",
 }
-_WRITES = {"put", "create", "replace", "copy", "remove", "remove_if", "remove_all"}
+_WRITES = {"put", "create", "create_absent", "replace", "copy", "remove", "remove_if", "remove_all"}
 
 
 @dataclass(frozen=True)
@@ -139,4 +139,4 @@ def _name_of_write(method: str, arguments: tuple[Any, ...]) -> str | None:
     kind = next((name for part, name in _BY_KEY.items() if part in str(key)), None)
     if kind == "quarantine" and str(key).endswith(".json"):
         kind = "reason"
-    return f"{method} {kind}" if kind else None
+    return f"{method.removesuffix('_absent')} {kind}" if kind else None

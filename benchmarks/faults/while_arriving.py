@@ -24,9 +24,9 @@ from typing import NoReturn
 
 import psutil
 
-from benchmarks.chaos import Clients
-from benchmarks.chaos_check import indexed, refused, stored
-from benchmarks.chaos_files import File, make_files
+from benchmarks.chaos.check import indexed, refused, stored
+from benchmarks.chaos.clients import Clients
+from benchmarks.chaos.files import File, make_files
 from flows.running.platform import Platform
 from flows.running.settings import ROOT, load_settings
 from stack import lifecycle

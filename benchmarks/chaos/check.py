@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.chaos_files import File
+from benchmarks.chaos.files import File
 from flows.index.expected_entries import expected_parts
 from flows.library.indexing import is_findable
 from flows.running.platform import Platform, Space

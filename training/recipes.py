@@ -21,8 +21,9 @@ def learns_from_datasets(name: str, configs: Path) -> bool:
     return name in _learning(configs)
 
 
-def load_recipe(name: str, configs: Path) -> TrainingRecipe:
-    """The training recipe of this name. Raises TrainingError, which lists the known names."""
+def load_recipe(name: str, configs: Path, encoder: str = "") -> TrainingRecipe:
+    """The training recipe of this name, with another encoder if one is named. Raises TrainingError, which lists the
+    known names."""
     if name == ICONS:
         from training.icons.recipe import IconTraining, read_recipe
 
@@ -35,7 +36,7 @@ def load_recipe(name: str, configs: Path) -> TrainingRecipe:
         registers = read_registers(configs / "translation-registers.yaml")
         return TranslationTraining(name, config, registers, read_collections(configs / "translation-sources.yaml"))
     if name in _learning(configs):
-        return _learning_recipe(name, _learning(configs)[name])
+        return _learning_recipe(name, _learning(configs)[name] | ({"encoder": encoder} if encoder else {}))
     raise TrainingError(f"No training recipe is called {name}: there are {', '.join(recipe_names(configs))}.")
 
 

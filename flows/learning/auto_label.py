@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from flows.library.classification.automatic import AutoLabels, head_of, label_automatically, use_at_ingest
+from flows.library.classification.automatic import AutoLabels, label_automatically, labelling_classifier, use_at_ingest
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
 from flows.running.prefect_context import run_as_flow
@@ -39,7 +39,7 @@ async def label_library(context: RunContext, labelling: AutoLabelling) -> AutoLa
     """Classify everything in chunks: a run that is repeated finds its answers under their recipes."""
     space = context.space
     space.platform.pool.refresh()
-    await asyncio.to_thread(head_of, space, labelling.classifier)
+    await asyncio.to_thread(labelling_classifier, space, labelling.classifier)
     if labelling.at_ingest != "as it is":
         await asyncio.to_thread(use_at_ingest, space, labelling.classifier, labelling.at_ingest == "on")
     records, _ = await asyncio.to_thread(space.records.read_all)

@@ -6,22 +6,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from flows.learning.train_model import training_folder
+from flows.learning.folders import training_folder
+from flows.learning.gate import compare_at_gate, is_classifier, load_classifier, outside_labels
 from flows.library.classification.classifiers import classifier_model
 from flows.running.platform import Platform
 from flows.running.settings import ROOT
-from modalities.classification.head import Head
 from modalities.models.published import PublishedModels
-from modalities.models.weights import WeightsLocator
-from training.classification.gate import GateReport, compare
-from training.classification.recipe import ProbeTraining
+from training.classification.gate import GateReport
 from training.datasets.folder import DATASET, read_folder
+from training.fine_tuning.ratings import RatingReport
 from training.pipeline import MODEL, TrainingError, TrainingRecipe
 from training.recipes import load_recipe
 
 PROPOSED = "proposed"
 """The alias of the version that a scheduled training proposes, and that a person may publish."""
-_HEAD, _FACTS = "head.json", "facts.json"
+_FACTS = "facts.json"
 
 
 class GateRefused(TrainingError):
@@ -35,7 +34,7 @@ class Publication(BaseModel):
     alias: str
     version: str
     before: str | None
-    gate: GateReport | None = None
+    gate: GateReport | RatingReport | None = None
     forced: bool = False
 
 
@@ -82,37 +81,24 @@ def publish_version(platform: Platform, model: str, alias: str, wanted: str, why
     return Publication(model=model, alias=alias, version=digest, before=before)
 
 
-def gate_report(platform: Platform, model: str, alias: str, candidate: Path, dataset: Path) -> GateReport | None:
+def gate_report(
+    platform: Platform, model: str, alias: str, candidate: Path, dataset: Path
+) -> GateReport | RatingReport | None:
     """Compare a candidate with the version in use on the test split of the candidate's dataset.
 
     None for a folder that is no classifier. Raises TrainingError if the two cannot be compared.
     """
-    if not (candidate / _HEAD).exists():
+    if not is_classifier(candidate):
         return None
-    recipe, data = classifier_recipe(candidate), read_folder(dataset)
-    head = Head.load(candidate)
-    if head.facts.dataset != f"{data.facts.name}@{data.facts.digest}":
+    loaded, data = load_classifier(candidate), read_folder(dataset)
+    if loaded.facts.dataset != f"{data.facts.name}@{data.facts.digest}":
         raise GateRefused(
-            f"{candidate} was trained on {head.facts.dataset[:60]}, not on the dataset beside it: train it again."
+            f"{candidate} was trained on {loaded.facts.dataset[:60]}, not on the dataset beside it: train it again."
         )
     live_digest = PublishedModels(platform.bucket).version_of(model, alias)
-    tested = recipe.tested(head, data)
-    if live_digest is None:
-        return compare(tested, None)
-    live = Head.load(version_folder(platform, model, live_digest))
-    if live.facts.space != head.facts.space:
-        report = compare(tested, None)
-        reason = f"The version in use reads other vectors ({live.facts.space}), so that the two cannot be compared."
-        return report.model_copy(update={"reasons": [*report.reasons, reason]})
-    return compare(tested, recipe.tested(live, data))
-
-
-def classifier_recipe(folder: Path) -> ProbeTraining:
-    """The recipe that made a classifier. Raises TrainingError if it is none."""
-    recipe = recipe_of(folder)
-    if not isinstance(recipe, ProbeTraining):
-        raise TrainingError(f"{folder} holds no classifier.")
-    return recipe
+    live = load_classifier(version_folder(platform, model, live_digest)) if live_digest else None
+    space = platform.space(model.split(".")[1])
+    return compare_at_gate(space, loaded, live, data, outside_labels(recipe_of(candidate)))
 
 
 def recipe_of(folder: Path) -> TrainingRecipe:
@@ -126,6 +112,4 @@ def recipe_of(folder: Path) -> TrainingRecipe:
 
 def version_folder(platform: Platform, model: str, digest: str) -> Path:
     """The folder of a published version on this machine."""
-    settings = platform.settings
-    locator = WeightsLocator(settings.root, settings.cache_dir, platform.bucket)
-    return locator.published_folder(platform.catalogue.spec(model), digest)
+    return platform.locator.published_folder(platform.catalogue.spec(model), digest)

@@ -9,6 +9,7 @@ from flows.running.context import RunContext
 from modalities.embedding.requests import Embedding, EmbedText, Vectors, read_vector
 from modalities.errors import ModelUnavailable
 from training.classification.costs import cpu_seconds
+from training.classification.testing import text_of_item
 from training.datasets.folder import Dataset, DatasetFacts, read_folder
 from training.datasets.manifest import Item
 from training.pipeline import DataMissing
@@ -31,11 +32,6 @@ def encode_texts(
     update = {"space": space, "model": encoder, "cpu_seconds": cpu_seconds() - started}
     rows = np.stack([known[text_of_item(item)] for item in items]) if items else np.empty((0, 0), np.float32)
     return Dataset(facts=facts.model_copy(update=update), items=tuple(items), vectors=rows)
-
-
-def text_of_item(item: Item) -> str:
-    """The text that is encoded; the two of a pair with an empty line between them."""
-    return f"{item.text}\n\n{item.second}" if item.second else item.text
 
 
 def _encode(context: RunContext, encoder: str, texts: Sequence[str]) -> Iterator[Vectors]:

@@ -12,6 +12,8 @@ from prefect.client.schemas.objects import State
 from pydantic import BaseModel, Field
 
 from flows.learning.datasets import fetch_dataset
+from flows.learning.encoders import encoder_model, link_base
+from flows.learning.folders import training_folder
 from flows.library.classification.classifiers import FAMILY, project_model
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
@@ -43,6 +45,12 @@ class TrainingOrder(Form):
     )
     model: str = Field(
         default="", title="Model", description="What to call it; empty for the name of the dataset.", max_length=41
+    )
+    encoder: str = Field(
+        default="",
+        title="Encoder",
+        description="Of texts: one of the catalogue, or of text-pretraining by its name. Empty: the recipe's own.",
+        max_length=130,
     )
     data: str = Field(
         default="",
@@ -91,7 +99,10 @@ async def train_model(order: TrainingOrder) -> State[Any]:
 async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
     """Train in a thread, away from the event loop; show loss and time left beside the progress."""
     work = training_folder(context.space.platform.settings.home, order.trained)
-    recipe = load_recipe(order.recipe, _CONFIGS)
+    encoder = await asyncio.to_thread(encoder_model, context.space, order.encoder) if order.encoder else ""
+    recipe = load_recipe(order.recipe, _CONFIGS, encoder)
+    if base := getattr(recipe, "base", ""):
+        await asyncio.to_thread(link_base, context.space, base, work)
     if order.dataset:
         await fetch_dataset(context, order.dataset, work / DATASET, getattr(recipe, "encoder", ""))
     estimate = Estimate()
@@ -119,16 +130,11 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
     )
 
 
-def training_folder(home: Path, model: str) -> Path:
-    """Return the folder of a training's data, checkpoints and model."""
-    return home / "training" / model
-
-
 def _page(folder: Path, measured: Mapping[str, float]) -> str:
     rows = "\n".join(f"| {name} | {value:g} |" for name, value in measured.items())
     plots = [
         f"![{path.stem}](data:image/png;base64,{b64encode(path.read_bytes()).decode()})"
         for path in sorted(folder.glob("*.png"))
-        if path.stem in ("losses", "confusion", "calibration")
+        if path.stem in ("losses", "confusion", "calibration", "ratings")
     ]
     return f"| measured | |\n|---|---|\n{rows}\n\n{' '.join(plots)}\n"

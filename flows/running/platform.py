@@ -55,10 +55,13 @@ class Platform:
         return load_catalogue(self.settings.models_config, self.settings.profile)
 
     @cached_property
-    def pool(self) -> OperatorPool:
+    def locator(self) -> WeightsLocator:
         settings = self.settings
-        locator = WeightsLocator(settings.root, settings.cache_dir, self.bucket, Hub(settings.hub_endpoint))
-        return OperatorPool(self.catalogue, locator, self._cache_limits(), FootprintStore(self.bucket))
+        return WeightsLocator(settings.root, settings.cache_dir, self.bucket, Hub(settings.hub_endpoint))
+
+    @cached_property
+    def pool(self) -> OperatorPool:
+        return OperatorPool(self.catalogue, self.locator, self._cache_limits(), FootprintStore(self.bucket))
 
     @cached_property
     def database(self) -> Database:

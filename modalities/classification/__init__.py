@@ -1,1 +1,1 @@
-"""Vectors of texts and pictures to labels with probabilities."""
+"""Texts and vectors to labels with probabilities, or to numbers."""

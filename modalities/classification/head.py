@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modalities.errors import ModelUnavailable
 
-_FACTS, _WEIGHTS = "head.json", "head.safetensors"
+HEAD_FACTS, _WEIGHTS = "head.json", "head.safetensors"
 Array = NDArray[np.float32]
 
 
@@ -52,7 +52,7 @@ class Head:
         from safetensors.numpy import load_file
 
         try:
-            facts = HeadFacts.model_validate_json((folder / _FACTS).read_text(encoding="utf-8"))
+            facts = HeadFacts.model_validate_json((folder / HEAD_FACTS).read_text(encoding="utf-8"))
             tensors = load_file(folder / _WEIGHTS)
             return cls(facts, tensors["weight"], tensors["bias"])
         except (OSError, ValidationError, SafetensorError, KeyError) as error:
@@ -65,7 +65,7 @@ class Head:
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _FACTS).write_text(self.facts.model_dump_json(indent=1), encoding="utf-8")
+        (folder / HEAD_FACTS).write_text(self.facts.model_dump_json(indent=1), encoding="utf-8")
         tensors = {"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}
         save_file(tensors, folder / _WEIGHTS)
 

@@ -31,6 +31,26 @@ class Classify(Request[Classified]):
     space: str = Field(description="The vector space: a classifier knows the one that it was trained in.")
 
 
+class ClassifyText(Request[Classified]):
+    """Classify a text, or a pair of texts, by a fine-tuned encoder."""
+
+    text: str
+    second: str = Field(default="", description="The other text of a pair.")
+
+
+class Rated(Result):
+    """The number that a text would be given."""
+
+    value: float
+
+
+class RateText(Request[Rated]):
+    """Give a text, or a pair of texts, a number by a fine-tuned encoder."""
+
+    text: str
+    second: str = Field(default="", description="The other text of a pair.")
+
+
 def classified(labels: Sequence[str], probabilities: NDArray[np.float64], threshold: float) -> Classified:
     """The result for one row of probabilities."""
     order = np.argsort(-probabilities, kind="stable")[:_SHOWN]

@@ -58,7 +58,7 @@ class SentenceEncoder:
         dtype = choose_dtype(spec, device)
         if dtype == "int8":
             raise InvalidCatalogue(f"The model {spec.name} cannot run in int8: use auto, float32 or bfloat16.")
-        folder = _model_folder(spec.name, weights)
+        folder = model_folder(spec.name, weights)
         trained = trained_pooling(spec.name, weights.folder if folder.is_relative_to(weights.cache) else folder)
         if trained not in (None, pooling):
             raise InvalidCatalogue(
@@ -150,7 +150,7 @@ class TextEncoder:
         ]
 
 
-def _model_folder(name: str, weights: Weights) -> Path:
+def model_folder(name: str, weights: Weights) -> Path:
     """The topmost folder that has config.json beside weights; a pickle is rewritten once. Raises ModelUnavailable."""
     configs = sorted((path for folder in weights.folders for path in folder.rglob("config.json")), key=_depth)
     for config in configs:

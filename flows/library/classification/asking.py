@@ -6,15 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from flows.library.classification.automatic import head_of
-from flows.library.classification.vectors import picture_vectors, text_of
+from flows.library.classification.automatic import loaded_classifier
+from flows.library.classification.vectors import picture_vectors, text_of, text_vectors
 from flows.library.inputs import resolve_input
 from flows.running.context import RunContext
 from flows.running.form import Form, project_field
-from flows.running.platform import Space
-from modalities.classification.requests import Classified, classified, zero_shot
-from modalities.embedding.requests import Embedding, EmbedText, Vectors, read_vector
+from modalities.classification.fine_tuned import FineTuned
+from modalities.classification.requests import Classified, Rated, classified, zero_shot
+from modalities.embedding.requests import Vectors
 from modalities.errors import InvalidRequest, ModelUnavailable
+from storage.records import ArtifactRecord
 
 _SLOPE = 30.0
 """Of labels by their meaning, for an encoder whose entry has no calibration."""
@@ -45,9 +46,9 @@ class ClassificationOrder(Form):
 
 
 class ClassificationReport(BaseModel):
-    """The results, of the texts first and of the artifacts then, in order."""
+    """The results, of the texts first and of the artifacts then, in order. Classifiers of ratings give numbers."""
 
-    results: list[Classified]
+    results: list[Classified | Rated]
 
 
 async def classify(context: RunContext, order: ClassificationOrder) -> ClassificationReport:
@@ -55,21 +56,29 @@ async def classify(context: RunContext, order: ClassificationOrder) -> Classific
     if order.labels:
         return ClassificationReport(results=await _by_meaning(context, order))
     context.space.platform.pool.refresh()
-    head = (await asyncio.to_thread(head_of, context.space, order.classifier)).head
-    facts = head.facts
+    loaded = await asyncio.to_thread(loaded_classifier, context.space, order.classifier)
+    if isinstance(loaded, FineTuned):
+        return ClassificationReport(results=await _by_reading(context, loaded, order))
+    facts = loaded.facts
     if context.space.platform.find_vector_space(facts.encoder) != facts.space:
         raise ModelUnavailable(f"The encoder {facts.encoder} has changed: train {order.classifier} again.")
     if order.texts and facts.kind == "pictures":
         raise InvalidRequest(f"The classifier {order.classifier} is one of pictures: give artifacts that are pictures.")
     rows = [*await _of_texts(context, facts.encoder, order.texts)]
     rows += await _of_artifacts(context, facts.encoder, order.artifacts, pictures=facts.kind == "pictures")
-    probabilities = head.probabilities(np.stack(rows))
+    probabilities = loaded.probabilities(np.stack(rows))
     return ClassificationReport(results=[classified(facts.labels, row, facts.threshold) for row in probabilities])
 
 
-async def _by_meaning(context: RunContext, order: ClassificationOrder) -> list[Classified]:
+async def _by_reading(context: RunContext, model: FineTuned, order: ClassificationOrder) -> list[Classified | Rated]:
+    """The answers of a fine-tuned encoder for texts and for the texts of artifacts."""
+    texts = [*order.texts, *await _texts_of(context, order.artifacts)]
+    return [*await asyncio.to_thread(model.answers, [(text, "") for text in texts])]
+
+
+async def _by_meaning(context: RunContext, order: ClassificationOrder) -> list[Classified | Rated]:
     profile = context.space.profile
-    results: list[Classified] = []
+    results: list[Classified | Rated] = []
     if order.texts:
         rows = await _of_texts(context, profile.passages, order.texts)
         results += await _zero_shot(context, profile.passages, order.labels, rows)
@@ -91,32 +100,33 @@ async def _zero_shot(
 
 
 async def _of_texts(context: RunContext, model: str, texts: Sequence[str]) -> list[Vectors]:
-    return await asyncio.to_thread(_encode, context.space, model, texts) if texts else []
-
-
-def _encode(space: Space, model: str, texts: Sequence[str]) -> list[Vectors]:
-    answers, scratch = space.answers.run_unkept([EmbedText(model=model, text=text) for text in texts])
-    rows: list[Vectors] = []
-    for answer in answers:
-        if not isinstance(answer, Embedding):
-            raise InvalidRequest(str(answer))
-        rows.append(read_vector(scratch, answer))
-    return rows
+    return await asyncio.to_thread(text_vectors, context.space, model, texts) if texts else []
 
 
 async def _of_artifacts(context: RunContext, model: str, identities: Sequence[str], *, pictures: bool) -> list[Vectors]:
     """The vectors of stored artifacts, in order. Raises InvalidRequest for one that has none."""
-    space = context.space
-    records = [await asyncio.to_thread(space.records.resolve, identity) for identity in identities]
-    wrong = next((r for r in records if (r.kind == "image") != pictures), None)
-    if wrong:
-        raise InvalidRequest(
-            f"{wrong.name} is {'no picture' if pictures else 'a picture'}: this classifies the others."
-        )
     if not pictures:
-        return await _of_texts(context, model, [await asyncio.to_thread(text_of, space, r) for r in records])
+        return await _of_texts(context, model, await _texts_of(context, identities))
+    records = await _records(context, identities, pictures=True)
     vectors = await picture_vectors(context, records)
     missing = next((r for r in records if r.artifact.sha256 not in vectors), None)
     if missing:
         raise InvalidRequest(f"{missing.name} cannot be read as a picture.")
     return [vectors[record.artifact.sha256] for record in records]
+
+
+async def _texts_of(context: RunContext, identities: Sequence[str]) -> list[str]:
+    """The texts of stored artifacts, in order. Raises InvalidRequest for a picture."""
+    records = await _records(context, identities, pictures=False)
+    return [await asyncio.to_thread(text_of, context.space, record) for record in records]
+
+
+async def _records(context: RunContext, identities: Sequence[str], *, pictures: bool) -> list[ArtifactRecord]:
+    """The records of artifacts that are all pictures, or all none. Raises InvalidRequest."""
+    records = [await asyncio.to_thread(context.space.records.resolve, identity) for identity in identities]
+    wrong = next((record for record in records if (record.kind == "image") != pictures), None)
+    if wrong:
+        raise InvalidRequest(
+            f"{wrong.name} is {'no picture' if pictures else 'a picture'}: this classifies the others."
+        )
+    return records

@@ -20,11 +20,12 @@ from flows.library.classification.vectors import picture_embeddings, text_of
 from flows.library.labelling import update_labels
 from flows.running.context import RunContext
 from flows.running.platform import Space
-from modalities.classification.head import HeadFacts
-from modalities.classification.linear_head import LinearHead
-from modalities.classification.requests import Classified, Classify
+from modalities.classification.classifier import Classifier
+from modalities.classification.fine_tuned import FineTuned, FineTunedFacts
+from modalities.classification.head import Head, HeadFacts
+from modalities.classification.requests import Classified, Classify, ClassifyText
 from modalities.embedding.requests import Embedding, EmbedText
-from modalities.errors import ModelFault, ModelUnavailable
+from modalities.errors import InvalidRequest, ModelFault, ModelUnavailable
 from storage.errors import RecordCorrupt
 from storage.labels import TRASH
 from storage.records import ArtifactRecord, Kind
@@ -71,12 +72,20 @@ def use_at_ingest(space: Space, name: str, used: bool) -> None:
     space.refs.update(_AT_INGEST, changed)
 
 
-def head_of(space: Space, name: str) -> LinearHead:
-    """The classifier of this name, loaded. Raises ModelUnavailable if none is published, or it is no head."""
+def loaded_classifier(space: Space, name: str) -> Head | FineTuned:
+    """The classifier of this name, loaded. Raises ModelUnavailable if none is published, or it is of another kind."""
     with space.platform.pool.operator(classifier_model(space.project, name)) as operator:
-        if not isinstance(operator, LinearHead):
-            raise ModelUnavailable(f"{name} is no classifier of a head: see `classifier.*` in models.yaml.")
-        return operator
+        if not isinstance(operator, Classifier):
+            raise ModelUnavailable(f"{name} is no classifier of a recipe: see `classifier.*` in models.yaml.")
+        return operator.loaded
+
+
+def labelling_classifier(space: Space, name: str) -> Head | FineTuned:
+    """The same. Raises InvalidRequest for one that gives texts a number, which is no label."""
+    loaded = loaded_classifier(space, name)
+    if isinstance(loaded, FineTuned) and loaded.facts.rates:
+        raise InvalidRequest(f"{name} gives texts a number, and no label: `triptych classify --by {name}` shows it.")
+    return loaded
 
 
 async def label_new(context: RunContext, records: Sequence[ArtifactRecord]) -> None:
@@ -97,7 +106,7 @@ async def label_automatically(
     """
     space = context.space
     space.platform.pool.refresh()
-    facts = (await asyncio.to_thread(head_of, space, name)).head.facts
+    facts = (await asyncio.to_thread(labelling_classifier, space, name)).facts
     version = space.platform.pool.digest(classifier_model(space.project, name))
     chosen = [record for record in records if record.kind == _KINDS.get(facts.kind)]
     answers = await _classify(context, name, facts, chosen)
@@ -117,15 +126,20 @@ async def label_automatically(
 
 
 async def _classify(
-    context: RunContext, name: str, facts: HeadFacts, records: Sequence[ArtifactRecord]
+    context: RunContext, name: str, facts: HeadFacts | FineTunedFacts, records: Sequence[ArtifactRecord]
 ) -> dict[str, Classified]:
     """The answers by artifact id, without those of artifacts that cannot be read."""
-    model, space = classifier_model(context.space.project, name), facts.space
-    embeddings = await _embeddings(context, name, facts, records)
-    requests = {
-        sha256: Classify(model=model, vector=each.vector, dimension=each.dimension, space=space)
-        for sha256, each in embeddings.items()
-    }
+    model = classifier_model(context.space.project, name)
+    requests: dict[str, Classify | ClassifyText]
+    if isinstance(facts, FineTunedFacts):
+        texts = await asyncio.to_thread(_texts, context.space, records)
+        requests = {sha256: ClassifyText(model=model, text=text) for sha256, text in texts.items()}
+    else:
+        embeddings = await _embeddings(context, name, facts, records)
+        requests = {
+            sha256: Classify(model=model, vector=each.vector, dimension=each.dimension, space=facts.space)
+            for sha256, each in embeddings.items()
+        }
     answers = await context.answers(list(requests.values()))
     return {sha256: a for sha256, a in zip(requests, answers, strict=True) if isinstance(a, Classified)}
 
@@ -141,18 +155,23 @@ async def _embeddings(
         if space.profile.pictures != facts.encoder:
             raise ModelUnavailable(f"Pictures have vectors of {space.profile.pictures} by now: train {name} again.")
         return await picture_embeddings(context, records)
-    texts = await asyncio.to_thread(lambda: [(r.artifact.sha256, text_of(space, r)) for r in records])
-    there = [(sha256, text) for sha256, text in texts if text]
-    answers = await context.answers([EmbedText(model=facts.encoder, text=text) for _, text in there])
-    found = zip(there, answers, strict=True)
-    return {sha256: answer for (sha256, _), answer in found if isinstance(answer, Embedding)}
+    texts = await asyncio.to_thread(_texts, space, records)
+    answers = await context.answers([EmbedText(model=facts.encoder, text=text) for text in texts.values()])
+    found = zip(texts, answers, strict=True)
+    return {sha256: answer for sha256, answer in found if isinstance(answer, Embedding)}
+
+
+def _texts(space: Space, records: Sequence[ArtifactRecord]) -> dict[str, str]:
+    """The texts of artifacts by id, without those that cannot be read."""
+    found = ((record.artifact.sha256, text_of(space, record)) for record in records)
+    return {sha256: text for sha256, text in found if text}
 
 
 def _apply(
     space: Space,
     record: ArtifactRecord,
     name: str,
-    facts: HeadFacts,
+    facts: HeadFacts | FineTunedFacts,
     answer: Classified,
     threshold: float,
     version: str,

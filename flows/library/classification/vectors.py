@@ -9,7 +9,8 @@ from flows.library.reading.contents import full_text, shown_picture
 from flows.running.context import RunContext
 from flows.running.platform import Space
 from media.errors import ItemError
-from modalities.embedding.requests import Embedding, Vectors, read_vector
+from modalities.embedding.requests import Embedding, EmbedText, Vectors, read_vector
+from modalities.errors import InvalidRequest
 from storage.artifacts import Artifact
 from storage.errors import ArtifactCorrupt, ArtifactNotFound, RecordCorrupt
 from storage.records import ArtifactRecord
@@ -35,6 +36,17 @@ async def picture_vectors(context: RunContext, records: Sequence[ArtifactRecord]
     return await asyncio.to_thread(
         lambda: {sha256: read_vector(context.space.store, embedding) for sha256, embedding in found.items()}
     )
+
+
+def text_vectors(space: Space, model: str, texts: Sequence[str]) -> list[Vectors]:
+    """The vectors of texts by models of this process, of which nothing is stored. Raises InvalidRequest."""
+    answers, scratch = space.answers.run_unkept([EmbedText(model=model, text=text) for text in texts])
+    rows: list[Vectors] = []
+    for answer in answers:
+        if not isinstance(answer, Embedding):
+            raise InvalidRequest(str(answer))
+        rows.append(read_vector(scratch, answer))
+    return rows
 
 
 def text_of(space: Space, record: ArtifactRecord) -> str:

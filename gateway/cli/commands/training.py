@@ -31,6 +31,7 @@ def train(
     recipe: Recipe,
     dataset: Annotated[str, typer.Option(help="NAME or NAME@DIGEST, for recipes of configs/learning.yaml.")] = "",
     model: Annotated[str, typer.Option("--as", help="With --dataset: what to call the model; else its name.")] = "",
+    encoder: Annotated[str, typer.Option(help="Another encoder of texts than the recipe's own.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     minutes: Annotated[float, typer.Option(help="Stop after so many; --resume goes on.")] = math.inf,
     data: Data = None,
@@ -38,14 +39,15 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model by its recipe, in this process. It is measured, and its card written."""
-    from flows.learning.train_model import training_folder
+    from flows.learning.folders import training_folder
     from flows.running.settings import ROOT, default_home
     from training.pipeline import MODEL
     from training.recipes import learns_from_datasets, load_recipe
     from training.run import train_recipe
 
     if dataset or learns_from_datasets(recipe, ROOT / "configs"):
-        _train_in_project(recipe, dataset, model, project, data, minutes, as_json)
+        order = {"recipe": recipe, "dataset": dataset, "model": model, "encoder": encoder, "project": project}
+        _train_in_project(order, data, minutes, as_json)
         return
 
     work = training_folder(default_home(), recipe)
@@ -56,17 +58,15 @@ def train(
     print_result(document, as_json, f"{_rows(measured)}\n{work / MODEL}: `triptych publish {recipe}` puts it to use.")
 
 
-def _train_in_project(
-    recipe: str, dataset: str, model: str, project: str, data: Path | None, minutes: float, as_json: bool
-) -> None:
+def _train_in_project(order: Mapping[str, str], data: Path | None, minutes: float, as_json: bool) -> None:
     from flows.learning.train_model import TrainingOrder
     from flows.learning.train_model import train as train_work
     from gateway.cli.local import run_locally
 
     given = {"data": str(data.absolute()) if data else "", "minutes": minutes if math.isfinite(minutes) else 0.0}
-    order = fill_form(TrainingOrder, recipe=recipe, dataset=dataset, model=model, project=project, **given)
+    form = fill_form(TrainingOrder, **order, **given)
     with progress_bar() as progress:
-        found = run_locally(project, order, train_work, progress)
+        found = run_locally(order["project"], form, train_work, progress)
     print_result(
         found,
         as_json,
@@ -82,8 +82,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the weights in use, as the model's recipe does."""
+    from flows.learning.folders import training_folder
     from flows.learning.publication import recipe_of
-    from flows.learning.train_model import training_folder
     from flows.library.classification.classifiers import classifier_model
     from flows.running.settings import ROOT, default_home
     from training.pipeline import MODEL

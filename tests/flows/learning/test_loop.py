@@ -9,11 +9,12 @@ from PIL import Image
 
 from flows.ingest import ingest_files
 from flows.learning.auto_label import AutoLabelling, label_library
-from flows.learning.create_dataset import DatasetOrder, create
+from flows.learning.create_dataset import DatasetOrder, create, create_from
 from flows.learning.datasets import datasets_of
+from flows.learning.folders import training_folder
 from flows.learning.propose_model import Retraining, propose
 from flows.learning.publication import GateRefused, publish_trained, publish_version
-from flows.learning.train_model import TrainingOrder, train, training_folder
+from flows.learning.train_model import TrainingOrder, train
 from flows.library.classification.asking import ClassificationOrder, classify
 from flows.library.classification.classifiers import classifier_model
 from flows.library.classification.predictions import predictions_of
@@ -21,10 +22,12 @@ from flows.library.labelling import update_labels
 from flows.running.context import RunContext, local_context
 from flows.running.platform import Platform
 from modalities.classification.head import Head
+from modalities.classification.requests import Classified
 from modalities.models.published import PublishedModels
 from tests.flows.conftest import upload_files
 from training.pipeline import MODEL
 
+THINGS = ("soup", "film", "phone", "room", "book")
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 
@@ -110,15 +113,42 @@ async def test_from_labels_to_a_classifier_that_is_corrected_forced_and_rolled_b
         publish_trained(platform, model, "live", force=True)
     assert publish_trained(platform, model, "live", force=True, why="a trial").forced
     asked = ClassificationOrder(classifier="tone", artifacts=[corrected[0]], project="loop")
-    upside_down = (await classify(context, asked)).results[0].label
+    upside_down = (await classify(context, asked)).results[0]
     assert publish_version(platform, model, "live", "previous").version == first.version
-    assert (await classify(context, asked)).results[0].label != upside_down  # the same process serves it
+    assert (await classify(context, asked)).results[0] != upside_down  # the same process serves it
     decisions = PublishedModels(platform.bucket).decisions(model, "live")
     assert [(each["what"], each.get("forced", False)) for each in decisions] == [
         ("moved to previous", False),
         ("published", True),
         ("published", False),
     ]
+
+
+async def test_a_fine_tuned_encoder_meets_the_probe_in_use_at_the_gate_and_is_served(
+    context: RunContext, tmp_path: Path
+) -> None:
+    platform, model = context.space.platform, classifier_model("loop", "mood")
+    rows = [f"The {thing} of day {n} was {w},{w}" for n in range(8) for thing in THINGS for w in ("awful", "lovely")]
+    (tmp_path / "mood.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    await create_from(context, DatasetOrder(name="mood", project="loop"), [tmp_path / "mood.csv"])
+    await train(context, TrainingOrder(recipe="text-classification-probe", dataset="mood", project="loop"))
+    assert publish_trained(platform, model, "live").gate is not None
+
+    shortly = TrainingOrder(recipe="text-pretraining", dataset="mood", model="words", minutes=0.02, project="loop")
+    assert (await train(context, shortly)).model == "encoder.loop.words"
+    tuning = {"recipe": "text-classification", "dataset": "mood", "encoder": "words", "project": "loop"}
+    await train(context, TrainingOrder.model_validate(tuning | {"minutes": 0.05}))
+    with pytest.raises(GateRefused, match="less accurate"):
+        publish_trained(platform, model, "live")
+    assert publish_trained(platform, model, "live", force=True, why="a trial").forced
+    asked = ClassificationOrder(classifier="mood", texts=["The tea was lovely."], project="loop")
+    answer = (await classify(context, asked)).results[0]
+    assert isinstance(answer, Classified)
+    assert set(answer.probabilities) == {"awful", "lovely"}
+    (tmp_path / "note.txt").write_text("The tea was lovely, they say.", encoding="utf-8")
+    await ingested(context, [tmp_path / "note.txt"])
+    labelled = await label_library(context, AutoLabelling(classifier="mood", least=0.01, project="loop"))
+    assert (labelled.classified, sum(labelled.labelled.values())) == (1, 1)
 
 
 def test_what_a_recipe_trains_has_a_name_in_the_project() -> None:
@@ -134,4 +164,7 @@ async def test_labels_by_their_meaning_need_no_training(context: RunContext) -> 
     order = ClassificationOrder(
         labels=["football", "cooking"], texts=["Bake the dough for an hour.", "The goalkeeper saved the penalty."]
     )
-    assert [result.label for result in (await classify(context, order)).results] == ["cooking", "football"]
+    assert [getattr(result, "label", "") for result in (await classify(context, order)).results] == [
+        "cooking",
+        "football",
+    ]

@@ -1,7 +1,7 @@
 """Commands that use classifiers: classify, auto-label."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from gateway.cli.options import Json, Local, Project
 from gateway.cli.running import run_form
 from gateway.cli.terminal import existing_file, print_result, progress_bar
 from gateway.forms import fill_form
+
+if TYPE_CHECKING:
+    from modalities.classification.requests import Classified, Rated
 
 
 def classify(
@@ -37,11 +40,17 @@ def classify(
         found = run_locally(project, order, classify_work, progress)
     results = ClassificationReport.model_validate(found).results
     names = [*given["texts"], *given["artifacts"]]
-    rows = [
-        f"{result.label if result.in_scope else '(none of the labels)':28} {result.probability:.2f}  {name[:80]}"
-        for name, result in zip(names, results, strict=True)
-    ]
+    rows = [f"{_said(result)}  {name[:80]}" for name, result in zip(names, results, strict=True)]
     print_result(found, as_json, "\n".join(rows))
+
+
+def _said(result: "Classified | Rated") -> str:
+    """The label with its probability, or the number."""
+    from modalities.classification.requests import Rated
+
+    if isinstance(result, Rated):
+        return f"{result.value:8.2f}"
+    return f"{result.label if result.in_scope else '(none of the labels)':28} {result.probability:.2f}"
 
 
 def auto_label(

@@ -1,0 +1,1 @@
+"""Fine-tuning an encoder for labels or ratings of texts."""

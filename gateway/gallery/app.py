@@ -9,6 +9,7 @@ from gateway.gallery.page import STATIC, STATIC_PATH
 from gateway.gallery.pages import artifact as artifact_page
 from gateway.gallery.pages import ask as ask_page
 from gateway.gallery.pages import collections as collection_pages
+from gateway.gallery.pages import labelling as labelling_page
 from gateway.gallery.pages import library as library_page
 from gateway.gallery.pages import make as make_page
 from gateway.gallery.pages import media
@@ -45,6 +46,7 @@ def add_gallery(app: FastAPI) -> None:
         make_page,
         translation_page,
         upload_page,
+        labelling_page,
         review_page,
         suggestion_pages,
         collection_pages,

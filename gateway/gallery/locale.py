@@ -22,6 +22,8 @@ SCRIPT_TEXTS = (
     "Rejected",
     "{at} of {all} · {selected} selected · {rejected} rejected",
     "Every picture is reviewed.",
+    "{done} of {all} answered",
+    "Everything is answered.",
 )
 """The texts that scripts show."""
 

@@ -107,6 +107,6 @@ if (signInForm && document.referrer && new URL(document.referrer).origin !== loc
   fetch(location.href, { redirect: 'manual' }).then((answer) => { if (answer.type === 'opaqueredirect') location.replace(back); });
 }
 
-const modules = { '[data-player]': './player.js', '[data-review]': './review.js', '[data-job]': './job.js', '[data-upload]': './upload.js' };
+const modules = { '[data-player]': './player.js', '[data-review]': './review.js', '[data-labelling]': './labelling.js', '[data-job]': './job.js', '[data-upload]': './upload.js' };
 const imports = Object.entries(modules).filter(([selector]) => document.querySelector(selector)).map(([, module]) => import(module));
 Promise.all(imports).then(() => { document.documentElement.dataset.ready = ''; }); // tests wait for this: the handlers are installed

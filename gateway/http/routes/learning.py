@@ -1,10 +1,13 @@
 """/api/classify and /api/datasets: labels for texts and artifacts, and the datasets of a project."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from flows.learning.datasets import datasets_of
 from flows.library.classification.asking import ClassificationOrder, ClassificationReport, classify
+from flows.library.classification.uncertain import Uncertain, least_certain
 from flows.running.context import local_context
 from gateway.http.access import Viewer
 from training.datasets.versions import DatasetVersion
@@ -24,6 +27,12 @@ async def classify_at_once(caller: Viewer, order: ClassificationOrder) -> Classi
     scoped = caller.in_project(order.project if "project" in order.model_fields_set else None)
     async with scoped.services.query_embeddings.embedding_slots:
         return await classify(local_context(scoped.space), order)
+
+
+@router.get("/uncertain")
+def list_uncertain(caller: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> dict[str, list[Uncertain]]:
+    """What each classifier is least certain about, the least certain first; a label of a person ends it."""
+    return least_certain(caller.space, limit)
 
 
 @router.get("/datasets")

@@ -1,4 +1,4 @@
-"""The request and result of classification, and labels for what no classifier was trained on."""
+"""The requests and results of classification."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from modalities.classification.head import softmax
 from modalities.contract import Request, Result
 from storage.artifacts import Artifact
 
@@ -61,14 +60,3 @@ def classified(labels: Sequence[str], probabilities: NDArray[np.float64], thresh
         in_scope=bool(probabilities[best] >= threshold),
         probabilities={labels[int(place)]: round(float(probabilities[place]), _DIGITS) for place in order},
     )
-
-
-def zero_shot(
-    labels: Sequence[str], vectors: NDArray[np.float32], of_labels: NDArray[np.float32], slope: float
-) -> list[Classified]:
-    """Label vectors by the nearest descriptions of the labels, without training.
-
-    The logit of a label is `slope` times the cosine; the probabilities are not calibrated on data.
-    """
-    probabilities = softmax(slope * (vectors @ of_labels.T))
-    return [classified(labels, row, 0.0) for row in probabilities]

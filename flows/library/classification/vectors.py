@@ -23,7 +23,7 @@ LOST = (ItemError, ArtifactNotFound, ArtifactCorrupt, RecordCorrupt)
 
 async def picture_embeddings(context: RunContext, records: Sequence[ArtifactRecord]) -> dict[str, Embedding]:
     """The embeddings of pictures by artifact id, stored ones or new ones, without those that cannot be read."""
-    pictures = await asyncio.to_thread(lambda: [(r.artifact.sha256, _shown(context.space, r)) for r in records])
+    pictures = await asyncio.to_thread(lambda: [(r.artifact.sha256, shown(context.space, r)) for r in records])
     there = [(sha256, picture) for sha256, picture in pictures if picture]
     answers = await context.answers([picture_embedding_request(context.space, picture) for _, picture in there])
     found = zip(there, answers, strict=True)
@@ -57,7 +57,8 @@ def text_of(space: Space, record: ArtifactRecord) -> str:
         return ""
 
 
-def _shown(space: Space, record: ArtifactRecord) -> Artifact | None:
+def shown(space: Space, record: ArtifactRecord) -> Artifact | None:
+    """The picture of an artifact as browsers show it; None if it cannot be read."""
     try:
         return shown_picture(space, InputArtifact(record.artifact, record))
     except LOST:

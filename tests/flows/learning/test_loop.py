@@ -114,6 +114,8 @@ async def test_from_labels_to_a_classifier_that_is_corrected_forced_and_rolled_b
     assert publish_trained(platform, model, "live", force=True, why="a trial").forced
     asked = ClassificationOrder(classifier="tone", artifacts=[corrected[0]], project="loop")
     upside_down = (await classify(context, asked)).results[0]
+    explained = (await classify(context, asked.model_copy(update={"why": True}))).why
+    assert np.shape(explained[0].regions) == (7, 7)
     assert publish_version(platform, model, "live", "previous").version == first.version
     assert (await classify(context, asked)).results[0] != upside_down  # the same process serves it
     decisions = PublishedModels(platform.bucket).decisions(model, "live")
@@ -145,6 +147,8 @@ async def test_a_fine_tuned_encoder_meets_the_probe_in_use_at_the_gate_and_is_se
     answer = (await classify(context, asked)).results[0]
     assert isinstance(answer, Classified)
     assert set(answer.probabilities) == {"awful", "lovely"}
+    explained = (await classify(context, asked.model_copy(update={"why": True}))).why
+    assert [word.word for word in explained[0].words] == ["The", "tea", "was", "lovely."]
     (tmp_path / "note.txt").write_text("The tea was lovely, they say.", encoding="utf-8")
     await ingested(context, [tmp_path / "note.txt"])
     labelled = await label_library(context, AutoLabelling(classifier="mood", least=0.01, project="loop"))
@@ -160,11 +164,14 @@ def test_what_a_recipe_trains_has_a_name_in_the_project() -> None:
     assert names == ["encoder.loop.words", "classifier.loop.mail", "icons"]
 
 
-async def test_labels_by_their_meaning_need_no_training(context: RunContext) -> None:
+async def test_labels_by_their_meaning_need_no_training_and_say_which_words_made_them(context: RunContext) -> None:
     order = ClassificationOrder(
-        labels=["football", "cooking"], texts=["Bake the dough for an hour.", "The goalkeeper saved the penalty."]
+        labels=["football", "cooking"],
+        texts=["Bake the dough for an hour.", "The goalkeeper saved the penalty."],
+        why=True,
     )
-    assert [getattr(result, "label", "") for result in (await classify(context, order)).results] == [
-        "cooking",
-        "football",
-    ]
+    report = await classify(context, order)
+    assert [each.label for each in report.results if isinstance(each, Classified)] == ["cooking", "football"]
+    telling = [max(each.words, key=lambda word: word.effect).word for each in report.why]
+    assert telling[0] in ("Bake", "dough")
+    assert telling[1] in ("goalkeeper", "penalty.")

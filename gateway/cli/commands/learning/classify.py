@@ -11,7 +11,11 @@ from gateway.cli.terminal import existing_file, print_result, progress_bar
 from gateway.forms import fill_form
 
 if TYPE_CHECKING:
+    from modalities.classification.attribution import Explanation
     from modalities.classification.requests import Classified, Rated
+
+_MOST_WORDS = 8
+_SHADES = " .:-=+*#%@"
 
 
 def classify(
@@ -22,6 +26,7 @@ def classify(
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A file with one text a line.")] = None,
     artifact: Annotated[list[str] | None, typer.Option(help="A stored picture or text; repeatable.")] = None,
+    why: Annotated[bool, typer.Option("--why", help="Show which words or regions made each answer.")] = False,
     project: Project = "default",
     as_json: Json = False,
 ) -> None:
@@ -35,12 +40,13 @@ def classify(
 
     lines = [line for line in read_text(existing_file(file)).splitlines() if line.strip()] if file else []
     given = {"texts": [*(texts or []), *lines], "artifacts": artifact or []}
-    order = fill_form(ClassificationOrder, classifier=by, labels=label or [], project=project, **given)
+    order = fill_form(ClassificationOrder, classifier=by, labels=label or [], why=why, project=project, **given)
     with progress_bar() as progress:
         found = run_locally(project, order, classify_work, progress)
-    results = ClassificationReport.model_validate(found).results
+    report = ClassificationReport.model_validate(found)
     names = [*given["texts"], *given["artifacts"]]
-    rows = [f"{_said(result)}  {name[:80]}" for name, result in zip(names, results, strict=True)]
+    rows = [f"{_said(result)}  {name[:80]}" for name, result in zip(names, report.results, strict=True)]
+    rows = [f"{row}\n{_shown(reason)}" for row, reason in zip(rows, report.why, strict=True)] if why else rows
     print_result(found, as_json, "\n".join(rows))
 
 
@@ -51,6 +57,14 @@ def _said(result: "Classified | Rated") -> str:
     if isinstance(result, Rated):
         return f"{result.value:8.2f}"
     return f"{result.label if result.in_scope else '(none of the labels)':28} {result.probability:.2f}"
+
+
+def _shown(why: "Explanation") -> str:
+    """The words with the largest effects, or the regions of a picture in characters that grow darker."""
+    if why.regions:
+        return "\n".join(f"    {''.join(_SHADES[round(each * 9)] * 2 for each in row)}" for row in why.regions)
+    largest = sorted(why.words, key=lambda word: -abs(word.effect))[:_MOST_WORDS]
+    return f"    {', '.join(f'{word.word} {word.effect:+.2f}' for word in largest) or '(no words)'}"
 
 
 def auto_label(

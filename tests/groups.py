@@ -1,13 +1,16 @@
 """Which tests share a process of pytest-xdist: those that share loaded models, workers or a browser.
 
 The tests marked `serial` are a group of their own, of which one process takes care as soon as no other test uses the
-shared stack; the processes beside it go on with tests that have servers of their own, or only the shared storage.
+shared stack; the processes beside it go on with tests that have servers of their own, or only the shared storage. After
+the last test on the shared stack it is stopped, since even an idle one takes a fifth of a core.
 """
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePath
+from threading import Thread
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -57,11 +60,16 @@ def _server_group(item: pytest.Item) -> str | None:
 class FolderScheduling(LoadScopeScheduling):
     """Give the tests of a folder to one process, all of them; the serial tests to one while none is on the stack."""
 
+    _stack_is_needed = True
+
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
         super().mark_test_complete(node, item_index, duration)
         for other in self.nodes:
             if other is not node:  # it may have waited for the end of this test
                 self._reschedule(other)
+        if self._stack_is_needed and not any(map(_is_on_stack, self._scopes_to_come(self.nodes))):
+            self._stack_is_needed = False
+            Thread(target=shared_servers.stop_stack).start()
 
     @cached_property
     def _groups(self) -> dict[str, str]:
@@ -84,6 +92,15 @@ class FolderScheduling(LoadScopeScheduling):
 
     def _stack_is_free_for(self, node: WorkerController) -> bool:
         """Whether no other process has tests on the stack, and none is waiting for a process."""
-        others = [work for other, work in self.assigned_work.items() if other is not node]
-        busy = (scope for work in others for scope, tests in work.items() if not all(tests.values()))
-        return not any(scope.endswith(f"@{_STACK}") for scope in (*self.workqueue, *busy))
+        others = [other for other in self.nodes if other is not node]
+        return not any(scope != _SERIAL and _is_on_stack(scope) for scope in self._scopes_to_come(others))
+
+    def _scopes_to_come(self, nodes: Iterable[WorkerController]) -> Iterator[str]:
+        """The groups that wait for a process, and those that these processes have not finished."""
+        yield from self.workqueue
+        for work in (self.assigned_work[node] for node in nodes):
+            yield from (scope for scope, tests in work.items() if not all(tests.values()))
+
+
+def _is_on_stack(scope: str) -> bool:
+    return scope == _SERIAL or scope.endswith(f"@{_STACK}")

@@ -43,8 +43,8 @@ def close_folder() -> None:
     """Stop the servers and remove the folder, if this process opened it."""
     if os.environ.get(f"{_VARIABLE}_OWNER") != str(os.getpid()):
         return
-    for name in (_STACK, _STORAGE):
-        lifecycle.down(folder() / name)
+    stop_stack()
+    lifecycle.down(folder() / _STORAGE)
     shutil.rmtree(folder(), ignore_errors=True)
     del os.environ[_VARIABLE], os.environ[f"{_VARIABLE}_OWNER"]
 
@@ -75,6 +75,11 @@ def stack_home() -> Path:
     home = folder() / _STACK
     lifecycle.up(home)
     return home
+
+
+def stop_stack() -> None:
+    """Stop the stack that `stack_home` started, if it runs."""
+    lifecycle.down(folder() / _STACK)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Session fixtures: a Prefect server on Postgres, a work pool, and a warm worker that most tests share."""
+"""Fixtures of all tests in this folder: a Prefect server on Postgres, a pool, and a worker that most tests share."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,20 @@ from tests.workers.harness.server import Server, own_server
 from tests.workers.harness.workers import SELDOM_SECONDS, Pool, Worker, running_worker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Prefect server on a Postgres of its own."""
     with own_server(tmp_path_factory.mktemp("prefect")) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pool(server: Server) -> Pool:
     """The pool that most tests share."""
     return Pool(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def warm(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """The worker that most tests share: one slot, one preloaded model."""
     options = {"preload": "models_for_tests:warm_up", "report": "models_for_tests:loaded", "cancel_grace_seconds": "3"}
@@ -29,13 +29,13 @@ def warm(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worke
         yield worker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pair_pool(server: Server) -> Pool:
     """The pool of `pair`."""
     return Pool(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pair(pair_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker of two slots, whose processes may use 500 MB."""
     folder = tmp_path_factory.mktemp("pair")
@@ -43,13 +43,13 @@ def pair(pair_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield worker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seldom_pool(server: Server) -> Pool:
     """The pool of `seldom`."""
     return Pool(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seldom(seldom_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker of two slots that polls so seldom that an event has told it of whatever it does sooner."""
     folder = tmp_path_factory.mktemp("seldom")

@@ -36,7 +36,10 @@ def load_recipe(name: str, configs: Path, encoder: str = "") -> TrainingRecipe:
         registers = read_registers(configs / "translation-registers.yaml")
         return TranslationTraining(name, config, registers, read_collections(configs / "translation-sources.yaml"))
     if name in _learning(configs):
-        return _learning_recipe(name, _learning(configs)[name] | ({"encoder": encoder} if encoder else {}))
+        entry = _learning(configs)[name]
+        if encoder and "encoder" not in entry:
+            raise TrainingError(f"The recipe {name} reads no texts by an encoder: leave --encoder out.")
+        return _learning_recipe(name, entry | ({"encoder": encoder} if encoder else {}))
     raise TrainingError(f"No training recipe is called {name}: there are {', '.join(recipe_names(configs))}.")
 
 

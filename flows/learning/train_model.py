@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import shutil
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,6 +104,8 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
     recipe = load_recipe(order.recipe, _CONFIGS, encoder)
     if base := getattr(recipe, "base", ""):
         await asyncio.to_thread(link_base, context.space, base, work)
+    if order.data and not order.dataset:
+        await asyncio.to_thread(_forget, work / DATASET)
     if order.dataset:
         await fetch_dataset(context, order.dataset, work / DATASET, getattr(recipe, "encoder", ""))
     estimate = Estimate()
@@ -128,6 +131,14 @@ async def train(context: RunContext, order: TrainingOrder) -> TrainingReport:
         measured=dict(measured),
         model=short_name(order.trained),
     )
+
+
+def _forget(dataset: Path) -> None:
+    """Remove the dataset of an earlier training under the same name: this one is on other data."""
+    if dataset.is_symlink():
+        dataset.unlink()
+    elif dataset.exists():
+        shutil.rmtree(dataset)
 
 
 def _page(folder: Path, measured: Mapping[str, float]) -> str:

@@ -93,7 +93,7 @@ async def label_new(context: RunContext, records: Sequence[ArtifactRecord]) -> N
     try:
         for name in await asyncio.to_thread(classifiers_at_ingest, context.space):
             await label_automatically(context, name, records)
-    except (ModelFault, RecordCorrupt) as error:
+    except (ModelFault, InvalidRequest, RecordCorrupt) as error:
         context.show_status(f"Nothing is labelled: {error}")
 
 

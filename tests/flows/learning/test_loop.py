@@ -25,7 +25,9 @@ from modalities.classification.head import Head
 from modalities.classification.requests import Classified
 from modalities.models.published import PublishedModels
 from tests.flows.conftest import upload_files
-from training.pipeline import MODEL
+from tests.paths import ROOT
+from training.pipeline import MODEL, TrainingError
+from training.recipes import load_recipe
 
 THINGS = ("soup", "film", "phone", "room", "book")
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -162,6 +164,8 @@ def test_what_a_recipe_trains_has_a_name_in_the_project() -> None:
         TrainingOrder(recipe="icons").trained,
     ]
     assert names == ["encoder.loop.words", "classifier.loop.mail", "icons"]
+    with pytest.raises(TrainingError, match="reads no texts by an encoder"):
+        load_recipe("text-pretraining", ROOT / "configs", "starter-minilm")
 
 
 async def test_labels_by_their_meaning_need_no_training_and_say_which_words_made_them(context: RunContext) -> None:

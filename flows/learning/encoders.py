@@ -11,9 +11,9 @@ from modalities.errors import ModelUnavailable
 from modalities.models.weight_files import files_digest, list_weight_files
 from training.fine_tuning.encoder import link_encoder
 from training.pipeline import MODEL
-from training.pretraining.recipe import Pretraining
 
-_FAMILY = Pretraining.family
+_FAMILY = "encoder"
+"""As in training.pretraining.recipe, which is not imported here because it loads torch."""
 
 
 def encoder_model(space: Space, name: str) -> str:

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from training.pipeline import DataMissing
 
 ENCODER = "encoder"
@@ -36,6 +34,7 @@ def read_tokenizer(folder: Path) -> Any:
 
 def load_encoder(work: Path) -> Any:
     """The linked encoder in float32. Heads of its pretraining are left out without a warning."""
+    import torch
     from transformers import AutoModel
     from transformers.utils import logging
 

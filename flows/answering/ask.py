@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flows.answering.form import Ask
+from flows.answering.intents import with_intent
 from flows.answering.passages import KINDS, Passage, Passages, find_passages
 from flows.answering.reports import AnswerReport, Citation, Sentence, place_address
 from flows.answering.writers import find_writer
@@ -45,7 +46,8 @@ class Scored:
 
 async def answer(context: RunContext, form: Ask) -> AnswerReport:
     """Answer a question with models that are loaded in this process."""
-    return await answer_question(context, form, encode_here, encode_passages_here)
+    report = await answer_question(context, form, encode_here, encode_passages_here)
+    return await with_intent(context, form.question, report)
 
 
 async def answer_question(

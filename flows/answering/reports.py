@@ -2,9 +2,19 @@
 
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from storage.index.parts import PartKind
+
+
+class Intent(BaseModel):
+    """What is wanted, with its probability; `why` a person has to answer, empty if nobody has to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    probability: float
+    why: str = ""
 
 
 class Citation(BaseModel):
@@ -51,6 +61,8 @@ class AnswerReport(BaseModel):
     looked_through: dict[str, int] = {}
     notices: tuple[str, ...] = ()
     written_by: str = ""
+    intent: Intent | None = Field(default=None, description="What is wanted, if a classifier says so.")
+    handed_over: bool = Field(default=False, description="Whether a person has to answer; `near` is what was found.")
 
     def __str__(self) -> str:
         return self.text

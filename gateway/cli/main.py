@@ -18,6 +18,7 @@ from gateway.cli.commands import training as training_commands
 from gateway.cli.commands import translation as translation_commands
 from gateway.cli.commands.learning import classify as classify_commands
 from gateway.cli.commands.learning import datasets as dataset_commands
+from gateway.cli.commands.learning import intents as intent_commands
 from gateway.cli.commands.learning import suggestions as suggestion_commands
 from gateway.cli.commands.learning import writing as writing_commands
 from gateway.cli.terminal import exit_code, say
@@ -48,7 +49,7 @@ for _command in (
     *(stack_commands.password, stack_commands.rights),
     *(training_commands.train, training_commands.evaluate, training_commands.publish, training_commands.rollback),
     *(classify_commands.classify, classify_commands.auto_label),
-    writing_commands.write,
+    *(writing_commands.write, intent_commands.intents),
     *(suggestion_commands.suggest, suggestion_commands.forget),
     *(care_commands.label, care_commands.rebuild, care_commands.verify, care_commands.gc, care_commands.retain),
     *(backup_commands.backup, backup_commands.restore, backup_commands.migrate),

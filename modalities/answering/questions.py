@@ -97,6 +97,12 @@ def unknown_sentence(language: str, count: int) -> str:
     return sentences.get(language, sentences["en"]).format(count=f"{count:,}")
 
 
+def handed_over_sentence(language: str) -> str:
+    """Say that a person will answer, in a language; in English for one that is not there."""
+    sentences: dict[str, str] = _document()["handed_over"]
+    return sentences.get(language, sentences["en"])
+
+
 def answer_pattern(kind: str) -> re.Pattern[str] | None:
     """Return the pattern of answers of a kind in a folded text; None for kinds whose answers look like any text."""
     return _answers().get(kind)

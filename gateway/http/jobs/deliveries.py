@@ -8,12 +8,13 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import standardwebhooks
 from pydantic import BaseModel, ValidationError
@@ -36,9 +37,11 @@ ReadJobs = Callable[[Sequence[UUID]], Awaitable[dict[UUID, Job]]]
 
 
 class _Delivery(BaseModel):
-    """A pending event of one job for one webhook; `due` is the time of the next attempt, in seconds since 1970."""
+    """A pending event for one webhook: the end of a job, or `event`; `due` is the Unix time of the next attempt."""
 
     job: UUID
+    """Of the job; a random one where there is an event."""
+    event: dict[str, Any] | None = None
     webhook: UUID
     project: str
     attempts: int = 0
@@ -99,7 +102,7 @@ class Deliveries:
         due = [(delivery, etag) for delivery, etag in found if delivery.key not in self._attempts]
         if not due:
             return
-        jobs = await read_jobs(list({delivery.job for delivery, _ in due}))
+        jobs = await read_jobs(list({delivery.job for delivery, _ in due if delivery.event is None}))
         for delivery, etag in due:
             task = asyncio.create_task(self._attempt(delivery, etag, jobs.get(delivery.job)))
             self._attempts[delivery.key] = task
@@ -115,7 +118,8 @@ class Deliveries:
         if job is not None and not job.is_final:
             return
         webhook = await asyncio.to_thread(self._webhooks.find, delivery.project, delivery.webhook)
-        if webhook is None or job is None:
+        body = _body(delivery, job)
+        if webhook is None or body is None:
             await asyncio.to_thread(self._bucket.remove, delivery.key)
             return
         claimed = delivery.model_copy(update={"attempts": delivery.attempts + 1})
@@ -125,13 +129,12 @@ class Deliveries:
             await asyncio.to_thread(self._bucket.replace, delivery.key, data, etag=etag)
         except (Conflict, ObjectNotFound):
             return
-        if await self._send(webhook, job) or claimed.attempts >= _MAX_ATTEMPTS:
+        if await self._send(webhook, delivery.job, body) or claimed.attempts >= _MAX_ATTEMPTS:
             await asyncio.to_thread(self._bucket.remove, delivery.key)
 
-    async def _send(self, webhook: Webhook, job: Job) -> bool:
+    async def _send(self, webhook: Webhook, event: UUID, body: str) -> bool:
         """POST the event; return whether the receiver accepted it."""
-        body = json.dumps({"type": f"job.{job.state}", "data": job.model_dump(mode="json")}, ensure_ascii=False)
-        headers = _signed_headers(webhook.secret, f"{job.id}-{webhook.id}", body)
+        headers = _signed_headers(webhook.secret, f"{event}-{webhook.id}", body)
         send = partial(self._webhooks.send, webhook, body.encode(), headers, _TIMEOUT_SECONDS)
         try:
             status = await asyncio.get_running_loop().run_in_executor(self._threads, send)
@@ -156,6 +159,21 @@ class Deliveries:
             if delivery.is_due(time.time()):
                 found.append((delivery, etag))
         return found
+
+
+def enqueue_event(bucket: Bucket, webhooks: Webhooks, project: str, kind: str, data: Mapping[str, Any]) -> int:
+    """Create a delivery of an event for each webhook of a project; return how many there are."""
+    event, hooks = uuid4(), webhooks.list_webhooks(project)
+    for webhook in hooks:
+        delivery = _Delivery(job=event, webhook=webhook.id, project=project, event={"type": kind, "data": dict(data)})
+        bucket.create(delivery.key, delivery.model_dump_json().encode(), media_type="application/json")
+    return len(hooks)
+
+
+def _body(delivery: _Delivery, job: Job | None) -> str | None:
+    """The event as JSON; None if its job does not exist any more."""
+    event = delivery.event or (job and {"type": f"job.{job.state}", "data": job.model_dump(mode="json")})
+    return json.dumps(event, ensure_ascii=False) if event else None
 
 
 def _signed_headers(secret: str, event_id: str, body: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from flows.answering.ask import answer_question
 from flows.answering.form import Ask
+from flows.answering.intents import IntentSettings, intent_settings, keep_intent_settings, set_intents, with_intent
 from flows.answering.reports import AnswerReport
 from flows.running.context import local_context
 from gateway.http.access import Caller, Maker, Viewer
@@ -20,6 +21,7 @@ from gateway.http.feedback import (
     remove_all_feedback,
     remove_feedback,
 )
+from gateway.http.jobs.deliveries import enqueue_event
 
 router = APIRouter(prefix="/api/ask", tags=["Answers"])
 
@@ -44,6 +46,26 @@ async def keep_feedback(caller: Viewer, opinion: Opinion) -> Feedback:
     return await run_in_threadpool(keep_opinion, caller.services.platform.bucket, caller.project, opinion)
 
 
+@router.get("/intents")
+def show_intents(caller: Maker) -> IntentSettings | None:
+    """How the project finds out what is wanted, and what is handed over to a person; null if it does not."""
+    return intent_settings(caller.space)
+
+
+@router.put("/intents")
+async def change_intents(caller: Maker, settings: IntentSettings) -> IntentSettings:
+    """Let a classifier say what is wanted; it has to be published, and one of texts."""
+    async with caller.services.query_embeddings.embedding_slots:
+        await set_intents(local_context(caller.space), settings)
+    return settings
+
+
+@router.delete("/intents", status_code=204)
+def remove_intents(caller: Maker) -> None:
+    """Hand nothing over any more."""
+    keep_intent_settings(caller.space, None)
+
+
 @router.get("/feedback")
 def show_feedback(caller: Maker) -> list[Feedback]:
     """List what is kept."""
@@ -63,6 +85,26 @@ def delete_feedback(caller: Maker, feedback: UUID) -> None:
 
 
 async def answer_for(caller: Caller, asked: Ask) -> AnswerReport:
-    """Answer a caller's question with the models that stay loaded in the gateway."""
-    embeddings = caller.services.query_embeddings
-    return await answer_question(local_context(caller.space), asked, embeddings.encode, embeddings.encode_passages)
+    """Answer a caller's question with the models that stay loaded in the gateway, or hand it over to a person."""
+    embeddings, context = caller.services.query_embeddings, local_context(caller.space)
+    report = await answer_question(context, asked, embeddings.encode, embeddings.encode_passages)
+    async with embeddings.embedding_slots:
+        report = await with_intent(context, asked.question, report)
+    return await _hand_over(caller, asked, report) if report.handed_over else report
+
+
+async def _hand_over(caller: Caller, asked: Ask, report: AnswerReport) -> AnswerReport:
+    """Tell the webhooks of the project; a notice says if there are none."""
+    data = {
+        "project": caller.project,
+        "person": caller.person.name,
+        "question": asked.question,
+        "before": asked.before,
+        **report.model_dump(mode="json", include={"language", "intent", "near"}),
+    }
+    services = caller.services
+    told = await run_in_threadpool(
+        enqueue_event, services.platform.bucket, services.webhooks, caller.project, "answer.handed_over", data
+    )
+    notices = report.notices if told else (*report.notices, "Nobody was told: the project has no webhook.")
+    return report.model_copy(update={"notices": notices})

@@ -84,9 +84,9 @@ COMPILE := $(UV_PIP) compile --universal --python-version 3.11 --generate-hashes
 EVERYWHERE := python_full_version < '3.14' and sys_platform == 'linux'
 
 lock: $(UV)
-	$(COMPILE) pyproject.toml $(UPGRADE) --extra training --extra dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml $(UPGRADE) --extra training --extra speakers --extra dev --output-file requirements-dev.lock
 	cp requirements-dev.lock requirements.lock
-	$(COMPILE) pyproject.toml --extra training --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra training --extra speakers --output-file requirements.lock
 	echo uv | $(COMPILE) - $(UPGRADE) --output-file requirements-uv.lock
 	sed -i "s/ ; $(EVERYWHERE)//; s/$(EVERYWHERE) and //" requirements*.lock
 

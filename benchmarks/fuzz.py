@@ -23,6 +23,7 @@ from media.facts import CONTENTS
 from media.location import drop_location
 from media.sandbox import Decoders, Limits
 from tests.media.made.documents import DOCUMENTS
+from tests.media.made.live_photos import apple_live_photo, motion_photo
 from tests.media.made.pictures import dng, encoded, half_and_half, heic, psd
 
 EXTREMES = (
@@ -57,7 +58,7 @@ class Report:
 
 def seeds() -> dict[str, bytes]:
     """A small valid file of every supported format, by name."""
-    return {**_pictures(), **_recordings(), **_texts(), **_rarer_pictures(), **_documents()}
+    return {**_pictures(), **_recordings(), **_texts(), **_rarer_pictures(), **_live_photos(), **_documents()}
 
 
 def mutants(valid: dict[str, bytes], count: int, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -170,6 +171,17 @@ def _rarer_pictures() -> dict[str, bytes]:
     forms = {"jxl": "JXL", "jp2": "JPEG2000", "ppm": "PPM", "ico": "ICO"}
     found = {name: encoded(picture, form) for name, form in forms.items()}
     return found | {"heic": heic(picture), "dng": dng(48, 36), "psd": psd(picture)}
+
+
+def _live_photos() -> dict[str, bytes]:
+    """Apple's two files of a live photo, a motion photo with its film, and a TIFF of pages."""
+    picture, pages = half_and_half((48, 36)), io.BytesIO()
+    picture.save(pages, "TIFF", save_all=True, append_images=[picture] * 2)
+    with tempfile.TemporaryDirectory(prefix="triptych-fuzz-") as folder:
+        still, moving = apple_live_photo(Path(folder), picture, "1F2E3D4C-0000-4000-8000-00805F9B34FB", [(200, 0, 0)])
+        found = {"live-heic": still.read_bytes(), "live-mov": moving.read_bytes()}
+    motion = motion_photo(picture, found["live-mov"].replace(b"ftypqt  ", b"ftypmp42"))
+    return found | {"motion-jpeg": motion, "pages-tiff": pages.getvalue()}
 
 
 def _documents() -> dict[str, bytes]:

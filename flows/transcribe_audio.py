@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from flows.library.hearing import transcript
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.markdown import download_links, transcript_page
+from flows.library.speaking.speakers import tell_speakers
 from flows.library.translation.documents import translate_lines
 from flows.running.content_forms import Recording
 from flows.running.context import RunContext
@@ -22,6 +23,7 @@ from media.rewriting.cues import TimedText, joined_text, sentence_groups, share_
 from modalities.speech.languages import separator, spoken_language
 from modalities.speech.requests import Transcribe, Transcript, read_segments
 from modalities.speech.segments import Segment, spoken_by
+from modalities.speech.speakers import named
 from modalities.speech.subtitles.cues import cues, translated_segments
 from modalities.speech.subtitles.formats import to_srt, to_text, to_vtt
 from modalities.speech.subtitles.styles import STYLES, StyleName
@@ -81,8 +83,12 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
         translated = await translate_segments(context, request, language, segments, recording.to, listen)
         segments, doubtful = translated.segments, sorted(translated.doubtful)
         language = recording.to
-    files = await asyncio.to_thread(store_subtitles, context, source, language, segments, recording.style)
-    rows = [(segment.start_seconds, segment.text) for segment in segments]
+    shown = segments
+    if recording.speakers and segments:
+        segments = await tell_speakers(context, source.artifact, recording.track, segments)
+        shown = named(segments)
+    files = await asyncio.to_thread(store_subtitles, context, source, language, shown, recording.style)
+    rows = [(segment.start_seconds, segment.text) for segment in shown]
     links = await asyncio.to_thread(
         download_links, context.space, [(f"{source.name}.{language}.{ending}", file) for ending, file in files.items()]
     )
@@ -90,7 +96,7 @@ async def transcribe(context: RunContext, recording: Recording) -> TranscriptRep
     return TranscriptReport(
         language=language,
         duration_seconds=heard.duration_seconds,
-        text=to_text(segments),
+        text=to_text(shown),
         segments=list(segments),
         files=files,
         doubtful=doubtful,

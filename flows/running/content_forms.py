@@ -153,6 +153,7 @@ class Recording(Form):
     channels: Literal["mixed", "separate"] = Field(
         default="mixed", title="Channels", description="separate: a transcript of each, marked with its channel."
     )
+    speakers: bool = Field(default=False, title="Speakers", description="Tell by their voices who says what.")
     project: str = project_field()
 
 

@@ -14,6 +14,7 @@ from modalities.contract import Request
 from modalities.embedding.requests import EmbedImage, EmbedText
 from modalities.generation.requests import GenerateImage
 from modalities.ocr.requests import ReadText
+from modalities.speakers.requests import TellSpeakers
 from modalities.speaking.requests import Speak
 from modalities.speech.requests import Transcribe, TranscribePiece
 from modalities.translation.requests import Translate
@@ -28,6 +29,7 @@ _TYPES: dict[str, type[Request[Any]]] = {
         GenerateImage,
         ReadText,
         Speak,
+        TellSpeakers,
         Transcribe,
         TranscribePiece,
         Translate,

@@ -41,6 +41,8 @@ def develop(path: Path, caps: Caps) -> tuple["Image", tuple[int, int]]:
         width, height = _raw_size(raw)
         half = max(width, height) >= _HALVED_SIDE
         pixels = raw.postprocess(use_camera_wb=True, half_size=half, output_bps=8)
+    if pixels.shape[2] == 1:  # of a camera without colour filters
+        pixels = pixels.repeat(3, axis=2)
     return Image.fromarray(pixels), (width, height)
 
 

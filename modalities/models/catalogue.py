@@ -27,6 +27,7 @@ class Profile(BaseModel):
     generation: str = Field(description="Generates pictures from prompts.")
     text_in_pictures: str | None = Field(default=None, description="Reads the text in pictures; none: it is not read.")
     speaking: str | None = Field(default=None, description="Reads texts aloud.")
+    speakers: str | None = Field(default=None, description="Tells speakers apart, when asked.")
     writing: str | None = Field(default=None, description="Writes answers; none: they are sentences of the sources.")
 
     def models(self) -> dict[str, list[str]]:

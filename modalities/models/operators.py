@@ -31,6 +31,7 @@ OPERATORS = {
     "ctranslate2": BuiltIn(
         "modalities.translation.translator:CTranslate2Translator", "modalities.translation:CTranslate2Translator"
     ),
+    "resemblyzer": BuiltIn("modalities.speakers.resemblyzer:Resemblyzer", "speakers:TellSpeakers"),
     "hibari": BuiltIn("modalities.speaking.hibari:HibariVoice", "modalities.speaking:HibariVoice"),
     "causal-lm": BuiltIn("modalities.writing.causal_lm:CausalLm", "writing:CausalLm"),
     "rapid-ocr": BuiltIn("modalities.ocr.rapid_ocr:RapidOcr", "modalities.ocr:RapidOcr"),

@@ -28,14 +28,16 @@ class Segment(BaseModel):
     end_seconds: float = Field(ge=0)
     text: str
     words: tuple[Word, ...] = ()
+    speaker: int | None = Field(default=None, ge=1, description="Who says it, if speakers were told apart.")
     mark: Literal["repeated", "made-up"] | None = Field(
         default=None, description="repeated: a loop of the model, collapsed; made-up: over silence or music."
     )
 
     @model_serializer(mode="wrap")
-    def _without_empty_mark(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document = serialize(self)
-        return document if self.mark else {name: value for name, value in document.items() if name != "mark"}
+        unset = {name for name in ("mark", "speaker") if getattr(self, name) is None}
+        return {name: value for name, value in document.items() if name not in unset}
 
 
 SEGMENTS = TypeAdapter(list[Segment])

@@ -8,6 +8,7 @@ import pytest
 
 from flows.ingest import store_file, store_unrecorded
 from flows.library.speaking.form import SubtitleOrder
+from flows.library.speaking.speakers import find_speakers
 from flows.library.translation.documents import doubts_with_texts
 from flows.library.translation.glossary import Term, add_term, list_terms, remove_term
 from flows.running.content_forms import Document, Recording, Text
@@ -64,6 +65,24 @@ async def test_the_channels_of_a_recording_are_heard_apart_in_english_too(
     assert report.segments
     assert all(segment.text.startswith("Channel 1: ") for segment in report.segments)
     assert "old" in report.text.lower()
+
+
+async def test_two_readers_are_speaker_one_and_two_in_text_segments_and_subtitles(
+    context: RunContext, samples: Path, tmp_path: Path
+) -> None:
+    readers = [read_window(samples / name, 0).samples for name in ("reading.wav", "speech-1961.flac")]
+    sound(tmp_path / "both.wav", [np.concatenate(readers)], "mono")
+    record, _ = store_file(context.space, tmp_path / "both.wav", "both.wav")
+    form = Recording(recording=record.artifact.sha256, speakers=True, project=context.space.project)
+    report = await transcribe(context, form)
+    assert report.text.startswith("Speaker 1: ")
+    assert report.text.count("Speaker 2: ") == 1
+    speakers = [segment.speaker for segment in report.segments]
+    assert speakers == sorted(speakers, key=str)
+    assert "country" in next(segment.text for segment in report.segments if segment.speaker == 2).lower()
+    assert "Speaker 2: " in context.space.store.get(report.files["srt"]).decode()
+    plain_ones = [segment.model_copy(update={"speaker": None}) for segment in report.segments]
+    assert find_speakers(context.space, record.artifact, plain_ones) == tuple(report.segments)
 
 
 async def test_transcribing_an_unrecorded_file_adds_nothing_to_the_library(context: RunContext, samples: Path) -> None:

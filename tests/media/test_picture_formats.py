@@ -1,6 +1,7 @@
 """Pictures of phones, cameras and programs are pictures: full size, upright, in the colours that they were made in."""
 
 import io
+import struct
 from pathlib import Path
 
 import cv2
@@ -89,6 +90,11 @@ def test_a_raw_picture_is_developed_and_not_its_thumbnail(tmp_path: Path) -> Non
     assert bottom[2] > 2 * bottom[0]
     with pytest.raises((UnreadableMedia, UnsupportedMedia)):
         identify(written(tmp_path, dng()[:60_000], "cut"), "cut.dng")
+
+
+def test_a_raw_picture_without_colour_filters_is_developed(tmp_path: Path) -> None:
+    linear = dng(64, 48).replace(struct.pack("<H", 32803), struct.pack("<H", 34892))
+    assert shown(written(tmp_path, linear)).size == (64, 48)
 
 
 def test_wide_gamut_colours_are_converted_for_the_screen(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def transcribe(
     track: Annotated[str, typer.Option(help="The number or language of the track to hear.")] = "",
     style: Annotated[str, typer.Option(help="Rules of the subtitles: netflix, bbc or plain.")] = "netflix",
     channels: Annotated[str, typer.Option(help="mixed, or separate: a transcript of each channel.")] = "mixed",
+    speakers: Annotated[bool, typer.Option("--speakers", help="Tell by their voices who says what.")] = False,
     project: Project = "default",
     as_json: Json = False,
     local: Local = False,
@@ -44,6 +45,7 @@ def transcribe(
             "track": track,
             "style": style,
             "channels": channels,
+            "speakers": speakers,
         }
         form = fill_form(Recording, recording=recording, language=language, to=to, project=project, **heard)
         report = run_form("transcribe-audio", "recording", form, "flows.transcribe_audio:transcribe", local)

@@ -11,6 +11,7 @@ from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
 from flows.library.reading.contents import has_contents
 from flows.library.reading.live_photos import live_photo_of
+from flows.library.speaking.speakers import find_speakers
 from flows.library.trash import TRASH_TIME, move_to_trash, take_out_of_trash, trashed_since
 from flows.running.errors import EXPECTED
 from flows.running.platform import Space
@@ -161,7 +162,10 @@ def _content(space: Space, found: InputArtifact) -> dict[str, Any]:
         values["video"] = found.artifact.media_type.startswith("video/")
         values["heard"] = not heard.record or heard.record.properties.get("has_sound", True)
         if transcript:
-            values |= {"segments": spoken(transcript.segments), "spoken": transcript.language}
+            values |= {
+                "segments": find_speakers(space, heard.artifact, spoken(transcript.segments)),
+                "spoken": transcript.language,
+            }
     return values
 
 

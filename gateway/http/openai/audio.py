@@ -23,7 +23,7 @@ from modalities.speech.segments import Segment
 from modalities.translation.languages import english_name
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI"])
-Format = Literal["json", "verbose_json", "text", "srt", "vtt"]
+Format = Literal["json", "verbose_json", "diarized_json", "text", "srt", "vtt"]
 _DEPLOYMENT = "transcribe-audio"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -37,7 +37,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class SpeechForm(BaseModel):
-    """The fields of both routes; `temperature` is ignored. `vocabulary`, `vad` and `track` are ours."""
+    """The fields of both routes; `temperature` is ignored. `vocabulary`, `vad`, `track` and `speakers` are ours."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -54,6 +54,8 @@ class SpeechForm(BaseModel):
     vad: Literal["model", "on", "off"] = Field(default="model", description="Leave out what is no speech first.")
     track: str = Field(default="", max_length=40, description="The number or language of the track to hear.")
 
+    speakers: bool = Field(default=False, description="Tell speakers apart; implied by diarized_json.")
+
     @field_validator("response_format", mode="before")
     @classmethod
     def _empty_is_json(cls, value: Any) -> Any:
@@ -62,7 +64,8 @@ class SpeechForm(BaseModel):
     def hearing(self) -> dict[str, Any]:
         """Return the options of the transcription as fields of the flow's form."""
         words = [word for each in self.vocabulary.split(",") if (word := each.strip())]
-        return {"prompt": self.prompt, "vocabulary": words, "vad": self.vad, "track": self.track}
+        speakers = self.speakers or self.response_format == "diarized_json"
+        return {"speakers": speakers, "prompt": self.prompt, "vocabulary": words, "vad": self.vad, "track": self.track}
 
 
 class TranscriptionForm(SpeechForm):
@@ -87,6 +90,8 @@ async def transcribe(caller: Maker, options: Annotated[TranscriptionForm, Form()
     report = await wait_for_report(caller, job)
     if options.response_format == "verbose_json":
         return JSONResponse(_verbose_document(report, "transcribe", options.granularities or ["segment"]))
+    if options.response_format == "diarized_json":
+        return JSONResponse(_diarized_document(report))
     return await _plain_response(caller, report, options.response_format)
 
 
@@ -146,6 +151,28 @@ def _verbose_document(report: TranscriptReport, task: str, granularities: list[A
     return document
 
 
+def _diarized_document(report: TranscriptReport) -> dict[str, Any]:
+    segments = [
+        {
+            "type": "transcript.text.segment",
+            "id": str(number),
+            "start": segment.start_seconds,
+            "end": segment.end_seconds,
+            "text": segment.text,
+            "speaker": _speaker(segment),
+        }
+        for number, segment in enumerate(report.segments)
+    ]
+    seconds = report.duration_seconds
+    usage = {"type": "duration", "seconds": round(seconds)}
+    document = {"task": "transcribe", "duration": seconds, "text": report.running_text}
+    return document | {"segments": segments, "usage": usage}
+
+
+def _speaker(segment: Segment) -> str:
+    return f"Speaker {segment.speaker or 1}"
+
+
 def _segment(number: int, segment: Segment) -> dict[str, Any]:
     """Return a segment with OpenAI's fields; `no_speech_prob` is 0, since silence is removed before transcription."""
     data = segment.text.encode()
@@ -161,4 +188,5 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "avg_logprob": sum(log_probabilities) / len(log_probabilities) if log_probabilities else 0.0,
         "compression_ratio": len(data) / len(zlib.compress(data)),
         "no_speech_prob": 0.0,
+        **({"speaker": _speaker(segment)} if segment.speaker else {}),
     }

@@ -123,6 +123,12 @@ def test_verbose_speech_has_segments_and_words_with_times(client: openai.OpenAI)
     assert plain.words is None
 
 
+def test_speakers_are_told_apart_when_asked(client: openai.OpenAI) -> None:
+    told: Any = client.audio.transcriptions.create(model="whisper-1", file=SOUND, response_format="diarized_json")  # pyright: ignore
+    assert {segment.speaker for segment in told.segments} == {"Speaker 1"}
+    assert "weather" in told.segments[0].text.lower()
+
+
 def test_speech_streams_and_is_translated(client: openai.OpenAI) -> None:
     events = list(client.audio.transcriptions.create(model="whisper-1", file=SOUND, stream=True))
     assert [event.type for event in events][-1] == "transcript.text.done"

@@ -1,0 +1,1 @@
+"""Who speaks when: the speakers of a recording told apart."""

@@ -1,7 +1,8 @@
 """The search index at a size: how fast it is filled and searched, and how near its answers are to exact ones.
 
 Vectors of 384 dimensions in 2,000 clusters, over three kinds of parts and ten projects, in a database of its own on the
-Postgres at DSN (a superuser's, as of a stack that is up). Run from the checkout:
+Postgres at DSN (a superuser's, as of a stack that is up); then the same vectors in other libraries, see
+vector_indexes.py. Run from the checkout:
 
     python -m benchmarks.search_scale DSN 1000000 [SEARCHES]
 """
@@ -19,12 +20,15 @@ from numpy.typing import NDArray
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from benchmarks.vector_indexes import Rows, compare
 from storage.index.parts import PART_KINDS, Entry
 from storage.index.search_index import SearchIndex
 from storage.index.search_query import Filters, VectorQuery
 
 Array = NDArray[np.float32]
 _DIMENSION, _CLUSTERS, _PROJECTS, _CHUNK = 384, 2000, 10, 5000
+_SEARCHED = 3
+"""The number of the project that is searched."""
 _SHARES = {"half": 0.5, "hundredth": 0.01, "thousandth": 0.001}
 _SPACE, _LINES = "benchmark@1", ((10.0, 0.0),)
 _WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,28 +59,39 @@ def main(dsn: str, parts: int, searches: int) -> None:
         index = SearchIndex.connect(make_conninfo(**conninfo_to_dict(dsn) | {"dbname": name}))
         index.ensure_schema()
         data = Data()
-        _fill(index, data, parts)
+        filled = _fill(index, data, parts)
         started = time.perf_counter()
         index.create_vector_indexes()
         print(f"HNSW: {time.perf_counter() - started:.0f} s")
+        queries = data.vectors(searches)
         for filters in (Filters(), *(Filters(labels=(label,)) for label in _SHARES)):
-            _measure(index, data.vectors(searches), filters)
+            _measure(index, queries, filters)
         index.close()
+        compare(make_conninfo(**conninfo_to_dict(dsn) | {"dbname": name}), filled, queries)
     finally:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def _fill(index: SearchIndex, data: Data, parts: int) -> None:
+def _fill(index: SearchIndex, data: Data, parts: int) -> Rows:
     started = time.perf_counter()
+    entries: list[tuple[Array, list[tuple[str, ...]]]] = []
     for start in range(0, parts, _CHUNK):
         rows = data.vectors(min(_CHUNK, parts - start))
-        index.add([_entry(data, start + n, row) for n, row in enumerate(rows)])
+        labels = [data.labels() for _ in rows]
+        index.add([_entry(start + n, row, labels[n]) for n, row in enumerate(rows)])
+        entries.append((rows, labels))
     seconds = time.perf_counter() - started
     print(f"{parts:,} parts in {seconds:.0f} s: {parts / seconds:,.0f} parts/s")
+    given = [labels for _, some in entries for labels in some]
+    return Rows(
+        vectors=np.concatenate([rows for rows, _ in entries]),
+        of_project=np.arange(parts) % _PROJECTS == _SEARCHED,
+        labels={name: np.array([name in labels for labels in given]) for name in _SHARES},
+    )
 
 
-def _entry(data: Data, number: int, vector: Array) -> Entry:
+def _entry(number: int, vector: Array, labels: tuple[str, ...]) -> Entry:
     return Entry(
         project=f"project-{number % _PROJECTS}",
         kind=PART_KINDS[number // _PROJECTS % 3],
@@ -86,7 +101,7 @@ def _entry(data: Data, number: int, vector: Array) -> Entry:
         text=f"the words of part {number % 9973} and {number % 97}",
         start_seconds=None,
         end_seconds=None,
-        labels=data.labels(),
+        labels=labels,
         created=_WHEN,
         vectors={_SPACE: vector.tolist()},
     )
@@ -114,7 +129,9 @@ def _search(index: SearchIndex, query: Array, filters: Filters, *, exact: bool =
     """The ids of the ten best, and the seconds that it took."""
     started = time.perf_counter()
     asked = VectorQuery(_SPACE, query.tolist(), _LINES)
-    found = index.search("project-3", vectors=dict.fromkeys(PART_KINDS, asked), filters=filters, limit=10, exact=exact)
+    found = index.search(
+        f"project-{_SEARCHED}", vectors=dict.fromkeys(PART_KINDS, asked), filters=filters, limit=10, exact=exact
+    )
     return [hit.artifact for hit in found.hits], time.perf_counter() - started
 
 

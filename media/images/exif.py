@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media.facts import Property
+from media.images.captions import captions
 from media.images.errors import picture_errors
 from media.images.live_photos import LIVE_PHOTO, apple_identifier
 
@@ -22,9 +23,12 @@ _FIRST_PHOTOGRAPH = 1905  # QuickTime counts from 1904: a clock that was never s
 
 
 def picture_properties(image: "Image") -> dict[str, Property]:
-    """Return `taken` (ISO 8601, with a zone if there is one), `camera`, `orientation` and `live_photo`, if given."""
+    """Return `taken` (ISO 8601, with a zone if there is one), `camera`, `orientation` and `live_photo`, if given.
+
+    Beside them, what people wrote into the file: `title`, `description` and `keywords`.
+    """
     try:
-        return _from_exif(image.getexif())
+        return captions(image) | _from_exif(image.getexif())
     except picture_errors():
         return {}  # broken Exif says nothing about the picture
 

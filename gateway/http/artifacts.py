@@ -3,15 +3,16 @@
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from flows.index.why import Why, explain
+from flows.library.classification.asking import ClassificationOrder, classify
 from flows.library.indexing import recognized_concepts
 from flows.library.inputs import resolve_input
 from flows.library.reading.contents import picture_at
@@ -26,11 +27,13 @@ from gateway.http.downloads.headers import attachment, immutable
 from gateway.http.downloads.links import public_url
 from media.errors import ItemError
 from media.pictures import thumbnail
+from modalities.classification.attribution import Explanation
 from storage.errors import ArtifactNotFound
 from storage.records import ArtifactRecord, Kind, kind_of
 
 THUMBNAIL_SIDES = (128, 256, 512)
 THUMBNAIL_TYPE = "image/jpeg"
+ClassifierName = Annotated[str, Query(max_length=41, description="A published classifier of the project.")]
 _MAX_GENERATIONS = 20
 
 
@@ -143,6 +146,18 @@ async def explain_picture(
         place=place,
         regions=regions,
     )
+
+
+async def explain_label(caller: Caller, identity: str, classifier: str) -> Explanation:
+    """Which regions of a picture, or which words of a text, made the answer of a classifier.
+
+    Raises ArtifactNotFound, ModelUnavailable, InvalidRequest.
+    """
+    record = await run_in_threadpool(caller.space.records.resolve, identity)
+    order = ClassificationOrder(classifier=classifier, artifacts=[record.artifact.sha256], why=True)
+    async with caller.services.query_embeddings.embedding_slots:
+        report = await classify(local_context(caller.space), order)
+    return report.why[0]
 
 
 def read_lineage(space: Space, identity: str) -> Lineage:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
+from flows.library.classification.predictions import auto_label, predictions_of
 from flows.library.inputs import InputArtifact, resolve_input
 from flows.library.labelling import update_labels
 from flows.library.reading.contents import has_contents
@@ -24,16 +25,19 @@ from gateway.gallery.parts.facts import file_facts, recipe_rows, recognized
 from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute, wants_json
 from gateway.http.access import Caller, Maker, Viewer
-from gateway.http.artifacts import Lineage, explain_picture, read_lineage
+from gateway.http.artifacts import Lineage, explain_label, explain_picture, read_lineage
 from media.identify import read_text
+from modalities.classification.attribution import WordEffect
 from modalities.embedding.attribution import ClassShare
 from modalities.speech.repetitions import spoken
 from storage.artifacts import Artifact
+from storage.errors import RecordCorrupt
 from storage.index.lexemes import spans_of
 from storage.index.word_query import telling_words
 from storage.labels import TRASH
 
 router = APIRouter(route_class=GalleryRoute, include_in_schema=False)
+_TELLING, _MOST_WORDS = 0.1, 12
 _MAX_CHARACTERS = 100_000
 _MAX_BYTES_READ = 2_000_000
 REVIEW_LABELS: tuple[ReviewLabel, ...] = ("selected", "rejected")
@@ -41,9 +45,16 @@ REVIEW_LABELS: tuple[ReviewLabel, ...] = ("selected", "rejected")
 
 @router.get("/artifacts/{artifact}")
 async def show(
-    request: Request, caller: Viewer, artifact: str, at: float | None = None, q: str = "", place: str = ""
+    request: Request,
+    caller: Viewer,
+    artifact: str,
+    at: float | None = None,
+    q: str = "",
+    place: str = "",
+    why: str = "",
 ) -> Response:
-    """Show the page; `at` is a time in a recording, in seconds, `q` the words to highlight, `place` such as page=3."""
+    """Show the page; `at` is a time in a recording, in seconds, `q` the words to highlight, `place` such as page=3,
+    `why` the classifier whose label is explained."""
     renderer, space = PageRenderer(request, caller.person), caller.space
     found = await run_in_threadpool(resolve_input, space, artifact)
     values = await run_in_threadpool(_values, renderer, space, found, place)
@@ -55,6 +66,9 @@ async def show(
         words=q,
         goes_with=await run_in_threadpool(cards_beside, caller, sha256) if found.record else [],
         looks_like=await _looks_like(caller, found, q),
+        why=why,
+        telling=await _telling_words(caller, found, why),
+        said_by=await run_in_threadpool(_said_by, space, sha256),
         label_title=lambda label: _label_title(renderer, label),  # pyright: ignore[reportUnknownLambdaType]
         **values,
     )
@@ -77,6 +91,26 @@ def _values(renderer: PageRenderer, space: Space, found: InputArtifact, place: s
         **contents_values(space, found, place),
         **_context(space, found),
     }
+
+
+async def _telling_words(caller: Caller, found: InputArtifact, classifier: str) -> list[WordEffect]:
+    """The words of a text that made the label of a classifier, the most telling first; pictures have a heat map."""
+    if not classifier or found.kind == "image":
+        return []
+    try:
+        words = (await explain_label(caller, found.artifact.sha256, classifier)).words
+    except EXPECTED:
+        return []
+    return sorted((each for each in words if each.effect >= _TELLING), key=lambda each: -each.effect)[:_MOST_WORDS]
+
+
+def _said_by(space: Space, sha256: str) -> dict[str, str]:
+    """By `auto:` label: the classifier that put it on."""
+    try:
+        predicted = predictions_of(space, sha256)
+    except RecordCorrupt:
+        return {}
+    return {auto_label(each.label): name for name, each in predicted.items() if each.label}
 
 
 async def _looks_like(caller: Caller, found: InputArtifact, words: str) -> list[ClassShare] | None:

@@ -12,7 +12,7 @@ from gateway.gallery.parts.heat_maps import heat_map_png
 from gateway.gallery.parts.transcripts import find_transcript
 from gateway.gallery.route import GalleryRoute
 from gateway.http.access import Viewer
-from gateway.http.artifacts import THUMBNAIL_TYPE, explain_picture, thumbnail_file
+from gateway.http.artifacts import THUMBNAIL_TYPE, ClassifierName, explain_label, explain_picture, thumbnail_file
 from gateway.http.downloads.byte_ranges import stream_artifact
 from gateway.http.downloads.headers import immutable
 from modalities.speech.repetitions import spoken
@@ -35,11 +35,21 @@ def preview(caller: Viewer, artifact: str) -> Response:
 
 
 @router.get("/heat-maps/{artifact}")
-async def heat_map(caller: Viewer, artifact: str, q: str, at: float | None = None, place: str = "") -> Response:
-    """Send a transparent PNG to lay over a picture: colored where it makes a search find it."""
-    why = await explain_picture(caller, artifact, q, seconds=at, place=place)
+async def heat_map(
+    caller: Viewer,
+    artifact: str,
+    q: str = "",
+    at: float | None = None,
+    place: str = "",
+    classifier: ClassifierName = "",
+) -> Response:
+    """Send a transparent PNG to lay over a picture: colored where it makes a search find it, or gave it its label."""
+    if classifier:
+        regions = (await explain_label(caller, artifact, classifier)).regions
+    else:
+        regions = (await explain_picture(caller, artifact, q, seconds=at, place=place)).regions
     headers = {"Cache-Control": "private, max-age=3600"}
-    return Response(heat_map_png(why.regions), media_type="image/png", headers=headers)
+    return Response(heat_map_png(regions or [[0.0]]), media_type="image/png", headers=headers)
 
 
 @router.get("/content/{artifact}")

@@ -28,18 +28,18 @@ _SCALED_SIDE = 4096
 
 @cache
 def register_formats() -> None:
-    """Let Pillow open HEIF and JPEG XL."""
+    """Let Pillow open HEIF and JPEG XL, and pictures as large as the caps allow."""
     import pillow_heif
     import pillow_jxl  # noqa: F401  # pyright: ignore[reportUnusedImport]  # registers itself
     from PIL import Image
 
     pillow_heif.register_heif_opener()
+    Image.MAX_IMAGE_PIXELS = None  # check_size has limits of its own: Pillow refuses all from 179 million on
     Image.init()
 
 
 def identify_picture(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
     """Return the facts of a picture, by decoding it. Raises UnsupportedMedia, UnreadableMedia."""
-    from PIL import Image
 
     register_formats()
     if is_raw(path):
@@ -48,9 +48,7 @@ def identify_picture(path: Path, name: str, caps: Caps, label: str | None) -> Me
         with open_picture(path) as image:
             media_type, properties = _decode(image, caps, label)
             properties |= picture_properties(image) | _motion_properties(path, image)
-    except Image.DecompressionBombError as error:
-        raise UnsupportedMedia(f"The picture has more than {caps.image_pixels / 1e6:.0f} million pixels.") from error
-    except (*picture_errors(), MemoryError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia(BROKEN) from error
     return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)
 
@@ -67,7 +65,7 @@ def _decode(image: "Image", caps: Caps, label: str | None) -> tuple[str, dict[st
     if frames > caps.image_frames:
         raise UnsupportedMedia(f"The picture has {frames} frames, and the limit is {caps.image_frames}.")
     width, height = image.size
-    scale_down(image, caps)
+    scale_down(image, caps.image_pixels)
     image.load()
     if image.getexif().get(0x0112, 1) in _TURNED:
         width, height = height, width
@@ -119,9 +117,9 @@ def check_size(image: "Image", caps: Caps) -> None:
     raise UnsupportedMedia(f"The picture has {width} × {height} pixels, and the limit is {limit}: make it smaller.")
 
 
-def scale_down(image: "Image", caps: Caps) -> None:
-    """Have a JPEG that is too large for memory decoded at a lower scale; every byte of it is still read."""
-    if _can_be_scaled(image) and image.width * image.height > caps.image_pixels:
+def scale_down(image: "Image", pixels: int) -> None:
+    """Have a JPEG of more pixels than these decoded at a lower scale; every byte of it is still read."""
+    if _can_be_scaled(image) and image.width * image.height > pixels:
         image.draft(image.mode, (_SCALED_SIDE, _SCALED_SIDE))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from media.errors import UnreadableMedia
 from media.facts import Caps
 from media.images.errors import BROKEN, picture_errors
-from media.images.formats import check_size, has_profile, open_picture, scale_down, stretched
+from media.images.formats import RENDERED_PIXELS, check_size, has_profile, open_picture, scale_down, stretched
 from media.images.live_photos import appended_film
 from media.images.raw import develop, is_raw
 from media.pictures import upright_rgb
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ANIMATION_FRAMES, _PAGES = 5, 200
 """Frames of an animation, and pages of a TIFF, that are kept."""
+_LARGE = 100_000_000
+"""Pixels of a picture of which memory holds no second copy: it is reduced before anything else."""
 _ENTIRE = ("PSD", "MPO", "ICO")
 """Formats whose further frames are layers, views or sizes of the same picture."""
 
@@ -30,10 +32,10 @@ def read_picture(path: Path, blobs: Blobs, caps: Caps) -> Extract:
     try:
         with open_picture(path) as image:
             check_size(image, caps)
-            scale_down(image, caps)
+            scale_down(image, RENDERED_PIXELS)
             shown = Rendering(blob=blobs.add(to_jpeg(in_srgb(image))))
             return Extract(shown=shown, frames=_further_frames(image, blobs, caps), motion=_motion(path, image, blobs))
-    except (*picture_errors(), MemoryError) as error:
+    except picture_errors() as error:
         raise UnreadableMedia(BROKEN) from error
 
 
@@ -51,7 +53,9 @@ def in_srgb(image: "Image") -> "Image":
     image.load()
     orientation = image.getexif().get(0x0112, 1)
     profile = image.info.get("icc_profile") if has_profile(image) else None
-    factor = max(image.width, image.height) // (2 * SHOWN_SIDE)
+    longer = max(image.width, image.height)
+    is_large = image.width * image.height > _LARGE
+    factor = -(-longer // SHOWN_SIDE) if is_large else longer // (2 * SHOWN_SIDE)
     small = image.reduce(factor) if factor > 1 and image.mode not in ("P", "1") else image
     if small.mode == "F" or (small.mode == "I" and small.format != "PNG"):
         import numpy as np

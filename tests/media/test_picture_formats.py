@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from media.errors import UnreadableMedia, UnsupportedMedia
-from media.facts import CAPS, CONTENTS
+from media.facts import CAPS, CONTENTS, Caps
 from media.identify import identify
 from media.reading.contents import Blobs
 from media.reading.renditions import read_picture
@@ -112,6 +112,15 @@ def test_a_panorama_is_taken_at_full_size_and_shown_smaller(tmp_path: Path) -> N
     picture = shown(path)
     assert picture.size == (4096, 585)
     assert near(picture.getpixel((100, 300)), RED)
+
+
+def test_a_picture_beyond_pillows_own_limit_is_taken_as_far_as_ours(tmp_path: Path) -> None:
+    large = encoded(Image.new("L", (14_000, 13_500), 100), "JPEG", quality=50)
+    path = written(tmp_path, large)
+    assert identify(path, "wall.jpg").properties["width"] == 14_000
+    assert max(shown(path).size) == 4096
+    with pytest.raises(UnsupportedMedia, match="13500 pixels, and the limit is 50 million"):
+        identify(path, "wall.jpg", Caps(image_pixels=50_000_000, scaled_image_pixels=50_000_000))
 
 
 def test_pages_and_frames_have_places(tmp_path: Path) -> None:

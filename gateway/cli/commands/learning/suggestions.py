@@ -23,9 +23,9 @@ def suggest(
     as_json: Json = False,
     local: Local = False,
 ) -> None:
-    """Suggest what a person may like, or what goes with an artifact.
+    """Suggest what a person may like.
 
-    A project keeps nothing about persons until `--keep on`."""
+    Or what goes with an artifact. A project keeps nothing about persons until `--keep on`."""
     if [bool(person), bool(beside), bool(keep)].count(True) != 1 or keep not in ("", "on", "off"):
         raise WrongInput("Give one of --for PERSON, --beside ID, --keep on and --keep off.")
     from flows.suggesting.interactions import Interactions
@@ -55,8 +55,9 @@ def _nothing(kept: bool, person: str) -> str:
 def forget(
     person: Annotated[str, typer.Argument(help="The name of a token.")], as_json: Json = False, local: Local = False
 ) -> None:
-    """Delete what a person opened, chose and downloaded, in every project.
+    """Delete what is kept about a person for suggestions.
 
+    What they opened, chose and downloaded, in every project.
     Backups hold nothing of it. Old versions in a bucket that keeps them stay."""
     from flows.suggesting.interactions import forget_everywhere
 

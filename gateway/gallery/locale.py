@@ -18,6 +18,7 @@ SCRIPT_TEXTS = (
     "It did not arrive: is the gateway still there?",
     "It did not work: try again.",
     "All files are done.",
+    "Skipped, as systems leave them behind: {count}",
     "Selected",
     "Rejected",
     "{at} of {all} · {selected} selected · {rejected} rejected",

@@ -8,7 +8,11 @@ const MAX_FAILURES = 7; // a minute of attempts
 const form = document.querySelector('[data-upload]');
 const list = document.querySelector('[data-files]');
 const dialog = document.querySelector('[data-upload-dialog]');
+const skippedLine = document.querySelector('[data-skipped]');
+// What systems and programs leave in folders; the command line skips the same (gateway/cli/folders.py).
+const JUNK = /^(?:\..*|(?:eh)?thumbs(?:_vista)?\.db|desktop\.ini|icon\r|~\$.*|.*~|.*\.(?:tmp|part|crdownload|download|swp))$/i;
 const queue = [];
+let skipped = 0;
 let running = 0;
 
 function addRow(file) {
@@ -83,8 +87,13 @@ function sendNext() {
   if (!running && list.children.length) announce(translate('All files are done.'));
 }
 
+/** Queue files; of several, those that systems leave behind are skipped and counted. A single one is always sent. */
 function enqueue(files) {
-  for (const file of files) queue.push({ file, row: addRow(file) });
+  const wanted = files.length > 1 ? [...files].filter((file) => !JUNK.test(file.name)) : [...files];
+  skipped += files.length - wanted.length;
+  skippedLine.hidden = !skipped;
+  skippedLine.textContent = translate('Skipped, as systems leave them behind: {count}', { count: skipped });
+  for (const file of wanted) queue.push({ file, row: addRow(file) });
   sendNext();
 }
 

@@ -99,14 +99,19 @@ def refuse_next_events(guest: Guest) -> None:
 
 
 def upload(guest: Guest, tmp_path: Path) -> None:
-    """Upload three files, and one whose content does not match its name, which is refused with one sentence."""
+    """Upload three files, one whose content does not match its name, which is refused with one sentence, and junk."""
     refuse_next_events(guest)
     broken = tmp_path / "page.jpg"
     broken.write_text("<html>no picture</html>")
+    junk = [tmp_path / name for name in (".DS_Store", "._page.jpg", "Thumbs.db")]
+    for path in junk:
+        path.write_bytes(b"left behind")
     guest.link("Upload").click()
-    guest.page.locator("input[type=file]").set_input_files([*(SAMPLES / name for name in FILES), broken])
+    guest.page.locator("input[type=file]").set_input_files([*(SAMPLES / name for name in FILES), broken, *junk])
     lines = guest.page.locator(".files li")
     expect(lines).to_have_count(4)
+    skipped = guest.translate("Skipped, as systems leave them behind: {count}").format(count=3)
+    expect(guest.page.locator("[data-skipped]")).to_have_text(skipped)
     for name in FILES:
         expect(lines.filter(has_text=name).locator(".fate")).to_have_text(guest.translate("stored"), timeout=180_000)
     expect(lines.filter(has_text="page.jpg")).to_have_class("rejected", timeout=180_000)

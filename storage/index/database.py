@@ -1,7 +1,9 @@
 """A connection pool to the Postgres database of the index, whose errors are translated into ours."""
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Semaphore
 from typing import Any
 
 from psycopg import Connection, Error, OperationalError
@@ -14,6 +16,9 @@ from storage.errors import StorageError, StorageUnavailable
 _ATTEMPT_SECONDS = 2.0
 """How long one attempt to connect may take. The pool's own pauses between attempts double up to minutes, so that a
 process would notice long after an outage that the server is back: the pool gives up at once, and is asked again."""
+_CONNECTIONS = 4
+_BUSY_SECONDS = 30.0
+"""How long a caller waits for the queries of others, first come, first served."""
 _SCHEMA_LOCK = 7_421_913
 """The key of the advisory lock for changes of the schema."""
 _VERSIONS = (
@@ -34,6 +39,7 @@ class Database:
     def __init__(self, pool: ConnectionPool[Connection[Any]], patience_seconds: float) -> None:
         self._pool = pool
         self._patience_seconds = patience_seconds
+        self._turns = Semaphore(_CONNECTIONS)
 
     @classmethod
     def connect(cls, dsn: str, patience_seconds: float = 10.0) -> "Database":
@@ -42,7 +48,7 @@ class Database:
             dsn,
             kwargs={"connect_timeout": 5},
             min_size=0,
-            max_size=4,
+            max_size=_CONNECTIONS,
             timeout=min(_ATTEMPT_SECONDS, patience_seconds) or _ATTEMPT_SECONDS,
             reconnect_timeout=0.0,
             check=ConnectionPool.check_connection,  # a restart of the server breaks the pooled connections
@@ -58,11 +64,22 @@ class Database:
     def connection(self) -> Generator[Connection[Any]]:
         """A connection in a transaction, which is committed at the end, or rolled back after an error.
 
-        Raises StorageUnavailable, StorageError.
+        Raises StorageUnavailable, also if the queries of others take too long, and StorageError.
         """
-        retrying = Retrying(
-            retry=retry_if_exception_type(PoolTimeout), stop=stop_after_delay(self._patience_seconds), reraise=True
-        )
+        started = time.monotonic()
+        if not self._turns.acquire(timeout=_BUSY_SECONDS):
+            raise StorageUnavailable("The search index is busy: ask again later.")
+        try:
+            with self._connection(self._patience_seconds - (time.monotonic() - started)) as connection:
+                yield connection
+        finally:
+            self._turns.release()
+
+    @contextmanager
+    def _connection(self, patience_seconds: float) -> Generator[Connection[Any]]:
+        """A connection of the pool for who has a turn: the pool waits for the server alone, not for other callers."""
+        stop = stop_after_delay(max(patience_seconds, 0.0))
+        retrying = Retrying(retry=retry_if_exception_type(PoolTimeout), stop=stop, reraise=True)
         try:
             with ExitStack() as stack:
                 yield retrying(lambda: stack.enter_context(self._pool.connection()))

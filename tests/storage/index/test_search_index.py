@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.running.settings import Settings
 from storage.errors import StorageError, StorageUnavailable
 from storage.index.database import Database
 from storage.index.parts import PART_KINDS, Entry, Hit
@@ -189,6 +190,18 @@ def test_a_vector_of_another_size_is_refused(index: SearchIndex, project: str) -
 def test_user_input_is_not_interpreted_as_sql(index: SearchIndex, project: str) -> None:
     index.add([entry(project, "text", 1, [1.0, 0.0], text="'; drop table parts; --\0", name="a' or '1'='1")])
     assert found(index, project, words="'; drop table parts; --") == [1]
+
+
+def test_who_waits_for_the_queries_of_others_is_answered(settings: Settings) -> None:
+    database = Database.connect(settings.postgres_dsn.get_secret_value(), patience_seconds=0.5)
+
+    def query(_: int) -> bool:
+        with database.connection() as connection:
+            return connection.execute("select pg_sleep(0.6) is not null").fetchone() == (True,)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(query, range(8)))
+    database.close()
 
 
 def test_an_unreachable_database_raises_storage_unavailable() -> None:

@@ -54,6 +54,20 @@ async def test_unreadable_files_are_quarantined_beside_the_reason(
     assert list(bucket.objects(inbox.prefix)) == []
 
 
+async def test_a_file_may_have_the_name_of_a_folder_beside_it(
+    context: RunContext, inbox: Inbox, bucket: Bucket
+) -> None:
+    for name in ("a/b", "a/b/c", "x/y/z", "x/y"):
+        drop(bucket, inbox, name, f"The lighthouse keeper wrote {name}.".encode())
+    broken = [drop(bucket, inbox, name, b"<html><script>") for name in ("p/q", "p/q/r")]
+    report = await drain_inbox(context, inbox)
+    outcomes = [(item.path, item.status) for item in report.items]
+    stored, rejected = (sorted(path for path, status in outcomes if status == each) for each in ("stored", "rejected"))
+    assert (stored, rejected) == (["b", "c", "y", "z"], ["q", "r"])
+    assert list(bucket.objects(inbox.prefix)) == []
+    assert {bucket.get(f"quarantine/{key.removeprefix('inbox/')}") for key in broken} == {b"<html><script>"}
+
+
 async def test_a_run_takes_no_more_than_its_limit(context: RunContext, inbox: Inbox, bucket: Bucket) -> None:
     for number in range(3):
         drop(bucket, inbox, f"note-{number}.txt", f"This is note number {number}.".encode())

@@ -3,7 +3,7 @@
 import struct
 from functools import cache
 
-BROKEN = "The picture cannot be decoded: its data is broken, cut off or hostile."
+BROKEN = "The picture cannot be decoded: its data is broken, cut off, hostile or too large."
 
 
 @cache

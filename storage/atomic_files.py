@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+_UNFINISHED, _LOCK = ".unfinished", ".lock"
+
 
 @contextmanager
 def atomic_write(path: Path) -> Generator[Path]:
@@ -14,7 +16,7 @@ def atomic_write(path: Path) -> Generator[Path]:
 
     An error leaves `path` as it was. For one writer at a time; removes what a killed writer has left.
     """
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
     _remove(unfinished)
     try:
         yield unfinished
@@ -31,7 +33,7 @@ def create_once(path: Path, make: Callable[[Path], None]) -> Path:
     """Return `path`, and have `make` write it first if it is missing, in one process at a time (file lock)."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_name(f".{path.name}.lock")
+        lock = path.with_name(f".{path.name}{_LOCK}")
         with lock.open("w") as held:
             flock(held, LOCK_EX)
             if not path.exists():
@@ -39,6 +41,11 @@ def create_once(path: Path, make: Callable[[Path], None]) -> Path:
                     make(unfinished)
             lock.unlink(missing_ok=True)  # no longer needed: `path` exists now
     return path
+
+
+def is_in_the_making(path: Path) -> bool:
+    """Whether a file is a lock or an unfinished file of these functions, which another process may have just now."""
+    return path.name.endswith(_UNFINISHED) or (path.name.startswith(".") and path.name.endswith(_LOCK))
 
 
 def fsync_tree(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media.errors import UnreadableMedia, UnsupportedMedia
-from media.facts import CONTENTS, Caps, MediaFacts, Property
+from media.facts import CAPS, CONTENTS, Caps, MediaFacts, Property
 from media.images.errors import BROKEN, picture_errors
 from media.images.exif import picture_properties
 from media.images.live_photos import LIVE_PHOTO, appended_film
@@ -34,12 +34,14 @@ def register_formats() -> None:
     from PIL import Image
 
     pillow_heif.register_heif_opener()
-    Image.MAX_IMAGE_PIXELS = None  # check_size has limits of its own: Pillow refuses all from 179 million on
+    # check_size has limits of its own: Pillow refuses all from 179 million on, which is twice its limit.
+    Image.MAX_IMAGE_PIXELS = CAPS.scaled_image_pixels // 2
     Image.init()
 
 
 def identify_picture(path: Path, name: str, caps: Caps, label: str | None) -> MediaFacts:
     """Return the facts of a picture, by decoding it. Raises UnsupportedMedia, UnreadableMedia."""
+    from PIL import Image
 
     register_formats()
     if is_raw(path):
@@ -48,6 +50,9 @@ def identify_picture(path: Path, name: str, caps: Caps, label: str | None) -> Me
         with open_picture(path) as image:
             media_type, properties = _decode(image, caps, label)
             properties |= picture_properties(image) | _motion_properties(path, image)
+    except Image.DecompressionBombError as error:
+        limit = CAPS.scaled_image_pixels / 1e6
+        raise UnsupportedMedia(f"The picture has more than {limit:.0f} million pixels: make it smaller.") from error
     except picture_errors() as error:
         raise UnreadableMedia(BROKEN) from error
     return MediaFacts(media_type=media_type, kind="image", name=name, properties=properties)

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from media.errors import ItemError, UnreadableMedia
+from media.facts import CAPS
 from media.images.errors import picture_errors
 from media.pictures import upright_rgb
 from modalities.contract import Progress
@@ -103,8 +104,10 @@ def decode_picture(data: bytes, side: int) -> "Image":
     try:
         with Image.open(BytesIO(data)) as image:
             image.draft("RGB", (side * 2, side * 2))  # decode a JPEG that is far larger than the input at a lower scale
+            if image.width * image.height > CAPS.image_pixels:
+                raise UnreadableMedia(f"The picture has more than {CAPS.image_pixels / 1e6:.0f} million pixels.")
             picture = upright_rgb(image)
-    except picture_errors() as error:
+    except (*picture_errors(), MemoryError) as error:
         raise UnreadableMedia("The picture cannot be decoded: its data is broken, cut off or far too large.") from error
     # A model that scales the shorter side to its input would turn a strip of two pixels' height into gigabytes.
     longest = min(picture.size) * _MAX_ASPECT_RATIO

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from storage.atomic_files import is_in_the_making
+
 EXCLUDED_SUFFIXES = (".pkl", ".pickle", ".py", ".pyc")
 """Suffixes of files that are never used as weights, because loading them can run code."""
 
@@ -12,7 +14,7 @@ def list_weight_files(folder: Path, patterns: Iterable[str] = ()) -> list[Path]:
     """List the files under `folder` that match the glob patterns (all files without a pattern), sorted by path."""
     matches = [path for pattern in (tuple(patterns) or ("**/*",)) for path in folder.glob(pattern)]
     files = {path for path in matches if path.is_file() and not path.name.endswith(EXCLUDED_SUFFIXES)}
-    return sorted(path for path in files if "__pycache__" not in path.parts)
+    return sorted(path for path in files if "__pycache__" not in path.parts and not is_in_the_making(path))
 
 
 def files_digest(paths: Iterable[Path]) -> str:

@@ -41,8 +41,8 @@ def test_a_run_and_its_model_runs_carry_the_tag_of_the_person(home: Path) -> Non
 def test_the_measured_memory_of_models_is_stored_in_the_bucket(home: Path) -> None:
     bucket = Platform(load_settings(home)).bucket
     kept = [json.loads(bucket.get(found.key)) for found in bucket.objects("footprints/")]
-    assert kept
-    assert all(0 < one["resident"] <= one["resident_peak"] < 10**10 for one in kept)
+    assert any(one["resident"] > 10**6 for one in kept)
+    assert all(0 <= one["resident"] <= one["resident_peak"] < 10**10 for one in kept)  # a small head takes no page
 
 
 def slots_of(home: Path, pool: str) -> list[SlotStatus]:

@@ -12,9 +12,11 @@ from storage.labels import TRASH
 from storage.records import ArtifactRecord
 
 
-def predicted(space: Space, name: str, probability: float, *, sure: bool, classes: tuple[str, ...]) -> str:
+def predicted(
+    space: Space, name: str, probability: float, *, sure: bool, classes: tuple[str, ...], text: str = ""
+) -> str:
     """A text of which the classifier `tone` says that it is of the first class."""
-    artifact = space.store.put(f"{space.project} {name}".encode(), media_type="text/plain")
+    artifact = space.store.put((text or f"{space.project} {name}").encode(), media_type="text/plain")
     space.records.add(ArtifactRecord(artifact=artifact, project=space.project, name=name))
     said, *others = classes
     label = said if sure else ""

@@ -131,7 +131,7 @@ def test_the_client_does_what_the_command_line_needs(
         artifact = str(taken[0].artifact)
         assert artifact in [each.artifact for each in client.artifacts(labels=["bags"])]
         assert client.download(artifact, tmp_path / "out.jpg").read_bytes() == (SAMPLES / "luggage.jpg").read_bytes()
-        assert artifact in [hit.artifact for hit in client.search("baggage", kinds=["image"], limit=5)]
+        assert artifact in [hit.artifact for hit in client.search("baggage", kinds=["image"], limit=100)]
         told: list[float] = []
         pictures = client.generate("cat", count=1, steps=2, seed=77, progress=told.append)
         assert [picture.seed for picture in pictures] == [77]

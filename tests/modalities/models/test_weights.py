@@ -26,6 +26,9 @@ def test_weights_that_many_fetch_at_once_are_whole(new_bucket: Callable[[], Buck
     assert {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == content
     [digest] = {weights.digest for weights in found}
     assert digest == files_digest(sorted(path for path in folder.rglob("*") if path.is_file()))
+    for unfinished in (".model.bin.lock", "model.bin.unfinished"):  # of a process that fetches at the same time
+        (folder / unfinished).write_bytes(b"?")
+    assert WeightsLocator(tmp_path, cache, bucket).digest(spec) == digest
     [note] = torn.iterdir()
     note.write_text(digest[:10], encoding="ascii")  # as a process that was killed left it
     assert WeightsLocator(tmp_path, cache, bucket).digest(spec) == digest

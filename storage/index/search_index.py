@@ -4,11 +4,12 @@ It has one row per searchable part (a picture, a spoken segment, a passage of te
 their spaces. A search gives every part a probability, from its vector and its words, and one hit to each artifact.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
+from psycopg import Connection, sql
 
 from storage.index import serving
 from storage.index.database import Database, TableGone, lock_schema
@@ -29,6 +30,10 @@ _DEPTH, _DEEPEST = 200, 12_800
 """How many parts of each kind are ranked at first, and at most: parts of one artifact may fill the first."""
 _SCAN = "set local hnsw.iterative_scan = strict_order; set local hnsw.ef_search = {}"
 _MAX_EF_SEARCH = 1000
+_COMPARED = 50_000
+"""Parts of a project up to which all its vectors are compared. HNSW's graph has those of all projects: looking for the
+nearest of one that is a tenth took 221 ms where comparing its 20,000 took 24 (benchmarks/search_scale.py)."""
+_COUNTED_FOR_SECONDS = 60.0
 NO_FILTERS = Filters()
 
 
@@ -46,6 +51,8 @@ class SearchIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._small: dict[str, tuple[float, bool]] = {}
+        """By project, when its parts were counted, and whether they were few."""
 
     @classmethod
     def connect(cls, dsn: str) -> "SearchIndex":
@@ -161,8 +168,8 @@ class SearchIndex:
                         project, spaces, words, filters, depth=depth, cut_off=cut_off, limit=limit, offset=offset
                     )
                     connection.execute(sql.SQL(_SCAN).format(sql.Literal(min(depth, _MAX_EF_SEARCH))))
-                    if exact:
-                        connection.execute("set local enable_indexscan = off")
+                    if exact or self._is_small(connection, project):
+                        connection.execute("set local enable_indexscan = off")  # HNSW's is one
                     rows = connection.execute(statement, values).fetchall()
             except TableGone:  # the space was dropped after its name was read
                 tries -= 1
@@ -174,6 +181,16 @@ class SearchIndex:
                 unknown = {query.space for kind, query in vectors.items() if kind not in spaces}
                 return Found(hits, total, frozenset(unknown))
             depth *= 8
+
+    def _is_small(self, connection: Connection[Any], project: str) -> bool:
+        """Whether a project has few parts, which is counted once a minute."""
+        counted, is_small = self._small.get(project, (-_COUNTED_FOR_SECONDS, False))
+        if time.monotonic() - counted >= _COUNTED_FOR_SECONDS:
+            parts = "select count(*) from (select 1 from parts where project = %s limit %s) p"
+            row = connection.execute(parts, [project, _COMPARED + 1]).fetchone()
+            is_small = bool(row and row[0] <= _COMPARED)
+            self._small[project] = (time.monotonic(), is_small)
+        return is_small
 
     def neighbours(
         self, project: str, kind: PartKind, least_cosine: float, most: int, after: int, limit: int

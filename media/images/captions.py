@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from media.images.errors import picture_errors
+from media.images.xmp import xmp_elements
 
 if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
     from PIL.Image import Image
 
-XMP_NAMES = {
+_XMP_NAMES = {
     "title": "title",
     "description": "description",
     "subject": "keywords",
@@ -40,7 +41,7 @@ def captions(image: "Image") -> dict[str, str]:
     for read in (_from_xmp, _from_iptc, _from_exif):
         try:
             told = list(read(image))
-        except (*picture_errors(), LookupError, TypeError, ValueError):
+        except picture_errors():
             continue  # broken metadata says nothing about the picture
         for name, value in told:
             text = plain(value)
@@ -56,22 +57,16 @@ def plain(text: str) -> str:
 
 def read_xmp(data: bytes) -> list[tuple[str, str]]:
     """Return the properties in XMP with their values, those of the preferred names first. Raises ValueError."""
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:  # nothing in it can be recovered
-        raise ValueError("This is no XMP.") from error
-    if root is None:
+    elements = xmp_elements(data)
+    if not elements:
         raise ValueError("This is no XMP.")
-    names = list(XMP_NAMES)
+    names = list(_XMP_NAMES)
     values: list[tuple[int, str, str]] = []
-    for element in (element for element in root.iter() if isinstance(element.tag, str)):
+    for element in elements:
         for tag, value in ((element.tag, _words(element)), *((str(k), str(v)) for k, v in element.attrib.items())):
             name = tag.rsplit("}", 1)[-1]
-            if name in XMP_NAMES:
-                values.append((names.index(name), XMP_NAMES[name], value))
+            if name in _XMP_NAMES:
+                values.append((names.index(name), _XMP_NAMES[name], value))
     return [(name, value) for _, name, value in sorted(values, key=lambda each: each[0])]
 
 

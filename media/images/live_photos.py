@@ -8,6 +8,8 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from media.images.xmp import xmp_elements
+
 if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
@@ -56,16 +58,7 @@ def _film_bytes(xmp: bytes) -> int:
 
     The items of a container follow each other: the picture, further pictures such as a gain map, the film.
     """
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
-    try:
-        root = etree.fromstring(xmp, parser)
-    except etree.XMLSyntaxError:
-        return 0
-    if root is None:
-        return 0
-    items = [_attributes(element) for element in root.iter() if isinstance(element.tag, str)]
+    items = [_attributes(element) for element in xmp_elements(xmp)]
     following, is_film = 0, False
     for item in items:
         is_film = is_film or item.get("Semantic") == "MotionPhoto"

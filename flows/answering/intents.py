@@ -1,6 +1,7 @@
 """What somebody who asks wants, by a classifier of the project, and when a person has to answer."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -58,13 +59,19 @@ async def _classified(context: RunContext, classifier: str, question: str) -> Cl
     return found
 
 
-async def intent_of(context: RunContext, question: str) -> tuple[Intent | None, tuple[str, ...]]:
-    """What is wanted, and a notice where the classifier cannot say it; None where the project has no settings."""
-    settings = intent_settings(context.space)
+async def intent_of(
+    context: RunContext, question: str, turn: AbstractAsyncContextManager[object] | None = None
+) -> tuple[Intent | None, tuple[str, ...]]:
+    """What is wanted, and a notice where the classifier cannot say it; None where the project has no settings.
+
+    The classifier waits for its `turn`, if there is one.
+    """
+    settings = await asyncio.to_thread(intent_settings, context.space)
     if settings is None:
         return None, ()
     try:
-        found = await _classified(context, settings.classifier, question)
+        async with turn or nullcontext():
+            found = await _classified(context, settings.classifier, question)
     except ItemError as error:
         return None, (f"What is wanted is not known: {error}",)
     return judged(found, settings), ()
@@ -80,9 +87,11 @@ def judged(found: Classified, settings: IntentSettings) -> Intent:
     return Intent(label=found.label, probability=found.probability, why=why)
 
 
-async def with_intent(context: RunContext, question: str, report: AnswerReport) -> AnswerReport:
+async def with_intent(
+    context: RunContext, question: str, report: AnswerReport, turn: AbstractAsyncContextManager[object] | None = None
+) -> AnswerReport:
     """The report with what is wanted; where a person has to answer, it says so in place of the answer."""
-    intent, notices = await intent_of(context, question)
+    intent, notices = await intent_of(context, question, turn)
     update: dict[str, Any] = {"intent": intent, "notices": (*report.notices, *notices)}
     if intent and intent.why:
         update |= {

@@ -88,8 +88,7 @@ async def answer_for(caller: Caller, asked: Ask) -> AnswerReport:
     """Answer a caller's question with the models that stay loaded in the gateway, or hand it over to a person."""
     embeddings, context = caller.services.query_embeddings, local_context(caller.space)
     report = await answer_question(context, asked, embeddings.encode, embeddings.encode_passages)
-    async with embeddings.embedding_slots:
-        report = await with_intent(context, asked.question, report)
+    report = await with_intent(context, asked.question, report, embeddings.embedding_slots)
     return await _hand_over(caller, asked, report) if report.handed_over else report
 
 

@@ -1,13 +1,14 @@
 """The vectors of a dataset's texts. Those of the same texts in an earlier folder are taken from there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from flows.library.classification.vectors import text_vectors
 from flows.running.context import RunContext
-from modalities.embedding.requests import Embedding, EmbedText, Vectors, read_vector
-from modalities.errors import ModelUnavailable
+from modalities.embedding.requests import Vectors
+from modalities.errors import InvalidRequest, ModelUnavailable
 from training.classification.costs import cpu_seconds
 from training.classification.testing import text_of_item
 from training.datasets.folder import Dataset, DatasetFacts, read_folder
@@ -34,12 +35,11 @@ def encode_texts(
     return Dataset(facts=facts.model_copy(update=update), items=tuple(items), vectors=rows)
 
 
-def _encode(context: RunContext, encoder: str, texts: Sequence[str]) -> Iterator[Vectors]:
-    answers, scratch = context.space.answers.run_unkept([EmbedText(model=encoder, text=text) for text in texts])
-    for answer in answers:
-        if not isinstance(answer, Embedding):
-            raise ModelUnavailable(f"The model {encoder} cannot encode texts: {answer}")
-        yield read_vector(scratch, answer)
+def _encode(context: RunContext, encoder: str, texts: Sequence[str]) -> list[Vectors]:
+    try:
+        return text_vectors(context.space, encoder, texts)
+    except InvalidRequest as error:
+        raise ModelUnavailable(f"The model {encoder} cannot encode texts: {error}") from error
 
 
 def _known(folder: Path, space: str) -> dict[str, Vectors]:

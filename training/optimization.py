@@ -1,8 +1,9 @@
-"""AdamW with warm-up and linear decay, batches of similar length, and checkpoints to resume from exactly."""
+"""AdamW with warm-up and linear decay, epochs with checkpoints to resume from exactly, batches of similar length."""
 
+import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalities.classification.fine_tuned import cut_by_length
 from storage.atomic_files import atomic_write
 from training.classification.costs import cpu_seconds
-from training.pipeline import TrainingError
+from training.pipeline import LOSSES, Progress, TrainingError, truncate_partial_line
 
 CHECKPOINT = "checkpoint.pt"
 _POOL = 4096
 """Examples that are sorted by length together before they are cut into batches."""
 _LARGEST_GRADIENT = 1.0
+_LOG_STEPS = 10
+Step = Callable[[int], Tensor]
+"""The loss of a step; the number seeds what is random in it."""
 
 
 @dataclass(frozen=True)
@@ -126,27 +131,47 @@ def batches_of(lengths: NDArray[np.int64], batch_tokens: int, seed: int) -> list
     batches: list[NDArray[np.int64]] = []
     for start in range(0, len(order), _POOL):
         pool = order[start : start + _POOL]
-        batches += _cut(pool[np.argsort(lengths[pool], kind="stable")], lengths, batch_tokens)
+        batches += cut_by_length(pool[np.argsort(lengths[pool], kind="stable")], lengths, batch_tokens)
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
-def endless_batches(
-    lengths: NDArray[np.int64], batch_tokens: int, seed: int, first: int
-) -> Iterator[NDArray[np.int64]]:
-    """The batches of epoch after epoch, from batch number `first` on."""
-    epoch, skipped = 0, 0
-    while True:
-        batches = batches_of(lengths, batch_tokens, seed + epoch)
-        yield from batches[max(0, first - skipped) :]
-        skipped, epoch = skipped + len(batches), epoch + 1
+def run_epochs(
+    run: Optimization,
+    steps_of: Callable[[int], Sequence[Step]],
+    work: Path,
+    progress: Progress,
+    *,
+    part: str,
+    checkpoint_steps: int,
+) -> None:
+    """Take the steps of epoch after epoch until the schedule is over, from that of the checkpoint on.
+
+    `part` names them in the log of losses, which is in the work folder, and in the progress.
+    """
+    epoch, before = 0, 0
+    open_log(work)
+    while run.fraction() < 1:
+        steps = steps_of(epoch)
+        for step in steps[max(0, run.step - before) :]:
+            loss = run.learn(step(run.seed_step()))
+            progress(part, run.step, run.expected_steps(), loss)
+            log_loss(work, part, run.step, loss)
+            if run.step % checkpoint_steps == 0:
+                run.save()
+            if run.fraction() >= 1:
+                break
+        before, epoch = before + len(steps), epoch + 1
+    run.save()
 
 
-def _cut(order: Sequence[int] | NDArray[np.int64], lengths: NDArray[np.int64], most: int) -> list[NDArray[np.int64]]:
-    """Cut examples in ascending length into batches of at most `most` padded tokens."""
-    batches: list[NDArray[np.int64]] = []
-    start = 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or int(lengths[order[end]]) * (end + 1 - start) > most:
-            batches.append(np.asarray(order[start:end]))
-            start = end
-    return batches
+def open_log(work: Path) -> None:
+    """Begin or go on with the log of losses in a work folder."""
+    (work / LOSSES).touch()
+    truncate_partial_line(work / LOSSES)
+
+
+def log_loss(work: Path, part: str, step: int, loss: float) -> None:
+    """Log the loss of every tenth step."""
+    if step % _LOG_STEPS == 0:
+        with (work / LOSSES).open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"part": part, "step": step, "loss": round(loss, 4)}) + "\n")

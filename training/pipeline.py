@@ -1,7 +1,9 @@
 """The interface of a training recipe, its progress reports, and its loss log."""
 
 import json
+import math
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,6 +55,11 @@ class TrainingRecipe(Protocol):
 
 def no_progress(_part: str, _done: int, _steps: int, _loss: float) -> None:
     """A Progress that ignores the reports."""
+
+
+def deadline(minutes: float) -> float:
+    """The Unix time in so many minutes, when a training has to end; infinity for one without a limit."""
+    return time.time() + 60 * minutes if math.isfinite(minutes) else math.inf
 
 
 def has_begun(work: Path) -> bool:

@@ -12,6 +12,7 @@ from flows.library.classification.classifiers import classifier_model
 from flows.running.platform import Platform
 from flows.running.settings import ROOT
 from modalities.models.published import PublishedModels
+from training.classification.costs import FACTS
 from training.classification.gate import GateReport
 from training.datasets.folder import DATASET, read_folder
 from training.fine_tuning.ratings import RatingReport
@@ -20,7 +21,6 @@ from training.recipes import load_recipe
 
 PROPOSED = "proposed"
 """The alias of the version that a scheduled training proposes, and that a person may publish."""
-_FACTS = "facts.json"
 
 
 class GateRefused(TrainingError):
@@ -104,7 +104,7 @@ def gate_report(
 def recipe_of(folder: Path) -> TrainingRecipe:
     """The recipe that made a model, as `facts.json` beside its weights says. Raises TrainingError."""
     try:
-        name = str(json.loads((folder / _FACTS).read_text(encoding="utf-8"))["recipe"])
+        name = str(json.loads((folder / FACTS).read_text(encoding="utf-8"))["recipe"])
     except (OSError, ValueError, KeyError) as error:
         raise TrainingError(f"{folder} has no facts.json: train the model with `triptych train`.") from error
     return load_recipe(name, ROOT / "configs")

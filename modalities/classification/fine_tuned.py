@@ -95,7 +95,8 @@ class FineTuned:
             tokens = tokenize(self._tokenizer, texts, self.facts.max_tokens)
         lengths = np.array([len(each["input_ids"]) for each in tokens], np.int64)
         with torch.inference_mode():
-            for chosen in _batches(lengths):
+            # Texts of similar length together, to keep padding short.
+            for chosen in cut_by_length(np.argsort(lengths, kind="stable"), lengths, _BATCH_TOKENS):
                 batch = padded(self._tokenizer, [tokens[number] for number in chosen], self._encoder.device)
                 vectors = pool(self._encoder(**batch).last_hidden_state, batch["attention_mask"], self.facts.pooling)
                 rows[chosen] = vectors.float().cpu().numpy() @ self._weight.T + self._bias
@@ -141,13 +142,12 @@ def pool(states: Any, mask: Any, pooling: str) -> Any:
     return (states * there).sum(1) / there.sum(1)
 
 
-def _batches(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Texts of similar length together, to keep padding short."""
-    order = np.argsort(lengths, kind="stable")
+def cut_by_length(order: NDArray[np.int64], lengths: NDArray[np.int64], most: int) -> list[NDArray[np.int64]]:
+    """Cut texts in ascending length into batches of at most `most` tokens, padding included, or of one text."""
     batches: list[NDArray[np.int64]] = []
     start = 0
     for end in range(1, len(order) + 1):
-        if end == len(order) or int(lengths[order[end]]) * (end + 1 - start) > _BATCH_TOKENS:
+        if end == len(order) or int(lengths[order[end]]) * (end + 1 - start) > most:
             batches.append(order[start:end])
             start = end
     return batches

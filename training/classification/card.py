@@ -41,8 +41,7 @@ def model_card(head: ClassifierFacts, dataset: DatasetFacts, metrics: Metrics, f
             f"- Labels ({len(head.labels)}): {_listed(head.labels)}",
             f"- Licence of the data: {dataset.licence or 'not stated'}",
             f"- Below a probability of {head.threshold:g} it says that an item is none of these.",
-            f"- Code: {facts.code}. Cost: {facts.cost.cpu_seconds:g} seconds of processor, "
-            f"about {facts.cost.watt_hours:g} Wh ({facts.cost.assumption}).",
+            facts.origin,
             "",
             f"## Measured on {metrics.items} test items",
             "",

@@ -3,11 +3,14 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+FACTS = "facts.json"
 WATTS_PER_CORE = 10.0
 """The assumption behind energy: a busy core of a server with its share of memory, fans and power supply."""
 
@@ -21,6 +24,11 @@ class Cost(BaseModel):
     watt_hours: float
     assumption: str = f"{WATTS_PER_CORE:g} W for each busy core"
 
+    @classmethod
+    def of(cls, cpu_seconds: float) -> Self:
+        """The cost of so much processor time."""
+        return cls(cpu_seconds=round(cpu_seconds, 1), watt_hours=round(cpu_seconds * WATTS_PER_CORE / 3600, 4))
+
 
 class TrainingFacts(BaseModel):
     """`facts.json` of a model folder: the recipe, dataset, metrics, code and cost of a version."""
@@ -33,6 +41,19 @@ class TrainingFacts(BaseModel):
     code: str
     cost: Cost
 
+    @property
+    def origin(self) -> str:
+        """A line of a model card: the code and the cost."""
+        spent = f"{self.cost.cpu_seconds:g} seconds of processor, about {self.cost.watt_hours:g} Wh"
+        return f"- Code: {self.code}. Cost: {spent} ({self.cost.assumption})."
+
+
+def write_facts(folder: Path, *, recipe: str, dataset: str, metrics: Mapping[str, float], cost: Cost) -> TrainingFacts:
+    """Write `facts.json` of a model that this code trained."""
+    facts = TrainingFacts(recipe=recipe, dataset=dataset, metrics=dict(metrics), code=code_version(), cost=cost)
+    (folder / FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+    return facts
+
 
 class CpuClock:
     """The processor time of this process and its children since a start."""
@@ -43,8 +64,7 @@ class CpuClock:
 
     def cost(self) -> Cost:
         """The cost until now."""
-        seconds = self._already + cpu_seconds() - self._started
-        return Cost(cpu_seconds=round(seconds, 1), watt_hours=round(seconds * WATTS_PER_CORE / 3600, 4))
+        return Cost.of(self._already + cpu_seconds() - self._started)
 
 
 def code_version() -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modalities.classification.head import Head, HeadFacts
 from training.classification.card import model_card, plot_calibration, plot_confusion
-from training.classification.costs import CpuClock, TrainingFacts, code_version
+from training.classification.costs import CpuClock, write_facts
 from training.classification.fit import (
     Array,
     Examples,
@@ -33,7 +33,6 @@ from training.pipeline import Progress
 
 OUT_OF_SCOPE = ("oos", "out of scope", "none of these")
 _FITTED = "fitted"
-_FACTS = "facts.json"
 _MANY = 5000
 """From so many examples on, a tenth is held out in place of cross-validation."""
 _ENOUGH = 200
@@ -128,14 +127,8 @@ class ProbeTraining:
         tested = self.tested(learned.head, dataset)
         plot_confusion(tested, folder / "confusion.png")
         plot_calibration(tested, folder / "calibration.png")
-        facts = TrainingFacts(
-            recipe=self.name,
-            dataset=learned.head.facts.dataset,
-            metrics=numbers,
-            code=code_version(),
-            cost=learned.clock.cost(),
-        )
-        (folder / _FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+        dataset_name, cost = learned.head.facts.dataset, learned.clock.cost()
+        facts = write_facts(folder, recipe=self.name, dataset=dataset_name, metrics=numbers, cost=cost)
         card = model_card(learned.head.facts, dataset.facts, metrics, facts, "A linear layer over the vectors of")
         (folder / "README.md").write_text(card, encoding="utf-8")
         return numbers

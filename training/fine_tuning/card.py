@@ -24,8 +24,7 @@ def rating_card(model: FineTunedFacts, facts: TrainingFacts, licence: str) -> st
             "",
             f"- It answers with a number from {model.lowest:g} to {model.highest:g}.",
             f"- Licence of the data: {licence or 'not stated'}",
-            f"- Code: {facts.code}. Cost: {facts.cost.cpu_seconds:g} seconds of processor, "
-            f"about {facts.cost.watt_hours:g} Wh ({facts.cost.assumption}).",
+            facts.origin,
             "",
             f"## Measured on {numbers['test_items']:.0f} test items",
             "",

@@ -26,12 +26,6 @@ def encoder_facts(work: Path) -> dict[str, str]:
     return json.loads((work / f"{ENCODER}.json").read_text(encoding="utf-8"))
 
 
-def read_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
 def load_encoder(work: Path) -> Any:
     """The linked encoder in float32. Heads of its pretraining are left out without a warning."""
     import torch

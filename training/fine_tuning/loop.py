@@ -1,6 +1,5 @@
 """Fine-tuning: an encoder with a linear head, trained until the loss on validation items no longer falls."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from torch.nn import functional
 
 from modalities.classification.fine_tuned import Text, padded, pool, tokenize
 from storage.atomic_files import atomic_write
-from training.optimization import CHECKPOINT, Optimization, Schedule, batches_of
-from training.pipeline import LOSSES, Progress, truncate_partial_line
+from training.optimization import CHECKPOINT, Optimization, Schedule, batches_of, log_loss, open_log
+from training.pipeline import Progress
 from training.precision import autocast
 
 BEST = "best.pt"
-_LOG_STEPS = 10
+_PART = "fine-tuning"
 Outputs = NDArray[np.float32]
 
 
@@ -90,8 +89,7 @@ def fit(
     schedule = Schedule(settings.learning_rate, sum(map(len, epochs)), until=settings.until)
     run = Optimization(model, schedule, work / CHECKPOINT, settings.seed)
     before = 0
-    (work / LOSSES).touch()
-    truncate_partial_line(work / LOSSES)
+    open_log(work)
     for epoch, batches in enumerate(epochs):
         for chosen in batches[max(0, run.step - before) :]:
             if run.fraction() >= 1:
@@ -101,8 +99,8 @@ def fit(
             with autocast(device):
                 outputs = model(padded(tokenizer, [tokens[place] for place in chosen], device))
             loss = run.learn(loss_of(outputs.float(), torch.from_numpy(training.targets[chosen]).to(device)))
-            progress("fine-tuning", run.step, run.expected_steps(), loss)
-            _log(work / LOSSES, run.step, loss)
+            progress(_PART, run.step, run.expected_steps(), loss)
+            log_loss(work, _PART, run.step, loss)
         before += len(batches)
         if epoch >= run.notes.get("epochs", 0):
             _end_epoch(run, work, epoch, model, predict(model, tokenizer, validation.texts, settings), validation)
@@ -146,9 +144,3 @@ def _end_epoch(
         run.notes["worse"] += 1
     run.notes["epochs"] = epoch + 1
     run.save()
-
-
-def _log(file: Path, step: int, loss: float) -> None:
-    if step % _LOG_STEPS == 0:
-        with file.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"part": "fine-tuning", "step": step, "loss": round(loss, 4)}) + "\n")

@@ -4,8 +4,6 @@ The data is a dataset folder; the encoder is a folder in transformers' layout, w
 """
 
 import json
-import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +16,7 @@ from modalities.classification.fine_tuned import FACTS, HEAD, FineTuned, FineTun
 from modalities.classification.head import softmax
 from storage.atomic_files import atomic_write
 from training.classification.card import model_card, plot_calibration, plot_confusion
-from training.classification.costs import WATTS_PER_CORE, Cost, TrainingFacts, code_version
+from training.classification.costs import Cost, write_facts
 from training.classification.fit import calibrated_loss
 from training.classification.recipe import OUT_OF_SCOPE, flat
 from training.classification.testing import (
@@ -34,13 +32,14 @@ from training.classification.threshold import choose_threshold
 from training.datasets.folder import DATASET, Dataset, read_folder
 from training.datasets.manifest import InvalidDataset
 from training.fine_tuning.card import rating_card
-from training.fine_tuning.encoder import ENCODER, encoder_facts, load_encoder, read_tokenizer
+from training.fine_tuning.encoder import ENCODER, encoder_facts, load_encoder
 from training.fine_tuning.loop import BEST, Examples, SequenceModel, TuningSettings, fit
 from training.fine_tuning.ratings import measure_ratings, plot_ratings, ratings_at
 from training.optimization import CHECKPOINT, trained_weights
-from training.pipeline import LOSSES, Progress, plot_losses
+from training.pipeline import LOSSES, Progress, deadline, plot_losses
+from training.pretraining.vocabulary import read_tokenizer
 
-_BEGUN, _FITTED, _FACTS_FILE = "begun.json", "fitted", "facts.json"
+_BEGUN, _FITTED = "begun.json", "fitted"
 _FEWEST = 20
 """With fewer validation items, a tenth of the training items is held out in their place."""
 _HELD_OUT = 10
@@ -114,7 +113,7 @@ class FineTuning:
             epochs=config.epochs,
             patience=config.patience,
             dropout=config.dropout,
-            until=time.time() + 60 * minutes if math.isfinite(minutes) else math.inf,
+            until=deadline(minutes),
             seed=config.seed,
         )
         held = self._examples(dataset, validation, mean, deviation)
@@ -153,15 +152,8 @@ class FineTuning:
         kept, dataset, model = trained_weights(work), read_folder(work / DATASET), FineTuned.load(folder)
         numbers = self._measured(model, dataset)
         numbers |= {"steps": float(kept["step"]), "best_epoch": float(kept["notes"]["best_epoch"])}
-        seconds = float(kept["cpu_seconds"])
-        facts = TrainingFacts(
-            recipe=self.name,
-            dataset=model.facts.dataset,
-            metrics=numbers,
-            code=code_version(),
-            cost=Cost(cpu_seconds=round(seconds, 1), watt_hours=round(seconds * WATTS_PER_CORE / 3600, 4)),
-        )
-        (folder / _FACTS_FILE).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+        cost = Cost.of(kept["cpu_seconds"])
+        facts = write_facts(folder, recipe=self.name, dataset=model.facts.dataset, metrics=numbers, cost=cost)
         plot_losses(work / LOSSES, folder / "losses.png")
         if self._rates:
             places = dataset.of("test")

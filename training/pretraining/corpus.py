@@ -1,21 +1,27 @@
-"""The texts that a BERT is pretrained on: those of a dataset outside its test split, and those of files."""
+"""The texts that a model is trained on from nothing: those of a dataset outside its test split, and those of files."""
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 from media.errors import ItemError
 from media.plain_text import decode_text
 from modalities.answering.sentences import split_sentences
-from training.datasets.folder import read_folder
+from storage.atomic_files import atomic_write
+from training.datasets.folder import DATASET, read_folder
 from training.datasets.manifest import key_of_text
 from training.datasets.rows import parse_table
-from training.pipeline import DataMissing
+from training.optimization import CHECKPOINT
+from training.pipeline import LOSSES, DataMissing
 
 Document = list[str]
 """The sentences of a text, in order."""
+ItemT = TypeVar("ItemT")
+_CORPUS = "corpus.json"
 _TEXTS = (".txt", ".md")
 _TABLES = (".csv", ".tsv")
 _LEAST = 20
@@ -40,6 +46,41 @@ def read_documents(dataset: Path | None, data: Path | None) -> list[Document]:
             "texts, or --data FOLDER with .txt files (empty lines between texts) or tables with a column `text`."
         )
     return documents
+
+
+def documents_of(work: Path, data: Path | None) -> list[Document]:
+    """The texts of the dataset in a work folder, if there is one, and of a file or folder. Raises DataMissing."""
+    return read_documents(work / DATASET if (work / DATASET).exists() else None, data)
+
+
+def held_apart(items: Sequence[ItemT], share: float) -> tuple[list[ItemT], Sequence[ItemT]]:
+    """The items to train on, and those that are held out: about so large a share of them."""
+    every = max(2, round(1 / share))
+    return [item for number, item in enumerate(items) if number % every], items[::every]
+
+
+def begins_again(work: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether nothing was prepared with these settings; what was begun with others is forgotten."""
+    corpus = work / _CORPUS
+    if corpus.exists() and json.loads(corpus.read_text(encoding="utf-8")) == settings:
+        return False
+    for name in (_CORPUS, CHECKPOINT, LOSSES):
+        (work / name).unlink(missing_ok=True)
+    return True
+
+
+def note_prepared(work: Path, settings: Mapping[str, Any]) -> None:
+    """Note that the texts are prepared with these settings, whose `digest` is that of the texts."""
+    with atomic_write(work / _CORPUS) as unfinished:
+        unfinished.write_text(json.dumps(settings), encoding="utf-8")
+
+
+def source_of(work: Path) -> str:
+    """NAME@DIGEST of the dataset, or the digest of the texts if there were others."""
+    if (work / DATASET).exists():
+        facts = read_folder(work / DATASET).facts
+        return f"{facts.name}@{facts.digest}"
+    return f"files@{json.loads((work / _CORPUS).read_text(encoding='utf-8'))['digest']}"
 
 
 def digest_of(documents: Sequence[Document]) -> str:

@@ -1,9 +1,9 @@
 """The training loop of pretraining, and the measurement on texts that were held out."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training.optimization import CHECKPOINT, Optimization, Schedule, batches_of
-from training.pipeline import LOSSES, Progress, truncate_partial_line
+from training.optimization import CHECKPOINT, Optimization, Schedule, Step, batches_of, run_epochs
+from training.pipeline import Progress
 from training.precision import autocast
 from training.pretraining.examples import Numbers, PackedTexts, Pairs, continuations, pairs_of
 
-_LOG_STEPS = 10
 _IGNORED = -100
 _TEST_SEED = 1
 
@@ -65,26 +64,16 @@ def pretrain(
     model.train()
     run = Optimization(model, schedule, work / CHECKPOINT, seed)
     is_continuation = continuations(masking.tokenizer)
-    epoch, before = 0, 0
-    truncate_partial_line(work / LOSSES)
-    with (work / LOSSES).open("a", encoding="utf-8") as log:
-        while run.fraction() < 1:
-            pairs = pairs_of(packed, is_continuation, masking.max_tokens, seed + epoch)
-            batches = batches_of(pairs.lengths, batch_tokens, seed + epoch)
-            for number in range(max(0, run.step - before), len(batches)):
-                batch = masking.batch(packed, pairs, batches[number], run.seed_step())
-                masked, following = losses(model, batch, device)
-                loss = run.learn(masked + following)
-                progress("pretraining", run.step, run.expected_steps(), loss)
-                if run.step % _LOG_STEPS == 0:
-                    log.write(json.dumps({"part": "pretraining", "step": run.step, "loss": round(loss, 4)}) + "\n")
-                    log.flush()
-                if run.step % checkpoint_steps == 0:
-                    run.save()
-                if run.fraction() >= 1:
-                    break
-            before, epoch = before + len(batches), epoch + 1
-    run.save()
+
+    def loss_of(pairs: Pairs, chosen: Numbers, step_seed: int) -> torch.Tensor:
+        masked, following = losses(model, masking.batch(packed, pairs, chosen, step_seed), device)
+        return masked + following
+
+    def steps_of(epoch: int) -> list[Step]:
+        pairs = pairs_of(packed, is_continuation, masking.max_tokens, seed + epoch)
+        return [partial(loss_of, pairs, chosen) for chosen in batches_of(pairs.lengths, batch_tokens, seed + epoch)]
+
+    run_epochs(run, steps_of, work, progress, part="pretraining", checkpoint_steps=checkpoint_steps)
 
 
 def losses(model: Any, batch: Mapping[str, Any], device: str) -> tuple[Any, Any]:

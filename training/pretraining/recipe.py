@@ -1,8 +1,5 @@
 """The recipe that pretrains a small BERT from nothing on a project's texts, or on given ones."""
 
-import json
-import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,17 +8,23 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.atomic_files import atomic_write
-from training.classification.costs import WATTS_PER_CORE, Cost, TrainingFacts, code_version
-from training.datasets.folder import DATASET, DatasetFacts, read_folder
-from training.optimization import CHECKPOINT, Schedule, batches_of, trained_weights
-from training.pipeline import LOSSES, DataMissing, Progress, plot_losses
-from training.pretraining.corpus import digest_of, read_documents
+from training.classification.costs import Cost, TrainingFacts, write_facts
+from training.optimization import Schedule, batches_of, trained_weights
+from training.pipeline import LOSSES, DataMissing, Progress, deadline, plot_losses
+from training.pretraining.corpus import (
+    begins_again,
+    digest_of,
+    documents_of,
+    held_apart,
+    note_prepared,
+    read_documents,
+    source_of,
+)
 from training.pretraining.examples import PackedTexts, continuations, pack, pairs_of
 from training.pretraining.loop import Masking, measure, pretrain
 from training.pretraining.vocabulary import read_tokenizer, train_wordpiece
 
-_CORPUS, _VOCABULARY, _PACK, _HELD_OUT = "corpus.json", "vocabulary", "texts.npz", "held-out.npz"
-_FACTS = "facts.json"
+_VOCABULARY, _PACK, _HELD_OUT = "vocabulary", "texts.npz", "held-out.npz"
 _TYPES = 2
 """First and second part."""
 
@@ -60,26 +63,20 @@ class Pretraining:
 
     def prepare(self, work: Path, data: Path | None) -> str:
         """Make the vocabulary and pack the texts; what was begun with other texts begins again. Raises DataMissing."""
-        dataset = work / DATASET if (work / DATASET).exists() else None
-        documents = read_documents(dataset, data)
-        digest = digest_of(documents)
-        settings = {"digest": digest, "config": self.config.model_dump(mode="json", exclude={"epochs"})}
-        if not (work / _CORPUS).exists() or json.loads((work / _CORPUS).read_text(encoding="utf-8")) != settings:
-            for name in (_CORPUS, CHECKPOINT, LOSSES):
-                (work / name).unlink(missing_ok=True)
-            every = max(2, round(1 / self.config.held_out))
-            training = [document for number, document in enumerate(documents) if number % every]
+        documents = documents_of(work, data)
+        settings = {"digest": digest_of(documents), "config": self.config.model_dump(mode="json", exclude={"epochs"})}
+        if begins_again(work, settings):
+            training, held_out = held_apart(documents, self.config.held_out)
             sentences = (sentence for document in training for sentence in document)
             tokenizer = train_wordpiece(
                 sentences, self.config.vocabulary, self.config.max_tokens, lowercase=self.config.lowercase
             )
             with atomic_write(work / _VOCABULARY) as unfinished:
                 tokenizer.save_pretrained(unfinished)
-            for name, chosen in ((_PACK, training), (_HELD_OUT, documents[::every])):
+            for name, chosen in ((_PACK, training), (_HELD_OUT, held_out)):
                 with atomic_write(work / name) as unfinished:
                     pack(chosen, tokenizer).write(unfinished)
-            with atomic_write(work / _CORPUS) as unfinished:
-                unfinished.write_text(json.dumps(settings), encoding="utf-8")
+            note_prepared(work, settings)
         packed = PackedTexts.read(work / _PACK)
         return f"{len(packed.texts) - 1} texts, {len(packed.starts) - 1} sentences, {len(packed.ids)} tokens"
 
@@ -115,7 +112,7 @@ class Pretraining:
         schedule = Schedule(
             learning_rate=config.learning_rate,
             steps=max(1, round(config.epochs * steps)),
-            until=time.time() + 60 * minutes if math.isfinite(minutes) else math.inf,
+            until=deadline(minutes),
         )
         pretrain(
             model.to("cuda" if torch.cuda.is_available() else "cpu"),
@@ -150,10 +147,8 @@ class Pretraining:
         read_tokenizer(work / _VOCABULARY).save_pretrained(folder)
         metrics = measure(model, PackedTexts.read(work / _HELD_OUT), self._masking(work), self.config.batch_tokens)
         metrics["steps"] = float(kept["step"])
-        seconds = kept["cpu_seconds"]
-        cost = Cost(cpu_seconds=round(seconds, 1), watt_hours=round(seconds * WATTS_PER_CORE / 3600, 4))
-        facts = TrainingFacts(recipe=self.name, dataset=_source(work), metrics=metrics, code=code_version(), cost=cost)
-        (folder / _FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+        cost = Cost.of(kept["cpu_seconds"])
+        facts = write_facts(folder, recipe=self.name, dataset=source_of(work), metrics=metrics, cost=cost)
         plot_losses(work / LOSSES, folder / "losses.png")
         (folder / "README.md").write_text(self._card(work, model, facts), encoding="utf-8")
         return metrics
@@ -174,8 +169,7 @@ class Pretraining:
                 f"- {size:.1f} million parameters: {config.layers} layers of width {config.width}, "
                 f"{model.config.vocab_size} pieces of WordPiece, at most {config.max_tokens} tokens.",
                 f"- {metrics['steps']:.0f} steps of up to {config.batch_tokens} tokens, seed {config.seed}.",
-                f"- Code: {facts.code}. Cost: {facts.cost.cpu_seconds:g} seconds of processor, "
-                f"about {facts.cost.watt_hours:g} Wh ({facts.cost.assumption}).",
+                facts.origin,
                 "",
                 f"## Measured on {metrics['held_out_pairs']:.0f} pairs that were held out",
                 "",
@@ -196,12 +190,3 @@ class Pretraining:
                 "",
             ]
         )
-
-
-def _source(work: Path) -> str:
-    """NAME@DIGEST of the dataset, or the digest of the texts if there were others."""
-    digest = json.loads((work / _CORPUS).read_text(encoding="utf-8"))["digest"]
-    if not (work / DATASET).exists():
-        return f"files@{digest}"
-    facts: DatasetFacts = read_folder(work / DATASET).facts
-    return f"{facts.name}@{facts.digest}"

@@ -1,8 +1,6 @@
 """The translation recipe: its five steps on a work folder."""
 
 import json
-import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modalities.models.devices import computes_bfloat16
 from storage.atomic_files import atomic_write
-from training.pipeline import LOSSES, DataMissing, Progress, plot_losses
+from training.pipeline import LOSSES, DataMissing, Progress, deadline, plot_losses
 from training.translation.augmentation import PLACEHOLDERS
 from training.translation.batches import Batches, special_tokens
 from training.translation.card import Score, card, describe_data, evaluate
@@ -119,7 +117,7 @@ class TranslationTraining:
             learning_rate=config.learning_rate,
             warmup_steps=config.warmup_steps,
             steps=steps_of(pairs, config.batch_tokens, config.longest, config.seed, config.epochs),
-            until=time.time() + 60 * minutes if math.isfinite(minutes) else math.inf,
+            until=deadline(minutes),
             checkpoint_steps=config.checkpoint_steps,
             average_decay=config.average_decay,
             label_smoothing=0.0,

@@ -1,7 +1,7 @@
 """The training loop of next-token prediction, and the measurement on texts that were held out."""
 
-import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training.optimization import CHECKPOINT, Optimization, Schedule
-from training.pipeline import LOSSES, Progress, truncate_partial_line
+from training.optimization import CHECKPOINT, Optimization, Schedule, Step, run_epochs
+from training.pipeline import Progress
 from training.precision import autocast
 from training.writing.tokens import Tokens, windows
-
-_LOG_STEPS = 10
-_PART = "next token"
 
 
 def train_model(
@@ -34,24 +31,14 @@ def train_model(
     device = next(model.parameters()).device.type
     model.train()
     run = Optimization(model, schedule, work / CHECKPOINT, seed)
-    epoch, before = 0, 0
-    truncate_partial_line(work / LOSSES)
-    with (work / LOSSES).open("a", encoding="utf-8") as log:
-        while run.fraction() < 1:
-            batches = list(windows(row, length, batch, seed + epoch))
-            for chosen in batches[max(0, run.step - before) :]:
-                run.seed_step()
-                loss = run.learn(next_token_loss(model, chosen, device))
-                progress(_PART, run.step, run.expected_steps(), loss)
-                if run.step % _LOG_STEPS == 0:
-                    log.write(json.dumps({"part": _PART, "step": run.step, "loss": round(loss, 4)}) + "\n")
-                    log.flush()
-                if run.step % checkpoint_steps == 0:
-                    run.save()
-                if run.fraction() >= 1:
-                    break
-            before, epoch = before + len(batches), epoch + 1
-    run.save()
+
+    def loss_of(chosen: Tokens, _seed: int) -> torch.Tensor:
+        return next_token_loss(model, chosen, device)
+
+    def steps_of(epoch: int) -> list[Step]:
+        return [partial(loss_of, chosen) for chosen in windows(row, length, batch, seed + epoch)]
+
+    run_epochs(run, steps_of, work, progress, part="next token", checkpoint_steps=checkpoint_steps)
 
 
 def next_token_loss(model: Any, chosen: Tokens, device: str, reduction: str = "mean") -> torch.Tensor:

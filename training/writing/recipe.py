@@ -1,8 +1,5 @@
 """The recipe that trains a small causal language model from nothing on a project's texts, or on given ones."""
 
-import json
-import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,16 +9,23 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.atomic_files import atomic_write
-from training.classification.costs import WATTS_PER_CORE, Cost, TrainingFacts, code_version
-from training.datasets.folder import DATASET, read_folder
-from training.optimization import CHECKPOINT, Schedule, trained_weights
-from training.pipeline import LOSSES, DataMissing, Progress, plot_losses
-from training.pretraining.corpus import digest_of, read_documents
+from training.classification.costs import Cost, TrainingFacts, write_facts
+from training.optimization import Schedule, trained_weights
+from training.pipeline import LOSSES, DataMissing, Progress, deadline, plot_losses
+from training.pretraining.corpus import (
+    begins_again,
+    digest_of,
+    documents_of,
+    held_apart,
+    note_prepared,
+    read_documents,
+    source_of,
+)
+from training.pretraining.vocabulary import read_tokenizer
 from training.writing.loop import perplexity, train_model
 from training.writing.tokens import Tokens, row_of, train_bpe, unigram_perplexity, windows
 
-_CORPUS, _VOCABULARY, _ROW, _HELD_OUT = "corpus.json", "vocabulary", "texts.npy", "held-out.npy"
-_FACTS = "facts.json"
+_VOCABULARY, _ROW, _HELD_OUT = "vocabulary", "texts.npy", "held-out.npy"
 _SAMPLE_TOKENS = 40
 
 
@@ -56,28 +60,23 @@ class WritingTraining:
 
     def prepare(self, work: Path, data: Path | None) -> str:
         """Make the vocabulary and the tokens; what was begun with other texts begins again. Raises DataMissing."""
-        documents = read_documents(work / DATASET if (work / DATASET).exists() else None, data)
+        documents = documents_of(work, data)
         settings = {"digest": digest_of(documents), "config": self.config.model_dump(mode="json", exclude={"epochs"})}
-        if not (work / _CORPUS).exists() or json.loads((work / _CORPUS).read_text(encoding="utf-8")) != settings:
-            for name in (_CORPUS, CHECKPOINT, LOSSES):
-                (work / name).unlink(missing_ok=True)
-            every = max(2, round(1 / self.config.held_out))
-            texts = [" ".join(document) for document in documents]
-            training = [text for number, text in enumerate(texts) if number % every]
+        if begins_again(work, settings):
+            training, held_out = held_apart([" ".join(document) for document in documents], self.config.held_out)
             tokenizer = train_bpe(training, self.config.vocabulary)
             with atomic_write(work / _VOCABULARY) as unfinished:
                 tokenizer.save_pretrained(unfinished)
-            for name, chosen in ((_ROW, training), (_HELD_OUT, texts[::every])):
+            for name, chosen in ((_ROW, training), (_HELD_OUT, held_out)):
                 _write_row(work / name, row_of(chosen, tokenizer))
-            with atomic_write(work / _CORPUS) as unfinished:
-                unfinished.write_text(json.dumps(settings), encoding="utf-8")
+            note_prepared(work, settings)
         return f"{len(documents)} texts, {len(np.load(work / _ROW))} tokens to learn from"
 
     def build(self, work: Path) -> Any:
         """A new LlamaForCausalLM with random weights."""
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        config, tokenizer = self.config, _tokenizer(work / _VOCABULARY)
+        config, tokenizer = self.config, read_tokenizer(work / _VOCABULARY)
         torch.manual_seed(config.seed)
         of_transformers: Any = LlamaConfig
         shape = of_transformers(
@@ -100,7 +99,7 @@ class WritingTraining:
         schedule = Schedule(
             learning_rate=config.learning_rate,
             steps=max(1, round(config.epochs * steps)),
-            until=time.time() + 60 * minutes if math.isfinite(minutes) else math.inf,
+            until=deadline(minutes),
         )
         train_model(
             model.to("cuda" if torch.cuda.is_available() else "cpu"),
@@ -122,13 +121,13 @@ class WritingTraining:
         if data is None and not (work / _HELD_OUT).exists():
             raise DataMissing(f"{work} has no texts that were held out: give --data FOLDER.")
         given = [" ".join(document) for document in read_documents(None, data)] if data else []
-        row = row_of(given, _tokenizer(folder)) if data else np.load(work / _HELD_OUT)
+        row = row_of(given, read_tokenizer(folder)) if data else np.load(work / _HELD_OUT)
         return {"perplexity": perplexity(model, row, model.config.max_position_embeddings)}
 
     def publish(self, work: Path, folder: Path) -> Mapping[str, float]:
         """Write weights, tokenizer, plot, card and facts; returns the metrics, those before training beside them."""
         config, kept, model = self.config, trained_weights(work), self.build(work)
-        row, held_out, tokenizer = np.load(work / _ROW), np.load(work / _HELD_OUT), _tokenizer(work / _VOCABULARY)
+        row, held_out, tokenizer = np.load(work / _ROW), np.load(work / _HELD_OUT), read_tokenizer(work / _VOCABULARY)
         before = perplexity(model, held_out, config.context_tokens)
         model.load_state_dict(kept["model"])
         metrics = {
@@ -141,10 +140,8 @@ class WritingTraining:
         folder.mkdir(exist_ok=True)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        seconds = kept["cpu_seconds"]
-        cost = Cost(cpu_seconds=round(seconds, 1), watt_hours=round(seconds * WATTS_PER_CORE / 3600, 4))
-        facts = TrainingFacts(recipe=self.name, dataset=_source(work), metrics=metrics, code=code_version(), cost=cost)
-        (folder / _FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+        cost = Cost.of(kept["cpu_seconds"])
+        facts = write_facts(folder, recipe=self.name, dataset=source_of(work), metrics=metrics, cost=cost)
         plot_losses(work / LOSSES, folder / "losses.png")
         (folder / "README.md").write_text(self._card(model, tokenizer, row, held_out, facts), encoding="utf-8")
         return metrics
@@ -162,8 +159,7 @@ class WritingTraining:
                 f"- {size:.1f} million parameters: a Llama of {config.layers} layers of width {config.width}, "
                 f"{len(tokenizer)} pieces of byte-level BPE, {config.context_tokens} tokens at once.",
                 f"- {metrics['steps']:.0f} steps of {config.batch} windows, seed {config.seed}.",
-                f"- Code: {facts.code}. Cost: {facts.cost.cpu_seconds:g} seconds of processor, "
-                f"about {facts.cost.watt_hours:g} Wh ({facts.cost.assumption}).",
+                facts.origin,
                 "",
                 f"## Measured on {metrics['held_out_tokens']:.0f} tokens of texts that were held out",
                 "",
@@ -198,20 +194,6 @@ def _sample(model: Any, tokenizer: Any, begun: Sequence[int]) -> str:
     return " ".join(text.split())
 
 
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
 def _write_row(path: Path, row: Tokens) -> None:
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, row)
-
-
-def _source(work: Path) -> str:
-    """NAME@DIGEST of the dataset, or the digest of the texts if there were others."""
-    if (work / DATASET).exists():
-        facts = read_folder(work / DATASET).facts
-        return f"{facts.name}@{facts.digest}"
-    return f"files@{json.loads((work / _CORPUS).read_text(encoding='utf-8'))['digest']}"
